@@ -1,0 +1,3 @@
+"""The operating system for batteries."""
+
+__version__ = "0.1.0"

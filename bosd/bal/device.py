@@ -1,0 +1,59 @@
+"""The device port: what the core needs of a driver, and the sample a driver hands up."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One consistent reading of a device; unknown values are None.
+
+    Current is positive on discharge. `discharge_allowed` and `charge_allowed` say whether the device's switches and
+    protections let current flow that way; `blocked_by` names why not. `faults` holds protection names (bal.md, Leaves).
+    `notes` names values that were kept out because they could not be true. `sampled_s` is monotonic, `sampled_utc_s` wall time.
+    `cells_s` is the monotonic instant of `cells_v`, which may be older than the rest.
+    """
+
+    sampled_s: float
+    sampled_utc_s: float
+    voltage_v: float | None
+    current_a: float | None
+    charge_ah: float | None
+    capacity_ah: float | None
+    soc: float | None
+    discharge_allowed: bool = True
+    charge_allowed: bool = True
+    blocked_by: tuple[str, ...] = ()
+    cells_v: tuple[float, ...] | None = None
+    cells_s: float | None = None
+    temperatures_c: tuple[float, ...] | None = None
+    cycles: int | None = None
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Device(Protocol):
+    """One physical battery's hardware, as a driver presents it.
+
+    Every method may raise `DriverError` (nonsense or refusal) or `UnavailableError` (no answer); nothing else on purpose.
+    Calls are safe to cancel at any await.
+    """
+
+    async def read(self) -> Sample:
+        """Return a fresh sample, within the driver's own deadline."""
+        ...
+
+    async def set_current(self, current_a: float) -> None:
+        """Make the device follow `current_a` (positive discharges) and return once that is confirmed.
+
+        Raises `UnsupportedError` where nothing can regulate or gate.
+        """
+        ...
+
+    async def make_safe(self) -> str:
+        """Apply and confirm the battery's safe action; return what was done, in words."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the line; idempotent."""
+        ...

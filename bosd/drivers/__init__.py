@@ -1,0 +1,1 @@
+"""Drivers: devices behind the core's device port."""

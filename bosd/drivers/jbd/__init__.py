@@ -1,0 +1,1 @@
+"""JBD (Jiabaida, Xiaoxiang, Overkill Solar) battery management systems."""

@@ -1,0 +1,1 @@
+"""The running node: tasks, timers and devices around the pure core."""

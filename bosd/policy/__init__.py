@@ -1,0 +1,1 @@
+"""Splitter policies: how a source is shared over its partitions."""
