@@ -1,0 +1,127 @@
+"""Topology specifications: what a person writes, as immutable values.
+
+A `Topology` is the `[[battery]]` and `[[splitter]]` tables of a configuration file. Names of fields are the file's keys.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatterySpec:
+    """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds."""
+
+    kind: ClassVar[str] = ""
+    name: str
+    max_staleness_s: float | None = None
+    unavailable_after_s: float | None = None
+    min_soc: float = 0.0
+    max_soc: float = 1.0
+    safe_current_a: float = 0.0
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names of the batteries it rests on in this node."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegulatorSpec:
+    """The device that makes a pack's current follow a set point."""
+
+    kind: Literal["simulated"]
+    port: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JbdSpec(BatterySpec):
+    """A JBD pack on a serial device path or `tcp://host:port`; limits are magnitudes in amperes."""
+
+    kind: ClassVar[str] = "jbd"
+    port: str
+    baud: int = 9600
+    refresh: Literal["active", "lazy"] = "active"
+    refresh_period_s: float = 1.0
+    max_discharge_current_a: float | None = None
+    max_charge_current_a: float | None = None
+    current_control: Literal["none", "gate", "external"] = "none"
+    safe: Literal["release", "open"] = "release"
+    regulator: RegulatorSpec | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PseudoSpec(BatterySpec):
+    """A battery that exists in software only; its configured limits are its ideal ones."""
+
+    kind: ClassVar[str] = "pseudo"
+    voltage_v: float
+    charge_ah: float
+    capacity_ah: float
+    max_discharge_current_a: float
+    max_charge_current_a: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NullSpec(BatterySpec):
+    """A battery that is absent on purpose: a voltage and nothing else."""
+
+    kind: ClassVar[str] = "null"
+    voltage_v: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AggregatorSpec(BatterySpec):
+    """Several batteries as one; members lie within `voltage_v` +- `voltage_tolerance_v`."""
+
+    kind: ClassVar[str] = "aggregator"
+    sources: tuple[str, ...]
+    voltage_v: float
+    voltage_tolerance_v: float
+    voltage_drift_s: float = 10.0
+    voltage_return_s: float = 30.0
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names of the members."""
+        return self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec(BatterySpec):
+    """A stub of battery `remote_name` at the node listening on `target` (`host:port` or `unix:PATH`)."""
+
+    kind: ClassVar[str] = "network"
+    target: str
+    remote_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionSpec:
+    """One part of a split source; a kind's own fraction wins over `fraction`."""
+
+    name: str
+    fraction: float | None = None
+    charge_fraction: float | None = None
+    capacity_fraction: float | None = None
+    current_fraction: float | None = None
+    min_soc: float = 0.0
+    max_soc: float = 1.0
+    safe_current_a: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitterSpec:
+    """One source as several partitions, top first."""
+
+    name: str
+    policy: str
+    source: str
+    partitions: tuple[PartitionSpec, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topology:
+    """All batteries and splitters of a node, in the order they were written."""
+
+    batteries: tuple[BatterySpec, ...] = ()
+    splitters: tuple[SplitterSpec, ...] = ()

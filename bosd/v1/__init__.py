@@ -1,0 +1,1 @@
+"""Generated from proto/bosd/v1; see `make proto`."""
