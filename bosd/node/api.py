@@ -1,0 +1,181 @@
+"""What the edges may ask of a running node: one interface for gRPC, the dashboard and tests."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bosd.bal.status import BatteryStatus
+from bosd.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeafCommand:
+    """What one battery without sources is told, in amperes, positive on discharge."""
+
+    name: str
+    old_current_a: float
+    new_current_a: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCurrentResult:
+    """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more."""
+
+    name: str
+    requested_current_a: float
+    applied_current_a: float
+    setpoint_ends_s: float | None
+    reason: str
+    leaves: tuple[LeafCommand, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopResult:
+    """Batteries that are latched, and those whose device did not confirm."""
+
+    stopped: tuple[str, ...]
+    unconfirmed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchBatch:
+    """All that changed in a tick; a beat holds the statuses that time alone made older."""
+
+    statuses: tuple[BatteryStatus, ...]
+    removed: tuple[str, ...]
+    beat_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """One edit of the topology: TOML to add, a name to remove, a name with its new TOML, or the whole."""
+
+    action: Literal["add", "remove", "replace", "whole"]
+    name: str = ""
+    toml: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference between two topologies."""
+
+    action: Literal["add", "remove", "replace"]
+    name: str
+    kind: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyResult:
+    """The revision in force after an edit (the one before it, for a plan), what changed, and what a person should know."""
+
+    revision: int
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A battery's place in the topology."""
+
+    name: str
+    kind: str
+    sources: tuple[str, ...]
+    users: tuple[str, ...]
+    splitter: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopologyView:
+    """The topology in force; `changed_utc_s` is seconds since 1970-01-01 UTC."""
+
+    revision: int
+    toml: str
+    entries: tuple[Entry, ...]
+    changed_utc_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """One line of the topology's history."""
+
+    revision: int
+    changed_utc_s: float
+    who: str
+    comment: str
+    changes: tuple[Change, ...]
+
+
+class NodeApi(Protocol):
+    """A running node. Every method raises `BosError` leaves for refusals; `holder` names the asker."""
+
+    name: str
+    clock: Clock
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all batteries, in topology order."""
+        ...
+
+    def status(self, name: str) -> BatteryStatus:
+        """Return the status as it is known now, without waiting. Raises BadNameError."""
+        ...
+
+    async def fresh_status(self, name: str, max_age_s: float | None = None) -> BatteryStatus:
+        """Return the status after refreshing the lazy batteries below that are stale (or older than `max_age_s`)."""
+        ...
+
+    def watch(
+        self, names: Sequence[str] | None, *, min_interval_s: float = 0.0, max_staleness_s: float = 0.0
+    ) -> AsyncIterator[WatchBatch]:
+        """Yield the current statuses at once, then every change, latest wins, and beats; None watches all, later ones too."""
+        ...
+
+    async def set_current(  # noqa: PLR0913 (one request, named fields)
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        """Check, lower, raise, confirm; all or nothing."""
+        ...
+
+    async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
+        """End the holder's own set point."""
+        ...
+
+    async def stop(
+        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+    ) -> StopResult:
+        """Latch batteries at 0 A, applied before it is recorded."""
+        ...
+
+    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
+        """End the latch; releasing what is not stopped is done."""
+        ...
+
+    async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:
+        """Take a fresh sample of it, or of everything below, across nodes."""
+        ...
+
+    async def modify_pseudo(self, name: str, values: Mapping[str, float]) -> BatteryStatus:
+        """Change what a pseudo battery reports now."""
+        ...
+
+    def topology(self) -> TopologyView:
+        """Return the topology in force."""
+        ...
+
+    def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
+        """Check an edit whole and return its differences; change nothing."""
+        ...
+
+    async def apply(
+        self, edits: Sequence[Edit], *, expected_revision: int | None, holder: str, comment: str = "", request_id: str = ""
+    ) -> ApplyResult:
+        """Apply an edit whole or not at all; durable before it returns."""
+        ...
+
+    async def history(self, limit: int) -> tuple[Revision, ...]:
+        """Return the newest revisions, newest first."""
+        ...
+
+    def watch_topology(self) -> AsyncIterator[TopologyView]:
+        """Yield the topology at once, then each new revision, latest wins."""
+        ...
