@@ -1,0 +1,52 @@
+# The verbs of the project; .ci/run calls `check` and `test`. The only thing needed beforehand is Python 3.11.
+SHELL := /bin/bash
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+CODE := bosd clients tests tools $(wildcard bench)
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench proto fmt lock clean
+
+help: ## list the verbs
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(STAMP) ## create .venv with everything of constraints.txt
+
+$(STAMP): pyproject.toml constraints.txt tools/setup.sh
+	@PYTHON="$(PYTHON)" tools/setup.sh $(VENV)
+	@touch $@
+
+run: $(STAMP) ## the demo: two nodes, three simulated packs, a live table (ARGS="--seconds 20 --json")
+	@$(BIN)/bosd demo $(ARGS)
+
+test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
+	@tools/debian.sh systemd-analyze=systemd
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+
+check: $(STAMP) ## format, lint, types, layers, generated stubs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/python tools/proto.py --check
+	@! grep -rnEw --include='*.py' --include='*.proto' --include='*.toml' --include='*.service' 'TODO|FIXME|XXX' bosd clients proto systemd
+
+bench: $(STAMP) ## measure, print a table, write bench/results.json
+	$(BIN)/python -m bench $(ARGS)
+
+proto: $(STAMP) ## generate bosd/v1 from proto/
+	$(BIN)/python tools/proto.py
+
+fmt: $(STAMP) ## format, and mend what can be mended safely
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: $(STAMP) ## resolve all dependencies anew and pin what comes out in constraints.txt
+	$(BIN)/python tools/lock.py
+
+clean: ## remove what can be made again
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
