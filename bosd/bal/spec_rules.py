@@ -1,0 +1,236 @@
+"""What a specification must satisfy by itself: names, ranges and forms, without the batteries around it."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from math import fsum, isfinite
+from typing import Literal
+
+from bosd.bal.spec import (
+    AggregatorSpec,
+    BatterySpec,
+    JbdSpec,
+    NetworkSpec,
+    NullSpec,
+    PartitionSpec,
+    PseudoSpec,
+    SplitterSpec,
+)
+
+Faults = Iterator[tuple[str, str]]
+"""Pairs of the key at fault ("" for the whole) and what is wrong with it."""
+
+FRACTION_KINDS: tuple[Literal["charge", "capacity", "current"], ...] = ("charge", "capacity", "current")
+FRACTION_TOLERANCE = 1e-6
+
+_NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
+_HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
+_NAME_RULE = "a name is 1 to 63 of ASCII letters, digits, _ - . and ', not beginning with - or ."
+
+
+def name_fault(name: str) -> str | None:
+    """Return what is wrong with a name, None when it is good."""
+    return None if _NAME.fullmatch(name) else f"{name!r} is no name: {_NAME_RULE}"
+
+
+def host_port(address: str) -> tuple[str, int] | None:
+    """Split `host:port` or `[ipv6]:port`; None when it is neither."""
+    match = _HOST_PORT.fullmatch(address)
+    if match is None or int(match[3]) > 65535:
+        return None
+    return match[1] or match[2], int(match[3])
+
+
+def fraction_of(partition: PartitionSpec, kind: Literal["charge", "capacity", "current"]) -> float | None:
+    """Return a partition's part of the source: the kind's own fraction, else `fraction`, else the capacity's."""
+    own: float | None = getattr(partition, f"{kind}_fraction")
+    if own is not None:
+        return own
+    return partition.fraction if partition.fraction is not None else partition.capacity_fraction
+
+
+def battery_faults(spec: BatterySpec) -> Faults:
+    """Yield the faults of one battery's specification."""
+    own = _OWN_RULES.get(type(spec))
+    return chain(_common(spec), own(spec) if own else ())
+
+
+def splitter_faults(spec: SplitterSpec) -> Faults:
+    """Yield the faults of a splitter and its partitions; fractions of each kind add up to 1 +- 1e-6."""
+    if fault := name_fault(spec.name):
+        yield "name", fault
+    if fault := name_fault(spec.source):
+        yield "source", fault
+    if not spec.partitions:
+        yield "partitions", "a splitter has at least one partition"
+        return
+    complete = True
+    for index, partition in enumerate(spec.partitions):
+        for key, fault in _partition(partition):
+            complete = complete and "fraction" not in key
+            yield f'partitions[{index}] "{partition.name}".{key}', fault
+    if complete:
+        yield from _sums(spec.partitions)
+
+
+def _partition(spec: PartitionSpec) -> Faults:
+    if fault := name_fault(spec.name):
+        yield "name", fault
+    for key in ("fraction", *(f"{kind}_fraction" for kind in FRACTION_KINDS)):
+        value = getattr(spec, key)
+        if value is not None and not 0.0 <= value <= 1.0:
+            yield key, f"{value!r} is no fraction: it lies between 0 and 1"
+    if fraction_of(spec, "capacity") is None:
+        yield "fraction", "missing: give fraction, or capacity_fraction and those that differ from it"
+    yield from _reserve(spec.min_soc, spec.max_soc)
+    if not isfinite(spec.safe_current_a):
+        yield "safe_current_a", "is not finite"
+
+
+def _sums(partitions: tuple[PartitionSpec, ...]) -> Faults:
+    faulty = []
+    for kind in FRACTION_KINDS:
+        total = fsum(fraction_of(partition, kind) or 0.0 for partition in partitions)
+        if abs(total - 1.0) > FRACTION_TOLERANCE:
+            faulty.append(f"{kind} fractions add up to {total:.9g}")
+    if faulty:
+        yield "partitions", f"{', '.join(faulty)}; the fractions of each kind add up to 1"
+
+
+def _common(spec: BatterySpec) -> Faults:
+    if fault := name_fault(spec.name):
+        yield "name", fault
+    yield from _reserve(spec.min_soc, spec.max_soc)
+    if not isfinite(spec.safe_current_a):
+        yield "safe_current_a", "is not finite"
+    stale_s, gone_s = spec.max_staleness_s, spec.unavailable_after_s
+    if stale_s is not None and not 0.0 < stale_s < float("inf"):
+        yield "max_staleness_s", f"{stale_s!r} is no age: it is above 0 s"
+    if gone_s is not None and not 0.0 < gone_s < float("inf"):
+        yield "unavailable_after_s", f"{gone_s!r} is no age: it is above 0 s"
+    elif stale_s is not None and gone_s is not None and gone_s < stale_s:
+        yield "unavailable_after_s", f"{gone_s!r} is below max_staleness_s ({stale_s!r}): a battery is stale first, then gone"
+
+
+def _reserve(min_soc: float, max_soc: float) -> Faults:
+    if not 0.0 <= min_soc < max_soc <= 1.0:
+        yield "min_soc", f"min_soc {min_soc!r} and max_soc {max_soc!r}: 0 <= min_soc < max_soc <= 1"
+
+
+def _not_negative(spec: BatterySpec, *keys: str) -> Faults:
+    for key in keys:
+        value = getattr(spec, key)
+        if value is not None and not 0.0 <= value < float("inf"):
+            yield key, f"{value!r} is negative or not finite; it is a magnitude, 0 or above"
+
+
+def _above_zero(spec: BatterySpec, *keys: str) -> Faults:
+    for key in keys:
+        if not 0.0 < getattr(spec, key) < float("inf"):
+            yield key, f"{getattr(spec, key)!r} is not above 0"
+
+
+def _safe_within(safe_a: float, discharge_a: float | None, charge_a: float | None) -> Faults:
+    upper_a, lower_a = discharge_a, None if charge_a is None else -charge_a
+    if (upper_a is not None and safe_a > upper_a) or (lower_a is not None and safe_a < lower_a):
+        yield "safe_current_a", f"{safe_a!r} A is outside the battery's limits, {lower_a!r} to {upper_a!r} A"
+
+
+def _jbd(spec: JbdSpec) -> Faults:
+    if fault := _port_fault(spec.port):
+        yield "port", fault
+    if not 300 <= spec.baud <= 4_000_000:
+        yield "baud", f"{spec.baud!r} is no rate of a serial line; JBD packs use 9600"
+    yield from _above_zero(spec, "refresh_period_s")
+    yield from _not_negative(spec, "max_discharge_current_a", "max_charge_current_a")
+    yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
+    yield from _jbd_ages(spec)
+    yield from _jbd_control(spec)
+
+
+def _jbd_ages(spec: JbdSpec) -> Faults:
+    """Check ages against the refresh period (control.md, "Quality": at least two periods; default 3 periods, at least 1.5 s)."""
+    least_s = 2.0 * spec.refresh_period_s
+    stale_s = spec.max_staleness_s
+    if stale_s is not None and 0.0 < stale_s < least_s:
+        yield "max_staleness_s", f"{stale_s!r} is less than two refresh periods ({least_s!r} s)"
+    elif stale_s is None and spec.unavailable_after_s is not None:
+        default_s = max(3.0 * spec.refresh_period_s, 1.5)
+        if 0.0 < spec.unavailable_after_s < default_s:
+            yield "unavailable_after_s", f"{spec.unavailable_after_s!r} is below max_staleness_s (default here {default_s!r})"
+
+
+def _jbd_control(spec: JbdSpec) -> Faults:
+    if spec.current_control == "external" and spec.regulator is None:
+        yield "regulator", 'missing: current_control = "external" needs the device that sets the current'
+    if spec.current_control != "external" and spec.regulator is not None:
+        yield "regulator", f'only current_control = "external" has one; this is "{spec.current_control}"'
+    if spec.regulator is not None and not spec.regulator.port.strip():
+        yield "regulator.port", "is empty"
+    if spec.current_control != "external" and spec.safe_current_a != 0.0:
+        yield "safe_current_a", f'a pack with current_control = "{spec.current_control}" holds no current: it is 0'
+    if spec.current_control != "none":
+        for key in ("max_discharge_current_a", "max_charge_current_a"):
+            if getattr(spec, key) is None:
+                yield key, f'missing: current_control = "{spec.current_control}" needs both limits'
+
+
+def _port_fault(port: str) -> str | None:
+    scheme, separator, address = port.partition("://")
+    if separator and scheme == "ble":
+        return f"{port!r}: Bluetooth is not supported by this version"
+    if separator and scheme != "tcp":
+        return f"{port!r}: no such transport; write a device path or tcp://host:port"
+    if separator:
+        target = host_port(address)
+        return None if target is not None and target[1] > 0 else f"{port!r}: write tcp://host:port, port 1 to 65535"
+    if "\0" in port:
+        return f"{port!r} is no device path"
+    return None if "/" in port else f"{port!r} is no device path; write /dev/{port or 'ttyUSB0'}"
+
+
+def _pseudo(spec: PseudoSpec) -> Faults:
+    yield from _not_negative(spec, "voltage_v", "charge_ah", "capacity_ah", "max_discharge_current_a", "max_charge_current_a")
+    if spec.charge_ah > spec.capacity_ah:
+        yield "charge_ah", f"{spec.charge_ah!r} Ah is more than capacity_ah, {spec.capacity_ah!r} Ah"
+    yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
+
+
+def _null(spec: NullSpec) -> Faults:
+    yield from _not_negative(spec, "voltage_v")
+    yield from _safe_within(spec.safe_current_a, 0.0, 0.0)
+
+
+def _aggregator(spec: AggregatorSpec) -> Faults:
+    yield from _above_zero(spec, "voltage_v")
+    yield from _not_negative(spec, "voltage_tolerance_v", "voltage_drift_s", "voltage_return_s")
+    if not spec.sources:
+        yield "sources", "an aggregator has at least one source"
+    seen: set[str] = set()
+    for index, source in enumerate(spec.sources):
+        if fault := name_fault(source):
+            yield f"sources[{index}]", fault
+        if source in seen:
+            yield f"sources[{index}]", f'"{source}" is named twice'
+        seen.add(source)
+
+
+def _network(spec: NetworkSpec) -> Faults:
+    if fault := name_fault(spec.remote_name):
+        yield "remote_name", fault
+    if spec.target.startswith("unix:"):
+        if not spec.target.removeprefix("unix:"):
+            yield "target", "unix: needs the path of the node's socket"
+        return
+    target = host_port(spec.target)
+    if target is None or target[1] == 0:
+        yield "target", f"{spec.target!r} is no address of a node: write host:port (port 1 to 65535) or unix:PATH"
+
+
+_OWN_RULES: dict[type[BatterySpec], Callable[..., Faults]] = {
+    JbdSpec: _jbd,
+    PseudoSpec: _pseudo,
+    NullSpec: _null,
+    AggregatorSpec: _aggregator,
+    NetworkSpec: _network,
+}

@@ -1,0 +1,135 @@
+"""What a topology may not be: each specification by itself, then the batteries together."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from bosd.bal.graph import Graph, cycle_error
+from bosd.bal.spec import JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec_rules import battery_faults, splitter_faults
+from bosd.errors import (
+    BadNameError,
+    BatteryInUseError,
+    InvalidArgumentError,
+    NameTakenError,
+    RequestError,
+)
+
+POLICIES = frozenset({"proportional"})
+MAX_LEVELS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a topology: the place as the file's keys give it, and the refusal."""
+
+    place: str
+    error: RequestError
+
+
+def validate(topology: Topology, policies: Collection[str] = POLICIES) -> None:
+    """Refuse a topology that cannot be.
+
+    Raises the first fault: InvalidArgumentError, NameTakenError, BadNameError, BatteryInUseError or CycleError.
+    """
+    for fault in faults(topology, policies):
+        raise fault.error
+
+
+def faults(topology: Topology, policies: Collection[str] = POLICIES) -> Iterator[Fault]:
+    """Yield all that is wrong: specifications by themselves, then the batteries together."""
+    yield from spec_faults(topology)
+    yield from graph_faults(topology, policies)
+
+
+def spec_faults(topology: Topology) -> Iterator[Fault]:
+    """Yield what is wrong with each specification by itself."""
+    for index, spec in enumerate(topology.batteries):
+        for key, text in battery_faults(spec):
+            yield _invalid(f'battery[{index}] "{spec.name}".{key}', text)
+    for index, splitter in enumerate(topology.splitters):
+        for key, text in splitter_faults(splitter):
+            yield _invalid(f'splitter[{index}] "{splitter.name}".{key}', text)
+
+
+def graph_faults(topology: Topology, policies: Collection[str] = POLICIES) -> Iterator[Fault]:
+    """Yield what is wrong with the batteries together: names, sources, users, shared devices, cycles and depth."""
+    graph = Graph(topology)
+    splitters = {splitter.name for splitter in topology.splitters}
+    yield from _taken_names(topology)
+    yield from _unknown_policies(topology, policies)
+    for place, user, source in _uses(topology):
+        if source in splitters and source not in graph.kinds:
+            parts = ", ".join(name for name, owner in graph.splitter_of.items() if owner == source)
+            message = f'"{source}" is a splitter; "{user}" can rest on one of its partitions: {parts}'
+            yield Fault(place, BadNameError(message, name=source, users=user))
+        elif source not in graph.kinds:
+            message = f'no battery "{source}", which "{user}" rests on'
+            yield Fault(place, BadNameError(message, name=source, users=user))
+        elif (users := graph.users[source]) and users[0] != user:
+            message = f'"{source}" has more than one user: {", ".join(users)}; split it to share it'
+            yield Fault(place, BatteryInUseError(message, name=source, users=", ".join(users)))
+    yield from _shared_devices(topology)
+    yield from _shape(graph)
+
+
+def _uses(topology: Topology) -> Iterator[tuple[str, str, str]]:
+    """Yield the place, the user and the source of every use."""
+    for spec in topology.batteries:
+        for position, source in enumerate(spec.source_names):
+            yield f'battery "{spec.name}".sources[{position}]', spec.name, source
+    for splitter in topology.splitters:
+        yield f'splitter "{splitter.name}".source', splitter.name, splitter.source
+
+
+def _taken_names(topology: Topology) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for what, name in _named(topology):
+        if name in first:
+            message = f'the name "{name}" is taken by a {first[name]}'
+            yield Fault(f'{what} "{name}".name', NameTakenError(message, name=name))
+        else:
+            first[name] = what
+
+
+def _named(topology: Topology) -> Iterator[tuple[str, str]]:
+    for spec in topology.batteries:
+        yield "battery", spec.name
+    for splitter in topology.splitters:
+        yield "splitter", splitter.name
+        for partition in splitter.partitions:
+            yield "partition", partition.name
+
+
+def _unknown_policies(topology: Topology, policies: Collection[str]) -> Iterator[Fault]:
+    for splitter in topology.splitters:
+        if splitter.policy not in policies:
+            known = ", ".join(sorted(policies))
+            message = f'no policy "{splitter.policy}"; this version has: {known}'
+            yield Fault(f'splitter "{splitter.name}".policy', BadNameError(message, name=splitter.policy, known=known))
+
+
+def _shared_devices(topology: Topology) -> Iterator[Fault]:
+    """Yield batteries that are the same thing twice: one pack read on one port, one stub per remote battery and node."""
+    first: dict[str, str] = {}
+    for spec in topology.batteries:
+        if isinstance(spec, JbdSpec):
+            what, field = f"port {spec.port}", "port"
+        elif isinstance(spec, NetworkSpec):
+            what, field = f'"{spec.remote_name}" at {spec.target}', "remote_name"
+        else:
+            continue
+        if first.setdefault(what, spec.name) != spec.name:
+            yield _invalid(f'battery "{spec.name}".{field}', f'{what} is battery "{first[what]}" already')
+
+
+def _shape(graph: Graph) -> Iterator[Fault]:
+    if cycle := graph.cycle():
+        yield Fault(f'"{cycle[0]}"', cycle_error(cycle))
+        return
+    name, height = max(graph.levels().items(), key=lambda item: item[1], default=("", 0))
+    if height > MAX_LEVELS:
+        yield _invalid(f'"{name}"', f"{height} batteries rest on each other; at most {MAX_LEVELS} may")
+
+
+def _invalid(place: str, text: str) -> Fault:
+    return Fault(place, InvalidArgumentError(f"{place}: {text}", path=place))
