@@ -1,0 +1,112 @@
+"""Current control by a JBD board's two FETs: the sign of a set point decides which conduct, the load decides how much."""
+
+import asyncio
+
+from bosd.clock import Clock
+from bosd.drivers.jbd.board import Board
+from bosd.drivers.jbd.codec import BasicInfo
+from bosd.drivers.jbd.registers import BOTH_FETS, CHARGE_FET, DISCHARGE_FET
+from bosd.drivers.jbd.sample import name_faults
+from bosd.errors import DriverError, NotFollowedError, UnavailableError
+
+CONFIRM_S = 2.0
+"""A command has failed when the board does not show it by then (docs: gate)."""
+_LOOK_AGAIN_S = 0.1
+_DWELL_S = 5.0
+"""Shortest time between a switching and the next switching on; switching off never waits."""
+
+
+def conducting_for(current_a: float) -> int:
+    """Return the FETs that a set point lets conduct: discharge for > 0, charge for < 0, none for 0."""
+    if current_a > 0:
+        return DISCHARGE_FET
+    return CHARGE_FET if current_a < 0 else 0
+
+
+class Gate:
+    """Switches a board's FETs and reads them back; a later command overtakes an earlier one that still waits.
+
+    `opened` holds the FETs this gate has commanded off: they are its doing, not the battery's state.
+    """
+
+    def __init__(self, board: Board, clock: Clock, name: str) -> None:
+        self.opened = 0
+        self._board = board
+        self._clock = clock
+        self._name = name
+        self._lock = asyncio.Lock()
+        self._latest = 0
+        self._commanded: int | None = None
+        self._switched_s: float | None = None
+
+    def overtake(self) -> int:
+        """Make every command that still waits or confirms fail; return the new command's number."""
+        self._latest += 1
+        return self._latest
+
+    async def apply(self, current_a: float) -> None:
+        """Let the FETs of `current_a` conduct and open the others, confirmed by reading back within two seconds.
+
+        FETs open at once; closing one waits until the last switching is five seconds old. Raises NotFollowedError when the
+        board does not show the command, DriverError when a later command overtook this one.
+        """
+        wanted = conducting_for(current_a)
+        command = self.overtake()
+        async with self._lock:
+            self._check_latest(command)
+            present = (await self._board.read_basic()).fet_bits & BOTH_FETS
+            if present == wanted == self._commanded:
+                return
+            closing = wanted & ~present
+            if present & ~wanted or not closing:
+                await self._switch(command, present & wanted, current_a)
+        if closing:
+            await self._dwell()
+            async with self._lock:
+                self._check_latest(command)
+                await self._switch(command, wanted, current_a)
+
+    async def _dwell(self) -> None:
+        if self._switched_s is not None:
+            await asyncio.sleep(max(0.0, self._switched_s + _DWELL_S - self._clock.now_s()))
+
+    async def _switch(self, command: int, conducting: int, current_a: float) -> None:
+        """Write, then look until the board shows it."""
+        off = BOTH_FETS & ~conducting
+        self.opened |= off
+        self._switched_s = self._clock.now_s()
+        self._commanded = None
+        await self._board.write_fets(conducting)
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + CONFIRM_S
+        while True:
+            info = await self._look(until_s)
+            if info is not None and info.fet_bits & BOTH_FETS == conducting:
+                self.opened, self._commanded = off, conducting
+                return
+            if loop.time() >= until_s:
+                raise self._not_followed(conducting, current_a, info)
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            self._check_latest(command)
+
+    async def _look(self, until_s: float) -> BasicInfo | None:
+        """Read the board; None for a failed read that leaves time for another."""
+        try:
+            async with asyncio.timeout_at(until_s + _LOOK_AGAIN_S):
+                return await self._board.read_basic()
+        except (DriverError, UnavailableError, TimeoutError):
+            return None
+
+    def _check_latest(self, command: int) -> None:
+        if command != self._latest:
+            raise DriverError(f"{self._name}: overtaken by a later command", battery=self._name)
+
+    def _not_followed(self, conducting: int, current_a: float, info: BasicInfo | None) -> NotFollowedError:
+        if info is None:
+            return NotFollowedError(
+                f"{self._name}: FETs commanded, but not read back within {CONFIRM_S:g} s", commanded_a=current_a
+            )
+        faults = ", ".join(name_faults(info.protection_bits)) or "none"
+        shown = info.fet_bits & BOTH_FETS
+        message = f"{self._name}: FETs show {shown:02b} (discharge, charge), commanded {conducting:02b}; protections: {faults}"
+        return NotFollowedError(message, commanded_a=current_a, measured_a=0.0 - info.inflow_a, battery=self._name)

@@ -1,0 +1,192 @@
+"""A line: one byte transport on which one request at a time is in flight, whichever device asks."""
+
+import asyncio
+from collections import Counter
+from typing import Any, Protocol, TypeVar
+
+from bosd.drivers.transport import ByteTransport
+from bosd.errors import BosError, DriverError, UnavailableError
+
+_PAUSES_S = (0.0, 0.0, 0.2)
+"""Pause before each attempt: a sleeping board swallows the first, so the second follows at once."""
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class ReplyReader(Protocol[T_co]):
+    """Finds the reply to one request in a stream of bytes; `rejects` counts by reason what it refused."""
+
+    rejects: Counter[str]
+
+    def begin(self) -> None:
+        """Forget earlier bytes: a request is about to go out."""
+        ...
+
+    def feed(self, data: bytes) -> T_co | None:
+        """Take bytes; return the reply once it is whole."""
+        ...
+
+    def expire(self) -> T_co | None:
+        """The line fell silent: give up what is unfinished, return a reply that stood behind it."""
+        ...
+
+
+class Line:
+    """A transport shared by devices, each with its own reply reader.
+
+    The transport is opened by the first request and again by the first one after a loss. `counters` holds `requests`,
+    `attempts`, `replies`, `opens`, `losses`, `stray_bytes`, and every reject by its reason.
+    """
+
+    def __init__(self, transport: ByteTransport) -> None:
+        self.port = transport.port
+        self.counters: Counter[str] = Counter()
+        self._transport = transport
+        self._lock = asyncio.Lock()
+        self._is_open = False
+        self._users = 0
+        self._reader: ReplyReader[Any] | None = None
+        self._waiter: asyncio.Future[Any] | None = None
+        self._gap_timer: asyncio.TimerHandle | None = None
+        self._rejects: tuple[str, ...] = ()
+        self._last_byte_s = 0.0
+        self._quiet_at_s = 0.0
+
+    def share(self) -> None:
+        """Count one more device on the line; each calls `close` once."""
+        self._users += 1
+
+    def close(self) -> None:
+        """Take one device off the line; the last one closes the transport and fails what is in flight."""
+        self._users -= 1
+        if self._users <= 0:
+            self._drop("closed")
+
+    async def transact(self, request: bytes, reader: ReplyReader[T], reply_bytes: int) -> T:
+        """Send `request` until `reader` finds its reply, at most three times, and return that.
+
+        `reply_bytes` is the longest reply expected; each attempt may take the transport's `reply_s` plus the bytes' time.
+        Raises UnavailableError when nothing answers or the port cannot be opened, DriverError when only nonsense came.
+        Bytes of an earlier request that was resent, cancelled or given up are awaited and dropped before this one goes out.
+        """
+        async with self._lock:
+            self.counters["requests"] += 1
+            if not self._is_open:
+                await self._open()
+            if self._quiet_at_s:
+                await self._await_quiet()
+            deadline_s = self._transport.reply_s + (len(request) + reply_bytes) * self._transport.byte_s
+            for pause_s in _PAUSES_S:
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                reply = await self._attempt(request, reader, deadline_s)
+                if reply is not None:
+                    return reply
+                self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
+            raise self._no_answer()
+
+    async def _open(self) -> None:
+        await self._transport.open(self)
+        self._is_open = True
+        self._quiet_at_s = 0.0
+        self.counters["opens"] += 1
+
+    async def _await_quiet(self) -> None:
+        delay_s = self._quiet_at_s - asyncio.get_running_loop().time()
+        if delay_s > 0:
+            await asyncio.sleep(delay_s)
+        self._quiet_at_s = 0.0
+
+    async def _attempt(self, request: bytes, reader: ReplyReader[T], deadline_s: float) -> T | None:
+        """Send once and wait; return the reply, or None when the time is over."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[T | None] = loop.create_future()
+        reader.begin()
+        self._reader, self._waiter = reader, waiter
+        timer = loop.call_later(deadline_s, self._give_up)
+        try:
+            self._send(request)
+            return await waiter
+        except asyncio.CancelledError:
+            self._quiet_at_s = timer.when()
+            raise
+        finally:
+            timer.cancel()
+            if self._gap_timer is not None:
+                self._gap_timer.cancel()
+                self._gap_timer = None
+            self._reader = self._waiter = None
+            self._rejects = ()
+            if reader.rejects:
+                self._rejects = tuple(reader.rejects)
+                self.counters.update(reader.rejects)
+                reader.rejects.clear()
+
+    def _send(self, request: bytes) -> None:
+        if not self._is_open:
+            raise UnavailableError(f"{self.port}: lost", port=self.port)
+        self.counters["attempts"] += 1
+        self._transport.discard_input()
+        try:
+            self._transport.write(request)
+        except UnavailableError:
+            self._waiter = None
+            self._drop("closed")
+            raise
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the waiting request's reader; without one, bytes are strays."""
+        reader, waiter = self._reader, self._waiter
+        if reader is None or waiter is None or waiter.done():
+            self.counters["stray_bytes"] += len(data)
+            return
+        reply = reader.feed(data)
+        if reply is not None:
+            self.counters["replies"] += 1
+            waiter.set_result(reply)
+            return
+        loop = asyncio.get_running_loop()
+        self._last_byte_s = loop.time()
+        if self._gap_timer is None:
+            self._gap_timer = loop.call_later(self._transport.gap_s, self._check_gap)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Fail the request in flight; the next one opens the transport again."""
+        self._drop(str(error) if error is not None and str(error) else "lost")
+
+    def _check_gap(self) -> None:
+        loop = asyncio.get_running_loop()
+        silent_from_s = self._last_byte_s + self._transport.gap_s
+        if loop.time() < silent_from_s:
+            self._gap_timer = loop.call_at(silent_from_s, self._check_gap)
+            return
+        self._gap_timer = None
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """End the attempt with what the reader makes of the bytes so far."""
+        reader, waiter = self._reader, self._waiter
+        if reader is None or waiter is None or waiter.done():
+            return
+        reply = reader.expire()
+        if reply is not None:
+            self.counters["replies"] += 1
+        waiter.set_result(reply)
+
+    def _drop(self, cause: str) -> None:
+        if self._is_open:
+            self._is_open = False
+            self.counters["losses"] += 1
+            self._transport.close()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(UnavailableError(f"{self.port}: {cause}", port=self.port))
+
+    def _no_answer(self) -> BosError:
+        nonsense = ", ".join(reason for reason in self._rejects if reason != "timeout")
+        if nonsense:
+            message = f"{self.port}: no valid answer in {len(_PAUSES_S)} attempts: {nonsense}"
+            return DriverError(message, port=self.port, rejects=nonsense)
+        if self._transport.reopen_on_silence:
+            self._drop("silent")
+        return UnavailableError(f"{self.port}: no answer in {len(_PAUSES_S)} attempts", port=self.port)

@@ -1,0 +1,22 @@
+"""The regulator port: what makes a battery follow a set point when its own board cannot (a bench supply, a charger)."""
+
+from typing import Protocol
+
+
+class Regulator(Protocol):
+    """A device wired to the battery that sets its current; positive discharges the battery.
+
+    Methods raise UnavailableError when it does not answer and DriverError when it refuses.
+    """
+
+    async def set_current(self, current_a: float) -> None:
+        """Ask for `current_a` through the battery."""
+        ...
+
+    async def read(self) -> float:
+        """Return the current in A that the regulator holds: its own set point as read back, not a measurement."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection; idempotent."""
+        ...

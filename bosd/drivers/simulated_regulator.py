@@ -1,0 +1,85 @@
+"""A regulator for simulated packs: sets the load current through the simulator's control socket (JSON lines)."""
+
+import asyncio
+import json
+from typing import Any
+
+from bosd.errors import DriverError, UnavailableError
+
+_DEADLINE_S = 1.0
+"""Longest time for connecting, and for one request with its answer."""
+_LINE_LIMIT_BYTES = 65536
+
+
+class SimulatedRegulator:
+    """Follows set points by moving the simulated pack's load at the unix socket `path`; connects at the first request.
+
+    A connection that is lost or falls silent is dropped and made again by the next request.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = asyncio.Lock()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def set_current(self, current_a: float) -> None:
+        """Set the load to `current_a` (positive discharges the pack)."""
+        await self._ask({"op": "set", "load_current_a": current_a})
+
+    async def read(self) -> float:
+        """Return the load the simulator holds, in A."""
+        reply = await self._ask({"op": "get"})
+        state = reply.get("state")
+        held = state.get("load_current_a") if isinstance(state, dict) else None
+        if not isinstance(held, int | float) or isinstance(held, bool):
+            raise DriverError(f"{self.path}: the simulator's answer holds no load_current_a", port=self.path)
+        return float(held)
+
+    async def close(self) -> None:
+        """Drop the connection."""
+        self._drop()
+
+    async def _ask(self, request: dict[str, object]) -> dict[str, Any]:
+        line = json.dumps(request).encode() + b"\n"
+        async with self._lock:
+            try:
+                async with asyncio.timeout(_DEADLINE_S):
+                    answer = await self._exchange(line)
+            except TimeoutError:
+                self._drop()
+                raise UnavailableError(f"{self.path}: no answer within {_DEADLINE_S:g} s", port=self.path) from None
+            except (OSError, ValueError) as error:
+                self._drop()
+                cause = getattr(error, "strerror", None) or str(error)
+                raise UnavailableError(f"{self.path}: {cause}".lower(), port=self.path) from error
+            except BaseException:
+                self._drop()  # a cancelled request's answer must not meet the next request
+                raise
+        return self._checked(answer)
+
+    async def _exchange(self, line: bytes) -> bytes:
+        if self._streams is None:
+            self._streams = await asyncio.open_unix_connection(self.path, limit=_LINE_LIMIT_BYTES)
+        reader, writer = self._streams
+        writer.write(line)
+        await writer.drain()
+        answer = await reader.readline()
+        if not answer.endswith(b"\n"):
+            raise ConnectionResetError(104, "connection closed by the simulator")
+        return answer
+
+    def _checked(self, answer: bytes) -> dict[str, Any]:
+        try:
+            reply = json.loads(answer)
+        except ValueError:
+            reply = None
+        if not isinstance(reply, dict):
+            raise DriverError(f"{self.path}: the answer is no JSON object", port=self.path)
+        if reply.get("ok") is not True:
+            raise DriverError(f"{self.path}: refused: {reply.get('error', 'no reason given')}", port=self.path)
+        return reply
+
+    def _drop(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].transport.abort()
