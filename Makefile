@@ -9,10 +9,10 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench proto fmt lock clean
+.PHONY: help setup run test test-long check bench proto fmt lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
 
 setup: $(STAMP) ## create .venv with everything of constraints.txt
 
@@ -27,11 +27,14 @@ test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
 	@tools/debian.sh systemd-analyze=systemd
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
+test-long: $(STAMP) ## the properties again, each with 5,000 examples
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 1800 --hypothesis-profile long tests/property $(ARGS)
+
 check: $(STAMP) ## format, lint, types, layers, generated stubs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(CODE)
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/proto.py --check
 	@! grep -rnEw --include='*.py' --include='*.proto' --include='*.toml' --include='*.service' 'TODO|FIXME|XXX' bosd clients proto systemd
 

@@ -1,11 +1,16 @@
-"""What every test gets: the loop its marker asks for."""
+"""What every test gets: the loop its marker asks for, and properties that never fail for being slow."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.jumping_loop import loop_factories
+
+settings.register_profile("usual", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", parent=settings.get_profile("usual"), max_examples=5000)
+settings.load_profile("usual")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -9,10 +9,13 @@ import math
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+_ASYNCIO = str(Path(asyncio.__file__).parent)
 
 
 class DeadlockError(RuntimeError):
@@ -63,12 +66,13 @@ class JumpingLoop(asyncio.SelectorEventLoop):
 
 
 def _place(task: asyncio.Task[Any]) -> str:
-    """Name the innermost line at which `task` is suspended."""
-    coroutine: Any = task.get_coro()
-    place = repr(coroutine)
-    while coroutine is not None and (frame := getattr(coroutine, "cr_frame", None)) is not None:
-        place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-        coroutine = coroutine.cr_await
+    """Name the innermost line at which `task` is suspended, asyncio's own left out."""
+    awaited: Any = task.get_coro()
+    place = repr(awaited)
+    while (frame := getattr(awaited, "cr_frame", None)) is not None:
+        if not frame.f_code.co_filename.startswith(_ASYNCIO):
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        awaited = awaited.cr_await
     return place
 
 
