@@ -130,7 +130,7 @@ class NodeApi(Protocol):
         """Yield the current statuses at once, then every change, latest wins, and beats; None watches all, later ones too."""
         ...
 
-    async def set_current(  # noqa: PLR0913 (one request, named fields)
+    async def set_current(
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
