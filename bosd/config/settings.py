@@ -1,0 +1,151 @@
+"""The configuration file: the node's own settings and its first topology."""
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bosd.bal.spec import Topology
+from bosd.bal.spec_rules import host_port, name_fault
+from bosd.bal.topology import POLICIES
+from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.reader import T, read_table, shown
+from bosd.config.topology_toml import check_graph, read_toml, read_topology
+
+_SECTIONS = ("node", "store", "battery", "splitter")
+_LATER_SECTIONS = frozenset({"security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
+_LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
+_SOCKET_PATH_BYTES = 107
+
+
+def _default_name() -> str:
+    host = os.uname().nodename.partition(".")[0]
+    return "node" if name_fault(host) else host
+
+
+def _default_state_dir() -> Path:
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else Path("~/.local/state/bosd").expanduser()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """The node itself; `listen` holds `host:port` on loopback and `unix:PATH`, times are in seconds."""
+
+    name: str = field(default_factory=_default_name)
+    listen: tuple[str, ...] = ("127.0.0.1:4004",)
+    state_dir: Path = field(default_factory=_default_state_dir)
+    default_setpoint_ttl_s: float = 60.0
+    max_setpoint_ttl_s: float = 3600.0
+    trust_clock: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where durable state is; `sqlite` is a file in the state directory."""
+
+    url: str = "sqlite"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration file; `place` names it in messages."""
+
+    node: NodeConfig
+    store: StoreConfig
+    topology: Topology
+    place: str
+
+
+def load_config(path: str | Path, policies: Collection[str] = POLICIES) -> Config:
+    """Return the configuration in a file. Raises ConfigError with the path and the reason, or with all faults of its text."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        faults = FileFaults(str(path))
+        faults.add("", f"cannot be read: {error.strerror}")
+        faults.raise_any()
+        raise
+    return parse_config(_decoded(data, str(path)), str(path), policies)
+
+
+def _decoded(data: bytes, place: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        faults = FileFaults(place)
+        line = data.count(b"\n", 0, error.start) + 1
+        faults.add("", f"not TOML: byte 0x{data[error.start]:02x} in line {line} is not UTF-8")
+        faults.raise_any()
+        raise
+
+
+def parse_config(text: str, place: str = "configuration", policies: Collection[str] = POLICIES) -> Config:
+    """Return the configuration in a text. Raises one ConfigError with every fault and its place."""
+    faults = FileFaults(place)
+    tables = read_toml(text, place)
+    _check_sections(tables, faults)
+    node = _section(NodeConfig, tables, "node", faults)
+    store = _section(StoreConfig, tables, "store", faults)
+    _check_node(node, faults)
+    _check_store(store, faults)
+    topology, lost = read_topology(tables, faults)
+    check_graph(topology, lost, policies, faults)
+    faults.raise_any()
+    return Config(node=node, store=store, topology=topology, place=place)
+
+
+def _check_sections(tables: Mapping[str, object], faults: FileFaults) -> None:
+    for key, value in tables.items():
+        if key in _LATER_SECTIONS or (key == "node" and isinstance(value, list)):
+            faults.add(f"[[{key}]]" if isinstance(value, list) else f"[{key}]", "not supported by this version; remove it")
+        elif key not in _SECTIONS:
+            faults.add(key, f"unknown section; {did_you_mean(key, _SECTIONS)}")
+
+
+def _section(cls: type[T], tables: Mapping[str, object], key: str, faults: FileFaults) -> T:
+    """Return a section, its defaults where it is absent or faulty."""
+    value = tables.get(key, {})
+    if isinstance(value, dict):
+        return read_table(cls, value, key, faults) or cls()
+    if not isinstance(value, list) or key != "node":
+        faults.add(key, f"expected a [{key}] section, got {shown(value)}")
+    return cls()
+
+
+def _check_node(node: NodeConfig, faults: FileFaults) -> None:
+    if fault := name_fault(node.name):
+        faults.add("node.name", fault)
+    if node.max_setpoint_ttl_s <= 0.0:
+        faults.add("node.max_setpoint_ttl_s", f"{node.max_setpoint_ttl_s!r} is not above 0")
+    if not 0.0 < node.default_setpoint_ttl_s <= node.max_setpoint_ttl_s:
+        text = f"{node.default_setpoint_ttl_s!r} is not above 0 and at most max_setpoint_ttl_s ({node.max_setpoint_ttl_s!r})"
+        faults.add("node.default_setpoint_ttl_s", text)
+    if not node.listen:
+        faults.add("node.listen", "is empty: a node listens somewhere")
+    for index, address in enumerate(node.listen):
+        if fault := _listen_fault(address, node.listen[:index]):
+            faults.add(f"node.listen[{index}]", fault)
+
+
+def _listen_fault(address: str, before: tuple[str, ...]) -> str | None:
+    if address.startswith("unix:"):
+        length = len(os.fsencode(address.removeprefix("unix:")))
+        if not 0 < length <= _SOCKET_PATH_BYTES:
+            return f"{address!r}: a socket's path has 1 to {_SOCKET_PATH_BYTES} bytes"
+    else:
+        target = host_port(address)
+        if target is None:
+            return f"{address!r} is no address: write 127.0.0.1:4004 or unix:PATH"
+        if not _LOOPBACK.fullmatch(target[0]):
+            return (
+                f"{address!r} is not loopback: that needs mutual TLS, not supported by this version; write 127.0.0.1:{target[1]}"
+            )
+    repeated = address in before and not address.endswith(":0")
+    return f"{address!r} is named twice" if repeated else None
+
+
+def _check_store(store: StoreConfig, faults: FileFaults) -> None:
+    if store.url != "sqlite":
+        faults.add("store.url", f'{shown(store.url)} is not supported by this version; write "sqlite"')

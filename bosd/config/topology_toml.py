@@ -1,0 +1,178 @@
+"""A topology as TOML: its `[[battery]]` and `[[splitter]]` tables alone."""
+
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, Literal
+
+import tomli_w
+
+from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
+from bosd.bal.spec import (
+    AggregatorSpec,
+    BatterySpec,
+    JbdSpec,
+    NetworkSpec,
+    NullSpec,
+    PseudoSpec,
+    SplitterSpec,
+    Topology,
+)
+from bosd.bal.spec_rules import battery_faults, splitter_faults
+from bosd.bal.topology import graph_faults
+from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.reader import label, read_table, shown
+
+KINDS: Mapping[str, type[BatterySpec]] = {cls.kind: cls for cls in (JbdSpec, PseudoSpec, NullSpec, AggregatorSpec, NetworkSpec)}
+MAX_TEXT = 4 * 1024 * 1024
+
+_LATER_BATTERY_KEYS = frozenset(
+    {
+        "alone_charge_limit_w",
+        "alone_discharge_limit_w",
+        "bookings",
+        "efficiency",
+        "max_booking_h",
+        "max_ramp_a_per_s",
+        "meter",
+        "node",
+        "voltage_max_v",
+    }
+)
+_LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){33}")
+
+
+def parse_topology(text: str, place: str = "topology") -> Topology:
+    """Return a topology or a fragment, without looking for what its batteries rest on. Raises ConfigError with all faults."""
+    faults = FileFaults(place)
+    tables = read_toml(text, place)
+    for key in tables.keys() - {"battery", "splitter"}:
+        faults.add(key, "a topology holds [[battery]] and [[splitter]] tables alone")
+    topology, _ = read_topology(tables, faults)
+    faults.raise_any()
+    return topology
+
+
+def parse_edit(action: Literal["add", "remove", "replace", "whole"], name: str, toml: str) -> EditOperation:
+    """Return one edit as the topology's transaction takes it. Raises ConfigError with all faults of its TOML."""
+    if action == "remove":
+        return Remove(name)
+    topology = parse_topology(toml, f"{action} {name}".rstrip())
+    match action:
+        case "add":
+            return Add(topology)
+        case "replace":
+            return Replace(name, topology)
+        case "whole":
+            return Whole(topology)
+
+
+def read_toml(text: str, place: str) -> dict[str, Any]:
+    """Return the tables of a TOML text. Raises ConfigError with line and column of a syntax fault."""
+    faults = FileFaults(place)
+    if len(text) > MAX_TEXT:
+        faults.add("", f"{len(text)} characters; at most {MAX_TEXT} are read")
+    elif _LONG_KEY.search(text):
+        faults.add("", "a dotted key has more than 32 parts")
+    else:
+        try:
+            return tomllib.loads(text)
+        except RecursionError:
+            faults.add("", "not TOML: tables or arrays lie too deep in each other")
+        except ValueError as error:
+            faults.add("", f"not TOML: {error}")
+    faults.raise_any()
+    raise AssertionError  # faults are never empty here
+
+
+def read_topology(tables: Mapping[str, object], faults: FileFaults) -> tuple[Topology, frozenset[str]]:
+    """Return what could be read and the names declared by what could not; each specification is checked by itself."""
+    batteries: list[BatterySpec] = []
+    splitters: list[SplitterSpec] = []
+    lost: set[str] = set()
+    for place, table in _array_of_tables(tables, "battery", faults):
+        battery = _battery(table, place, faults)
+        if battery is None:
+            lost |= _declared(table)
+            continue
+        batteries.append(battery)
+        for key, text in battery_faults(battery):
+            faults.add(f"{place}.{key}", text)
+    for place, table in _array_of_tables(tables, "splitter", faults):
+        splitter = read_table(SplitterSpec, table, place, faults)
+        if splitter is None:
+            lost |= _declared(table)
+            continue
+        splitters.append(splitter)
+        for key, text in splitter_faults(splitter):
+            faults.add(f"{place}.{key}", text)
+    return Topology(batteries=tuple(batteries), splitters=tuple(splitters)), frozenset(lost)
+
+
+def check_graph(topology: Topology, lost: Collection[str], policies: Collection[str], faults: FileFaults) -> None:
+    """Add the faults of the batteries together; `lost` stand for batteries that are faulty already."""
+    stand_ins = tuple(NullSpec(name=name, voltage_v=0.0) for name in sorted(lost))
+    whole = Topology(batteries=topology.batteries + stand_ins, splitters=topology.splitters)
+    for fault in graph_faults(whole, policies):
+        message = fault.error.message
+        faults.add(fault.place, message.removeprefix(f"{fault.place}: "))
+
+
+def _array_of_tables(tables: Mapping[str, object], key: str, faults: FileFaults) -> list[tuple[str, Mapping[str, object]]]:
+    value = tables.get(key, [])
+    if not isinstance(value, list):
+        faults.add(key, f"expected [[{key}]] tables, got {shown(value)}; write [[{key}]]")
+        return []
+    found: list[tuple[str, Mapping[str, object]]] = []
+    for index, table in enumerate(value):
+        if isinstance(table, dict):
+            found.append((f"{key}[{index}]{label(table)}", table))
+        else:
+            faults.add(f"{key}[{index}]", f"expected a table, got {shown(table)}")
+    return found
+
+
+def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> BatterySpec | None:
+    kind = table.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        said = "missing" if kind is None else f"no such kind: {shown(kind)}"
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), KINDS)}")
+        return None
+    return read_table(KINDS[kind], table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+
+
+def _declared(table: Mapping[str, object]) -> set[str]:
+    """Return the names that a faulty table would have given."""
+    partitions = table.get("partitions")
+    parts = partitions if isinstance(partitions, list) else []
+    names = [table.get("name"), *(part.get("name") for part in parts if isinstance(part, dict))]
+    return {name for name in names if isinstance(name, str)}
+
+
+def format_topology(topology: Topology) -> str:
+    """Return the topology as TOML: tables in order, keys in the specification's order, defaults left out; it reads back equal."""
+    tables = {
+        "battery": [{"name": spec.name, "kind": spec.kind} | _plain(spec) for spec in topology.batteries],
+        "splitter": [_plain(spec) for spec in topology.splitters],
+    }
+    return tomli_w.dumps({key: value for key, value in tables.items() if value})
+
+
+def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
+    found: dict[str, Any] = {}
+    for field in _fields(type(value)):
+        item = getattr(value, field.name)
+        if field.default is not MISSING and item == field.default:
+            continue
+        if isinstance(item, tuple):
+            found[field.name] = [_plain(each) if is_dataclass(each) else each for each in item]
+        else:
+            found[field.name] = _plain(item) if is_dataclass(item) else item
+    return found
+
+
+@cache
+def _fields(cls: Any) -> tuple[Field[Any], ...]:  # noqa: ANN401 (mypy holds no class for hashable)
+    return fields(cls)
