@@ -6,7 +6,6 @@ Nothing is guessed: a number is a number in the field's unit, and a key that is 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cache
 from math import isfinite
 from pathlib import Path
 from types import NoneType, UnionType
@@ -38,6 +37,9 @@ class _Shape:
     required: tuple[str, ...]
 
 
+_shapes: dict[type[Any], _Shape] = {}
+
+
 def read_table(
     cls: type[T],
     table: Mapping[str, object],
@@ -65,12 +67,13 @@ def read_table(
     return None if len(faults) > before else cls(**values)
 
 
-@cache
-def _shape(cls: Any) -> _Shape:  # noqa: ANN401 (mypy holds no class for hashable)
+def _shape(cls: type[Any]) -> _Shape:
+    if cls in _shapes:
+        return _shapes[cls]
     hints = get_type_hints(cls)
     converts = {field.name: _converter(hints[field.name], field.name) for field in fields(cls)}
     required = tuple(field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING)
-    return _Shape(converts, required)
+    return _shapes.setdefault(cls, _Shape(converts, required))
 
 
 def _converter(hint: Any, key: str) -> Convert:  # noqa: ANN401 (a type hint is any object)

@@ -3,8 +3,7 @@
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
-from functools import cache
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
 import tomli_w
@@ -162,7 +161,7 @@ def format_topology(topology: Topology) -> str:
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
     found: dict[str, Any] = {}
-    for field in _fields(type(value)):
+    for field in fields(value):
         item = getattr(value, field.name)
         if field.default is not MISSING and item == field.default:
             continue
@@ -171,8 +170,3 @@ def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
         else:
             found[field.name] = _plain(item) if is_dataclass(item) else item
     return found
-
-
-@cache
-def _fields(cls: Any) -> tuple[Field[Any], ...]:  # noqa: ANN401 (mypy holds no class for hashable)
-    return fields(cls)
