@@ -1,0 +1,156 @@
+"""Commanding: `set`, `stop`, `release`, `pseudo`."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from bosd.v1 import battery_pb2 as pb
+from clients.bosctl.commands.names import Name, Names, OptionalNames
+from clients.bosctl.connection import Connection
+from clients.bosctl.errors import ExitStatus, Failure
+from clients.bosctl.format_json import Document, set_current_document, status_document
+from clients.bosctl.session import session_of
+from clients.bosctl.values import PSEUDO_KEYS, SetPoint, parse_duration_s, parse_pairs, parse_setpoint
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def register(app: typer.Typer, numbers_allowed: type[TyperCommand]) -> None:
+    """Add the commanding commands; `set` takes negative numbers."""
+    app.command("set", cls=numbers_allowed)(set_current)
+    app.command("stop")(stop)
+    app.command("release")(release)
+    app.command("pseudo")(pseudo)
+
+
+def set_current(
+    context: typer.Context,
+    name: Name,
+    amps: Annotated[
+        SetPoint,
+        typer.Argument(
+            metavar="AMPS",
+            parser=parse_setpoint,
+            help="4 or 4A discharges, -2.5 charges; 500W by the present voltage; none ends your own set point.",
+            show_default=False,
+        ),
+    ],
+    ttl: Annotated[
+        float | None, typer.Option(metavar="TIME", parser=parse_duration_s, help="How long it holds, such as 30s, 8m, 2h.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show what would be done; change nothing.")] = False,
+) -> None:
+    """Ask a battery for a current, for a time."""
+    session = session_of(context)
+    with session.connect() as connection:
+        if amps.current_a is None and amps.power_w is None:
+            if dry_run or ttl is not None:
+                raise typer.BadParameter("none ends a set point now: it takes neither --ttl nor --dry-run.")
+            answer = connection.call(connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name))
+        else:
+            request = pb.SetCurrentRequest(
+                name=name, current_a=_amperes(connection, name, amps), ttl_s=ttl, dry_run=dry_run, request_id=os.urandom(8).hex()
+            )
+            answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
+    document = set_current_document(answer, dry_run=dry_run)
+    session.answer(document, lambda console: _draw_set(console, document))
+
+
+def stop(
+    context: typer.Context,
+    names: OptionalNames = None,
+    node: Annotated[bool, typer.Option("--node", help="All batteries this node owns.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those it reaches.")] = False,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the record.")] = "",
+) -> None:
+    """Stop batteries: 0 A at their owner, latched above everything until `release`."""
+    if (bool(names), node, everything).count(True) != 1:
+        raise typer.BadParameter("name batteries, or give one of --node and --all.")
+    session = session_of(context)
+    request = pb.StopRequest(names=names or [], node=node, all=everything, reason=reason)
+    with session.connect() as connection:
+        answer = connection.call(connection.batteries.Stop, request, doing="stopping")
+
+    def draw(console: "Console") -> None:
+        for name in answer.stopped:
+            console.print(f"{name}: stopped", markup=False)
+        for name in answer.unconfirmed:
+            console.print(f"{name}: latched, but its device did not confirm", style="bold red", markup=False)
+        if not answer.stopped and not answer.unconfirmed:
+            console.print("nothing to stop")
+
+    session.answer({"stopped": list(answer.stopped), "unconfirmed": list(answer.unconfirmed)}, draw)
+
+
+def release(context: typer.Context, names: Names) -> None:
+    """End a stop."""
+    session = session_of(context)
+    with session.connect() as connection:
+        answer = connection.call(connection.batteries.Release, pb.ReleaseRequest(names=names))
+    released = list(answer.released)
+
+    def draw(console: "Console") -> None:
+        console.print(f"released: {', '.join(released)}" if released else "nothing was stopped", markup=False)
+
+    session.answer({"released": released}, draw)
+
+
+def complete_keys(incomplete: str) -> list[str]:
+    """Return the keys of a pseudo battery that begin so."""
+    return [f"{key}=" for key in PSEUDO_KEYS if key.startswith(incomplete)]
+
+
+def pseudo(
+    context: typer.Context,
+    name: Name,
+    pairs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY=VALUE...", autocompletion=complete_keys, help=f"Keys: {', '.join(PSEUDO_KEYS)}.", show_default=False
+        ),
+    ],
+) -> None:
+    """Change what a pseudo battery reports; other keys stay."""
+    session = session_of(context)
+    values = parse_pairs(pairs)
+    with session.connect() as connection:
+        status = connection.call(connection.batteries.ModifyPseudo, pb.ModifyPseudoRequest(name=name, **values))
+
+    def draw(console: "Console") -> None:
+        from clients.bosctl.tables import status_card  # noqa: PLC0415 (JSON needs no tables)
+
+        console.print(status_card(status))
+
+    session.answer(status_document(status), draw)
+
+
+def _amperes(connection: Connection, name: str, wish: SetPoint) -> float:
+    """Return the wish in amperes; watts at the voltage the battery has now. Raises Failure."""
+    if wish.power_w is None:
+        return wish.current_a or 0.0
+    status = connection.call(connection.batteries.GetStatus, pb.GetStatusRequest(name=name))
+    if status.quality != pb.QUALITY_GOOD or not status.voltage_v > 0.0:
+        message = f"the voltage of {name} is not known now, so watts cannot be turned into amperes; ask for amperes"
+        raise Failure(ExitStatus.REFUSED, "UNAVAILABLE", message, {"name": name})
+    return float(wish.power_w / status.voltage_v)
+
+
+def _draw_set(console: "Console", document: Document) -> None:
+    from clients.bosctl.format_text import duration, signed  # noqa: PLC0415 (JSON needs no text)
+
+    requested, applied = document["requested_current_a"], document["applied_current_a"]
+    lead = "would apply" if document["dry_run"] else "applied"
+    if requested is None:
+        console.print(f"{document['name']}: your set point has ended, {signed(applied)} A in force", markup=False)
+    else:
+        asked = "" if requested == applied else f" of {signed(requested)} A asked"
+        until = f", for {duration(document['ttl_s'])}, until {document['setpoint_ends_at']}"
+        console.print(f"{document['name']}: {lead} {signed(applied)} A{asked}{until}", markup=False)
+    if document["reason"]:
+        console.print(f"  {document['reason']}", style="yellow", markup=False)
+    for leaf in document["leaves"]:
+        old, new = signed(leaf["old_current_a"]), signed(leaf["new_current_a"])
+        console.print(f"  {leaf['name']}: {old} A to {new} A", markup=False)

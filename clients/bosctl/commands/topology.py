@@ -1,0 +1,108 @@
+"""`topology`: the topology as a file."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bosd.v1 import battery_pb2 as bpb
+from bosd.v1 import topology_pb2 as pb
+from clients.bosctl.commands.edit import Comment, File, Revision, read_toml, submit
+from clients.bosctl.format_topology import change_summary, revision_document, topology_document
+from clients.bosctl.session import session_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    help="Show, export and change the topology as a whole.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@app.command("show")
+def show(context: typer.Context) -> None:
+    """Show what rests on what, and the revision."""
+    session = session_of(context)
+    with session.connect() as connection:
+        topology = connection.call(connection.topology.Get, pb.GetTopologyRequest())
+        statuses = connection.call(connection.batteries.ListStatuses, bpb.ListStatusesRequest()).statuses
+    unallocated_ah = {status.name: status.unallocated_ah for status in statuses if status.HasField("unallocated_ah")}
+    session.answer(topology_document(topology, unallocated_ah), lambda console: _draw_topology(console, topology, unallocated_ah))
+
+
+@app.command("export")
+def export(context: typer.Context) -> None:
+    """Print the topology as TOML, ready for `apply`."""
+    session = session_of(context)
+    with session.connect() as connection:
+        topology = connection.call(connection.topology.Get, pb.GetTopologyRequest())
+    document = {"node": topology.node, "revision": topology.revision, "toml": topology.toml}
+    session.answer(document, lambda _console: _write(topology.toml))
+
+
+@app.command("plan")
+def plan(context: typer.Context, file: File, revision: Revision = None) -> None:
+    """Show what `apply` would change; change nothing."""
+    submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, plan=True)
+
+
+@app.command("apply")
+def apply(context: typer.Context, file: File, revision: Revision = None, comment: Comment = "") -> None:
+    """Make the node look like the file, in one transaction: whole or not at all."""
+    submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, comment)
+
+
+@app.command("history")
+def history(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=10000, metavar="N", help="How many, newest first.")] = 20,
+) -> None:
+    """Show who changed the topology, when and why."""
+    session = session_of(context)
+    with session.connect() as connection:
+        answer = connection.call(connection.topology.History, pb.TopologyHistoryRequest(limit=limit))
+
+    def draw(console: "Console") -> None:
+        from rich.table import Table  # noqa: PLC0415 (JSON needs no tables)
+        from rich.text import Text  # noqa: PLC0415
+
+        from clients.bosctl.format_text import moment  # noqa: PLC0415
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table.add_column("revision", justify="right")
+        table.add_column("changed", no_wrap=True)
+        for title in ("who", "changes", "comment"):
+            table.add_column(title, overflow="fold")
+        for entry in answer.revisions:
+            cells = (moment(entry.changed_at), entry.who, change_summary(entry.changes), entry.comment)
+            table.add_row(str(entry.revision), *(Text(cell) for cell in cells))
+        console.print(table)
+
+    session.answer([revision_document(entry) for entry in answer.revisions], draw)
+
+
+def _draw_topology(console: "Console", topology: pb.Topology, unallocated_ah: dict[str, float]) -> None:
+    from rich.table import Table  # noqa: PLC0415 (JSON needs no tables)
+    from rich.text import Text  # noqa: PLC0415
+
+    from clients.bosctl.format_text import moment  # noqa: PLC0415
+    from clients.bosctl.tree import ASCII_GUIDES, UNICODE_GUIDES, tree_lines  # noqa: PLC0415
+
+    changed = f", changed {moment(topology.changed_at)}" if topology.changed_at else ""
+    console.print(f"node {topology.node}, revision {topology.revision}{changed}\n", markup=False)
+    entries = {entry.name: entry for entry in topology.entries}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("name", "kind", ""):
+        table.add_column(title, no_wrap=title != "", overflow="ellipsis" if title else "fold")
+    for line in tree_lines(topology.entries, UNICODE_GUIDES if console.encoding.startswith("utf") else ASCII_GUIDES):
+        entry = entries[line.name]
+        notes = [f"of {entry.splitter}"] if entry.splitter else []
+        if entry.name in unallocated_ah:
+            notes.append(f"{unallocated_ah[entry.name]:.2f} Ah unallocated")
+        table.add_row(Text(line.label), entry.kind, Text(", ".join(notes)))
+    console.print(table)
+
+
+def _write(toml: str) -> None:
+    sys.stdout.write(toml if toml.endswith("\n") or not toml else f"{toml}\n")
+    sys.stdout.flush()

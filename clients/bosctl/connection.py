@@ -1,0 +1,106 @@
+"""One connection to a node: stubs, identity, deadlines."""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import grpc
+
+from bosd.v1.battery_pb2_grpc import BatteryServiceStub
+from clients.bosctl.errors import Failure, from_rpc
+
+DEFAULT_TARGET = "127.0.0.1:4004"
+DEFAULT_TIMEOUT_S = 5.0
+LONG_TIMEOUT_S = 60.0
+"""Deadline of calls that wait for many devices or for the store, where none is given."""
+PATIENCE_S = 1.0
+"""After this a person wants to see that something is going on."""
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+_OPTIONS: Sequence[tuple[str, int]] = (
+    ("grpc.enable_http_proxy", 0),  # a node is never behind a web proxy
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.use_local_subchannel_pool", 1),  # a new channel is a new connection: a hung one is not found again
+)
+
+
+class Stub(Protocol):
+    """The future half of a generated unary call."""
+
+    def future(self, request: Any, timeout: float | None = None, metadata: Any = None) -> Any:  # noqa: ANN401
+        """Start the call."""
+        ...
+
+
+class Connection:
+    """A channel to one node; closed by the end of its `with` block."""
+
+    def __init__(self, target: str, timeout_s: float | None = None) -> None:
+        self.target = target
+        self.timeout_s = timeout_s
+        self.metadata = (("bosd-client", identity()),)
+        self.channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self.batteries = BatteryServiceStub(self.channel)
+
+    @property
+    def topology(self) -> Any:  # noqa: ANN401 (generated stubs ship no types)
+        """The stub of the topology's service."""
+        from bosd.v1.topology_pb2_grpc import TopologyServiceStub  # noqa: PLC0415 (most commands do without)
+
+        return TopologyServiceStub(self.channel)
+
+    def call(self, method: Stub, request: object, *, long: bool = False, doing: str = "waiting") -> Any:  # noqa: ANN401
+        """Return the answer within the deadline, with a spinner on a terminal after a second. Raises Failure."""
+        deadline_s = self.timeout_s or (LONG_TIMEOUT_S if long else DEFAULT_TIMEOUT_S)
+        future = method.future(request, timeout=deadline_s, metadata=self.metadata)
+        try:
+            return _result(future, doing)
+        except grpc.RpcError as error:
+            raise from_rpc(error, self.target, deadline_s) from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.channel.close()
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def identity() -> str:
+    """Return `user@host` as ASCII, for the node's record of who asked."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a process without an account
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}".encode("ascii", "replace").decode("ascii")
+
+
+def _result(future: Any, doing: str) -> Any:  # noqa: ANN401
+    try:
+        return future.result(timeout=PATIENCE_S)
+    except grpc.FutureTimeoutError:
+        with _spinner(doing):
+            return future.result()
+
+
+@contextmanager
+def _spinner(doing: str) -> Iterator[None]:
+    from clients.bosctl.console import stderr_console  # noqa: PLC0415 (only slow calls draw)
+
+    console = stderr_console()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{doing} …"):
+        yield
+
+

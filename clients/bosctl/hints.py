@@ -1,0 +1,77 @@
+"""What to do next after a failure, one sentence per reason."""
+
+from collections.abc import Callable, Mapping
+
+from clients.bosctl.errors import ExitStatus, Failure
+
+
+def hint_for(failure: Failure) -> str | None:
+    """Return what a person can do about it, or None where the message says all."""
+    if failure.status is ExitStatus.USAGE:
+        return None
+    if failure.status is ExitStatus.UNREACHABLE:
+        return (
+            "Is bosd running there? Start it with `bosd run --config FILE`, "
+            "or name another node with --target ADDR (or in BOSD_TARGET)."
+        )
+    advise = _HINTS.get(failure.reason)
+    return advise(failure.metadata) if advise else None
+
+
+def _in_use(metadata: Mapping[str, str]) -> str:
+    users = _names(metadata.get("users", ""))
+    if not users:
+        return "Command the battery that uses it instead; `bosctl ls` shows which."
+    return f"Command {users[0]} instead, for example `bosctl set {users[0]} AMPS`; its users: {', '.join(users)}."
+
+
+def _out_of_range(metadata: Mapping[str, str]) -> str:
+    try:
+        lower_a, upper_a = float(metadata["lower_a"]), float(metadata["upper_a"])
+    except (KeyError, ValueError):
+        return "`bosctl status NAME` shows what it can do now."
+    return f"It can do {lower_a:g} A (charging) to {upper_a:+g} A (discharging) now."
+
+
+def _stale_revision(metadata: Mapping[str, str]) -> str:
+    actual = metadata.get("actual")
+    again = f"try again with --revision {actual}" if actual else "try again with the revision it shows"
+    return f"Someone changed the topology meanwhile: look at it with `bosctl topology show`, then {again}."
+
+
+def _claimed(metadata: Mapping[str, str]) -> str:
+    holder, remaining_s = metadata.get("holder", "its holder"), metadata.get("remaining_s")
+    when = f" in {float(remaining_s):.0f} s" if remaining_s and remaining_s.replace(".", "", 1).isdigit() else ""
+    return f"Held by {holder}: wait until that set point ends{when}, or ask for `bosctl set NAME none` there."
+
+
+def _invalid(metadata: Mapping[str, str]) -> str | None:
+    return f"The fault is at {metadata['path']}." if metadata.get("path") else None
+
+
+def _names(text: str) -> list[str]:
+    return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
+
+
+def _say(text: str) -> Callable[[Mapping[str, str]], str]:
+    return lambda _metadata: text
+
+
+_HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
+    "BAD_NAME": _say("`bosctl ls` shows the names this node knows."),
+    "NAME_TAKEN": _say("Choose another name, or exchange the battery with `bosctl replace NAME FILE`."),
+    "INVALID_ARGUMENT": _invalid,
+    "CURRENT_OUT_OF_RANGE": _out_of_range,
+    "BATTERY_IN_USE": _in_use,
+    "CLAIMED": _claimed,
+    "STOPPED": _say("End the stop with `bosctl release NAME` first."),
+    "CYCLE": _say("A battery cannot rest on itself: take one link out of the circle."),
+    "VOLTAGE_MISMATCH": _say("Compare the members with `bosctl status`, or widen voltage_tolerance_v if the difference is meant."),
+    "STALE_REVISION": _stale_revision,
+    "UNAVAILABLE": _say("The daemon answered, the device or link behind it did not: `bosctl doctor` looks at all of them."),
+    "SHUTTING_DOWN": _say("The daemon is stopping: try again when it is back."),
+    "STORE_FAILED": _say("The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."),
+    "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
+    "NOT_ALLOWED": _say("Your role does not permit this: ask an admin of the node."),
+    "INTERNAL": _say("This is a fault in the daemon: its log says more."),
+}
