@@ -49,7 +49,9 @@ def leaves(root: type[errors.BosError]) -> Iterator[type[errors.BosError]]:
 
 def test_imports_only_go_down() -> None:
     """The layers and bans of pyproject.toml (import-linter) hold."""
-    done = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [BIN / "lint-imports", "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
