@@ -58,7 +58,7 @@ class ControlProtocol(asyncio.Protocol):
     def _answer(self, line: bytes) -> dict[str, object]:
         try:
             request = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return _failure(f"not JSON: {error}")
         if not isinstance(request, dict):
             return _failure('a request is an object such as {"op": "get"}')

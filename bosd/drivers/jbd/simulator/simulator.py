@@ -71,7 +71,7 @@ class JbdSimulator:
             self._log.close()
             self._log = None
 
-    def set(self, **values: object) -> None:
+    def set(self, /, **values: object) -> None:
         """Change the state: all of `values`, or none (keys: settings.Settings)."""
         self.settings.set(values)
 
@@ -79,7 +79,7 @@ class JbdSimulator:
         """Return the state (settings.Settings.state)."""
         return {"link": str(self.link), "plugged": self.line is not None and self.line.plugged, **self.settings.state()}
 
-    def inject(self, **request: object) -> None:
+    def inject(self, /, **request: object) -> None:
         """Add a fault (faults.parse_rule); `sleep` and `unplug` without probability act by the clock, at once by default."""
         rule = parse_rule(request, self._now_s())
         if not rule.by_clock:
