@@ -1,0 +1,146 @@
+"""The battery port: the one interface that every logical battery, physical or virtual, is used through.
+
+A battery's status is computed at most once per change, when it is read. A change at a leaf *touches* the leaf: the cached
+status becomes invalid and so does that of everything that rests on it, and listeners are told. Reading does the rest.
+"""
+
+import math
+from typing import ClassVar, Protocol
+
+from bosd.bal.setpoint import SetPoint
+from bosd.bal.spec import BatterySpec, PartitionSpec
+from bosd.bal.status import BatteryStatus, SetpointSource
+
+TOUCHED = -math.inf
+
+
+class Listener(Protocol):
+    """Something that wants to know that a battery's status may have changed."""
+
+    def changed(self, battery: "Battery") -> None:
+        """Note the change; called at most once between two reads of the status."""
+        ...
+
+
+class User(Protocol):
+    """What rests on a battery: an aggregator or a splitter."""
+
+    name: str
+
+    def source_touched(self, slot: int) -> None:
+        """Invalidate what rests on source number `slot`."""
+        ...
+
+
+class Battery:
+    """A node of the topology.
+
+    `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
+    `setpoint` a free battery's living request, `clamped_by` why `applied_a` differs from what is asked.
+    `rank` is 0 for a leaf and above that of every source otherwise.
+    """
+
+    kind: ClassVar[str] = ""
+
+    __slots__ = (
+        "_status",
+        "_valid_until_s",
+        "applied_a",
+        "clamped_by",
+        "held_out",
+        "listeners",
+        "name",
+        "rank",
+        "setpoint",
+        "slot",
+        "spec",
+        "stopped",
+        "target_a",
+        "user",
+    )
+
+    def __init__(self, spec: BatterySpec | PartitionSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.user: User | None = None
+        self.slot = 0
+        self.rank = 0
+        self.setpoint: SetPoint | None = None
+        self.target_a: float | None = None
+        self.applied_a = 0.0
+        self.clamped_by = ""
+        self.stopped = False
+        self.held_out = False
+        self.listeners: tuple[Listener, ...] = ()
+        self._status: BatteryStatus | None = None
+        self._valid_until_s = TOUCHED
+
+    @property
+    def sources(self) -> tuple["Battery", ...]:
+        """What it rests on in this node; empty for a leaf."""
+        return ()
+
+    def status(self, now_s: float) -> BatteryStatus:
+        """Return the status at `now_s`; computed only if something below changed or time alone made it old."""
+        if now_s <= self._valid_until_s and self._status is not None:
+            return self._status
+        status = self._compute(now_s)
+        self._status = status
+        self._valid_until_s = status.valid_until_s
+        return status
+
+    def touch(self) -> None:
+        """Invalidate the status and that of everything that rests on it; tell listeners."""
+        if self._valid_until_s == TOUCHED:
+            return
+        self._valid_until_s = TOUCHED
+        for listener in self.listeners:
+            listener.changed(self)
+        if self.user is not None:
+            self.user.source_touched(self.slot)
+
+    def _compute(self, now_s: float) -> BatteryStatus:
+        raise NotImplementedError(self.kind)
+
+    def setpoint_fields(self, *, controllable: bool) -> tuple[float | None, float | None, SetpointSource | None, float | None]:
+        """Return requested and applied current, their source and end, as a status shows them."""
+        applied_a = self.applied_a if controllable else None
+        if self.user is not None:
+            return self.target_a, applied_a, None, None
+        if self.setpoint is not None:
+            return self.setpoint.current_a, applied_a, self.setpoint.source, self.setpoint.ends_s
+        return None, applied_a, SetpointSource.SAFE if controllable else None, None
+
+
+class ComputedLeaf(Battery):
+    """A leaf that exists in software: it follows a set point at once, in the same turn of the loop."""
+
+    __slots__ = ()
+
+    def apply(self, current_a: float, now_s: float) -> None:
+        """Follow `current_a` from `now_s` on."""
+        raise NotImplementedError(self.kind)
+
+
+class DeviceLeaf(Battery):
+    """A leaf whose set point travels to a device or another node and is confirmed from there.
+
+    `unconfirmed_a` is the larger magnitude of old and new while an answer is missing, else None.
+    """
+
+    __slots__ = ("told_ends_s", "unconfirmed_a")
+
+    def __init__(self, spec: BatterySpec) -> None:
+        super().__init__(spec)
+        self.unconfirmed_a: float | None = None
+        self.told_ends_s: float | None = None
+
+    async def command(self, current_a: float, ttl_s: float | None) -> None:
+        """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
+        raise NotImplementedError(self.kind)
+
+    def settled(self, current_a: float, now_s: float) -> None:
+        """Note that the device follows `current_a` from `now_s` on."""
+        self.applied_a = current_a
+        self.unconfirmed_a = None
+        self.touch()

@@ -1,0 +1,54 @@
+"""The meter: the charge a battery is expected to hold, from its own current alone.
+
+Two things end an interval: a new sample and a step (a set point, a limit, empty or full). Reading never does. Between two samples
+the current is taken as linear; with a step between them it is the old sample's up to the step and the new sample's from it
+(bal.md, "The meter").
+"""
+
+import math
+
+SECONDS_PER_HOUR = 3600.0
+
+
+class Meter:
+    """Coulomb counting for one leaf; charges in ampere-hours, positive current discharges, instants monotonic.
+
+    Time between two samples further apart than `max_gap_s` is not integrated but counted in `unobserved_s`.
+    """
+
+    __slots__ = ("_stepped", "at_s", "charge_ah", "current_a", "max_gap_s", "unobserved_s")
+
+    def __init__(self, charge_ah: float, at_s: float, current_a: float = 0.0, max_gap_s: float = math.inf) -> None:
+        self.charge_ah = charge_ah
+        self.at_s = at_s
+        self.current_a = current_a
+        self.max_gap_s = max_gap_s
+        self.unobserved_s = 0.0
+        self._stepped = False
+
+    def sample(self, at_s: float, current_a: float) -> None:
+        """End the interval with a measured current; a sample older than the interval's start is ignored."""
+        elapsed_s = at_s - self.at_s
+        if elapsed_s < 0.0:
+            return
+        if elapsed_s > self.max_gap_s:
+            self.unobserved_s += elapsed_s
+        else:
+            mean_a = current_a if self._stepped else 0.5 * (self.current_a + current_a)
+            self.charge_ah -= mean_a * elapsed_s / SECONDS_PER_HOUR
+        self.at_s = at_s
+        self.current_a = current_a
+        self._stepped = False
+
+    def step(self, at_s: float, delta_a: float) -> None:
+        """End the interval where the current jumps by `delta_a`; the old value holds up to `at_s`."""
+        elapsed_s = at_s - self.at_s
+        if elapsed_s > 0.0:
+            self.charge_ah -= self.current_a * elapsed_s / SECONDS_PER_HOUR
+            self.at_s = at_s
+        self.current_a += delta_a
+        self._stepped = True
+
+    def value_ah(self, now_s: float) -> float:
+        """Return the charge at `now_s`, the current running on from the interval's start."""
+        return self.charge_ah - self.current_a * (now_s - self.at_s) / SECONDS_PER_HOUR

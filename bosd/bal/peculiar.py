@@ -1,0 +1,136 @@
+"""Members of an aggregator that are not simply good: stale, away, held out, uncontrollable, remote, or not fully known."""
+
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.status import BatteryStatus, Link, Quality
+from bosd.bal.totals import Totals
+
+MOST_NAMES = 8
+MOST_PATH = 256
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
+
+
+def may_run_a(member: Battery) -> float:
+    """Return the current a battery may be running because it was told to, by the larger magnitude where that is unsure."""
+    if isinstance(member, DeviceLeaf) and member.unconfirmed_a is not None:
+        return member.unconfirmed_a
+    return member.applied_a
+
+
+class Peculiarities:
+    """What the peculiar members add to an aggregate's sums, limits and reason."""
+
+    def __init__(self, totals: Totals, now_s: float) -> None:
+        self._totals = totals
+        self._now_s = now_s
+        self.quality = Quality.GOOD
+        self.current_unknown = False
+        self.meter_unknown = False
+        self.stale_discharge_a = 0.0
+        self.stale_charge_a = 0.0
+        self.hops = 0
+        self.path: dict[str, None] = {}
+        self.max_staleness_s = 0.0
+        self.uncontrollable: list[str] = []
+        self.away: list[str] = []
+        self.unknown: list[str] = []
+        self.without_share: set[Battery] = set()
+        self._stale: list[tuple[Battery, float]] = []
+        self._lost: list[tuple[Battery, float]] = []
+        self._remarks: list[str] = []
+
+    @property
+    def ordinary(self) -> bool:
+        """Whether the aggregate itself needs no closer look by what rests on it."""
+        return not (self.uncontrollable or self.away or self.unknown or self.hops)
+
+    def add(self, member: Battery, status: BatteryStatus, *, out: bool) -> None:
+        """Count one member; `out` says that its voltage keeps it out."""
+        if status.capacity_ah == 0.0 and status.quality is not Quality.UNAVAILABLE:
+            self.without_share.add(member)
+            return
+        self._add_origin(member, status)
+        if not status.controllable:
+            self.uncontrollable.append(member.name)
+        if status.quality is Quality.UNAVAILABLE:
+            self._add_away(member, status)
+            self._totals.add_ideal(status)
+        elif out:
+            self.without_share.add(member)
+            self._remarks.append(f"{member.name} left out at {status.voltage_v:g} V")
+            if member.applied_a != 0.0:
+                self._totals.current_a += status.current_a or 0.0
+        else:
+            self._add_sums(member, status)
+            self._totals.add_ideal(status)
+            self._add_limits(member, status)
+
+    def _add_origin(self, member: Battery, status: BatteryStatus) -> None:
+        self.max_staleness_s = max(self.max_staleness_s, status.max_staleness_s)
+        self.hops = max(self.hops, status.hops)
+        if len(self.path) < MOST_PATH:
+            self.path.update(dict.fromkeys(status.path))
+        if status.link not in (Link.LOCAL, Link.READY):
+            self._remarks.append(f"link to {member.name} {status.link.name.lower()}")
+
+    def _add_away(self, member: Battery, status: BatteryStatus) -> None:
+        self.away.append(f"{member.name} ({status.reason})" if status.reason else member.name)
+        self.without_share.add(member)
+        running_a = may_run_a(member)
+        if running_a != 0.0:
+            self._lost.append((member, running_a))
+            self.current_unknown = True
+
+    def _add_sums(self, member: Battery, status: BatteryStatus) -> None:
+        if status.quality is Quality.STALE:
+            self.quality = Quality.STALE
+        if not self._totals.add(status, self._now_s):
+            self.unknown.append(member.name)
+            self.without_share.add(member)
+            return
+        self.current_unknown |= status.current_a is None
+        self.meter_unknown |= status.expected_charge_ah is None
+
+    def _add_limits(self, member: Battery, status: BatteryStatus) -> None:
+        if status.quality is not Quality.STALE:
+            self._totals.add_limits(status)
+            return
+        self._remarks.append(f"{member.name} stale, keeps {member.applied_a:g} A")
+        self._stale.append((member, member.applied_a))
+        if member.applied_a > 0.0:
+            self.stale_discharge_a += member.applied_a
+        else:
+            self.stale_charge_a -= member.applied_a
+
+    def fixed_shares(self, current_a: float) -> dict[Battery, float]:
+        """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.
+
+        Stale members give way in proportion when less than they run is asked, or another direction.
+        """
+        fixed = dict(self._lost)
+        same = [(member, share_a) for member, share_a in self._stale if share_a * current_a > 0.0]
+        left_a = max(0.0, abs(current_a) - sum(abs(share_a) for _, share_a in self._lost))
+        running_a = sum(abs(share_a) for _, share_a in same)
+        factor = min(1.0, left_a / running_a) if running_a > 0.0 else 0.0
+        fixed.update((member, 0.0) for member, _ in self._stale)
+        fixed.update((member, share_a * factor) for member, share_a in same)
+        return fixed
+
+    def reasons(self) -> list[str]:
+        """Return what a person should know, worst first."""
+        reasons = []
+        if self.uncontrollable:
+            reasons.append(f"no current control: {_listed(self.uncontrollable)}")
+        if self.away:
+            reasons.append(f"left out, unavailable: {_listed(self.away)}")
+        if self._lost:
+            lost = [f"{member.name} up to {abs(share_a):g} A" for member, share_a in self._lost]
+            reasons.append(f"may still run: {_listed(lost)}")
+        if self.current_unknown:
+            reasons.append(f"current of the others {self._totals.current_a:g} A")
+        if self.unknown:
+            reasons.append(f"charge or voltage unknown: {_listed(self.unknown)}")
+        return reasons + self._remarks[:MOST_NAMES]

@@ -1,0 +1,170 @@
+"""A physical battery: the newest sample of a device, what its age is worth, and what its device may be asked."""
+
+import math
+
+from bosd.bal.battery import DeviceLeaf
+from bosd.bal.device import Device, Sample
+from bosd.bal.limits import allowed_directions, usable_ah
+from bosd.bal.meter import Meter
+from bosd.bal.spec import JbdSpec
+from bosd.bal.status import BatteryStatus, Quality
+
+PERIODS_UNTIL_STALE = 3.0
+LEAST_STALENESS_S = 1.5
+UNAVAILABLE_FACTOR = 3.0
+
+
+class PhysicalBattery(DeviceLeaf):
+    """A battery behind a device.
+
+    Quality is age alone: GOOD to `max_staleness_s` (default three refresh periods, at least 1.5 s), STALE to
+    `unavailable_after_s` (default three times that), then UNAVAILABLE with the last voltage, charge and capacity
+    (control.md, "Quality, link and commandability").
+    """
+
+    __slots__ = ("_capacity_known_ah", "device", "fault", "kind", "lazy", "max_staleness_s", "meter", "sample", "unavailable_after_s")
+
+    def __init__(self, spec: JbdSpec, device: Device) -> None:
+        super().__init__(spec)
+        self.kind = spec.kind  # type: ignore[misc]
+        self.device = device
+        self.lazy = spec.refresh == "lazy"
+        default_s = max(LEAST_STALENESS_S, PERIODS_UNTIL_STALE * spec.refresh_period_s)
+        self.max_staleness_s = default_s if spec.max_staleness_s is None else spec.max_staleness_s
+        default_s = UNAVAILABLE_FACTOR * self.max_staleness_s
+        self.unavailable_after_s = default_s if spec.unavailable_after_s is None else spec.unavailable_after_s
+        self.sample: Sample | None = None
+        self.meter: Meter | None = None
+        self.fault = ""
+
+    @property
+    def controllable(self) -> bool:
+        """Whether its device can follow a set point."""
+        spec = self.spec
+        return isinstance(spec, JbdSpec) and spec.current_control != "none"
+
+    def sampled(self, sample: Sample) -> None:
+        """Take a fresh sample; it ends the meter's interval and clears a fault."""
+        self.sample = sample
+        self.fault = ""
+        if sample.current_a is not None:
+            if self.meter is not None:
+                self.meter.sample(sample.sampled_s, sample.current_a)
+            elif sample.charge_ah is not None:
+                self.meter = Meter(sample.charge_ah, sample.sampled_s, sample.current_a, self.unavailable_after_s)
+        self.touch()
+
+    def failed(self, reason: str) -> None:
+        """Note that the device did not give a sample, and why."""
+        if reason != self.fault:
+            self.fault = reason
+            self.touch()
+
+    async def command(self, current_a: float, ttl_s: float | None) -> None:
+        """Make the device follow `current_a`; its own watchdog, not `ttl_s`, bounds what it holds."""
+        del ttl_s
+        await self.device.set_current(current_a)
+
+    def settled(self, current_a: float, now_s: float) -> None:
+        """Note that the device follows `current_a` from `now_s` on: a step of the meter."""
+        if self.meter is not None:
+            self.meter.step(now_s, current_a - self.applied_a)
+        super().settled(current_a, now_s)
+
+    def _quality(self, sample: Sample, now_s: float) -> tuple[Quality, float]:
+        stale_s = sample.sampled_s + self.max_staleness_s
+        lost_s = sample.sampled_s + self.unavailable_after_s
+        if now_s <= stale_s:
+            return Quality.GOOD, stale_s
+        if self.lazy and not self.fault:
+            return Quality.STALE, math.inf
+        return (Quality.STALE, lost_s) if now_s <= lost_s else (Quality.UNAVAILABLE, math.inf)
+
+    def _reasons(self, sample: Sample | None, quality: Quality, by_charge: str) -> str:
+        reasons = ["stopped"] if self.stopped else []
+        if not self.controllable:
+            reasons.append("no current control")
+        if self.unconfirmed_a is not None:
+            reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
+        if sample is not None:
+            reasons += [*sample.blocked_by, *sample.notes]
+        if by_charge:
+            reasons.append(by_charge)
+        if self.fault:
+            reasons.append(self.fault)
+        elif sample is None:
+            reasons.append("never sampled")
+        elif quality is Quality.STALE and self.lazy:
+            reasons.append("lazy")
+        elif quality is not Quality.GOOD:
+            reasons.append("no sample in time")
+        if self.clamped_by:
+            reasons.append(self.clamped_by)
+        return "; ".join(reasons)
+
+    def _compute(self, now_s: float) -> BatteryStatus:
+        spec, sample = self.spec, self.sample
+        assert isinstance(spec, JbdSpec)  # noqa: S101 (narrowing: the constructor takes nothing else)
+        controllable = self.controllable
+        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
+        if sample is None:
+            return BatteryStatus(
+                name=self.name,
+                kind=self.kind,
+                ideal_max_discharge_current_a=spec.max_discharge_current_a,
+                ideal_max_charge_current_a=spec.max_charge_current_a,
+                requested_current_a=requested_a,
+                applied_current_a=applied_a,
+                setpoint_source=source,
+                setpoint_ends_s=ends_s,
+                controllable=controllable,
+                reason=self._reasons(None, Quality.UNAVAILABLE, ""),
+                max_staleness_s=self.max_staleness_s,
+            )
+        quality, valid_until_s = self._quality(sample, now_s)
+        charge_ah, capacity_ah = sample.charge_ah, sample.capacity_ah
+        discharges, charges, by_charge = allowed_directions(spec, charge_ah, capacity_ah, sample.soc)
+        commandable = controllable and not self.stopped and quality is not Quality.UNAVAILABLE
+        max_discharge_a = spec.max_discharge_current_a if commandable and discharges and sample.discharge_allowed else 0.0
+        max_charge_a = spec.max_charge_current_a if commandable and charges and sample.charge_allowed else 0.0
+        known = charge_ah is not None and capacity_ah is not None
+        balanced_ah = usable_ah(spec, charge_ah, capacity_ah) if charge_ah is not None and capacity_ah is not None else None
+        blocked = quality is Quality.UNAVAILABLE or not discharges or not sample.discharge_allowed or self.stopped
+        meter = self.meter
+        return BatteryStatus(
+            name=self.name,
+            kind=self.kind,
+            voltage_v=sample.voltage_v,
+            current_a=None if quality is Quality.UNAVAILABLE else sample.current_a,
+            charge_ah=charge_ah,
+            capacity_ah=capacity_ah,
+            soc=sample.soc,
+            max_discharge_current_a=max_discharge_a or 0.0,
+            max_charge_current_a=max_charge_a or 0.0,
+            ideal_max_discharge_current_a=spec.max_discharge_current_a,
+            ideal_max_charge_current_a=spec.max_charge_current_a,
+            usable_charge_ah=(0.0 if blocked else balanced_ah) if known else None,
+            balanced_usable_charge_ah=balanced_ah,
+            expected_charge_ah=None if meter is None else meter.charge_ah,
+            expected_at_s=0.0 if meter is None else meter.at_s,
+            expected_rate_a=0.0 if meter is None else meter.current_a,
+            unobserved_s=0.0 if meter is None else meter.unobserved_s,
+            requested_current_a=requested_a,
+            applied_current_a=applied_a,
+            setpoint_source=source,
+            setpoint_ends_s=ends_s,
+            sampled_from_s=sample.sampled_s,
+            sampled_to_s=sample.sampled_s,
+            sampled_from=sample.sampled_utc_s,
+            sampled_to=sample.sampled_utc_s,
+            quality=quality,
+            commandable=commandable,
+            controllable=controllable,
+            reason=self._reasons(sample, quality, by_charge),
+            cells_v=sample.cells_v,
+            temperatures_c=sample.temperatures_c,
+            cycles=sample.cycles,
+            faults=sample.faults,
+            max_staleness_s=self.max_staleness_s,
+            valid_until_s=valid_until_s,
+        )
