@@ -185,7 +185,9 @@ def _nonsense_of_sizes(d: _Draft) -> str | None:
         return f"a path of {len(d.path)} batteries, at most {MAX_PATH}"
     if (cells_v := d.cells_v) is not None and (len(cells_v) > _MAX_ITEMS or not -_MAX_MAGNITUDE < sum(cells_v) < _MAX_MAGNITUDE):
         return "cell voltages that are none"
-    if (warm_c := d.temperatures_c) is not None and (len(warm_c) > _MAX_ITEMS or not -_MAX_MAGNITUDE < sum(warm_c) < _MAX_MAGNITUDE):
+    if (warm_c := d.temperatures_c) is not None and (
+        len(warm_c) > _MAX_ITEMS or not -_MAX_MAGNITUDE < sum(warm_c) < _MAX_MAGNITUDE
+    ):
         return "temperatures that are none"
     if d.faults is not None and len(d.faults) > _MAX_ITEMS:
         return "faults without number"

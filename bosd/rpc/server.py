@@ -1,0 +1,174 @@
+"""The gRPC server of a node: services, addresses, bounds, graceful stop."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import grpc
+import grpc.aio
+
+from bosd.node.api import NodeApi
+from bosd.rpc import addresses
+from bosd.rpc.battery_service import BatteryService
+from bosd.rpc.edge import BugSink, Edge
+from bosd.rpc.topology_service import TopologyService
+from bosd.v1 import battery_pb2, topology_pb2
+from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
+from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
+
+MAX_RECEIVED_BYTES = 4 * 1024 * 1024
+MAX_STREAMS_PER_CONNECTION = 1024
+MAX_CALLS = 4096
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.so_reuseport", 0),  # a second daemon on the same port is refused, not load-balanced with
+    ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
+    ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.keepalive_time_ms", 10_000),  # a peer that lost its power ends its streams within 15 s
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),
+)
+_UMASK = 0o117
+_REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+_HEALTH = "grpc.health.v1.Health"
+
+
+class RpcServer:
+    """Serves a node. `on_bug` gets every exception that is no BosError; it should stop the daemon loudly."""
+
+    def __init__(self, node: NodeApi, on_bug: BugSink) -> None:
+        self._node = node
+        self.edge = Edge(on_bug)
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        self._sockets: list[tuple[Path, int]] = []
+        self._health: Any = None
+        self._stopping = False
+        self._add_services()
+
+    def _add_services(self) -> None:
+        add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge), self._server)
+        add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
+        lazy = (_LazyService(_HEALTH, self._load_health), _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1))
+        self._server.add_generic_rpc_handlers(lazy)
+
+    async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
+        """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
+
+        Raises ConfigError for an address that is malformed, off loopback (it needs mutual TLS) or in use; then none is served.
+        """
+        bound = tuple(self._bind(address) for address in listen)
+        await self._server.start()
+        return bound
+
+    def _bind(self, address: str) -> str:
+        if address.startswith(addresses.UNIX):
+            return self._bind_unix(addresses.unix_path(address))
+        addresses.check_tcp(address)
+        port = self._add_port(address, address)
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    def _bind_unix(self, path: Path) -> str:
+        addresses.clear_stale_socket(path)
+        address = f"{addresses.UNIX}{path}"
+        umask = os.umask(_UMASK)
+        try:
+            self._add_port(address, address)
+        finally:
+            os.umask(umask)
+        addresses.restrict(path)
+        self._sockets.append((path, path.stat().st_ino))
+        return address
+
+    def _add_port(self, grpc_address: str, address: str) -> int:
+        try:
+            port = self._server.add_insecure_port(grpc_address)
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise addresses.in_use(address)
+        return port
+
+    async def stop(self, grace_s: float = 1.0) -> None:
+        """Refuse new calls at once, give running ones `grace_s` seconds, then end them; remove socket files."""
+        self._stopping = True
+        if self._health is not None:
+            self._health.stopping = True
+        await self._server.stop(grace_s)
+        for path, inode in self._sockets:
+            try:
+                if path.stat().st_ino == inode:
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+        self._sockets.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.stop()
+
+    def _load_health(self) -> dict[str, Any]:
+        from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # noqa: PLC0415 (imported when first asked)
+
+        from bosd.rpc.health import HealthService  # noqa: PLC0415
+
+        self._health = HealthService(self._node, self.edge)
+        self._health.stopping = self._stopping
+        return _handlers(lambda server: add_HealthServicer_to_server(self._health, server))
+
+
+def _load_reflection() -> dict[str, Any]:
+    from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
+    from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
+
+    names = [
+        service.full_name
+        for file in (battery_pb2.DESCRIPTOR, topology_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
+        for service in file.services_by_name.values()
+    ]
+    servicer = _async.ReflectionServicer([*names, _REFLECTION, _REFLECTION_V1])
+    return _handlers(lambda server: reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server))
+
+
+class _Recorder:
+    """Stands where a server would, to learn a service's handlers from its generated code."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Any] = {}
+
+    def add_generic_rpc_handlers(self, handlers: object) -> None:
+        """Take no notice: the same handlers come one by one."""
+
+    def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
+        """Keep the handlers by method."""
+        del service
+        self.handlers.update(handlers)
+
+
+def _handlers(register: Callable[[Any], object]) -> dict[str, Any]:
+    recorder = _Recorder()
+    register(recorder)
+    return recorder.handlers
+
+
+class _LazyService(grpc.GenericRpcHandler[Any, Any] if TYPE_CHECKING else grpc.GenericRpcHandler):  # type: ignore[misc]
+    """A service that is imported when somebody first calls it, so that a cold start does not pay for it."""
+
+    def __init__(self, name: str, load: Callable[[], dict[str, Any]], alias: str = "") -> None:
+        self._prefixes = tuple(f"/{each}/" for each in (name, alias) if each)
+        self._load = load
+        self._methods: dict[str, Any] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Return the handler of a method of this service."""
+        method: str = handler_call_details.method
+        if not method.startswith(self._prefixes):
+            return None
+        if not self._methods:
+            self._methods = self._load()
+        handler: grpc.RpcMethodHandler[Any, Any] | None = self._methods.get(method.rpartition("/")[2])
+        return handler

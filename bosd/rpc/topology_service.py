@@ -1,0 +1,128 @@
+"""TopologyService: convert, call the node, convert."""
+
+from collections.abc import Iterable
+
+from bosd.errors import InvalidArgumentError, NoResourcesError
+from bosd.node.api import ApplyResult, Change, Edit, NodeApi, TopologyView
+from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text
+from bosd.v1 import topology_pb2 as pb
+from bosd.v1.topology_pb2_grpc import TopologyServiceServicer
+
+MAX_EDITS = 10_000
+DEFAULT_HISTORY = 100
+MAX_HISTORY = 1000
+
+_ACTIONS = {
+    "add": pb.TopologyChange.ACTION_ADD,
+    "remove": pb.TopologyChange.ACTION_REMOVE,
+    "replace": pb.TopologyChange.ACTION_REPLACE,
+}
+
+
+class TopologyService(TopologyServiceServicer):
+    """The topology of one node: reading and editing it."""
+
+    def __init__(self, node: NodeApi, edge: Edge) -> None:
+        self._node = node
+        self._edge = edge
+
+    async def Get(self, request: pb.GetTopologyRequest, context: Context) -> pb.Topology:  # noqa: D102, N802
+        del request
+        return await self._edge.answer(context, self._get())
+
+    async def _get(self) -> pb.Topology:
+        return self._topology(self._node.topology())
+
+    async def Plan(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:  # noqa: D102, N802
+        return await self._edge.answer(context, self._plan(request))
+
+    async def _plan(self, request: pb.ApplyTopologyRequest) -> pb.ApplyTopologyResponse:
+        return _applied(self._node.plan(edits_of(request.edits), expected_revision=_expected(request)))
+
+    async def Apply(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:  # noqa: D102, N802
+        return await self._edge.answer(context, self._apply(request, context))
+
+    async def _apply(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:
+        result = await self._node.apply(
+            edits_of(request.edits),
+            expected_revision=_expected(request),
+            holder=holder_of(context),
+            comment=need_text(request.comment, "comment"),
+            request_id=need_text(request.request_id, "request_id"),
+        )
+        return _applied(result)
+
+    async def History(self, request: pb.TopologyHistoryRequest, context: Context) -> pb.TopologyHistoryResponse:  # noqa: D102, N802
+        return await self._edge.answer(context, self._history(request))
+
+    async def _history(self, request: pb.TopologyHistoryRequest) -> pb.TopologyHistoryResponse:
+        if request.limit > MAX_HISTORY:
+            raise InvalidArgumentError(f"limit is {request.limit}: at most {MAX_HISTORY} revisions", field="limit")
+        response = pb.TopologyHistoryResponse()
+        for line in await self._node.history(request.limit or DEFAULT_HISTORY):
+            response.revisions.add(
+                revision=line.revision,
+                changed_at=line.changed_utc_s,
+                who=line.who,
+                comment=line.comment,
+                changes=_changes(line.changes),
+            )
+        return response
+
+    async def Watch(self, request: pb.WatchTopologyRequest, context: Context) -> None:  # noqa: D102, N802
+        del request
+        await self._edge.stream(context, self._watch(context))
+
+    async def _watch(self, context: Context) -> None:
+        views = self._node.watch_topology()
+        async with closing(views):
+            async for view in views:
+                await context.write(self._topology(view))
+
+    def _topology(self, view: TopologyView) -> pb.Topology:
+        topology = pb.Topology(revision=view.revision, toml=view.toml, node=self._node.name, changed_at=view.changed_utc_s)
+        for entry in view.entries:
+            topology.entries.add(
+                name=entry.name, kind=entry.kind, sources=entry.sources, users=entry.users, splitter=entry.splitter
+            )
+        return topology
+
+
+def edits_of(messages: Iterable[pb.TopologyEdit]) -> tuple[Edit, ...]:
+    """Return the edits of a request; raises InvalidArgumentError naming the first that says nothing."""
+    edits = tuple(_edit(message, f"edits[{place}]") for place, message in enumerate(messages))
+    if not edits:
+        raise InvalidArgumentError("edits is empty: nothing to change", field="edits")
+    if len(edits) > MAX_EDITS:
+        raise NoResourcesError(f"{len(edits)} edits in one transaction, at most {MAX_EDITS}", field="edits")
+    return edits
+
+
+def _edit(message: pb.TopologyEdit, field: str) -> Edit:
+    match message.WhichOneof("edit"):
+        case "add":
+            return Edit(action="add", toml=message.add)
+        case "remove":
+            return Edit(action="remove", name=need_name(message.remove.name, f"{field}.remove.name"))
+        case "replace":
+            name = need_name(message.replace.name, f"{field}.replace.name")
+            return Edit(action="replace", name=name, toml=message.replace.toml)
+        case "whole":
+            return Edit(action="whole", toml=message.whole)
+        case _:
+            raise InvalidArgumentError(f"{field} is empty or of a kind this node does not know", field=field)
+
+
+def _expected(request: pb.ApplyTopologyRequest) -> int | None:
+    return request.expected_revision if request.HasField("expected_revision") else None
+
+
+def _applied(result: ApplyResult) -> pb.ApplyTopologyResponse:
+    return pb.ApplyTopologyResponse(revision=result.revision, changes=_changes(result.changes), warnings=result.warnings)
+
+
+def _changes(changes: Iterable[Change]) -> list[pb.TopologyChange]:
+    return [
+        pb.TopologyChange(action=_ACTIONS[change.action], name=change.name, kind=change.kind, detail=change.detail)
+        for change in changes
+    ]

@@ -1,0 +1,183 @@
+"""A node without devices: statuses held in a dictionary, calls recorded, the NodeApi of the edges' own tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+
+from bosd.bal.status import BatteryStatus, Quality
+from bosd.clock import Clock, SystemClock
+from bosd.errors import BadNameError
+from bosd.node.api import (
+    ApplyResult,
+    Change,
+    Edit,
+    Entry,
+    LeafCommand,
+    Revision,
+    SetCurrentResult,
+    StopResult,
+    TopologyView,
+    WatchBatch,
+)
+
+
+class FakeNode:
+    """Holds statuses; `put` changes one and wakes the watchers; `raises` is what the next call raises."""
+
+    def __init__(self, name: str = "n1", clock: Clock | None = None, beat_s: float = 0.1) -> None:
+        self.name = name
+        self.clock: Clock = clock or SystemClock()
+        self.beat_s = beat_s
+        self.statuses: dict[str, BatteryStatus] = {}
+        self.calls: list[tuple[object, ...]] = []
+        self.raises: BaseException | None = None
+        self.hang: asyncio.Event | None = None
+        self.watching = 0
+        self.silent = False
+        self.revision = 1
+        self._wakers: set[asyncio.Event] = set()
+        self._versions: dict[str, int] = {}
+        self._version = 0
+
+    def put(self, name: str, **fields: object) -> None:
+        """Change a battery, sampled now, and wake the watchers."""
+        now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
+        fresh: dict[str, object] = {
+            "kind": "pseudo",
+            "quality": Quality.GOOD,
+            "sampled_from_s": now_s,
+            "sampled_to_s": now_s,
+            "sampled_from": utc_s,
+            "sampled_to": utc_s,
+            "max_staleness_s": 1.5,
+        }
+        self.put_status(BatteryStatus(name=name, **{**fresh, **fields}))  # type: ignore[arg-type]
+
+    def put_status(self, status: BatteryStatus) -> None:
+        self.statuses[status.name] = status
+        self._version += 1
+        self._versions[status.name] = self._version
+        self._wake()
+
+    def drop(self, name: str) -> None:
+        """Remove a battery."""
+        del self.statuses[name]
+        self._wake()
+
+    def _wake(self) -> None:
+        for waker in self._wakers:
+            waker.set()
+
+    async def _gate(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.hang is not None:
+            await self.hang.wait()
+        if self.raises is not None:
+            raise self.raises
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.statuses)
+
+    def status(self, name: str) -> BatteryStatus:
+        if name not in self.statuses:
+            raise BadNameError(f"no battery {name}", name=name)
+        return self.statuses[name]
+
+    async def fresh_status(self, name: str, max_age_s: float | None = None) -> BatteryStatus:
+        await self._gate("fresh_status", name, max_age_s)
+        return self.status(name)
+
+    async def watch(
+        self, names: Sequence[str] | None, *, min_interval_s: float = 0.0, max_staleness_s: float = 0.0
+    ) -> AsyncIterator[WatchBatch]:
+        self.calls.append(("watch", names, min_interval_s, max_staleness_s))
+        waker = asyncio.Event()
+        waker.set()
+        self._wakers.add(waker)
+        self.watching += 1
+        seen: dict[str, int] = {}
+        try:
+            while True:
+                if self.silent:
+                    await asyncio.Event().wait()
+                wanted = self.names() if names is None else tuple(names)
+                present = [name for name in wanted if name in self.statuses]
+                changed = [name for name in present if seen.get(name) != self._versions[name]]
+                removed = tuple(name for name in seen if name not in self.statuses)
+                for name in removed:
+                    del seen[name]
+                seen.update((name, self._versions[name]) for name in changed)
+                waker.clear()
+                told = tuple(self.statuses[name] for name in (changed or present))
+                yield WatchBatch(statuses=told, removed=removed, beat_s=self.beat_s)
+                await asyncio.sleep(min_interval_s)
+                try:
+                    async with asyncio.timeout(self.beat_s):
+                        await waker.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self.watching -= 1
+            self._wakers.discard(waker)
+
+    async def set_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        await self._gate("set_current", name, current_a, ttl_s, holder, request_id, dry_run)
+        return SetCurrentResult(
+            name=name,
+            requested_current_a=current_a,
+            applied_current_a=current_a,
+            setpoint_ends_s=self.clock.now_s() + (60.0 if ttl_s is None else ttl_s),
+            reason="",
+            leaves=(LeafCommand(name=name, old_current_a=0.0, new_current_a=current_a),),
+        )
+
+    async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
+        await self._gate("clear_current", name, holder)
+        return SetCurrentResult(
+            name=name, requested_current_a=0.0, applied_current_a=0.0, setpoint_ends_s=None, reason="", leaves=()
+        )
+
+    async def stop(
+        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+    ) -> StopResult:
+        await self._gate("stop", tuple(names), node, everything, reason, holder)
+        return StopResult(stopped=tuple(names), unconfirmed=())
+
+    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
+        await self._gate("release", tuple(names), holder)
+        return tuple(names)
+
+    async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:
+        await self._gate("refresh", name, recursive)
+        return self.status(name)
+
+    async def modify_pseudo(self, name: str, values: Mapping[str, float]) -> BatteryStatus:
+        await self._gate("modify_pseudo", name, dict(values))
+        self.put_status(replace(self.status(name), **values))  # type: ignore[arg-type]
+        return self.status(name)
+
+    def topology(self) -> TopologyView:
+        entries = tuple(Entry(name=name, kind="pseudo", sources=(), users=(), splitter="") for name in self.statuses)
+        return TopologyView(revision=self.revision, toml="", entries=entries, changed_utc_s=1.0)
+
+    def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
+        self.calls.append(("plan", tuple(edits), expected_revision))
+        changes = tuple(Change(action="remove", name=edit.name, kind="pseudo", detail="") for edit in edits)
+        return ApplyResult(revision=self.revision, changes=changes)
+
+    async def apply(
+        self, edits: Sequence[Edit], *, expected_revision: int | None, holder: str, comment: str = "", request_id: str = ""
+    ) -> ApplyResult:
+        await self._gate("apply", tuple(edits), expected_revision, holder, comment, request_id)
+        self.revision += 1
+        return ApplyResult(revision=self.revision, changes=(), warnings=("mind the gap",))
+
+    async def history(self, limit: int) -> tuple[Revision, ...]:
+        await self._gate("history", limit)
+        return (Revision(revision=1, changed_utc_s=1.0, who="someone", comment="first", changes=()),)
+
+    async def watch_topology(self) -> AsyncIterator[TopologyView]:
+        yield self.topology()
+        await asyncio.Event().wait()
