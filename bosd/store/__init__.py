@@ -1,1 +1,1 @@
-"""Durable state."""
+"""Durable state: topology revisions, stop latches and meter checkpoints."""

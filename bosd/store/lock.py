@@ -1,0 +1,43 @@
+"""One daemon per state directory: an exclusive lock that the kernel drops when its holder dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from bosd.errors import StoreError
+
+
+class DirectoryLock:
+    """The lock file `bosd.lock` of a state directory, holding its owner's process id."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "bosd.lock"
+        self._descriptor = -1
+
+    def acquire(self) -> None:
+        """Take the lock. Raises StoreError when another process holds it (metadata: path, pid) or the file cannot be written."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be written: {error.strerror}", path=self._path) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError as error:
+            pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            message = (
+                f"{self._path.parent} is in use by another bosd (process {pid}): stop it, or give this one its own state_dir"
+            )
+            raise StoreError(message, path=self._path, pid=pid) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(f"{self._path}: cannot be locked: {error.strerror}", path=self._path) from error
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give the lock back; the file stays."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
