@@ -32,7 +32,7 @@ def run(arguments: list[str]) -> int:
 
     command = typer.main.get_command(app)
     if COMPLETE_VARIABLE in os.environ:
-        from typer.completion import completion_init  # noqa: PLC0415 (a shell asks, not a person)
+        from typer.completion import completion_init  # type: ignore[attr-defined]  # noqa: PLC0415 (a shell asks, not a person)
 
         completion_init()
         command.main(args=arguments, prog_name=PROGRAM, complete_var=COMPLETE_VARIABLE)

@@ -5,12 +5,12 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import grpc
 
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
-from clients.bosctl.errors import Failure, from_rpc
+from clients.bosctl.errors import from_rpc
 
 DEFAULT_TARGET = "127.0.0.1:4004"
 DEFAULT_TIMEOUT_S = 5.0
@@ -68,7 +68,7 @@ class Connection:
         """Close the connection."""
         self.channel.close()
 
-    def __enter__(self) -> "Connection":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
@@ -102,5 +102,3 @@ def _spinner(doing: str) -> Iterator[None]:
         return
     with console.status(f"{doing} …"):
         yield
-
-

@@ -35,7 +35,7 @@ class Feed:
         self._request = pb.WatchRequest(names=names, min_interval_s=min_interval_s)
         self._items: queue.Queue[Item] = queue.Queue(MAX_WAITING)
         self._closed = threading.Event()
-        self._call: grpc.Future | None = None
+        self._call: grpc.Future[pb.WatchResponse] | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def start(self) -> None:
@@ -88,6 +88,7 @@ class Feed:
     def _put(self, item: Item) -> None:
         while not self._closed.is_set():
             try:
-                return self._items.put(item, timeout=LONGEST_RETRY_S)
+                self._items.put(item, timeout=LONGEST_RETRY_S)
             except queue.Full:
                 continue
+            return

@@ -135,9 +135,9 @@ def listing(statuses: Iterable[pb.BatteryStatus]) -> list[Document]:
 
 def _value(status: pb.BatteryStatus, key: str) -> object:
     if key in _OPTIONAL:
-        return number(getattr(status, key)) if status.HasField(key) else None  # type: ignore[arg-type]
+        return number(getattr(status, key)) if status.HasField(key) else None
     if key in _TIMES:
-        return rfc3339(getattr(status, key)) if status.HasField(key) else None  # type: ignore[arg-type]
+        return rfc3339(getattr(status, key)) if status.HasField(key) else None
     if key in _WORDS:
         return _WORDS[key](getattr(status, key))
     value = getattr(status, key)

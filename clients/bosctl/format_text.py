@@ -8,7 +8,7 @@ UNKNOWN = "-"
 
 def optional(status: pb.BatteryStatus, field: str) -> float | None:
     """Return a status field as a number, None where it is absent or not finite."""
-    return number(getattr(status, field)) if status.HasField(field) else None  # type: ignore[arg-type]
+    return number(getattr(status, field)) if status.HasField(field) else None
 
 
 def fixed(value: float | None, digits: int = 2) -> str:
@@ -63,11 +63,24 @@ def line(status: pb.BatteryStatus, *, at_utc_s: float) -> str:
 
 
 def setpoint(status: pb.BatteryStatus) -> str:
-    """Return the current in force, and what was asked where that differs: `+50.00 (asked +60.00)`."""
+    """Return the current in force, and what was asked where that differs: `+50.00 of +60.00`."""
     requested, applied = optional(status, "requested_current_a"), optional(status, "applied_current_a")
     if requested is None or requested == applied:
         return signed(applied)
-    return f"{signed(applied)} (asked {signed(requested)})"
+    return f"{signed(applied)} of {signed(requested)}"
+
+
+def limits(status: pb.BatteryStatus) -> str:
+    """Return the range of currents that may be asked now, `-30.0/+50.0`, and `0` where nothing may."""
+    charge_a, discharge_a = status.max_charge_current_a, status.max_discharge_current_a
+    if not charge_a and not discharge_a:
+        return "0"
+    return f"{f'-{charge_a:.1f}' if charge_a else '0'}/{f'+{discharge_a:.1f}' if discharge_a else '0'}"
+
+
+def with_unit(value: str, unit: str) -> str:
+    """Return `13.20 V`, or `unknown`."""
+    return "unknown" if value == UNKNOWN else f"{value} {unit}"
 
 
 _UNIT_NAMES = {1.0: "s", 60.0: "min", 3600.0: "h"}

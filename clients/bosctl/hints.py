@@ -66,11 +66,15 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
     "CLAIMED": _claimed,
     "STOPPED": _say("End the stop with `bosctl release NAME` first."),
     "CYCLE": _say("A battery cannot rest on itself: take one link out of the circle."),
-    "VOLTAGE_MISMATCH": _say("Compare the members with `bosctl status`, or widen voltage_tolerance_v if the difference is meant."),
+    "VOLTAGE_MISMATCH": _say(
+        "Compare the members with `bosctl status`, or widen voltage_tolerance_v if the difference is meant."
+    ),
     "STALE_REVISION": _stale_revision,
     "UNAVAILABLE": _say("The daemon answered, the device or link behind it did not: `bosctl doctor` looks at all of them."),
     "SHUTTING_DOWN": _say("The daemon is stopping: try again when it is back."),
-    "STORE_FAILED": _say("The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."),
+    "STORE_FAILED": _say(
+        "The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."
+    ),
     "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
     "NOT_ALLOWED": _say("Your role does not permit this: ask an admin of the node."),
     "INTERNAL": _say("This is a fault in the daemon: its log says more."),

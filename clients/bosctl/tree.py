@@ -41,7 +41,7 @@ def tree_lines(entries: Sequence[pb.TopologyEntry], guides: Guides = UNICODE_GUI
     lines: list[TreeLine] = []
     free = [entry.name for entry in entries if not any(user in by_name for user in entry.users)]
     for name in [*free, *by_name]:
-        if name in free or name not in unfolded:  # the second half: what only a circle holds
+        if name not in unfolded:  # after the free ones, only what a circle holds
             _unfold(name, by_name, unfolded, lines, guides)
     return lines
 

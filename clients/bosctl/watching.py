@@ -82,7 +82,7 @@ def lost_status(known: Known, now_s: float, failure: Failure | None) -> pb.Batte
     """Return the last values with their growing age, and nothing that only the node could know now."""
     status = aged_status(known, now_s)
     for name in CANNOT_BE_KNOWN:
-        status.ClearField(name)  # type: ignore[arg-type]
+        status.ClearField(name)
     status.quality = pb.QUALITY_UNAVAILABLE
     status.link = pb.LINK_LOST
     status.reason = f"node lost: {failure.message}" if failure else "node lost"

@@ -56,7 +56,7 @@ def set_current(
             )
             answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
     document = set_current_document(answer, dry_run=dry_run)
-    session.answer(document, lambda console: _draw_set(console, document))
+    session.answer(document, lambda console: _draw_set(console, document, answer))
 
 
 def stop(
@@ -76,6 +76,8 @@ def stop(
 
     def draw(console: "Console") -> None:
         for name in answer.stopped:
+            if name in answer.unconfirmed:
+                continue
             console.print(f"{name}: stopped", markup=False)
         for name in answer.unconfirmed:
             console.print(f"{name}: latched, but its device did not confirm", style="bold red", markup=False)
@@ -138,8 +140,8 @@ def _amperes(connection: Connection, name: str, wish: SetPoint) -> float:
     return float(wish.power_w / status.voltage_v)
 
 
-def _draw_set(console: "Console", document: Document) -> None:
-    from clients.bosctl.format_text import duration, signed  # noqa: PLC0415 (JSON needs no text)
+def _draw_set(console: "Console", document: Document, answer: pb.SetCurrentResponse) -> None:
+    from clients.bosctl.format_text import duration, moment, signed  # noqa: PLC0415 (JSON needs no text)
 
     requested, applied = document["requested_current_a"], document["applied_current_a"]
     lead = "would apply" if document["dry_run"] else "applied"
@@ -147,7 +149,7 @@ def _draw_set(console: "Console", document: Document) -> None:
         console.print(f"{document['name']}: your set point has ended, {signed(applied)} A in force", markup=False)
     else:
         asked = "" if requested == applied else f" of {signed(requested)} A asked"
-        until = f", for {duration(document['ttl_s'])}, until {document['setpoint_ends_at']}"
+        until = f", for {duration(document['ttl_s'])}, until {moment(answer.setpoint_ends_at)}"
         console.print(f"{document['name']}: {lead} {signed(applied)} A{asked}{until}", markup=False)
     if document["reason"]:
         console.print(f"  {document['reason']}", style="yellow", markup=False)

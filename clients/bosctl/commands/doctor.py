@@ -79,10 +79,8 @@ def _clock_advice(greeting: Greeting) -> list[str]:
     if abs(greeting.clock_ahead_s) <= CLOCK_TOLERANCE_S + greeting.uncertainty_s:
         return []
     side = "ahead of" if greeting.clock_ahead_s > 0.0 else "behind"
-    return [
-        f"The node's clock is {abs(greeting.clock_ahead_s):.1f} s {side} this machine's: check time synchronisation on both. "
-        "Ages and set points do not depend on it, times of day do."
-    ]
+    difference = f"The node's clock is {abs(greeting.clock_ahead_s):.1f} s {side} this machine's"
+    return [f"{difference}: check time synchronisation on both. Ages and set points do not depend on it, times of day do."]
 
 
 def _battery_advice(statuses: list[pb.BatteryStatus]) -> list[str]:
@@ -97,7 +95,11 @@ def _advice_for(status: pb.BatteryStatus) -> list[str]:
     if word != "GOOD":
         reason = f": {status.reason}" if status.reason else ""
         remote = link_word(status.link) not in (None, "local")
-        then = "look at the other node and the network between" if remote else f"try `bosctl refresh {status.name}`, look at cable and device"
+        then = (
+            "look at the other node and the network between"
+            if remote
+            else f"try `bosctl refresh {status.name}`, look at cable and device"
+        )
         advice.append(f"{status.name} is {word}{reason}; {then}.")
     if status.faults:
         advice.append(f"{status.name} reports {', '.join(status.faults)}.")
@@ -109,7 +111,9 @@ def _draw(console: "Console", document: Document) -> None:
     console.print(f"reachable   {document['target']}, node {document['node']}", markup=False)
     console.print(f"topology    revision {document['revision']}")
     console.print(f"batteries   {counts}")
-    console.print(f"clock       {document['clock_difference_s']:+.3f} s against this machine's, +- {document['clock_uncertainty_s']:.3f} s")
+    console.print(
+        f"clock       {document['clock_difference_s']:+.3f} s against this machine's, +- {document['clock_uncertainty_s']:.3f} s"
+    )
     for advice in document["advice"]:
         console.print(f"\n{advice}", style="yellow", markup=False)
     if not document["advice"]:

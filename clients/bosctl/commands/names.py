@@ -28,5 +28,7 @@ Names = Annotated[
 ]
 OptionalNames = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[NAME...]", autocompletion=complete_names, help="Batteries; all when none is named.", show_default=False),
+    typer.Argument(
+        metavar="[NAME...]", autocompletion=complete_names, help="Batteries; all when none is named.", show_default=False
+    ),
 ]

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_LS_RANKS = {"kind": 0, "voltage": 8}
+"""In a tree the kind says more than the voltage."""
+
+
 def register(app: typer.Typer) -> None:
     """Add the reading commands."""
     app.command("ls")(list_batteries)
@@ -48,7 +52,7 @@ def list_batteries(context: typer.Context) -> None:
         console.print(f"node {topology.node}, revision {topology.revision}, {len(entries)} batteries\n", highlight=False)
         lines = tree_lines(entries, UNICODE_GUIDES if console.encoding.startswith("utf") else ASCII_GUIDES)
         rows = [by_name[line.name] for line in lines]
-        console.print(status_table(rows, console.width, labels=[line.label for line in lines], notes=False))
+        console.print(status_table(rows, console.width, labels=[line.label for line in lines], ranks=_LS_RANKS, notes=False))
 
     session.answer(documents, draw)
 

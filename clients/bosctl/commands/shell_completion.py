@@ -40,7 +40,10 @@ if [ "$funcstack[1]" = "_bosctl" ]; then _bosctl_completion "$@"; else compdef _
 """,
     Shell.FISH: """\
 function _bosctl_completion
-    env _BOSCTL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=$argv[1] _TYPER_COMPLETE_ARGS=(commandline -cp) bosctl 2>/dev/null
+    set -lx _BOSCTL_COMPLETE complete_fish
+    set -lx _TYPER_COMPLETE_FISH_ACTION $argv[1]
+    set -lx _TYPER_COMPLETE_ARGS (commandline -cp)
+    bosctl 2>/dev/null
 end
 complete --command bosctl --no-files --arguments '(_bosctl_completion get-args)' --condition '_bosctl_completion is-args'
 """,
@@ -59,7 +62,9 @@ def register(app: typer.Typer) -> None:
 
 def completion(
     context: typer.Context,
-    shell: Annotated[Shell | None, typer.Argument(help="The shell; taken from $SHELL when not named.", show_default=False)] = None,
+    shell: Annotated[
+        Shell | None, typer.Argument(help="The shell; taken from $SHELL when not named.", show_default=False)
+    ] = None,
 ) -> None:
     """Print the completion script for bash, zsh or fish."""
     session = session_of(context)

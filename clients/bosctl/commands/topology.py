@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 app = typer.Typer(
-    help="Show, export and change the topology as a whole.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    help="Show, export and change the topology as a whole.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Self
 
 import typer
 
@@ -20,10 +20,8 @@ from clients.bosctl.session import Session, session_of
 from clients.bosctl.values import parse_duration_s
 from clients.bosctl.watching import Picture
 
-if TYPE_CHECKING:
-    from rich.live import Live
-
-TICK_S = 1.0
+TICK_S = 0.5
+LOST_LINE_S = 1.0
 LIVE_INTERVAL_S = 0.25
 
 
@@ -114,7 +112,7 @@ class LineView(AbstractContextManager["LineView"]):
         if self._lost_s is None:
             self._lost_s = picture.lost_s
             _note(f"connection lost: {picture.failure.message if picture.failure else ''}; trying again")
-        elif now_s - self._told_s < 0.9 * TICK_S:
+        elif now_s - self._told_s < 0.9 * LOST_LINE_S:
             return
         self._told_s = now_s
         self._print(picture.statuses(now_s))
@@ -137,9 +135,9 @@ class LiveView(AbstractContextManager["LiveView"]):
 
         self._target = target
         self._console = stdout_console()
-        self._live: Live = Live(console=self._console, auto_refresh=False)
+        self._live = Live(console=self._console, auto_refresh=False)
 
-    def __enter__(self) -> "LiveView":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -165,7 +163,9 @@ class LiveView(AbstractContextManager["LiveView"]):
             cause = picture.failure.message if picture.failure else "no connection"
             foot = Text(f"node lost for {duration(now_s - picture.lost_s)} ({cause}), trying again", style="bold red")
         statuses = picture.statuses(now_s)
-        self._live.update(Group(status_table(statuses, self._console.width, notes=picture.lost_s is None), "", foot), refresh=True)
+        self._live.update(
+            Group(status_table(statuses, self._console.width, notes=picture.lost_s is None), "", foot), refresh=True
+        )
 
 
 def _note(message: str) -> None:
