@@ -4,11 +4,18 @@ import asyncio
 from collections import Counter
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from bosd.drivers.transport import ByteTransport
 from bosd.errors import BosError, DriverError, UnavailableError
 
 _PAUSES_S = (0.0, 0.0, 0.2)
 """Pause before each attempt: a sleeping board swallows the first, so the second follows at once."""
+
+_HEARD_LIMIT_BYTES = 300
+"""Bytes of an unanswered attempt kept for the debug log: more than the longest frame."""
+
+_log = structlog.get_logger()
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -45,22 +52,26 @@ class Line:
         self._transport = transport
         self._lock = asyncio.Lock()
         self._is_open = False
+        self._closed = False
         self._users = 0
         self._reader: ReplyReader[Any] | None = None
         self._waiter: asyncio.Future[Any] | None = None
         self._gap_timer: asyncio.TimerHandle | None = None
         self._rejects: tuple[str, ...] = ()
+        self._heard = bytearray()
         self._last_byte_s = 0.0
         self._quiet_at_s = 0.0
 
     def share(self) -> None:
         """Count one more device on the line; each calls `close` once."""
         self._users += 1
+        self._closed = False
 
     def close(self) -> None:
         """Take one device off the line; the last one closes the transport and fails what is in flight."""
         self._users -= 1
         if self._users <= 0:
+            self._closed = True
             self._drop("closed")
 
     async def transact(self, request: bytes, reader: ReplyReader[T], reply_bytes: int) -> T:
@@ -83,10 +94,13 @@ class Line:
                 reply = await self._attempt(request, reader, deadline_s)
                 if reply is not None:
                     return reply
+                _log.debug("no_reply", port=self.port, request=request.hex(), heard=self._heard.hex(), rejects=self._rejects)
                 self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
             raise self._no_answer()
 
     async def _open(self) -> None:
+        if self._closed:
+            raise UnavailableError(f"{self.port}: closed", port=self.port)
         await self._transport.open(self)
         self._is_open = True
         self._quiet_at_s = 0.0
@@ -103,6 +117,7 @@ class Line:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T | None] = loop.create_future()
         reader.begin()
+        self._heard.clear()
         self._reader, self._waiter = reader, waiter
         timer = loop.call_later(deadline_s, self._give_up)
         try:
@@ -146,6 +161,8 @@ class Line:
             self.counters["replies"] += 1
             waiter.set_result(reply)
             return
+        if len(self._heard) < _HEARD_LIMIT_BYTES:
+            self._heard += data[:_HEARD_LIMIT_BYTES]
         loop = asyncio.get_running_loop()
         self._last_byte_s = loop.time()
         if self._gap_timer is None:

@@ -1,6 +1,7 @@
 """Serial bridges over raw TCP (ser2net, USR-DR302, ESP links): the same bytes with a network's delays."""
 
 import asyncio
+import os
 import socket
 
 from bosd.drivers.transport import OPEN_DEADLINE_S, ByteReceiver, ReceiverProtocol, byte_time_s
@@ -37,7 +38,8 @@ class TcpTransport:
         except TimeoutError:
             raise UnavailableError(f"{self.port}: no connection within {OPEN_DEADLINE_S:g} s", port=self.port) from None
         except OSError as error:
-            raise UnavailableError(f"{self.port}: {error.strerror or error}", port=self.port) from error
+            cause = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
+            raise UnavailableError(f"{self.port}: {cause}", port=self.port) from error
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -7,7 +7,7 @@ from typing import Protocol
 from bosd.errors import ConfigError, UnavailableError, UnsupportedError
 
 SERIAL_REPLY_S = 0.3
-"""Time a board may think before and between bytes of a reply, beside the bytes' own time (docs/jbd, timing)."""
+"""Time an answer may take beside its bytes' own: boards turn round in 10 to 20 ms, the slowest recorded reply took 250 ms."""
 SERIAL_GAP_S = 0.15
 """Silence after which an unfinished reply is given up; 50 ms cuts replies of real boards."""
 OPEN_DEADLINE_S = 5.0

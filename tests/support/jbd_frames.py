@@ -1,11 +1,14 @@
 """JBD frames for tests, built from the protocol's own words, and the captures where they are at hand."""
 
+import asyncio
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bosd.drivers.line import Line
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "data" / "jbd" / "frames.json"
 READ_BASIC = bytes.fromhex("dda50300fffd77")
@@ -54,6 +57,13 @@ def basic_payload(
 def cells_payload(*millivolts: int) -> bytes:
     """Build the payload of register 0x04."""
     return struct.pack(f">{len(millivolts)}H", *millivolts)
+
+
+async def until_lost(line: Line) -> None:
+    """Wait, five seconds at most, until `line` has noticed a loss."""
+    async with asyncio.timeout(5):
+        while not line.counters["losses"]:  # noqa: ASYNC110  the counter is what the test waits for
+            await asyncio.sleep(0.01)
 
 
 class FakeBoard:

@@ -10,7 +10,7 @@ from bosd.drivers.jbd.sample import name_faults
 from bosd.errors import DriverError, NotFollowedError, UnavailableError
 
 CONFIRM_S = 2.0
-"""A command has failed when the board does not show it by then (docs: gate)."""
+"""A command has failed when the board does not show it by then."""
 _LOOK_AGAIN_S = 0.1
 _DWELL_S = 5.0
 """Shortest time between a switching and the next switching on; switching off never waits."""
@@ -54,7 +54,7 @@ class Gate:
         command = self.overtake()
         async with self._lock:
             self._check_latest(command)
-            present = (await self._board.read_basic()).fet_bits & BOTH_FETS
+            present = await self._present(wanted)
             if present == wanted == self._commanded:
                 return
             closing = wanted & ~present
@@ -65,6 +65,12 @@ class Gate:
             async with self._lock:
                 self._check_latest(command)
                 await self._switch(command, wanted, current_a)
+
+    async def _present(self, wanted: int) -> int:
+        """Return the FETs that conduct; opening both for the first time is not delayed by looking."""
+        if not wanted and self._commanded != 0:
+            return BOTH_FETS
+        return (await self._board.read_basic()).fet_bits & BOTH_FETS
 
     async def _dwell(self) -> None:
         if self._switched_s is not None:

@@ -192,7 +192,7 @@ async def test_unplugged_in_flight() -> None:
     script = Script([], [(0.02, BASIC_REPLY)])
     line = await script.start()
     asyncio.get_running_loop().call_later(0.1, script.near.lose)
-    with pytest.raises(UnavailableError, match="memory: .*Input/output error"):
+    with pytest.raises(UnavailableError, match=r"memory: .*Input/output error"):
         await ask_basic(line)
     assert asyncio.get_running_loop().time() == pytest.approx(0.1)
     with pytest.raises(UnavailableError, match="no such device"):
@@ -221,6 +221,9 @@ async def test_closed_by_the_last_device() -> None:
     asyncio.get_running_loop().call_later(0.1, line.close)
     with pytest.raises(UnavailableError, match="closed"):
         await ask_basic(line)
+    with pytest.raises(UnavailableError, match="closed"):
+        await ask_basic(line)
+    assert line.counters["opens"] == 1
 
 
 async def test_strays_are_counted() -> None:

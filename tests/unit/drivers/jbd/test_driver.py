@@ -1,6 +1,7 @@
 """The driver against a board in memory: reading, gating, regulating, and the safe action."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -298,3 +299,25 @@ async def test_two_boards_on_one_line() -> None:
     await first.close()
     assert (await second.read()).voltage_v == 13.2
     assert line.counters["opens"] == 1
+
+
+async def test_open_needs_no_look_before() -> None:
+    """Opening both FETs is written at once, then read back: a stop does not wait for a poll."""
+    board = FakeBoard()
+    assert await drive(board, current_control="gate", safe="open").make_safe() == "both switches open"
+    assert [request[2] for request in board.requests] == [0xE1, 3]
+
+
+@pytest.mark.parametrize("cancel_at_s", [0.0, 0.05, 0.5, 3.0, 6.0])
+async def test_cancelled_set_point_leaves_the_gate_usable(cancel_at_s: float) -> None:
+    """A set point cancelled in any wait closes nothing afterwards, and the next command works."""
+    board = FakeBoard()
+    driver = drive(board, current_control="gate", safe="open")
+    await driver.set_current(5.0)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(cancel_at_s):
+            await driver.set_current(-5.0)
+    await driver.make_safe()
+    assert board.basic["fets"] == 0
+    await asyncio.sleep(10.0)
+    assert board.basic["fets"] == 0

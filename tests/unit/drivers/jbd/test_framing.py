@@ -30,7 +30,9 @@ def test_common_requests() -> None:
     assert encode_read(0x05) == bytes.fromhex("dda50500fffb77")
 
 
-@pytest.mark.parametrize(("off", "request_hex"), [(0, "dd5ae1020000ff1d77"), (1, "dd5ae1020001ff1c77"), (2, "dd5ae1020002ff1b77")])
+@pytest.mark.parametrize(
+    ("off", "request_hex"), [(0, "dd5ae1020000ff1d77"), (1, "dd5ae1020001ff1c77"), (2, "dd5ae1020002ff1b77")]
+)
 def test_fet_requests(off: int, request_hex: str) -> None:
     """FET commands are the captured ones."""
     assert encode_write(0xE1, bytes((0, off))) == bytes.fromhex(request_hex)
@@ -137,7 +139,9 @@ def test_start_and_end_bytes_inside_a_payload() -> None:
     assert FrameParser().feed(reply(0x04, payload)) == [Frame(0x04, 0, payload)]
 
 
-@pytest.mark.parametrize("noise", [b"\xff", b"\x00\x00", b"\xdd", b"\xdd\xdd\x03", b"\xdd\x03\x00", b"\xdd\x41\x00\x08abc", b"\x77\xdd\x00"])
+@pytest.mark.parametrize(
+    "noise", [b"\xff", b"\x00\x00", b"\xdd", b"\xdd\xdd\x03", b"\xdd\x03\x00", b"\xdd\x41\x00\x08abc", b"\x77\xdd\x00"]
+)
 def test_noise_before_a_reply(noise: bytes) -> None:
     """Wake-up artefacts and false headers before a reply do not swallow it; at worst it is found once the line is silent."""
     reader = FrameReader(0x03)
@@ -174,7 +178,7 @@ def test_a_megabyte_of_noise() -> None:
     whole.feed(noise)
     assert whole.pending_bytes <= 261
     pieces = FrameParser()
-    for at in range(0, 1 << 18):
+    for at in range(1 << 18):
         pieces.feed(noise[at : at + 1])
         assert pieces.pending_bytes <= 261
     for parser in (whole, pieces):

@@ -23,7 +23,8 @@ def sample(*cells_v: float, opened: int = 0, cells_age_s: float = 0.0, **basic: 
 
 
 @pytest.mark.parametrize(
-    ("name", "current_a"), [("fl4p_7s_basic", 6.04), ("aces_4s_basic", -6.43), ("aiobmsble_basic", 2.87), ("itech_4s_basic", -3.86)]
+    ("name", "current_a"),
+    [("fl4p_7s_basic", 6.04), ("aces_4s_basic", -6.43), ("aiobmsble_basic", 2.87), ("itech_4s_basic", -3.86)],
 )
 def test_sign(name: str, current_a: float) -> None:
     """Recorded discharging packs are positive, recorded charging ones negative."""
@@ -73,7 +74,9 @@ def test_which_direction_a_protection_shuts(protection: int, discharge: bool, ch
     assert built.faults == built.blocked_by == (fault,)
 
 
-@pytest.mark.parametrize(("fets", "discharge", "charge"), [(3, True, True), (2, True, False), (1, False, True), (0, False, False), (0x0B, True, True)])
+@pytest.mark.parametrize(
+    ("fets", "discharge", "charge"), [(3, True, True), (2, True, False), (1, False, True), (0, False, False), (0x0B, True, True)]
+)
 def test_open_fet_shuts_its_direction(fets: int, discharge: bool, charge: bool) -> None:
     """Status bit 0 is the charge FET, bit 1 the discharge FET; other bits mean nothing."""
     built = sample(fets=fets)
@@ -143,9 +146,7 @@ def test_old_cells_do_not_judge_the_pack() -> None:
     assert (built.voltage_v, built.cells_v, built.cells_s) == (13.2, (2.0, 2.0, 2.0, 2.0), 40.0)
 
 
-@pytest.mark.parametrize(
-    ("remaining", "charge_ah"), [(10579, 105.79), (12000, 120.0), (12001, None), (0, 0.0)]
-)
+@pytest.mark.parametrize(("remaining", "charge_ah"), [(10579, 105.79), (12000, 120.0), (12001, None), (0, 0.0)])
 def test_charge_against_capacity(remaining: int, charge_ah: float | None) -> None:
     """More than the nominal capacity is legal (recorded: 105.79 of 100 Ah), more than 1.2 times is not."""
     built = sample(remaining_10mah=remaining)
