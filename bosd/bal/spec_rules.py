@@ -131,8 +131,9 @@ def _above_zero(spec: BatterySpec, *keys: str) -> Faults:
 
 
 def _safe_within(safe_a: float, discharge_a: float | None, charge_a: float | None) -> Faults:
-    upper_a, lower_a = discharge_a, None if charge_a is None else -charge_a
-    if (upper_a is not None and safe_a > upper_a) or (lower_a is not None and safe_a < lower_a):
+    upper_a = float("inf") if discharge_a is None or discharge_a < 0.0 else discharge_a
+    lower_a = float("-inf") if charge_a is None or charge_a < 0.0 else 0.0 - charge_a
+    if not lower_a <= safe_a <= upper_a:
         yield "safe_current_a", f"{safe_a!r} A is outside the battery's limits, {lower_a!r} to {upper_a!r} A"
 
 

@@ -1,12 +1,11 @@
 """A topology as TOML: its `[[battery]]` and `[[splitter]]` tables alone."""
 
+import json
 import re
 import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
-
-import tomli_w
 
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
 from bosd.bal.spec import (
@@ -152,11 +151,9 @@ def _declared(table: Mapping[str, object]) -> set[str]:
 
 def format_topology(topology: Topology) -> str:
     """Return the topology as TOML: tables in order, keys in the specification's order, defaults left out; it reads back equal."""
-    tables = {
-        "battery": [{"name": spec.name, "kind": spec.kind} | _plain(spec) for spec in topology.batteries],
-        "splitter": [_plain(spec) for spec in topology.splitters],
-    }
-    return tomli_w.dumps({key: value for key, value in tables.items() if value})
+    tables = [("battery", {"name": spec.name, "kind": spec.kind} | _plain(spec)) for spec in topology.batteries]
+    tables += [("splitter", _plain(spec)) for spec in topology.splitters]
+    return "\n".join(_written(header, table) for header, table in tables)
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
@@ -170,3 +167,22 @@ def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
         else:
             found[field.name] = _plain(item) if is_dataclass(item) else item
     return found
+
+
+def _written(header: str, table: Mapping[str, Any]) -> str:
+    lines = [f"[[{header}]]"]
+    for key, value in table.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{key} = [", *(f"    {_inline(each)}," for each in value), "]"]
+        else:
+            lines.append(f"{key} = {_inline(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _inline(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_inline(each)}' for key, each in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    # JSON writes text, numbers and truth as TOML does, but for the one control character that JSON allows
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
