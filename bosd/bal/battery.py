@@ -37,7 +37,7 @@ class Battery:
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `clamped_by` why `applied_a` differs from what is asked.
-    `rank` is 0 for a leaf and above that of every source otherwise.
+    `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
 
     kind: ClassVar[str] = ""
@@ -47,6 +47,7 @@ class Battery:
         "_valid_until_s",
         "applied_a",
         "clamped_by",
+        "component",
         "held_out",
         "listeners",
         "name",
@@ -65,6 +66,7 @@ class Battery:
         self.user: User | None = None
         self.slot = 0
         self.rank = 0
+        self.component = 0
         self.setpoint: SetPoint | None = None
         self.target_a: float | None = None
         self.applied_a = 0.0
@@ -125,8 +127,11 @@ class ComputedLeaf(Battery):
 class DeviceLeaf(Battery):
     """A leaf whose set point travels to a device or another node and is confirmed from there.
 
-    `unconfirmed_a` is the larger magnitude of old and new while an answer is missing, else None.
+    `unconfirmed_a` is the larger magnitude of old and new while an answer is missing, else None. Where `expires` is set the other
+    end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves.
     """
+
+    expires: ClassVar[bool] = False
 
     __slots__ = ("told_ends_s", "unconfirmed_a")
 
@@ -138,6 +143,16 @@ class DeviceLeaf(Battery):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
         raise NotImplementedError(self.kind)
+
+    @property
+    def counts_at_a(self) -> float:
+        """The current it may be running because it was told to."""
+        return self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
+
+    def lost_answer(self, current_a: float) -> None:
+        """Note that a command of `current_a` went out and nothing came back: the larger magnitude counts."""
+        self.unconfirmed_a = max(self.counts_at_a, current_a, key=abs)
+        self.touch()
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the device follows `current_a` from `now_s` on."""

@@ -43,6 +43,11 @@ class Figures(NamedTuple):
     ideal_discharge_rate: float
     ideal_charge_rate: float
 
+    @property
+    def sampled(self) -> tuple[float, float, float, float]:
+        """Oldest and newest sample: monotonic from and to, wall from and to."""
+        return self.from_s, self.to_s, self.from_utc_s, self.to_utc_s
+
 
 NOTHING = Figures(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -math.inf, -math.inf, *([math.inf] * 6))
 

@@ -13,13 +13,6 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
 
 
-def may_run_a(member: Battery) -> float:
-    """Return the current a battery may be running because it was told to, by the larger magnitude where that is unsure."""
-    if isinstance(member, DeviceLeaf) and member.unconfirmed_a is not None:
-        return member.unconfirmed_a
-    return member.applied_a
-
-
 class Peculiarities:
     """What the peculiar members add to an aggregate's sums, limits and reason."""
 
@@ -79,7 +72,7 @@ class Peculiarities:
     def _add_away(self, member: Battery, status: BatteryStatus) -> None:
         self.away.append(f"{member.name} ({status.reason})" if status.reason else member.name)
         self.without_share.add(member)
-        running_a = may_run_a(member)
+        running_a = member.counts_at_a if isinstance(member, DeviceLeaf) else member.applied_a
         if running_a != 0.0:
             self._lost.append((member, running_a))
             self.current_unknown = True

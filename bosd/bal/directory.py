@@ -1,0 +1,163 @@
+"""The directory: the batteries of a node by name, built from a topology and rebuilt by its edits.
+
+What an edit does not concern stays the same object, with its samples, meter, set point and tasks.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bosd.bal.aggregator import Aggregator
+from bosd.bal.battery import Battery
+from bosd.bal.graph import order
+from bosd.bal.pseudo import NullBattery, PseudoBattery
+from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PseudoSpec, SplitterSpec, Topology
+from bosd.bal.splitter import Splitter, SplitPolicy
+from bosd.errors import BadNameError
+
+LeafFactory = Callable[[BatterySpec], Battery]
+PolicyLookup = Callable[[str], SplitPolicy]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """What a change of topology took out and put in, leaves and virtual batteries alike."""
+
+    removed: tuple[Battery, ...]
+    added: tuple[Battery, ...]
+
+
+class Directory:
+    """All batteries and splitters in force.
+
+    `make_leaf` builds the batteries that need the outside world, `find_policy` gives a splitter its policy.
+    """
+
+    def __init__(self, make_leaf: LeafFactory, find_policy: PolicyLookup) -> None:
+        self._make_leaf = make_leaf
+        self._find_policy = find_policy
+        self.topology = Topology()
+        self.batteries: dict[str, Battery] = {}
+        self.splitters: dict[str, Splitter] = {}
+
+    def __getitem__(self, name: str) -> Battery:
+        """Return the battery of this name. Raises BadNameError."""
+        battery = self.batteries.get(name)
+        if battery is None:
+            hint = "; it is a splitter, its partitions are batteries" if name in self.splitters else ""
+            raise BadNameError(f"no battery is called {name!r}{hint}", name=name)
+        return battery
+
+    def __iter__(self) -> Iterator[Battery]:
+        """Iterate over all batteries, in topology order."""
+        return iter(self.batteries.values())
+
+    def users_of(self, battery: Battery) -> tuple[str, ...]:
+        """Return the names of what rests on `battery`."""
+        return () if battery.user is None else (battery.user.name,)
+
+    def change(self, topology: Topology, now_s: float) -> Replaced:
+        """Make the batteries those of a valid `topology`; a battery whose specification is the same stays.
+
+        Set points, stops and what is applied pass to the battery of the same name.
+        """
+        old_specs = {spec.name: spec for spec in self.topology.batteries}
+        old_splits = {spec.name: spec for spec in self.topology.splitters}
+        before = self.batteries
+        made: dict[str, Battery] = {}
+        virtual = {spec.name: spec for spec in topology.batteries if isinstance(spec, AggregatorSpec)}
+        for spec in topology.batteries:
+            if old_specs.get(spec.name) == spec:
+                made[spec.name] = before[spec.name]
+            elif spec.name not in virtual:
+                made[spec.name] = self._leaf(spec, now_s)
+        splits = {part.name: spec for spec in topology.splitters for part in spec.partitions}
+        splitters: dict[str, Splitter] = {}
+        for name in order(topology):
+            if name in virtual:
+                self._aggregate(virtual[name], made)
+            elif name in splits and splits[name].name not in splitters:
+                split = splits[name]
+                kept = self.splitters.get(split.name) if old_splits.get(split.name) == split else None
+                splitters[split.name] = self._split(split, made, kept)
+        kept_ids = {id(battery) for battery in made.values()}
+        removed = tuple(battery for battery in before.values() if id(battery) not in kept_ids)
+        old_ids = {id(battery) for battery in before.values()}
+        self.batteries = {name: made[name] for name in _written_order(topology)}
+        self.splitters = splitters
+        self.topology = topology
+        self._free_the_unused()
+        self._number_components()
+        added = tuple(battery for battery in self.batteries.values() if id(battery) not in old_ids)
+        for battery in added:
+            _inherit(before.get(battery.name), battery)
+        return Replaced(removed, added)
+
+    def _leaf(self, spec: BatterySpec, now_s: float) -> Battery:
+        if isinstance(spec, PseudoSpec):
+            return PseudoBattery(spec, now_s)
+        if isinstance(spec, NullSpec):
+            return NullBattery(spec)
+        return self._make_leaf(spec)
+
+    def _aggregate(self, spec: AggregatorSpec, made: dict[str, Battery]) -> None:
+        members = tuple(made[source] for source in spec.sources)
+        kept = made.get(spec.name)
+        if not isinstance(kept, Aggregator):
+            made[spec.name] = Aggregator(spec, members)
+        elif kept.sources != members or kept.rank != 1 + max(member.rank for member in members):
+            kept.rest_on(members)
+
+    def _split(self, spec: SplitterSpec, made: dict[str, Battery], kept: Splitter | None) -> Splitter:
+        source = made[spec.source]
+        if kept is None:
+            splitter = Splitter(spec, self._find_policy(spec.policy), source)
+        else:
+            splitter = kept
+            if splitter.source is not source or splitter.partitions[0].rank != source.rank + 1:
+                splitter.rest_on(source)
+        made.update((partition.name, partition) for partition in splitter.partitions)
+        return splitter
+
+    def _free_the_unused(self) -> None:
+        """Detach batteries from users that are gone."""
+        users = {id(battery) for battery in self.batteries.values()} | {id(splitter) for splitter in self.splitters.values()}
+        for battery in self.batteries.values():
+            user = battery.user
+            if user is not None and (id(user) not in users or battery not in _sources(user)):
+                battery.user, battery.slot, battery.target_a, battery.held_out = None, 0, None, False
+                battery.touch()
+
+    def _number_components(self) -> None:
+        """Give batteries that rest on a common leaf, or share one, the same component."""
+        leader: dict[int, int] = {}
+
+        def find(number: int) -> int:
+            while leader.setdefault(number, number) != number:
+                leader[number] = number = leader[leader[number]]
+            return number
+
+        numbers = {id(battery): number for number, battery in enumerate(self.batteries.values())}
+        for number, battery in enumerate(self.batteries.values()):
+            for source in battery.sources:
+                leader[find(number)] = find(numbers[id(source)])
+        for number, battery in enumerate(self.batteries.values()):
+            battery.component = find(number)
+
+
+def _sources(user: object) -> tuple[Battery, ...]:
+    if isinstance(user, Aggregator):
+        return user.sources
+    return (user.source,) if isinstance(user, Splitter) else ()
+
+
+def _written_order(topology: Topology) -> tuple[str, ...]:
+    return tuple(spec.name for spec in topology.batteries) + tuple(part.name for spec in topology.splitters for part in spec.partitions)
+
+
+def _inherit(old: Battery | None, new: Battery) -> None:
+    """Pass on what belongs to the name rather than to the object."""
+    if old is None:
+        return
+    new.stopped = old.stopped
+    new.listeners = old.listeners
+    new.setpoint = old.setpoint if new.user is None else None

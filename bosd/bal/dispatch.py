@@ -1,0 +1,144 @@
+"""Dispatch: from what is asked at the top of the topology to what each leaf is told.
+
+Users come before their sources: each battery's request is clamped to its present limits, an aggregator shares it over its members,
+the partitions of a splitter are summed onto their source (control.md, "What is in force on a battery").
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bosd.bal.aggregator import Aggregator
+from bosd.bal.battery import Battery, ComputedLeaf, DeviceLeaf
+from bosd.bal.partition import Partition
+from bosd.bal.splitter import Splitter
+from bosd.bal.status import BatteryStatus
+
+SHARE_MOVE = 0.01
+"""Shares are moved when one of them changes by more than this part of the set point (bal.md, "Aggregators")."""
+
+
+class Clamped(NamedTuple):
+    """A current after limits, and the reason where they bind."""
+
+    current_a: float
+    reason: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a dispatch would change: applied currents and what is asked, per battery; sources after their users."""
+
+    targets_a: dict[Battery, float] = field(default_factory=dict)
+    clamped: dict[Battery, Clamped] = field(default_factory=dict)
+    computed: list[tuple[ComputedLeaf, float]] = field(default_factory=list)
+    devices: list[tuple[DeviceLeaf, float]] = field(default_factory=list)
+    splitters: dict[Splitter, None] = field(default_factory=dict)
+    ends_s: dict[Battery, float | None] = field(default_factory=dict)
+
+
+def asked_a(battery: Battery) -> float:
+    """Return what is asked of a free battery now: its living set point, else its safe value."""
+    return battery.setpoint.current_a if battery.setpoint is not None else battery.spec.safe_current_a
+
+
+def clamp(current_a: float, status: BatteryStatus) -> Clamped:
+    """Return `current_a` within the present limits of `status`."""
+    if current_a > status.max_discharge_current_a:
+        return Clamped(status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A")
+    if current_a < -status.max_charge_current_a:
+        return Clamped(-status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A")
+    return Clamped(current_a, "")
+
+
+def plan(asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = True) -> Plan:
+    """Return what follows from asking `asked` of free batteries at `now_s`.
+
+    With `move_shares` False, members of an aggregator whose set point did not change keep their shares unless a limit binds.
+    """
+    result = Plan(targets_a=dict(asked))
+    queue = [(-battery.rank, index, battery) for index, battery in enumerate(asked)]
+    heapq.heapify(queue)
+    for battery in asked:
+        result.ends_s[battery] = None if battery.setpoint is None else battery.setpoint.ends_s
+    while queue:
+        battery = heapq.heappop(queue)[2]
+        for source in _resolve(result, battery, now_s, move_shares=move_shares):
+            heapq.heappush(queue, (-source.rank, len(result.targets_a), source))
+    return result
+
+
+def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool) -> Iterable[Battery]:
+    """Settle one battery's applied current; return the virtual sources that follow."""
+    if isinstance(battery.user, Splitter):
+        result.targets_a[battery] = _sum_of_partitions(result, battery.user)
+    wanted_a = result.targets_a[battery]
+    clamped = result.clamped[battery] = clamp(wanted_a, battery.status(now_s))
+    if isinstance(battery, Aggregator):
+        return _share(result, battery, clamped.current_a, now_s, move_shares=move_shares)
+    if isinstance(battery, Partition):
+        return _sum(result, battery)
+    _tell(result, battery, clamped.current_a)
+    return ()
+
+
+def _tell(result: Plan, battery: Battery, current_a: float) -> None:
+    if isinstance(battery, ComputedLeaf):
+        if battery.applied_a != current_a:
+            result.computed.append((battery, current_a))
+    elif isinstance(battery, DeviceLeaf):
+        result.devices.append((battery, current_a))
+
+
+def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *, move_shares: bool) -> list[Battery]:
+    shares = battery.share(current_a, now_s)
+    if current_a == battery.applied_a and _may_stay(shares, current_a, now_s, move_shares=move_shares):
+        shares = [(member, member.applied_a) for member, _ in shares]
+    followers: list[Battery] = []
+    ends_s = result.ends_s[battery]
+    computed, clamped, targets_a = result.computed, result.clamped, result.targets_a
+    for member, share_a in shares:
+        targets_a[member] = share_a
+        if isinstance(member, ComputedLeaf):
+            if member.applied_a != share_a:
+                computed.append((member, share_a))
+            clamped[member] = Clamped(share_a, "")
+        else:
+            result.ends_s[member] = ends_s
+            followers.append(member)
+    return followers
+
+
+def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:
+    """Return whether members may keep what they run: no limit binds, and no part moved enough."""
+    least_a = SHARE_MOVE * abs(current_a) if move_shares else abs(current_a) * (1.0 + SHARE_MOVE)
+    for member, share_a in shares:
+        if abs(share_a - member.applied_a) > least_a:
+            return False
+        if member.applied_a != share_a and clamp(member.applied_a, member.status(now_s)).reason:
+            return False
+    return True
+
+
+def _sum(result: Plan, partition: Partition) -> list[Battery]:
+    splitter = partition.splitter
+    if splitter in result.splitters:
+        return []
+    result.splitters[splitter] = None
+    result.targets_a[splitter.source] = 0.0
+    return [splitter.source]
+
+
+def _sum_of_partitions(result: Plan, splitter: Splitter) -> float:
+    """Return what the partitions ask of their source together; its set point lives as long as the first of theirs to end."""
+    total_a = 0.0
+    ends: list[float] = []
+    for part in splitter.partitions:
+        current_a = result.clamped[part].current_a if part in result.clamped else part.applied_a
+        total_a += current_a
+        ends_s = result.ends_s.get(part, part.setpoint.ends_s if part.setpoint is not None else None)
+        if current_a != 0.0 and ends_s is not None:
+            ends.append(ends_s)
+    result.ends_s[splitter.source] = min(ends, default=None)
+    return total_a

@@ -1,0 +1,105 @@
+"""A partition: one part of a split source, which behaves like a battery and forwards every question to its splitter."""
+
+from typing import TYPE_CHECKING
+
+from bosd.bal.battery import Battery
+from bosd.bal.figures import ordinary
+from bosd.bal.spec import PartitionSpec
+from bosd.bal.status import BatteryStatus, Quality
+
+if TYPE_CHECKING:
+    from bosd.bal.splitter import Splitter
+
+
+class Partition(Battery):
+    """Partition number `index` of a splitter, top first."""
+
+    kind = "partition"
+    __slots__ = ("index", "splitter")
+
+    def __init__(self, spec: PartitionSpec, splitter: "Splitter", index: int) -> None:
+        super().__init__(spec)
+        self.splitter = splitter
+        self.index = index
+
+    @property
+    def sources(self) -> tuple[Battery, ...]:
+        """The splitter's source."""
+        return (self.splitter.source,)
+
+    def _compute(self, now_s: float) -> BatteryStatus:
+        shared = self.splitter.allocation(now_s)
+        source, i = shared.source, self.index
+        requested_a, applied_a, setpoint_source, ends_s = self.setpoint_fields(controllable=source.controllable)
+        charge_ah = None if shared.charges_ah is None else shared.charges_ah[i]
+        capacity_ah = None if shared.capacities_ah is None else shared.capacities_ah[i]
+        current_a = None if shared.currents_a is None else shared.currents_a[i]
+        expected_ah = None if shared.expected_ah is None else shared.expected_ah[i]
+        usable_ah = None if shared.usable_ah is None else shared.usable_ah[i]
+        balanced_ah = None if shared.balanced_ah is None else shared.balanced_ah[i]
+        figures = None
+        if source.figures is not None and charge_ah is not None and capacity_ah is not None and current_a is not None:
+            ideal_discharge_a, ideal_charge_a = shared.ideal_discharges_a[i], shared.ideal_charges_a[i]
+            if ideal_discharge_a is not None and ideal_charge_a is not None and expected_ah is not None:
+                figures = ordinary(
+                    voltage_v=source.figures.voltage_v,
+                    current_a=current_a,
+                    charge_ah=charge_ah,
+                    capacity_ah=capacity_ah,
+                    limits_a=(shared.discharges_a[i], shared.charge_limits_a[i]),
+                    ideals_a=(ideal_discharge_a, ideal_charge_a),
+                    usable_ah=usable_ah or 0.0,
+                    balanced_ah=balanced_ah or 0.0,
+                    meter=(expected_ah, now_s, current_a),
+                    unobserved_s=source.unobserved_s,
+                    sampled=source.figures.sampled,
+                )
+        return BatteryStatus(
+            name=self.name,
+            kind=self.kind,
+            voltage_v=source.voltage_v,
+            current_a=current_a,
+            charge_ah=charge_ah,
+            capacity_ah=capacity_ah,
+            soc=charge_ah / capacity_ah if charge_ah is not None and capacity_ah else None,
+            max_discharge_current_a=shared.discharges_a[i],
+            max_charge_current_a=shared.charge_limits_a[i],
+            ideal_max_discharge_current_a=shared.ideal_discharges_a[i],
+            ideal_max_charge_current_a=shared.ideal_charges_a[i],
+            usable_charge_ah=usable_ah,
+            balanced_usable_charge_ah=balanced_ah,
+            expected_charge_ah=expected_ah,
+            expected_at_s=now_s,
+            expected_rate_a=current_a or 0.0,
+            unobserved_s=source.unobserved_s,
+            requested_current_a=requested_a,
+            applied_current_a=applied_a,
+            setpoint_source=setpoint_source,
+            setpoint_ends_s=ends_s,
+            sampled_from_s=source.sampled_from_s,
+            sampled_to_s=source.sampled_to_s,
+            sampled_from=source.sampled_from,
+            sampled_to=source.sampled_to,
+            quality=source.quality,
+            commandable=source.commandable and not self.stopped,
+            controllable=source.controllable,
+            reason=self._reason(source, charge_ah, capacity_ah),
+            path=source.path,
+            hops=source.hops,
+            max_staleness_s=source.max_staleness_s,
+            valid_until_s=source.valid_until_s,
+            figures=figures,
+        )
+
+    def _reason(self, source: BatteryStatus, charge_ah: float | None, capacity_ah: float | None) -> str:
+        reasons = ["stopped"] if self.stopped else []
+        if source.quality is not Quality.GOOD or not source.commandable:
+            reasons.append(f"{source.name}: {source.reason}" if source.reason else f"{source.name} {source.quality.name.lower()}")
+        if charge_ah is not None and capacity_ah is not None and not self.stopped:
+            if charge_ah <= self.spec.min_soc * capacity_ah:
+                reasons.append("empty")
+            elif charge_ah >= self.spec.max_soc * capacity_ah:
+                reasons.append("full")
+        if self.clamped_by:
+            reasons.append(self.clamped_by)
+        return "; ".join(reasons)

@@ -1,0 +1,225 @@
+"""The splitter: one source as several partitions (bal.md, "Splitters").
+
+Charge and capacity are allotted at the source's sample time; present limits among the partitions that can use them. A partition's
+meter follows its own set point and its part of the residual, what the hardware does beyond what was asked; it is brought up to
+date at steps only, from the source's meter, so reading it changes nothing and the parts always add up to the source.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from bosd.bal.battery import Battery
+from bosd.bal.limits import allowed_directions, usable_ah
+from bosd.bal.meter import SECONDS_PER_HOUR
+from bosd.bal.partition import Partition
+from bosd.bal.spec import PartitionSpec, SplitterSpec
+from bosd.bal.status import BatteryStatus
+
+
+class Allotment(NamedTuple):
+    """What each partition gets, top first, and what nobody can take."""
+
+    shares: tuple[float, ...]
+    rest: float
+
+
+class SplitPolicy(Protocol):
+    """How an amount that differs from what is expected is shared."""
+
+    name: str
+
+    def allot(self, expected: Sequence[float], maxima: Sequence[float], amount: float) -> Allotment:
+        """Share `amount`, each part between 0 and its maximum; order is top first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """One source status, shared: per partition, top first."""
+
+    source: BatteryStatus
+    charges_ah: tuple[float, ...] | None
+    capacities_ah: tuple[float, ...] | None
+    discharges_a: tuple[float, ...]
+    charge_limits_a: tuple[float, ...]
+    ideal_discharges_a: tuple[float | None, ...]
+    ideal_charges_a: tuple[float | None, ...]
+    usable_ah: tuple[float, ...] | None
+    balanced_ah: tuple[float, ...] | None
+    expected_ah: tuple[float, ...] | None
+    currents_a: tuple[float, ...] | None
+    unallocated_ah: float | None
+
+
+def fractions_of(partitions: Sequence[PartitionSpec], kind: str) -> tuple[float, ...]:
+    """Return each partition's fraction of `kind` (charge, capacity, current), its common fraction where that is not given."""
+    own = [getattr(partition, f"{kind}_fraction") for partition in partitions]
+    return tuple(fraction if fraction is not None else partition.fraction or 0.0 for fraction, partition in zip(own, partitions, strict=True))
+
+
+class Splitter:
+    """A policy, its source and its partitions.
+
+    `_metered_ah` are the partitions' meters as of `_synced_s`, when the source's stood at `_source_ah`; they begin at their
+    fractions of the source's first known one. `_residuals_a` is each one's part of what the hardware did beyond what was asked at
+    the last sample before `_synced_s`.
+    """
+
+    def __init__(self, spec: SplitterSpec, policy: SplitPolicy, source: Battery) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.policy = policy
+        self.partitions = tuple(Partition(part, self, slot) for slot, part in enumerate(spec.partitions))
+        self._charge_fractions = fractions_of(spec.partitions, "charge")
+        self._capacity_fractions = fractions_of(spec.partitions, "capacity")
+        self._current_fractions = fractions_of(spec.partitions, "current")
+        self._metered_ah: list[float] | None = None
+        self._synced_s = -math.inf
+        self._source_ah = 0.0
+        self._residuals_a: list[float] = [0.0] * len(self.partitions)
+        self._allocation: Allocation | None = None
+        self._allocated_s = -math.inf
+        self.source = source
+        self.rest_on(source)
+
+    def rest_on(self, source: Battery) -> None:
+        """Rest on `source` from now on; meters go on from where they stand."""
+        if source is not self.source:
+            self._metered_ah = None
+        self.source = source
+        source.user, source.slot = self, 0
+        for partition in self.partitions:
+            partition.rank = source.rank + 1
+        self.source_touched(0)
+
+    def source_touched(self, slot: int) -> None:
+        """Invalidate every partition."""
+        del slot
+        self._allocation = None
+        for partition in self.partitions:
+            partition.touch()
+
+    def allocation(self, now_s: float) -> Allocation:
+        """Return how the source is shared at `now_s`; made once per change of the source."""
+        source = self.source.status(now_s)
+        allocation = self._allocation
+        if allocation is None or allocation.source is not source or now_s > source.valid_until_s or self._allocated_s < now_s:
+            allocation = self._allocation = self._allocate(source, now_s)
+            self._allocated_s = now_s
+        return allocation
+
+    def step(self, now_s: float) -> None:
+        """End the partitions' interval at `now_s`, with the set points that were in force up to here."""
+        source = self.source.status(now_s)
+        self._residuals_a = self._residuals(source)
+        expected_ah = source.expected_ah(now_s)
+        if expected_ah is None:
+            return
+        self._metered_ah = self._metered(source, now_s)
+        self._synced_s = now_s
+        self._source_ah = expected_ah
+        self._allocation = None
+
+    def _metered(self, source: BatteryStatus, at_s: float) -> list[float] | None:
+        """Return the partitions' meters at `at_s`, not before the last step."""
+        source_ah = source.expected_ah(at_s)
+        if source_ah is None:
+            return None
+        if self._metered_ah is None:
+            self._metered_ah = [fraction * source_ah for fraction in self._charge_fractions]
+            self._synced_s, self._source_ah = at_s, source_ah
+        elapsed_h = (at_s - self._synced_s) / SECONDS_PER_HOUR
+        applied_a = [partition.applied_a for partition in self.partitions]
+        beyond_ah = self._source_ah - source_ah - sum(applied_a) * elapsed_h
+        weights = self._weights()
+        return [
+            metered_ah - own_a * elapsed_h - weight * beyond_ah
+            for metered_ah, own_a, weight in zip(self._metered_ah, applied_a, weights, strict=True)
+        ]
+
+    def _weights(self) -> Sequence[float]:
+        """Return how a residual is shared: by the size of the applied set points; when all are 0, by capacity."""
+        sizes_a = [abs(partition.applied_a) for partition in self.partitions]
+        total_a = sum(sizes_a)
+        return [size_a / total_a for size_a in sizes_a] if total_a > 0.0 else self._capacity_fractions
+
+    def _residuals(self, source: BatteryStatus) -> list[float]:
+        """Return each partition's part of what the hardware did at its last sample beyond what was asked then."""
+        if source.current_a is None or source.sampled_to_s is None:
+            return [0.0] * len(self.partitions)
+        if source.sampled_to_s < self._synced_s:
+            return self._residuals_a
+        residual_a = source.current_a - sum(partition.applied_a for partition in self.partitions)
+        return [weight * residual_a for weight in self._weights()]
+
+    def _allocate(self, source: BatteryStatus, now_s: float) -> Allocation:
+        at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self._synced_s)
+        capacities_ah = charges_ah = None
+        unallocated_ah = None
+        if source.capacity_ah is not None:
+            expected_ah = [fraction * source.capacity_ah for fraction in self._capacity_fractions]
+            capacities_ah = self.policy.allot(expected_ah, [math.inf] * len(expected_ah), source.capacity_ah).shares
+        metered_ah = self._metered(source, at_s)
+        if capacities_ah is not None and source.charge_ah is not None:
+            weights_ah = metered_ah if metered_ah is not None else [fraction * source.charge_ah for fraction in self._charge_fractions]
+            charges_ah, unallocated_ah = self.policy.allot([max(0.0, weight) for weight in weights_ah], capacities_ah, source.charge_ah)
+        ideals = [[None if limit_a is None else fraction * limit_a for fraction in self._current_fractions] for limit_a in _ideals_a(source)]
+        discharges, charges = self._able(charges_ah, capacities_ah)
+        balanced_ah, used_ah = self._usable(source, charges_ah, capacities_ah)
+        residuals_a = self._residuals(source)
+        return Allocation(
+            source=source,
+            charges_ah=charges_ah,
+            capacities_ah=capacities_ah,
+            discharges_a=self._limits(source.max_discharge_current_a, ideals[0], discharges),
+            charge_limits_a=self._limits(source.max_charge_current_a, ideals[1], charges),
+            ideal_discharges_a=tuple(ideals[0]),
+            ideal_charges_a=tuple(ideals[1]),
+            usable_ah=used_ah,
+            balanced_ah=balanced_ah,
+            expected_ah=None if metered_ah is None else tuple(self._metered(source, now_s) or metered_ah),
+            currents_a=None
+            if source.current_a is None
+            else tuple(part.applied_a + residual_a for part, residual_a in zip(self.partitions, residuals_a, strict=True)),
+            unallocated_ah=unallocated_ah,
+        )
+
+    def _able(self, charges_ah: Sequence[float] | None, capacities_ah: Sequence[float] | None) -> tuple[list[bool], list[bool]]:
+        """Return which partitions can use a discharge limit and which a charge limit."""
+        if charges_ah is None or capacities_ah is None:
+            none = [False] * len(self.partitions)
+            return none, none
+        able = [
+            allowed_directions(part.spec, charge_ah, capacity_ah, None)
+            for part, charge_ah, capacity_ah in zip(self.partitions, charges_ah, capacities_ah, strict=True)
+        ]
+        stopped = [part.stopped for part in self.partitions]
+        return (
+            [one[0] and not halted for one, halted in zip(able, stopped, strict=True)],
+            [one[1] and not halted for one, halted in zip(able, stopped, strict=True)],
+        )
+
+    def _limits(self, limit_a: float, ideals_a: Sequence[float | None], able: Sequence[bool]) -> tuple[float, ...]:
+        """Share a present limit among the able partitions, each at most its ideal limit."""
+        maxima_a = [ideal_a if ideal_a is not None and can else 0.0 for ideal_a, can in zip(ideals_a, able, strict=True)]
+        return self.policy.allot(maxima_a, maxima_a, limit_a).shares
+
+    def _usable(
+        self, source: BatteryStatus, charges_ah: Sequence[float] | None, capacities_ah: Sequence[float] | None
+    ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+        """Return the charge above each reserve, and the part of it that the source can deliver now."""
+        if charges_ah is None or capacities_ah is None or source.usable_charge_ah is None:
+            return None, None
+        balanced_ah = tuple(
+            usable_ah(part.spec, charge_ah, capacity_ah)
+            for part, charge_ah, capacity_ah in zip(self.partitions, charges_ah, capacities_ah, strict=True)
+        )
+        total_ah = sum(balanced_ah)
+        factor = min(1.0, source.usable_charge_ah / total_ah) if total_ah > 0.0 else 0.0
+        return balanced_ah, tuple(0.0 if part.stopped else factor * part_ah for part, part_ah in zip(self.partitions, balanced_ah, strict=True))
+
+
+def _ideals_a(source: BatteryStatus) -> tuple[float | None, float | None]:
+    return source.ideal_max_discharge_current_a, source.ideal_max_charge_current_a
