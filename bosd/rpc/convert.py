@@ -7,6 +7,7 @@ monotonic clock: received - half the round trip - age; another node's wall clock
 import math
 from collections.abc import Callable
 from dataclasses import fields
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
@@ -27,7 +28,9 @@ _SOURCES: dict[int, SetpointSource | None] = {0: None, **{int(source): source fo
 
 # A status not yet frozen: the same slots, no guards. Filling it costs a tenth of the frozen value's constructor.
 _Draft: TypeAlias = Any
-_new_draft: Callable[[], _Draft] = type("_Draft", (), {"__slots__": tuple(field.name for field in fields(BatteryStatus))})
+_FIELDS = tuple(field.name for field in fields(BatteryStatus))
+_all_fields: Callable[[BatteryStatus], tuple[object, ...]] = attrgetter(*_FIELDS)
+_new_draft: Callable[[], _Draft] = type("_Draft", (), {"__slots__": _FIELDS})
 
 
 def to_message(
@@ -80,12 +83,12 @@ def to_message(
 
 
 def from_message(
-    message: pb.BatteryStatus, received_s: float, *, half_rtt_s: float = 0.0, sent_at: float | None = None
+    message: pb.BatteryStatus, received_s: float, *, half_rtt_s: float = 0.0, sent_at: float | None = None, note: str = ""
 ) -> BatteryStatus:
     """Return the status a message tells of, dated on this node's monotonic clock at `received_s`.
 
-    `sent_at` is the sender's wall clock at sending; without it the end of a set point is unknown. The meter stands as it was
-    sent. Raises DriverError for values that no battery has.
+    `sent_at` is the sender's wall clock at sending; without it the end of a set point is unknown. `note` is added to the reason.
+    The meter stands as it was sent. Raises DriverError for values that no battery has.
     """
     draft = _new_draft()
     try:
@@ -96,6 +99,22 @@ def from_message(
     _take_times(draft, message, received_s - half_rtt_s, received_s, sent_at)
     if (nonsense := _nonsense(draft)) is not None:
         raise DriverError(f"the remote sent nonsense: {nonsense}", battery=message.name[:_MAX_NAME])
+    if note:
+        draft.reason = f"{draft.reason}; {note}" if draft.reason else note
+    return _frozen(draft)
+
+
+def amended(status: BatteryStatus, **changes: object) -> BatteryStatus:
+    """Return `status` with some fields changed, like `dataclasses.replace` at a third of its cost."""
+    draft = _new_draft()
+    for name, value in zip(_FIELDS, _all_fields(status), strict=True):
+        setattr(draft, name, value)
+    for name, change in changes.items():
+        setattr(draft, name, change)
+    return _frozen(draft)
+
+
+def _frozen(draft: _Draft) -> BatteryStatus:
     draft.__class__ = BatteryStatus
     status: BatteryStatus = draft
     return status

@@ -1,0 +1,103 @@
+"""Batteries of other nodes: one link a node, shared by all stubs on it."""
+
+import asyncio
+
+from bosd.bal.status import BatteryStatus
+from bosd.clock import Clock
+from bosd.rpc.convert import from_message
+from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
+from bosd.v1 import battery_pb2 as pb
+
+__all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
+
+
+class RemotePool:
+    """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others."""
+
+    def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None) -> None:
+        self.node = node
+        self.clock = clock
+        self.timers = timers or LinkTimers()
+        self._remotes: dict[str, RemoteNode] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Keep all links until cancelled; what escapes is a programming error."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for remote in self._remotes.values():
+                    self._start(remote)
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+            self._tasks.clear()
+
+    def attach(self, target: str, remote_name: str, sink: Sink, *, max_staleness_s: float = 0.0) -> "RemoteLink":
+        """Follow battery `remote_name` of the node at `target`; `sink` hears of it until the link is closed."""
+        remote = self._remotes.get(target)
+        if remote is None:
+            remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers)
+            self._remotes[target] = remote
+            if self._group is not None:
+                self._start(remote)
+        remote.add(remote_name, sink, max_staleness_s)
+        return RemoteLink(self, remote, remote_name, sink)
+
+    def detach(self, remote: RemoteNode, remote_name: str, sink: Sink) -> None:
+        """End what `attach` began; the connection goes with its last battery."""
+        remote.remove(remote_name, sink)
+        if not remote.sinks:
+            del self._remotes[remote.target]
+            task = self._tasks.pop(remote.target, None)
+            if task is not None:
+                task.cancel()
+
+    def _start(self, remote: RemoteNode) -> None:
+        assert self._group is not None  # noqa: S101 (narrowing: both callers looked)
+        self._tasks[remote.target] = self._group.create_task(remote.run(), name=f"remote {remote.target}")
+
+
+class RemoteLink:
+    """One battery of another node: commands to it, each with a deadline, and the end of following it.
+
+    All calls raise the error the remote raised, or UnavailableError when there is no link or no answer in time.
+    """
+
+    def __init__(self, pool: RemotePool, remote: RemoteNode, remote_name: str, sink: Sink) -> None:
+        self.target = remote.target
+        self.remote_name = remote_name
+        self._pool = pool
+        self._remote = remote
+        self._sink = sink
+        self._closed = False
+
+    async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
+        """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default."""
+        request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=timeout_s, metadata=metadata))
+
+    async def clear(self) -> pb.SetCurrentResponse:
+        """End this node's own set point there."""
+        request = pb.ClearCurrentRequest(name=self.remote_name)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
+
+    async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> BatteryStatus:
+        """Have a fresh sample taken there; the sink hears of it too."""
+        request = pb.RefreshRequest(name=self.remote_name, recursive=recursive)
+        timeout_s, metadata = timeout_s or self._pool.timers.call_s, self._remote.metadata
+        message = await self._remote.call(lambda stub: stub.Refresh(request, timeout=timeout_s, metadata=metadata))
+        half_rtt_s = self._remote.half_rtt_s
+        status = from_message(message, self._pool.clock.now_s(), half_rtt_s=half_rtt_s)
+        if not self._closed:
+            self._sink.on_status(status, half_rtt_s)
+        return status
+
+    def close(self) -> None:
+        """Stop following; closing again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._pool.detach(self._remote, self.remote_name, self._sink)

@@ -1,0 +1,172 @@
+"""The networked battery: a stub that is fed by another node's Watch and read without I/O."""
+
+import math
+from typing import ClassVar
+
+from bosd.bal.battery import DeviceLeaf
+from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import BatteryStatus, Link, Quality
+from bosd.errors import CycleError, UnavailableError
+from bosd.rpc.client import RemoteLink, RemotePool
+from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
+
+ADDED_STALENESS_S = 1.0
+"""What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
+LEAST_STALENESS_S = 1.5
+UNAVAILABLE_FACTOR = 3.0
+
+_HEARD = (Link.READY, Link.STALE)
+
+
+class RemoteBattery(DeviceLeaf):
+    """A stub of battery `spec.remote_name` at the node on `spec.target`.
+
+    The remote's values with the remote's sample times; quality is their age here and never better than the remote's own word.
+    It may be set while the remote is heard. Its path is itself, then what the remote rests on: finding itself there is a cycle.
+    """
+
+    kind: ClassVar[str] = "network"
+
+    __slots__ = ("_link", "_link_reason", "_own", "_remote", "_wire", "network")
+
+    def __init__(self, spec: NetworkSpec, pool: RemotePool) -> None:
+        super().__init__(spec)
+        self.network = spec
+        self._own = f"{pool.node}/{spec.name}"
+        self._link = Link.CONNECTING
+        self._link_reason = ""
+        self._remote: BatteryStatus | None = None
+        self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
+
+    def close(self) -> None:
+        """Stop following the remote."""
+        self._wire.close()
+
+    def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None:
+        """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
+        del half_rtt_s
+        before, self._remote = self._remote, status
+        if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
+            return
+        self.touch()
+
+    def on_link(self, link: Link, reason: str) -> None:
+        """Take the state of the link."""
+        if (link, reason) != (self._link, self._link_reason):
+            self._link, self._link_reason = link, reason
+            self.touch()
+
+    async def command(self, current_a: float, ttl_s: float | None) -> None:
+        """Ask the remote for `current_a`, for `ttl_s` of what remains; 0 A without an end gives this node's set point back.
+
+        Raises what the remote refuses with, or UnavailableError when no answer came: then it may follow or not.
+        """
+        if self._remote is not None and (barred := self._barred(self._remote)):
+            raise CycleError(f"{self.name}: {barred}", battery=self.name)
+        if self._link not in _HEARD:
+            raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
+        if current_a == 0.0 and ttl_s is None:
+            await self._wire.clear()
+        else:
+            await self._wire.set_current(current_a, ttl_s)
+
+    async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
+        """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""
+        await self._wire.refresh(recursive=recursive, timeout_s=timeout_s)
+
+    def _path(self, remote: BatteryStatus) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self._own, *remote.path)))[:MAX_PATH]
+
+    def _barred(self, remote: BatteryStatus) -> str:
+        """Return why nothing of what the remote says may be used; empty when it may."""
+        if self._own in remote.path:
+            return f"CYCLE: {self.network.target} rests on {self._own}"
+        if remote.hops >= MAX_HOPS:
+            return f"more than {MAX_HOPS} hops away"
+        return ""
+
+    def _staleness_s(self, remote: BatteryStatus | None) -> float:
+        if self.network.max_staleness_s is not None:
+            return self.network.max_staleness_s
+        announced_s = LEAST_STALENESS_S if remote is None or math.isinf(remote.max_staleness_s) else remote.max_staleness_s
+        return announced_s + ADDED_STALENESS_S
+
+    def _quality(self, remote: BatteryStatus, now_s: float) -> tuple[Quality, float]:
+        if remote.sampled_from_s is None:
+            return Quality.UNAVAILABLE, math.inf
+        staleness_s = self._staleness_s(remote)
+        configured_s = self.network.unavailable_after_s
+        stale_s = remote.sampled_from_s + staleness_s
+        lost_s = remote.sampled_from_s + (UNAVAILABLE_FACTOR * staleness_s if configured_s is None else configured_s)
+        if now_s <= stale_s:
+            return max(Quality.GOOD, remote.quality), stale_s
+        if now_s <= lost_s:
+            return max(Quality.STALE, remote.quality), lost_s
+        return Quality.UNAVAILABLE, math.inf
+
+    def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
+        reasons = ["stopped"] if self.stopped else []
+        if self.unconfirmed_a is not None:
+            reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
+        if self._link_reason:
+            reasons.append(self._link_reason)
+        if remote is not None and remote.reason:
+            reasons.append(remote.reason)
+        if quality is not Quality.GOOD and not self._link_reason and not (remote is not None and remote.reason):
+            reasons.append("no sample in time")
+        if self.clamped_by:
+            reasons.append(self.clamped_by)
+        return "; ".join(reasons)
+
+    def _compute(self, now_s: float) -> BatteryStatus:
+        remote = self._remote
+        if remote is None:
+            return self._without_values("", (self._own,), 1)
+        if barred := self._barred(remote):
+            return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
+        quality, valid_until_s = self._quality(remote, now_s)
+        away = quality is Quality.UNAVAILABLE
+        commandable = remote.commandable and self._link in _HEARD and not self.stopped and not away
+        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=remote.controllable)
+        if self.user is None and self.setpoint is None:
+            requested_a, applied_a = remote.requested_current_a, remote.applied_current_a
+            source, ends_s = remote.setpoint_source, remote.setpoint_ends_s
+        return amended(
+            remote,
+            name=self.name,
+            kind=self.kind,
+            current_a=None if away else remote.current_a,
+            max_discharge_current_a=remote.max_discharge_current_a if commandable else 0.0,
+            max_charge_current_a=remote.max_charge_current_a if commandable else 0.0,
+            usable_charge_ah=0.0 if away and remote.usable_charge_ah is not None else remote.usable_charge_ah,
+            requested_current_a=requested_a,
+            applied_current_a=applied_a,
+            setpoint_source=source,
+            setpoint_ends_s=ends_s,
+            quality=quality,
+            link=self._link,
+            commandable=commandable,
+            reason=self._reason(remote, quality),
+            path=self._path(remote),
+            hops=remote.hops + 1,
+            max_staleness_s=self._staleness_s(remote),
+            valid_until_s=valid_until_s,
+        )
+
+    def _without_values(self, barred: str, path: tuple[str, ...], hops: int) -> BatteryStatus:
+        controllable = self._remote is not None and self._remote.controllable
+        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
+        return BatteryStatus(
+            name=self.name,
+            kind=self.kind,
+            requested_current_a=requested_a,
+            applied_current_a=applied_a,
+            setpoint_source=source,
+            setpoint_ends_s=ends_s,
+            link=self._link,
+            controllable=controllable,
+            reason=barred or self._reason(None, Quality.UNAVAILABLE),
+            path=path,
+            hops=hops,
+            max_staleness_s=self._staleness_s(None),
+        )

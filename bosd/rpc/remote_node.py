@@ -1,0 +1,350 @@
+"""The link to one other node: a connection, one Watch for all stubs on it, its loss noticed by silence, and the way back.
+
+Each attempt has a connection of its own, so a half-dead one is never found again. Attempts are never more than 2 s apart: one
+waits at most `first_s` for its first message, the pause after it is at most `pause_most_s`.
+"""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import grpc
+import grpc.aio
+import structlog
+
+from bosd.bal.status import BatteryStatus, Link
+from bosd.clock import Clock
+from bosd.errors import BadNameError, BosError, DriverError, TransientError, UnavailableError
+from bosd.rpc.convert import from_message
+from bosd.rpc.status import from_rpc_error
+from bosd.v1 import battery_pb2 as pb
+from bosd.v1.battery_pb2_grpc import BatteryServiceStub
+
+T = TypeVar("T")
+
+CLOCKS_DIFFER_S = 2.0
+"""Wall clocks further apart than this are named in `reason`."""
+_ROUND_TRIPS_KEPT = 4
+_PROBE = "/grpc.health.v1.Health/Check"
+_ANSWERED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkTimers:
+    """How long a link waits, in seconds (stale and lost: control.md, "Quality, link and commandability are three facts")."""
+
+    stale_s: float = 1.5
+    lost_s: float = 3.0
+    first_s: float = 1.5
+    pause_least_s: float = 0.1
+    pause_most_s: float = 0.5
+    call_s: float = 2.0
+    probe_period_s: float = 5.0
+
+
+class Sink(Protocol):
+    """Who wants to know of one remote battery; called on the loop, at once, and expected to return quickly."""
+
+    def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None:
+        """Take a status, dated on this node's clock (half the round trip is already counted in)."""
+        ...
+
+    def on_link(self, link: Link, reason: str) -> None:
+        """Take the link's new state; `reason` is empty when it is READY."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _End:
+    """How an attempt ended."""
+
+    link: Link
+    reason: str
+
+
+class RemoteNode:
+    """One other node. `run` keeps the link; `add` and `remove` say which batteries are wanted; `call` sends a command."""
+
+    def __init__(self, target: str, clock: Clock, *, holder: str, timers: LinkTimers) -> None:
+        self.target = target
+        self.sinks: dict[str, list[Sink]] = {}
+        self._clock = clock
+        self._timers = timers
+        self._metadata = (("bosd-client", holder),)
+        self._staleness_s: dict[str, float] = {}
+        self._told: dict[str, _End] = {}
+        self._end = _End(link=Link.CONNECTING, reason=f"connecting to {target}")
+        self._missing: set[str] = set()
+        self._stub: BatteryServiceStub | None = None
+        self._watch: grpc.aio.Call | None = None
+        self._restarting = False
+        self._stale_timer: asyncio.TimerHandle | None = None
+        self._round_trips_s: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
+        self._clock_ahead_s = 0.0
+        self._clock_note = ""
+        self._up: bool | None = None
+        self._heard_once = asyncio.Event()
+
+    @property
+    def half_rtt_s(self) -> float:
+        """Half of the shortest of the last round trips."""
+        return min(self._round_trips_s, default=0.0) / 2.0
+
+    def add(self, name: str, sink: Sink, max_staleness_s: float) -> None:
+        """Want battery `name`; its sink hears the link's state at once. `max_staleness_s` 0 leaves the beat to the remote."""
+        self.sinks.setdefault(name, []).append(sink)
+        self._staleness_s[name] = max_staleness_s
+        known = self._told.setdefault(name, _End(link=Link.CONNECTING, reason=f"connecting to {self.target}"))
+        sink.on_link(known.link, known.reason)
+        self._restart()
+
+    def remove(self, name: str, sink: Sink) -> None:
+        """Want it no more."""
+        self.sinks[name].remove(sink)
+        if not self.sinks[name]:
+            del self.sinks[name], self._staleness_s[name]
+            self._told.pop(name, None)
+            self._missing.discard(name)
+            self._restart()
+
+    async def run(self) -> None:
+        """Keep the link until cancelled."""
+        timers = self._timers
+        pause_s = timers.pause_least_s
+        while True:
+            self._missing.clear()
+            self._restarting = False
+            was_up, self._end = await self._attempt()
+            self._lost(self._end)
+            pause_s = timers.pause_least_s if was_up else min(timers.pause_most_s, 2.0 * pause_s)
+            await asyncio.sleep(timers.pause_most_s if self._end.link is Link.REFUSED else pause_s)
+
+    async def call(self, send: Callable[[BatteryServiceStub], Awaitable[T]]) -> T:
+        """Return what a unary call answers; raises BosError leaves, UnavailableError when there is no link or no answer."""
+        if self._stub is None:
+            raise UnavailableError(self._end.reason, target=self.target)
+        try:
+            return await send(self._stub)
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from None
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise UnavailableError(f"{self.target}: the connection was lost under the call", target=self.target) from None
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries: who asks."""
+        return self._metadata
+
+    async def _attempt(self) -> tuple[bool, _End]:
+        """Connect and follow until it ends; return whether anything was heard, and the end."""
+        self._round_trips_s.clear()
+        self._heard_once.clear()
+        async with grpc.aio.insecure_channel(self.target, options=channel_options(self._timers.first_s)) as channel:
+            self._stub = BatteryServiceStub(channel)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    probing = group.create_task(self._probe(channel), name=f"round trip {self.target}")
+                    seeking = group.create_task(self._seek(self._stub), name=f"seek {self.target}")
+                    end = await self._follow(self._stub)
+                    probing.cancel()
+                    seeking.cancel()
+            finally:
+                self._stub = None
+                self._stop_stale_timer()
+        return bool(self._up), end
+
+    async def _follow(self, stub: BatteryServiceStub) -> _End:
+        """Watch what is wanted, anew whenever that changes, until the stream ends."""
+        while True:
+            self._restarting = False
+            names = [name for name in self.sinks if name not in self._missing]
+            if not names:
+                return _End(link=Link.REFUSED, reason=f"{self.target} has none of the batteries wanted")
+            staleness_s = min((each for name in names if (each := self._staleness_s[name]) > 0.0), default=0.0)
+            request = pb.WatchRequest(names=names, max_staleness_s=staleness_s)
+            try:
+                return await self._read(stub.Watch(request, metadata=self._metadata), frozenset(names))
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._restarting or task is None or task.cancelling():
+                    raise
+            except grpc.aio.AioRpcError as error:
+                if (end := self._refusal(from_rpc_error(error))) is not None:
+                    return end
+
+    async def _read(self, watch: grpc.aio.UnaryStreamCall[pb.WatchRequest, pb.WatchResponse], asked: frozenset[str]) -> _End:
+        loop, timers = asyncio.get_running_loop(), self._timers
+        self._watch = watch
+        started_s = loop.time()
+        silence = asyncio.timeout(timers.first_s)
+        try:
+            async with silence:
+                async for message in watch:
+                    now_s = loop.time()
+                    silence.reschedule(now_s + timers.lost_s)
+                    if not self._round_trips_s:
+                        self._round_trips_s.append(now_s - started_s)
+                        self._heard_once.set()
+                    self._heard(message, asked)
+            return _End(link=Link.LOST, reason=f"{self.target} ended the stream")
+        except TimeoutError:
+            if not silence.expired():
+                raise
+            return _End(link=Link.LOST, reason=f"{self.target} is silent")
+        except DriverError as error:
+            return _End(link=Link.REFUSED, reason=error.message)
+        finally:
+            self._watch = None
+            watch.cancel()
+
+    def _heard(self, message: pb.WatchResponse, asked: frozenset[str]) -> None:
+        received_s, half_rtt_s, sent_at = self._clock.now_s(), self.half_rtt_s, message.sent_at
+        self._compare_clocks(sent_at, half_rtt_s)
+        self._arm_stale_timer()
+        self._found()
+        for told in message.statuses:
+            name = told.name
+            if name not in asked:
+                raise DriverError(f"{self.target} sent a battery that was not asked for: {name[:64]!r}")
+            try:
+                status = from_message(told, received_s, half_rtt_s=half_rtt_s, sent_at=sent_at, note=self._clock_note)
+            except DriverError as error:
+                self._tell(name, _End(link=Link.REFUSED, reason=error.message))
+                continue
+            self._tell(name, _READY)
+            for sink in self.sinks.get(name, ()):
+                sink.on_status(status, half_rtt_s)
+        if message.removed:
+            self._miss(message.removed)
+
+    def _compare_clocks(self, sent_at: float, half_rtt_s: float) -> None:
+        if not math.isfinite(sent_at):
+            raise DriverError(f"{self.target} sent nonsense: sent_at = {sent_at}")
+        ahead_s = sent_at + half_rtt_s - self._clock.utc_s()
+        if abs(ahead_s) <= CLOCKS_DIFFER_S:
+            self._clock_note = ""
+        elif not self._clock_note or abs(ahead_s - self._clock_ahead_s) > 1.0:
+            self._clock_ahead_s = ahead_s
+            self._clock_note = f"its clock is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+
+    def _refusal(self, error: BosError) -> _End | None:
+        """Return how a refused Watch ends the attempt; None when it can go on without the batteries the remote does not know."""
+        if isinstance(error, BadNameError):
+            unknown = error.metadata.get("names", error.metadata.get("name", "")).split(",")
+            if self._miss(unknown):
+                return None
+        link = Link.LOST if isinstance(error, TransientError) and not isinstance(error, DriverError) else Link.REFUSED
+        return _End(link=link, reason=f"{self.target}: {_cause(error.message)}")
+
+    def _miss(self, names: Iterable[str]) -> bool:
+        """Go on without batteries that the remote does not have; return whether any of them was wanted."""
+        missing = [name for name in names if name in self.sinks and name not in self._missing]
+        for name in missing:
+            self._missing.add(name)
+            self._tell(name, _End(link=Link.REFUSED, reason=f"BAD_NAME: {self.target} has no battery {name}"))
+        if missing:
+            self._restart()
+        return bool(missing)
+
+    async def _seek(self, stub: BatteryServiceStub) -> None:
+        """Ask now and then for the batteries the remote did not have."""
+        while True:
+            await asyncio.sleep(self._timers.first_s)
+            for name in tuple(self._missing):
+                try:
+                    await stub.GetStatus(pb.GetStatusRequest(name=name), timeout=self._timers.call_s, metadata=self._metadata)
+                except grpc.aio.AioRpcError:
+                    continue
+                self._missing.discard(name)
+                self._restart()
+
+    async def _probe(self, channel: grpc.aio.Channel) -> None:
+        """Measure the round trip with the smallest call there is; any answer will do."""
+        loop = asyncio.get_running_loop()
+        check = channel.unary_unary(_PROBE, request_serializer=bytes, response_deserializer=bytes)
+        await self._heard_once.wait()
+        while True:
+            started_s = loop.time()
+            try:
+                await check(b"", timeout=self._timers.call_s)
+                self._round_trips_s.append(loop.time() - started_s)
+            except grpc.aio.AioRpcError as error:
+                if error.code() in _ANSWERED:
+                    self._round_trips_s.append(loop.time() - started_s)
+            await asyncio.sleep(self._timers.probe_period_s)
+
+    def _restart(self) -> None:
+        if self._watch is not None:
+            self._restarting = True
+            self._watch.cancel()
+
+    def _arm_stale_timer(self) -> None:
+        self._stop_stale_timer()
+        self._stale_timer = asyncio.get_running_loop().call_later(self._timers.stale_s, self._went_stale)
+
+    def _stop_stale_timer(self) -> None:
+        if self._stale_timer is not None:
+            self._stale_timer.cancel()
+            self._stale_timer = None
+
+    def _went_stale(self) -> None:
+        for name, told in tuple(self._told.items()):
+            if told.link is Link.READY:
+                self._tell(name, _End(link=Link.STALE, reason=f"{self.target}: no beat for {self._timers.stale_s:g} s"))
+
+    def _found(self) -> None:
+        if not self._up:
+            self._up = True
+            _log.info("remote_ready", target=self.target, batteries=len(self.sinks))
+
+    def _lost(self, end: _End) -> None:
+        if self._up is not False:
+            self._up = False
+            _log.warning("remote_lost", target=self.target, link=end.link.name, reason=end.reason)
+        for name in self.sinks:
+            told = self._told.get(name)
+            if end.link is Link.LOST and (told is None or told.link is Link.CONNECTING):
+                self._tell(name, _End(link=Link.CONNECTING, reason=end.reason))
+            elif told is None or told.link is not Link.REFUSED or end.link is not Link.REFUSED:
+                self._tell(name, end)
+
+    def _tell(self, name: str, end: _End) -> None:
+        told = self._told.get(name)
+        if told == end:
+            return
+        self._told[name] = end
+        if end.link is Link.REFUSED and (told is None or told.link is not Link.REFUSED):
+            _log.warning("remote_battery_refused", target=self.target, battery=name, reason=end.reason)
+        for sink in self.sinks.get(name, ()):
+            sink.on_link(end.link, end.reason)
+
+
+def _cause(details: str) -> str:
+    """Return the useful end of gRPC's account of a failed connection, such as `connection refused`."""
+    return details.rpartition(": ")[2].lower() if "last error: " in details else details
+
+
+_READY = _End(link=Link.READY, reason="")
+
+
+def channel_options(connect_s: float) -> tuple[tuple[str, int], ...]:
+    """Return the options of a channel to another node: its own connection, given up after `connect_s`, and no proxy."""
+    return (
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.service_config_disable_resolution", 1),
+        ("grpc.enable_retries", 0),
+        ("grpc.min_reconnect_backoff_ms", int(connect_s * 1000)),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+        ("grpc.max_metadata_size", 16 * 1024),
+    )
