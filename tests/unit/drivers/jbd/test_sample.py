@@ -177,3 +177,9 @@ def test_broken_sensor() -> None:
 def test_no_sensor() -> None:
     """A board without sensors has unknown temperatures."""
     assert sample(temperatures=()).temperatures_c is None
+
+
+@pytest.mark.parametrize(("current_10ma", "current_a"), [(-250, 2.5), (250, -2.5)])
+def test_sign_is_turned_once(current_10ma: int, current_a: float) -> None:
+    """The protocol counts charging positive (basic information, offset 2), the sample discharging."""
+    assert sample(current_10ma=current_10ma).current_a == current_a
