@@ -56,7 +56,7 @@ def _usage(error: typer.TyperException, *, as_json: bool) -> int:
         print(message, file=sys.stderr)
         return ExitStatus.USAGE
     path = context.command_path if context is not None else PROGRAM
-    failure = Failure(ExitStatus.USAGE, "INVALID_ARGUMENT", message.strip())
+    failure = Failure(ExitStatus.USAGE, "INVALID_ARGUMENT", message.strip().removeprefix("Invalid value: "))
     _tell(failure, as_json=as_json, hint=f"`{path} --help` shows how it is used.")
     return ExitStatus.USAGE
 

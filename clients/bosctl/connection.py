@@ -19,6 +19,7 @@ LONG_TIMEOUT_S = 60.0
 PATIENCE_S = 1.0
 """After this a person wants to see that something is going on."""
 
+MAX_IDENTITY = 128
 MAX_MESSAGE_BYTES = 64 * 2**20
 _OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.enable_http_proxy", 0),  # a node is never behind a web proxy
@@ -81,7 +82,7 @@ def identity() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a process without an account
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}".encode("ascii", "replace").decode("ascii")
+    return f"{user}@{socket.gethostname()}".encode("ascii", "replace").decode("ascii")[:MAX_IDENTITY]
 
 
 def _result(future: Any, doing: str) -> Any:  # noqa: ANN401

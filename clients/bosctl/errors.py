@@ -59,7 +59,13 @@ def is_passing(failure: Failure) -> bool:
 def _first_cause(details: str) -> str:
     """Return the useful end of gRPC's message, such as `Connection refused`."""
     text = details.rstrip(". ")
-    for marker in ("Connection refused", "Connection reset by peer", "No such file or directory", "Permission denied", "No route to host"):
+    for marker in (
+        "Connection refused",
+        "Connection reset by peer",
+        "No such file or directory",
+        "Permission denied",
+        "No route to host",
+    ):
         if marker.lower() in text.lower():
             return marker.lower()
     if "DNS" in text or "name resolution" in text.lower():

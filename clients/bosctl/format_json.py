@@ -111,14 +111,14 @@ def rfc3339(utc_s: float) -> str | None:
 
 
 def set_current_document(answer: pb.SetCurrentResponse, *, dry_run: bool) -> Document:
-    """Return the answer to a set point; the end and what was asked are null where nothing is asked any more."""
-    asked = answer.setpoint_ends_at > 0.0
+    """Return the answer to a set point; what was asked and its end are null where nothing is asked any more."""
+    asked = dry_run or answer.setpoint_ends_at > 0.0
     return {
         "name": answer.name,
         "requested_current_a": number(answer.requested_current_a) if asked else None,
         "applied_current_a": number(answer.applied_current_a),
-        "ttl_s": number(answer.ttl_s) if asked else None,
-        "setpoint_ends_at": rfc3339(answer.setpoint_ends_at) if asked else None,
+        "ttl_s": number(answer.ttl_s) if answer.setpoint_ends_at > 0.0 else None,
+        "setpoint_ends_at": rfc3339(answer.setpoint_ends_at) if answer.setpoint_ends_at > 0.0 else None,
         "reason": answer.reason,
         "leaves": [
             {"name": leaf.name, "old_current_a": number(leaf.old_current_a), "new_current_a": number(leaf.new_current_a)}

@@ -1,6 +1,5 @@
 """Commanding: `set`, `stop`, `release`, `pseudo`."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,7 @@ from clients.bosctl.commands.names import Name, Names, OptionalNames
 from clients.bosctl.connection import Connection
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_json import Document, set_current_document, status_document
+from clients.bosctl.holding import keep_asking, new_request_id
 from clients.bosctl.session import session_of
 from clients.bosctl.values import PSEUDO_KEYS, SetPoint, parse_duration_s, parse_pairs, parse_setpoint
 
@@ -41,22 +41,28 @@ def set_current(
     ttl: Annotated[
         float | None, typer.Option(metavar="TIME", parser=parse_duration_s, help="How long it holds, such as 30s, 8m, 2h.")
     ] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Ask again, before it ends, until interrupted.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show what would be done; change nothing.")] = False,
 ) -> None:
     """Ask a battery for a current, for a time."""
     session = session_of(context)
     with session.connect() as connection:
         if amps.current_a is None and amps.power_w is None:
-            if dry_run or ttl is not None:
-                raise typer.BadParameter("none ends a set point now: it takes neither --ttl nor --dry-run.")
+            if dry_run or hold or ttl is not None:
+                raise typer.BadParameter("none ends a set point now: it takes neither --ttl, --hold nor --dry-run.")
             answer = connection.call(connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name))
         else:
+            if hold and dry_run:
+                raise typer.BadParameter("--dry-run changes nothing, so there is nothing to --hold.")
+            current_a = _amperes(connection, name, amps)
             request = pb.SetCurrentRequest(
-                name=name, current_a=_amperes(connection, name, amps), ttl_s=ttl, dry_run=dry_run, request_id=os.urandom(8).hex()
+                name=name, current_a=current_a, ttl_s=ttl, dry_run=dry_run, request_id=new_request_id()
             )
             answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
     document = set_current_document(answer, dry_run=dry_run)
     session.answer(document, lambda console: _draw_set(console, document, answer))
+    if hold:
+        keep_asking(session, request, answer.ttl_s)
 
 
 def stop(
@@ -149,7 +155,7 @@ def _draw_set(console: "Console", document: Document, answer: pb.SetCurrentRespo
         console.print(f"{document['name']}: your set point has ended, {signed(applied)} A in force", markup=False)
     else:
         asked = "" if requested == applied else f" of {signed(requested)} A asked"
-        until = f", for {duration(document['ttl_s'])}, until {moment(answer.setpoint_ends_at)}"
+        until = f", for {duration(answer.ttl_s)}, until {moment(answer.setpoint_ends_at)}" if document["ttl_s"] else ""
         console.print(f"{document['name']}: {lead} {signed(applied)} A{asked}{until}", markup=False)
     if document["reason"]:
         console.print(f"  {document['reason']}", style="yellow", markup=False)

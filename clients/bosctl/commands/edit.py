@@ -1,6 +1,5 @@
 """Edits of the topology, each one transaction: `add`, `rm`, `replace`, and what they share with `topology apply`."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from bosd.v1 import topology_pb2 as pb
 from clients.bosctl.commands.names import Name, Names
 from clients.bosctl.format_topology import apply_document, change_line
+from clients.bosctl.holding import new_request_id
 from clients.bosctl.session import Session, session_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def submit(
 ) -> None:
     """Apply edits in one transaction, or only try them, and print what changed."""
     request = pb.ApplyTopologyRequest(
-        edits=edits, expected_revision=revision, comment=comment, request_id="" if plan else os.urandom(8).hex()
+        edits=edits, expected_revision=revision, comment=comment, request_id="" if plan else new_request_id()
     )
     with session.connect() as connection:
         method = connection.topology.Plan if plan else connection.topology.Apply

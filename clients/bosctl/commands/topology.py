@@ -57,7 +57,7 @@ def apply(context: typer.Context, file: File, revision: Revision = None, comment
 @app.command("history")
 def history(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=10000, metavar="N", help="How many, newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="How many, newest first.")] = 20,
 ) -> None:
     """Show who changed the topology, when and why."""
     session = session_of(context)

@@ -1,0 +1,47 @@
+import pytest
+
+from bosd import errors
+from clients.bosctl.errors import ExitStatus, Failure
+from clients.bosctl.hints import hint_for
+
+
+def refused(error: errors.BosError) -> str | None:
+    """Return the hint for a refusal with this error."""
+    return hint_for(Failure(ExitStatus.REFUSED, error.reason, error.message, error.metadata))
+
+
+@pytest.mark.parametrize(
+    ("error", "say"),
+    [
+        (errors.BatteryInUseError("in use", users="agg,other"), "bosctl set agg AMPS"),
+        (errors.BatteryInUseError("in use", users=("agg",)), "bosctl set agg AMPS"),
+        (errors.BatteryInUseError("in use"), "bosctl ls"),
+        (
+            errors.CurrentOutOfRangeError("too much", asked_a=80, lower_a=-30, upper_a=50),
+            "-30 A (charging) to +50 A (discharging)",
+        ),
+        (errors.CurrentOutOfRangeError("too much"), "bosctl status"),
+        (errors.StaleRevisionError("moved on", expected=3, actual=5), "--revision 5"),
+        (errors.StoppedError("stopped"), "bosctl release"),
+        (errors.BadNameError("no such"), "bosctl ls"),
+        (errors.NameTakenError("taken"), "bosctl replace"),
+        (errors.ClaimedError("claimed", holder="ann@desk", remaining_s=41.6), "ann@desk: wait until that set point ends in 42 s"),
+        (errors.ConfigError("bad", path="battery[2].voltage_v"), "battery[2].voltage_v"),
+        (errors.UnavailableError("no answer"), "bosctl doctor"),
+    ],
+)
+def test_a_refusal_says_what_to_do_next(error: errors.BosError, say: str) -> None:
+    """The data of the error becomes the next command."""
+    assert say in (refused(error) or "")
+
+
+def test_an_unreachable_node_is_a_question_about_the_daemon() -> None:
+    """How to start one, and how to name another."""
+    hint = hint_for(Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "cannot reach h:1")) or ""
+    assert "bosd run --config" in hint
+    assert "--target" in hint
+
+
+def test_a_reason_of_a_newer_daemon_needs_no_hint() -> None:
+    """Nothing is better than a wrong advice."""
+    assert hint_for(Failure(ExitStatus.REFUSED, "SOMETHING_NEW", "what")) is None
