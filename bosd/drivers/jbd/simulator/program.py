@@ -21,11 +21,15 @@ async def run_simulator(options: SimulatorOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with JbdSimulator(options) as simulator:
-        control = f" control={options.control}" if options.control else ""
-        sys.stdout.write(f"ready link={simulator.link}{control} seed={options.seed}\n")
-        sys.stdout.flush()
-        await stop.wait()
+    try:
+        async with JbdSimulator(options) as simulator:
+            control = f" control={options.control}" if options.control else ""
+            sys.stdout.write(f"ready link={simulator.link}{control} seed={options.seed}\n")
+            sys.stdout.flush()
+            await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.wake_artefact,
         help="what the first reply after sleep looks like",
     )
+    add("--capacity-spread", type=float, default=default.capacity_spread, help="relative, of the cells (default %(default)s)")
+    add("--hardware-name", default=default.hardware_name, help="text of register 05 (default %(default)s)")
     add("--full-duplex", action="store_true", help="hear bytes that arrive while transmitting")
     add("--zero-checksum-refusals", action="store_true", help="refuse with checksum 0000")
     add("--answer-bad-checksum", action="store_true", help="answer a bad checksum with status 82 instead of silence")

@@ -3,18 +3,14 @@
 The wire counts current positive while charging; everything behind this module counts discharge positive.
 """
 
-import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bosd.drivers.jbd.simulator import configuration
-from bosd.drivers.jbd.simulator.configuration import kelvin_word
+from bosd.drivers.jbd.simulator.encoding import basic_information, text_of, words_of
 from bosd.drivers.jbd.simulator.framing import OK, REFUSED, UNKNOWN, WRONG_PASSWORD, Request, encode_reply
 from bosd.drivers.jbd.simulator.options import SimulatorOptions
 from bosd.drivers.jbd.simulator.plant import Plant
-
-SOFTWARE_VERSION = 0x80
-"""Two nibbles: 8.0, as captured boards report."""
 
 CHIP_TYPE = 1
 
@@ -56,13 +52,13 @@ class Board:
         self._factory_since_s = self._last_request_s = 0.0
         self._reads: dict[int, Callable[[], bytes]] = {
             0x00: lambda: bytes((CHIP_TYPE,)).rjust(2, b"\0"),
-            0x03: self._basic,
-            0x04: lambda: _words(round(cell_v * 1000.0) for cell_v in plant.cell_voltages_v),
+            0x03: lambda: basic_information(plant, options.ntc_count, tail=options.tail),
+            0x04: lambda: words_of(round(cell_v * 1000.0) for cell_v in plant.cell_voltages_v),
             0x05: options.hardware_name.encode,
-            0xA0: lambda: _text("BOSD"),
-            0xA1: lambda: _text(options.hardware_name),
-            0xA2: lambda: _text(f"SIM{options.seed:08d}"),
-            0xAA: lambda: _words(plant.protections.counters),
+            0xA0: lambda: text_of("BOSD"),
+            0xA1: lambda: text_of(options.hardware_name),
+            0xA2: lambda: text_of(f"SIM{options.seed:08d}"),
+            0xAA: lambda: words_of(plant.protections.counters),
         }
         self._writes: dict[int, Callable[[bytes], None]] = {
             0x00: self._enter_factory,
@@ -109,7 +105,7 @@ class Board:
         if configuration.FIRST <= request.register <= configuration.LAST:
             if not self.factory_mode:
                 raise RefusedError(REFUSED)
-            return _words([self._word(request.register)])
+            return words_of([self._word(request.register)])
         if request.register not in self._reads:
             raise RefusedError(UNKNOWN)
         return self._reads[request.register]()
@@ -128,35 +124,6 @@ class Board:
             raise RefusedError(UNKNOWN)
         return b""
 
-    def _basic(self) -> bytes:
-        """Return basic information 0x03; the capacities come from the configuration, the percentage from cycle capacity."""
-        plant, words = self.plant, self.plant.words
-        ntc_count = self.options.ntc_count
-        remaining = _unsigned(plant.pack.remaining_ah * 100.0)
-        percent = min(round(100.0 * remaining / max(words[configuration.CYCLE_CAPACITY], 1)), 100)
-        balance, fets = plant.balance_word, plant.charge_fet | plant.discharge_fet << 1
-        head = struct.pack(
-            ">HhHHHHHHHBBBBB",
-            _unsigned(plant.voltage_v * 100.0),
-            _signed(-plant.current_a * 100.0),
-            remaining,
-            words[configuration.DESIGN_CAPACITY],
-            min(plant.cycles, 0xFFFF),
-            words[configuration.PRODUCTION_DATE],
-            balance & 0xFFFF,
-            balance >> 16,
-            plant.protection_word,
-            SOFTWARE_VERSION,
-            percent,
-            fets,
-            len(plant.pack.cells),
-            ntc_count,
-        )
-        basic = head + _words([kelvin_word(plant.pack.temperature_c)] * ntc_count)
-        if self.options.tail:
-            basic += struct.pack(">BHHHH", 0, 0, words[configuration.CYCLE_CAPACITY], remaining, 50 if balance else 0)
-        return basic
-
     def _word(self, register: int) -> int:
         return self._edits.get(register, self.plant.words[register])
 
@@ -169,7 +136,7 @@ class Board:
         first = configuration.FIRST + int.from_bytes(payload[:2], "big")
         if not payload[2] or first + payload[2] - 1 > configuration.LAST:
             raise RefusedError(UNKNOWN)
-        return payload + _words(self._word(register) for register in range(first, first + payload[2]))
+        return payload + words_of(self._word(register) for register in range(first, first + payload[2]))
 
     def _enter_factory(self, payload: bytes) -> None:
         if payload != _FACTORY_ENTER:
@@ -238,23 +205,7 @@ class Board:
         self.plant.restart()
 
 
-def _words(values: Iterable[float]) -> bytes:
-    return b"".join(_unsigned(value).to_bytes(2, "big") for value in values)
-
-
 def _word_of(payload: bytes) -> int:
     if len(payload) != 2:
         raise RefusedError(UNKNOWN)
     return int.from_bytes(payload, "big")
-
-
-def _text(text: str) -> bytes:
-    return bytes((len(text),)) + text.encode()
-
-
-def _unsigned(value: float) -> int:
-    return min(max(round(value), 0), 0xFFFF)
-
-
-def _signed(value: float) -> int:
-    return min(max(round(value), -0x8000), 0x7FFF)

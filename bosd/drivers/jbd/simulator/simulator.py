@@ -10,7 +10,7 @@ from typing import IO, Self
 
 from bosd.drivers.jbd.simulator.control import ControlServer
 from bosd.drivers.jbd.simulator.faults import FaultRule, Injector, Outgoing, parse_rule
-from bosd.drivers.jbd.simulator.line import PtyLine
+from bosd.drivers.jbd.simulator.line import MemoryLine, PtyLine
 from bosd.drivers.jbd.simulator.options import SimulatorOptions, check_number
 from bosd.drivers.jbd.simulator.plant import Plant
 from bosd.drivers.jbd.simulator.protocol import Board
@@ -23,23 +23,20 @@ _LONGEST_ADVANCE_S = 366 * 86400.0
 
 
 class JbdSimulator:
-    """One pack at `options.link` between `async with` and its end; several may live on one loop.
+    """One pack at `options.link`, or in memory without one, between `async with` and its end; several may live on one loop.
 
     Everything the control socket offers is a method here: `set`, `get`, `inject`, `clear_faults`, `advance`, `stats`, `raw`.
     Errors in arguments raise InvalidArgumentError with `metadata["key"]`.
     """
 
     def __init__(self, options: SimulatorOptions) -> None:
-        if options.link is None:
-            raise InvalidArgumentError("link must be the path at which the pseudo-terminal shall appear", key="link")
         self.options = options
-        self.link = options.link
         self.plant = Plant(options)
         self.board = Board(options, self.plant)
         self.injector = Injector(options.rng("faults"), self._note)
         self.station = Station(options, self.board, self.injector, options.rng("turnaround"))
         self.settings = Settings(self.board, self.station, self._now_s)
-        self.line: PtyLine | None = None
+        self.line: PtyLine | MemoryLine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._control: ControlServer | None = None
         self._log: IO[str] | None = None
@@ -71,13 +68,31 @@ class JbdSimulator:
             self._log.close()
             self._log = None
 
+    @property
+    def link(self) -> Path:
+        """Where the pseudo-terminal appears; InvalidArgumentError for a pack in memory."""
+        if self.options.link is None:
+            raise InvalidArgumentError("link: this pack is in memory and has none", key="link")
+        return self.options.link
+
+    @property
+    def memory(self) -> MemoryLine:
+        """The line of a pack in memory; InvalidArgumentError for one on a pseudo-terminal, or before the start."""
+        if not isinstance(self.line, MemoryLine):
+            raise InvalidArgumentError("link: only a started pack without a link has a line in memory", key="link")
+        return self.line
+
     def set(self, /, **values: object) -> None:
         """Change the state: all of `values`, or none (keys: settings.Settings)."""
         self.settings.set(values)
 
     def get(self) -> dict[str, object]:
         """Return the state (settings.Settings.state)."""
-        return {"link": str(self.link), "plugged": self.line is not None and self.line.plugged, **self.settings.state()}
+        return {
+            "link": str(self.options.link or ""),
+            "plugged": self.line is not None and self.line.plugged,
+            **self.settings.state(),
+        }
 
     def inject(self, /, **request: object) -> None:
         """Add a fault (faults.parse_rule); `sleep` and `unplug` without probability act by the clock, at once by default."""
@@ -120,7 +135,7 @@ class JbdSimulator:
             "turnaround_ms": list(self.station.turnaround_ms),
             "bytes_discarded": self.station.bytes_discarded,
             "bytes_refused": line.bytes_refused if line else 0,
-            "shortest_span_error_s": line.shortest_span_error_s if line else None,
+            "shortest_span_error_s": line.sender.shortest_span_error_s if line else None,
             "faults": self.injector.struck,
             "fault_log": list(self.injector.log)[-20:],
         }
@@ -132,7 +147,7 @@ class JbdSimulator:
             self.station.note = self._note
         self.plant.update(self._now_s())
         self.station.set_asleep(False, self._now_s())  # noqa: FBT003 - a state
-        self.line = PtyLine(self.link, self.station)
+        self.line = PtyLine(self.options.link, self.station) if self.options.link else MemoryLine(self.station)
         self.line.open()
         self.station.unplug = self.line.unplug
         if self.options.control is not None:
