@@ -1,39 +1,61 @@
 """Statuses as they change, through every loss of the connection."""
 
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import grpc
 
+from bosd.clock import SystemClock
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.connection import Connection
 from clients.bosctl.errors import ExitStatus, Failure, from_rpc
+from clients.bosctl.watching import Heard, Lost
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 2.0
-MAX_WAITING = 16
-"""Messages read ahead; beyond them the node sees a slow reader and sends only the latest."""
+
+Item = Heard | Lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """The watch ended, or could not begin."""
+class Inbox:
+    """What a slow reader has not taken yet: latest wins, so it never holds more than one status a battery."""
 
-    failure: Failure
+    def __init__(self) -> None:
+        self._items: deque[Item] = deque()
+        self._changed = threading.Condition()
 
+    def put(self, item: Item) -> None:
+        """Add an item; one that follows its like is merged with it, and a loss that is over is forgotten."""
+        with self._changed:
+            items = self._items
+            if isinstance(item, Heard) and len(items) >= 2 and isinstance(items[-2], Heard) and isinstance(items[-1], Lost):
+                items.pop()
+            last = items[-1] if items else None
+            if isinstance(item, Heard) and isinstance(last, Heard):
+                last.merge(item)
+            elif isinstance(item, Lost) and isinstance(last, Lost):
+                items[-1] = item
+            else:
+                items.append(item)
+            self._changed.notify()
 
-Item = pb.WatchResponse | Lost
+    def get(self, timeout_s: float) -> Item | None:
+        """Return the next item, None after `timeout_s` without one."""
+        with self._changed:
+            if not self._items:
+                self._changed.wait(timeout_s)
+            return self._items.popleft() if self._items else None
 
 
 class Feed:
-    """A thread that keeps one watch open and puts what it hears into a bounded queue."""
+    """A thread that keeps one watch open and reads it at once, so that no status ages unseen."""
 
     def __init__(self, connect: Callable[[], Connection], names: Sequence[str], min_interval_s: float) -> None:
         self._connect = connect
         self._request = pb.WatchRequest(names=names, min_interval_s=min_interval_s)
-        self._items: queue.Queue[Item] = queue.Queue(MAX_WAITING)
+        self._inbox = Inbox()
+        self._clock = SystemClock()
         self._closed = threading.Event()
         self._call: grpc.Future[pb.WatchResponse] | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -43,14 +65,11 @@ class Feed:
         self._thread.start()
 
     def get(self, timeout_s: float) -> Item | None:
-        """Return the next message or loss, None after `timeout_s` of silence."""
-        try:
-            return self._items.get(timeout=timeout_s)
-        except queue.Empty:
-            return None
+        """Return what was heard, or a loss; None after `timeout_s` of silence."""
+        return self._inbox.get(timeout_s)
 
     def drop(self) -> None:
-        """Give up the connection in use; the next one is tried at once."""
+        """Give up the connection in use; a new one is tried soon."""
         call = self._call
         if call is not None:
             call.cancel()
@@ -65,7 +84,7 @@ class Feed:
         while not self._closed.is_set():
             heard, failure = self._watch_once()
             retry_s = FIRST_RETRY_S if heard else min(2.0 * retry_s, LONGEST_RETRY_S)
-            self._put(Lost(failure=failure))
+            self._inbox.put(Lost(failure=failure))
             self._closed.wait(retry_s)
 
     def _watch_once(self) -> tuple[bool, Failure]:
@@ -75,20 +94,12 @@ class Feed:
             call = connection.batteries.Watch(self._request, metadata=connection.metadata)
             self._call = call
             try:
-                for response in call:
+                for message in call:
                     heard = True
-                    self._put(response)
+                    self._inbox.put(Heard.of(message, self._clock.now_s()))
             except grpc.RpcError as error:
                 return heard, from_rpc(error, connection.target)
             finally:
                 call.cancel()
         target = connection.target
         return heard, Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", f"{target} ended the watch", {"target": target})
-
-    def _put(self, item: Item) -> None:
-        while not self._closed.is_set():
-            try:
-                self._items.put(item, timeout=LONGEST_RETRY_S)
-            except queue.Full:
-                continue
-            return

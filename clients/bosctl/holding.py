@@ -21,6 +21,8 @@ def new_request_id() -> str:
 def keep_asking(session: Session, request: pb.SetCurrentRequest, ttl_s: float) -> NoReturn:
     """Ask at half the time to live, for ever; sooner again while the node cannot be reached. Raises Failure when refused."""
     asleep = threading.Event()
+    if not session.as_json:
+        _note(f"holding {request.name}: Ctrl-C lets it end")
     lost = False
     while True:
         wait_s = min(ttl_s / 4.0, LONGEST_RETRY_S) if lost else ttl_s / 2.0

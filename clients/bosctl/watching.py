@@ -30,6 +30,39 @@ class Known:
     heard_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The watch ended, or could not begin."""
+
+    failure: Failure
+
+
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What one message brought, or several that were taken together; the latest status of each battery."""
+
+    batteries: dict[str, Known]
+    removed: list[str]
+    node: str
+    beat_s: float
+    heard_s: float
+
+    @classmethod
+    def of(cls, message: pb.WatchResponse, now_s: float) -> "Heard":
+        """Return a message as it was heard at `now_s`."""
+        batteries = {status.name: Known(status=status, heard_s=now_s) for status in message.statuses}
+        removed = list(message.removed)
+        return cls(batteries=batteries, removed=removed, node=message.node, beat_s=message.beat_s, heard_s=now_s)
+
+    def merge(self, later: "Heard") -> None:
+        """Take in what was heard later."""
+        for name in later.removed:
+            self.batteries.pop(name, None)
+        self.removed = [name for name in (*self.removed, *later.removed) if name not in later.batteries]
+        self.batteries |= later.batteries
+        self.node, self.beat_s, self.heard_s = later.node, later.beat_s, later.heard_s
+
+
 @dataclass(slots=True, kw_only=True)
 class Picture:
     """Everything heard so far; `lost_s` is when the connection was found dead, None while it lives."""
@@ -41,14 +74,13 @@ class Picture:
     lost_s: float | None = None
     failure: Failure | None = None
 
-    def hear(self, message: pb.WatchResponse, now_s: float) -> None:
-        """Take in a message."""
-        self.heard_s, self.lost_s, self.failure = now_s, None, None
-        self.node, self.beat_s = message.node or self.node, message.beat_s or self.beat_s
-        for status in message.statuses:
-            self.batteries[status.name] = Known(status=status, heard_s=now_s)
-        for name in message.removed:
+    def hear(self, heard: Heard) -> None:
+        """Take in what was heard."""
+        self.heard_s, self.lost_s, self.failure = heard.heard_s, None, None
+        self.node, self.beat_s = heard.node or self.node, heard.beat_s or self.beat_s
+        for name in heard.removed:
             self.batteries.pop(name, None)
+        self.batteries |= heard.batteries
 
     def lose(self, failure: Failure, now_s: float) -> None:
         """Remember that the connection is gone; the first loss counts until something is heard."""

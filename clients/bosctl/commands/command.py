@@ -9,7 +9,7 @@ from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.commands.names import Name, Names, OptionalNames
 from clients.bosctl.connection import Connection
 from clients.bosctl.errors import ExitStatus, Failure
-from clients.bosctl.format_json import Document, set_current_document, status_document
+from clients.bosctl.format_json import set_current_document, status_document
 from clients.bosctl.holding import keep_asking, new_request_id
 from clients.bosctl.session import session_of
 from clients.bosctl.values import PSEUDO_KEYS, SetPoint, parse_duration_s, parse_pairs, parse_setpoint
@@ -46,21 +46,20 @@ def set_current(
 ) -> None:
     """Ask a battery for a current, for a time."""
     session = session_of(context)
-    with session.connect() as connection:
-        if amps.current_a is None and amps.power_w is None:
-            if dry_run or hold or ttl is not None:
-                raise typer.BadParameter("none ends a set point now: it takes neither --ttl, --hold nor --dry-run.")
+    if amps == SetPoint():
+        if dry_run or hold or ttl is not None:
+            raise typer.BadParameter("none ends a set point now: it takes neither --ttl, --hold nor --dry-run.")
+        with session.connect() as connection:
             answer = connection.call(connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name))
-        else:
-            if hold and dry_run:
-                raise typer.BadParameter("--dry-run changes nothing, so there is nothing to --hold.")
-            current_a = _amperes(connection, name, amps)
-            request = pb.SetCurrentRequest(
-                name=name, current_a=current_a, ttl_s=ttl, dry_run=dry_run, request_id=new_request_id()
-            )
-            answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
-    document = set_current_document(answer, dry_run=dry_run)
-    session.answer(document, lambda console: _draw_set(console, document, answer))
+        session.answer(set_current_document(answer, dry_run=False), lambda console: _draw_set(console, answer, dry_run=False))
+        return
+    if hold and dry_run:
+        raise typer.BadParameter("--dry-run changes nothing, so there is nothing to --hold.")
+    with session.connect() as connection:
+        current_a = _amperes(connection, name, amps)
+        request = pb.SetCurrentRequest(name=name, current_a=current_a, ttl_s=ttl, dry_run=dry_run, request_id=new_request_id())
+        answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
+    session.answer(set_current_document(answer, dry_run=dry_run), lambda console: _draw_set(console, answer, dry_run=dry_run))
     if hold:
         keep_asking(session, request, answer.ttl_s)
 
@@ -146,19 +145,19 @@ def _amperes(connection: Connection, name: str, wish: SetPoint) -> float:
     return float(wish.power_w / status.voltage_v)
 
 
-def _draw_set(console: "Console", document: Document, answer: pb.SetCurrentResponse) -> None:
+def _draw_set(console: "Console", answer: pb.SetCurrentResponse, *, dry_run: bool) -> None:
     from clients.bosctl.format_text import duration, moment, signed  # noqa: PLC0415 (JSON needs no text)
 
-    requested, applied = document["requested_current_a"], document["applied_current_a"]
-    lead = "would apply" if document["dry_run"] else "applied"
-    if requested is None:
-        console.print(f"{document['name']}: your set point has ended, {signed(applied)} A in force", markup=False)
+    requested_a, applied_a = answer.requested_current_a, answer.applied_current_a
+    ends = answer.setpoint_ends_at > 0.0
+    if ends or dry_run:
+        lead = "would apply" if dry_run else "applied"
+        asked = "" if requested_a == applied_a else f" of {signed(requested_a)} A asked"
+        until = f", for {duration(answer.ttl_s)}, until {moment(answer.setpoint_ends_at)}" if ends else ""
+        console.print(f"{answer.name}: {lead} {signed(applied_a)} A{asked}{until}", markup=False)
     else:
-        asked = "" if requested == applied else f" of {signed(requested)} A asked"
-        until = f", for {duration(answer.ttl_s)}, until {moment(answer.setpoint_ends_at)}" if document["ttl_s"] else ""
-        console.print(f"{document['name']}: {lead} {signed(applied)} A{asked}{until}", markup=False)
-    if document["reason"]:
-        console.print(f"  {document['reason']}", style="yellow", markup=False)
-    for leaf in document["leaves"]:
-        old, new = signed(leaf["old_current_a"]), signed(leaf["new_current_a"])
-        console.print(f"  {leaf['name']}: {old} A to {new} A", markup=False)
+        console.print(f"{answer.name}: your set point has ended, {signed(applied_a)} A in force", markup=False)
+    if answer.reason:
+        console.print(f"  {answer.reason}", style="yellow", markup=False)
+    for leaf in answer.leaves:
+        console.print(f"  {leaf.name}: {signed(leaf.old_current_a)} A to {signed(leaf.new_current_a)} A", markup=False)

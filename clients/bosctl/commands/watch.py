@@ -13,12 +13,12 @@ from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.commands.names import OptionalNames
 from clients.bosctl.connection import DEFAULT_TIMEOUT_S
 from clients.bosctl.errors import ExitStatus, Failure, is_passing
-from clients.bosctl.feed import Feed, Lost
+from clients.bosctl.feed import Feed
 from clients.bosctl.format_json import status_document
 from clients.bosctl.format_text import duration, line
 from clients.bosctl.session import Session, session_of
 from clients.bosctl.values import parse_duration_s
-from clients.bosctl.watching import Picture
+from clients.bosctl.watching import Heard, Lost, Picture, aged_status
 
 TICK_S = 0.5
 LOST_LINE_S = 1.0
@@ -58,8 +58,8 @@ def _follow(feed: Feed, view: "LiveView | LineView", patience_s: float) -> None:
     while True:
         item = feed.get(TICK_S)
         now_s = clock.now_s()
-        if isinstance(item, pb.WatchResponse):
-            picture.hear(item, now_s)
+        if isinstance(item, Heard):
+            picture.hear(item)
             view.heard(item, picture, now_s)
             continue
         if isinstance(item, Lost):
@@ -96,13 +96,13 @@ class LineView(AbstractContextManager["LineView"]):
     def __exit__(self, *_exc: object) -> None:
         """Leave nothing behind."""
 
-    def heard(self, message: pb.WatchResponse, _picture: Picture, now_s: float) -> None:
+    def heard(self, heard: Heard, _picture: Picture, now_s: float) -> None:
         """Print what the message brought."""
         if self._lost_s is not None:
             _note(f"{self._target} is back after {duration(now_s - self._lost_s)}")
             self._lost_s = None
-        self._print(message.statuses)
-        for name in message.removed:
+        self._print(aged_status(known, now_s) for known in heard.batteries.values())
+        for name in heard.removed:
             _note(f"{name} is gone from the topology")
 
     def waited(self, picture: Picture, now_s: float) -> None:
@@ -144,7 +144,7 @@ class LiveView(AbstractContextManager["LiveView"]):
     def __exit__(self, *_exc: object) -> None:
         self._live.stop()
 
-    def heard(self, _message: pb.WatchResponse, picture: Picture, now_s: float) -> None:
+    def heard(self, _heard: Heard, picture: Picture, now_s: float) -> None:
         """Redraw."""
         self._draw(picture, now_s)
 

@@ -91,7 +91,7 @@ def test_an_unknown_enum_value_is_no_good_news(value: int) -> None:
 
 def test_every_link_has_its_word() -> None:
     """The words of the link's states (control.md, quality and link)."""
-    words = [link_word(link) for link in pb.Link.values()[1:]]
+    words = [link_word(link) for link in pb.Link.values()[1:]]  # type: ignore[arg-type]
     assert words == ["local", "connecting", "sync", "ready", "stale", "lost", "refused", "expected_down"]
 
 

@@ -1,6 +1,6 @@
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.errors import ExitStatus, Failure
-from clients.bosctl.watching import Picture
+from clients.bosctl.watching import Heard, Picture
 from tests.support.bosctl_node import physical
 
 LOST = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "connection refused")
@@ -9,7 +9,7 @@ LOST = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "connection refused")
 def heard(beat_s: float = 1.0) -> Picture:
     """Return a picture that heard of b1 at 100 s."""
     picture = Picture()
-    picture.hear(pb.WatchResponse(statuses=[physical("b1")], node="home", beat_s=beat_s), 100.0)
+    picture.hear(Heard.of(pb.WatchResponse(statuses=[physical("b1")], node="home", beat_s=beat_s), 100.0))
     return picture
 
 
@@ -47,7 +47,7 @@ def test_the_first_of_several_losses_counts() -> None:
     picture.lose(LOST, 101.0)
     picture.lose(LOST, 105.0)
     assert picture.lost_s == 101.0
-    picture.hear(pb.WatchResponse(statuses=[physical("b1")]), 106.0)
+    picture.hear(Heard.of(pb.WatchResponse(statuses=[physical("b1")]), 106.0))
     assert picture.statuses(106.0)[0].link == pb.LINK_LOCAL
 
 
@@ -62,5 +62,5 @@ def test_silence_is_judged_by_the_promised_beat() -> None:
 def test_a_removed_battery_is_forgotten() -> None:
     """What the node takes out of the topology leaves the picture."""
     picture = heard()
-    picture.hear(pb.WatchResponse(removed=["b1", "never-seen"]), 101.0)
+    picture.hear(Heard.of(pb.WatchResponse(removed=["b1", "never-seen"]), 101.0))
     assert picture.statuses(101.0) == []
