@@ -127,7 +127,7 @@ def pseudo(
         status = connection.call(connection.batteries.ModifyPseudo, pb.ModifyPseudoRequest(name=name, **values))
 
     def draw(console: "Console") -> None:
-        from clients.bosctl.tables import status_card  # noqa: PLC0415 (JSON needs no tables)
+        from clients.bosctl.card import status_card  # noqa: PLC0415 (JSON needs no tables)
 
         console.print(status_card(status))
 

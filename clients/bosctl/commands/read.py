@@ -71,7 +71,8 @@ def show_status(
         answer = connection.call(connection.batteries.ListStatuses, request, doing="taking samples")
 
     def draw(console: "Console") -> None:
-        from clients.bosctl.tables import status_card, status_table  # noqa: PLC0415
+        from clients.bosctl.card import status_card  # noqa: PLC0415 (JSON needs no tables)
+        from clients.bosctl.tables import status_table  # noqa: PLC0415
 
         if len(names or ()) == 1 and len(answer.statuses) == 1:
             console.print(status_card(answer.statuses[0]))
@@ -96,7 +97,7 @@ def refresh(
         status = connection.call(connection.batteries.Refresh, request, long=recursive, doing=doing)
 
     def draw(console: "Console") -> None:
-        from clients.bosctl.tables import status_card  # noqa: PLC0415
+        from clients.bosctl.card import status_card  # noqa: PLC0415
 
         console.print(status_card(status))
 

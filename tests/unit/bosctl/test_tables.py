@@ -3,7 +3,8 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from clients.bosctl.tables import status_card, status_table
+from clients.bosctl.card import status_card
+from clients.bosctl.tables import status_table
 from tests.support.bosctl_node import aggregate, physical, stub_of_garage, unreachable
 
 EVERYTHING = [physical("b1"), unreachable("b2"), aggregate(), stub_of_garage()]
