@@ -3,10 +3,10 @@
 import math
 from typing import ClassVar
 
-from bosd.bal.battery import DeviceLeaf
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
 from bosd.errors import CycleError, UnavailableError
+from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink, RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 
@@ -18,7 +18,7 @@ UNAVAILABLE_FACTOR = 3.0
 _HEARD = (Link.READY, Link.STALE)
 
 
-class RemoteBattery(DeviceLeaf):
+class RemoteBattery(NetworkLeaf):
     """A stub of battery `spec.remote_name` at the node on `spec.target`.
 
     The remote's values with the remote's sample times; quality is their age here and never better than the remote's own word.

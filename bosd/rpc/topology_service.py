@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from bosd.errors import InvalidArgumentError, NoResourcesError
-from bosd.node.api import ApplyResult, Change, Edit, NodeApi, TopologyView
+from bosd.bal.edits import Change
+from bosd.node.api import ApplyResult, Edit, NodeApi, TopologyView
 from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text
 from bosd.v1 import topology_pb2 as pb
 from bosd.v1.topology_pb2_grpc import TopologyServiceServicer

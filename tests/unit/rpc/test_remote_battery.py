@@ -1,0 +1,226 @@
+"""The networked battery, without a network."""
+
+import math
+from typing import Any
+
+import pytest
+
+from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
+from bosd.errors import CycleError, UnavailableError
+from bosd.rpc.remote_battery import RemoteBattery
+
+HALF_RTT_S = 0.001
+
+
+class _Wire:
+    """The link of a stub: records what is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[object, ...]] = []
+
+    async def set_current(self, current_a: float, ttl_s: float | None) -> None:
+        self.asked.append((current_a, ttl_s))
+
+    async def clear(self) -> None:
+        self.asked.append(("clear",))
+
+    def close(self) -> None:
+        self.asked.append(("close",))
+
+
+class _Pool:
+    """A pool of one link."""
+
+    node = "here"
+
+    def __init__(self) -> None:
+        self.wire = _Wire()
+        self.attached: tuple[object, ...] = ()
+
+    def attach(self, target: str, remote_name: str, sink: Any, *, max_staleness_s: float = 0.0) -> _Wire:
+        self.attached = (target, remote_name, max_staleness_s)
+        sink.on_link(Link.CONNECTING, "connecting to far:1")
+        return self.wire
+
+
+def make(**spec: float) -> tuple[RemoteBattery, _Pool]:
+    """Return a stub named `stub` of battery `agg` at far:1."""
+    pool = _Pool()
+    return RemoteBattery(NetworkSpec(name="stub", target="far:1", remote_name="agg", **spec), pool), pool  # type: ignore[arg-type]
+
+
+def remote(**fields: Any) -> BatteryStatus:
+    """Return what the remote says, sampled at 100 s."""
+    values: dict[str, Any] = {
+        "voltage_v": 13.0,
+        "current_a": 2.0,
+        "charge_ah": 50.0,
+        "capacity_ah": 100.0,
+        "max_discharge_current_a": 40.0,
+        "max_charge_current_a": 20.0,
+        "ideal_max_discharge_current_a": 45.0,
+        "usable_charge_ah": 50.0,
+        "sampled_from_s": 100.0,
+        "sampled_to_s": 100.0,
+        "sampled_from": 5.0,
+        "sampled_to": 6.0,
+        "quality": Quality.GOOD,
+        "commandable": True,
+        "controllable": True,
+        "max_staleness_s": 3.0,
+    }
+    return BatteryStatus(name="agg", kind="aggregator", **{**values, **fields})
+
+
+def ready(stub: RemoteBattery, **fields: Any) -> None:
+    """Let the remote be heard."""
+    stub.on_link(Link.READY, "")
+    stub.on_status(remote(**fields), HALF_RTT_S)
+
+
+def test_before_the_first_status() -> None:
+    """Never sampled is UNAVAILABLE with null values, the link's state as the reason."""
+    stub, pool = make(max_staleness_s=0.6)
+    status = stub.status(0.0)
+    assert (status.quality, status.link, status.voltage_v, status.max_discharge_current_a) == (
+        Quality.UNAVAILABLE,
+        Link.CONNECTING,
+        None,
+        0.0,
+    )
+    assert "connecting to far:1" in status.reason
+    assert pool.attached == ("far:1", "agg", 0.6)
+
+
+def test_it_says_what_the_remote_says() -> None:
+    """Values and sample times are the remote's, name and kind its own."""
+    stub, _ = make()
+    ready(stub)
+    status = stub.status(100.5)
+    assert (status.name, status.kind, status.voltage_v, status.current_a) == ("stub", "network", 13.0, 2.0)
+    assert (status.sampled_from, status.sampled_to, status.age_s(100.5)) == (5.0, 6.0, 0.5)
+    assert (status.max_discharge_current_a, status.max_charge_current_a, status.commandable) == (40.0, 20.0, True)
+    assert (status.path, status.hops) == (("here/stub",), 1)
+
+
+def test_quality_is_age_by_the_announced_staleness_plus_one_second() -> None:
+    """3 s announced: GOOD to 4 s, STALE to 12 s, then UNAVAILABLE with the last charge and no current (control.md)."""
+    stub, _ = make()
+    ready(stub)
+    assert [stub.status(100.0 + age_s).quality for age_s in (3.9, 4.1, 11.9, 12.1)] == [
+        Quality.GOOD,
+        Quality.STALE,
+        Quality.STALE,
+        Quality.UNAVAILABLE,
+    ]
+    gone = stub.status(112.1)
+    assert (gone.voltage_v, gone.charge_ah, gone.current_a, gone.usable_charge_ah) == (13.0, 50.0, None, 0.0)
+    assert (gone.max_discharge_current_a, gone.ideal_max_discharge_current_a) == (0.0, 45.0)
+
+
+def test_a_remote_that_never_ages_still_gets_lost() -> None:
+    """A pseudo battery announces no staleness: the least one, 1.5 s, plus 1 s counts."""
+    stub, _ = make()
+    ready(stub, max_staleness_s=math.inf)
+    assert (stub.status(102.4).quality, stub.status(102.6).quality) == (Quality.GOOD, Quality.STALE)
+
+
+def test_configured_ages_win() -> None:
+    """max_staleness_s and unavailable_after_s of the stub itself."""
+    stub, _ = make(max_staleness_s=1.0, unavailable_after_s=2.0)
+    ready(stub)
+    assert [stub.status(100.0 + age_s).quality for age_s in (0.9, 1.1, 2.1)] == list(Quality)
+
+
+def test_never_better_than_the_remote() -> None:
+    """What the remote calls STALE does not become GOOD by a hop."""
+    stub, _ = make()
+    ready(stub, quality=Quality.STALE)
+    assert stub.status(100.1).quality is Quality.STALE
+
+
+def test_local_reads_compute_once() -> None:
+    """Reads between two messages return the same value; time alone changes it at its end of validity."""
+    stub, _ = make()
+    ready(stub)
+    assert stub.status(100.1) is stub.status(103.9)
+    assert stub.status(103.9).valid_until_s == 104.0
+
+
+def test_a_lost_link_takes_the_limits_not_the_values() -> None:
+    """What cannot be asked has limit 0; the number one must see does not vanish."""
+    stub, _ = make()
+    ready(stub)
+    stub.on_link(Link.LOST, "far:1 is silent")
+    status = stub.status(101.0)
+    assert (status.quality, status.voltage_v, status.commandable, status.max_discharge_current_a) == (
+        Quality.GOOD,
+        13.0,
+        False,
+        0.0,
+    )
+    assert (status.link, status.reason) == (Link.LOST, "far:1 is silent")
+
+
+def test_mirrors_the_remotes_set_point_until_one_is_asked_here() -> None:
+    """A free stub shows what is in force at the owner."""
+    stub, _ = make()
+    ready(stub, requested_current_a=7.0, applied_current_a=6.0, setpoint_source=SetpointSource.MANUAL, setpoint_ends_s=130.0)
+    status = stub.status(100.1)
+    assert (status.requested_current_a, status.applied_current_a, status.setpoint_source, status.setpoint_ends_s) == (
+        7.0,
+        6.0,
+        SetpointSource.MANUAL,
+        130.0,
+    )
+
+
+def test_finds_itself_in_the_path() -> None:
+    """A stub that rests on itself is UNAVAILABLE with reason CYCLE and no values."""
+    stub, _ = make()
+    ready(stub, path=("there/back", "here/stub"), hops=2)
+    status = stub.status(100.1)
+    assert (status.quality, status.voltage_v, status.max_discharge_current_a) == (Quality.UNAVAILABLE, None, 0.0)
+    assert status.reason.startswith("CYCLE")
+    assert status.path == ("here/stub", "there/back")
+
+
+def test_a_cycle_does_not_echo() -> None:
+    """Two nodes in a cycle do not wake each other for ever: the same path again is no news, a way out is."""
+    stub, _ = make()
+    ready(stub, path=("there/back", "here/stub"))
+    first = stub.status(100.1)
+    stub.on_status(remote(path=("there/back", "here/stub"), voltage_v=14.0, hops=9), HALF_RTT_S)
+    assert stub.status(100.2) is first
+    stub.on_status(remote(path=("there/back",)), HALF_RTT_S)
+    assert stub.status(100.3).quality is Quality.GOOD
+
+
+@pytest.mark.parametrize(("hops", "quality"), [(15, Quality.GOOD), (16, Quality.UNAVAILABLE)])
+def test_at_most_sixteen_hops(hops: int, quality: Quality) -> None:
+    """bal.md, "The topology": a path of at most 16 nodes."""
+    stub, _ = make()
+    ready(stub, hops=hops, path=tuple(f"n{hop}/s" for hop in range(hops)))
+    assert stub.status(100.1).quality is quality
+
+
+async def test_commands_pass_what_remains() -> None:
+    """A set point travels with its remaining life; 0 A without an end gives it back."""
+    stub, pool = make()
+    ready(stub)
+    await stub.command(-3.0, 12.5)
+    await stub.command(0.0, None)
+    stub.close()
+    assert pool.wire.asked == [(-3.0, 12.5), ("clear",), ("close",)]
+
+
+async def test_no_command_where_none_may_arrive() -> None:
+    """Not through a lost link, not into a cycle."""
+    stub, pool = make()
+    with pytest.raises(UnavailableError, match="connecting"):
+        await stub.command(1.0, 5.0)
+    ready(stub, path=("here/stub",))
+    with pytest.raises(CycleError):
+        await stub.command(1.0, 5.0)
+    assert pool.wire.asked == []
