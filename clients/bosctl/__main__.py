@@ -1,5 +1,6 @@
 """Entry point of `bosctl`."""
 
+import io
 import json
 import os
 import sys
@@ -16,6 +17,9 @@ def main() -> None:
     """Run one command and exit with its status."""
     arguments = sys.argv[1:]
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without the degree sign still shows the number
         status = run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has what it wanted

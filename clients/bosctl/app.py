@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from bosd import __version__
 from clients.bosctl.commands import command, doctor, edit, read, shell_completion, topology, watch
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
@@ -49,6 +50,12 @@ def hoist_globals(arguments: list[str]) -> list[str]:
     return [*front, *rest, *arguments[end:]]
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"bosctl {__version__}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="bosctl",
     cls=GlobalsAnywhere,
@@ -66,6 +73,9 @@ def globals_(
         str, typer.Option(envvar="BOSD_TARGET", metavar="ADDR", parser=parse_address, help="The node: host:port or unix:PATH.")
     ] = DEFAULT_TARGET,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout; errors as JSON on stderr.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
     timeout: Annotated[
         float | None, typer.Option(metavar="TIME", parser=parse_duration_s, help="Deadline of each call, such as 5s or 250ms.")
     ] = None,

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +157,34 @@ def test_bash_completes_battery_names(target: str, option: list[str]) -> None:
     }
     done = subprocess.run(BOSCTL, env={**os.environ, **asked}, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["b1", "b2"]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_bash_script_completes_in_bash(target: str, tmp_path: Path) -> None:
+    """The script of `bosctl completion bash`, run by bash itself: commands, names, keys."""
+    program = tmp_path / "bosctl"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m clients.bosctl "$@"\n')
+    program.chmod(0o755)
+    script = """
+        compopt() { :; }
+        eval "$(bosctl completion bash)"
+        ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _bosctl_completion bosctl; echo "${COMPREPLY[*]}"; }
+        ask bosctl wat
+        ask bosctl set gar
+        ask bosctl pseudo agg vol
+    """
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "BOSD_TARGET": target, "PATH": path}
+    done = subprocess.run(["bash", "--norc", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert (done.stdout.splitlines(), done.stderr) == (["watch", "garage-pack", "voltage_v="], "")
+
+
+def test_a_terminal_without_the_degree_sign_loses_only_that(target: str) -> None:
+    """Old locales get question marks, not a traceback."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [*BOSCTL, "--target", target, "status", "b1"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "21.5  22.0 ?C" in done.stdout
 
 
 def test_completion_without_a_node_is_empty_and_silent() -> None:

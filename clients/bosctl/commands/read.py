@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_LIMITS = "Limits are the range of currents that may be asked now: charging is negative, 0 is nothing."
 _LS_RANKS = {"kind": 0, "voltage": 8}
 """In a tree the kind says more than the voltage."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the reading commands."""
-    app.command("ls")(list_batteries)
-    app.command("status")(show_status)
+    app.command("ls", epilog=_LIMITS)(list_batteries)
+    app.command("status", epilog=_LIMITS)(show_status)
     app.command("refresh")(refresh)
 
 
