@@ -101,6 +101,11 @@ class Battery:
         if self.user is not None:
             self.user.source_touched(self.slot)
 
+    def touch_if_older(self, now_s: float) -> None:
+        """Touch the battery if time alone made its status old by `now_s`."""
+        if TOUCHED < self._valid_until_s < now_s:
+            self.touch()
+
     def _compute(self, now_s: float) -> BatteryStatus:
         raise NotImplementedError(self.kind)
 

@@ -14,7 +14,8 @@ from bosd.bal.battery import Battery
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.partition import Partition
-from bosd.bal.spec import PartitionSpec, SplitterSpec
+from bosd.bal.spec import SplitterSpec
+from bosd.bal.spec_rules import fraction_of
 from bosd.bal.status import BatteryStatus
 
 
@@ -53,12 +54,6 @@ class Allocation:
     unallocated_ah: float | None
 
 
-def fractions_of(partitions: Sequence[PartitionSpec], kind: str) -> tuple[float, ...]:
-    """Return each partition's fraction of `kind` (charge, capacity, current), its common fraction where that is not given."""
-    own = [getattr(partition, f"{kind}_fraction") for partition in partitions]
-    return tuple(fraction if fraction is not None else partition.fraction or 0.0 for fraction, partition in zip(own, partitions, strict=True))
-
-
 class Splitter:
     """A policy, its source and its partitions.
 
@@ -72,9 +67,9 @@ class Splitter:
         self.name = spec.name
         self.policy = policy
         self.partitions = tuple(Partition(part, self, slot) for slot, part in enumerate(spec.partitions))
-        self._charge_fractions = fractions_of(spec.partitions, "charge")
-        self._capacity_fractions = fractions_of(spec.partitions, "capacity")
-        self._current_fractions = fractions_of(spec.partitions, "current")
+        self._charge_fractions = tuple(fraction_of(part, "charge") or 0.0 for part in spec.partitions)
+        self._capacity_fractions = tuple(fraction_of(part, "capacity") or 0.0 for part in spec.partitions)
+        self._current_fractions = tuple(fraction_of(part, "current") or 0.0 for part in spec.partitions)
         self._metered_ah: list[float] | None = None
         self._synced_s = -math.inf
         self._source_ah = 0.0

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from bosd.bal.edits import Change
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 
@@ -53,16 +54,6 @@ class Edit:
     action: Literal["add", "remove", "replace", "whole"]
     name: str = ""
     toml: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One difference between two topologies."""
-
-    action: Literal["add", "remove", "replace"]
-    name: str
-    kind: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

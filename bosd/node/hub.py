@@ -110,7 +110,8 @@ class Hub:
             now_s = clock.now_s()
             if now_s >= beat_due_s:
                 self._keep_fresh(watcher.watched.values(), max(beat_s, min_interval_s))
-                changed += [battery for battery in watcher.watched.values() if battery not in sent and battery not in set(changed)]
+                sent.update(changed)
+                changed += [battery for battery in watcher.watched.values() if battery not in sent]
                 beat_due_s = now_s + beat_s
                 sent.clear()
             sent.update(changed)

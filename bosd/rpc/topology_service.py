@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from bosd.bal.edits import Change
 from bosd.errors import InvalidArgumentError, NoResourcesError
 from bosd.bal.edits import Change
 from bosd.node.api import ApplyResult, Edit, NodeApi, TopologyView

@@ -1,0 +1,80 @@
+"""The `bosd` program: run a node, check a configuration, show a demo, simulate devices."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bosd import __version__
+from bosd.errors import BosError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; exit status 0 done, 1 refused, 2 usage."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        status: int = args.do(args)
+    except BosError as error:
+        sys.stderr.write(f"bosd: {error.message}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bosd", description="The operating system for batteries.")
+    parser.add_argument("--version", action="version", version=f"bosd {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a node in the foreground")
+    run.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    run.add_argument("--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise")
+    run.set_defaults(do=_run)
+    check = commands.add_parser("check", help="check a configuration and name everything wrong with it")
+    check.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    check.set_defaults(do=_check)
+    demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
+    demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
+    demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
+    demo.set_defaults(do=_demo)
+    sim = commands.add_parser("sim", help="simulate a device")
+    devices = sim.add_subparsers(dest="device", required=True, metavar="DEVICE")
+    if len(sys.argv) > 1 and "sim" in sys.argv[1:2]:
+        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415 (the daemon does not load simulators)
+
+        jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
+        program.add_arguments(jbd)
+        jbd.set_defaults(do=program.main)
+    return parser
+
+
+def _run(args: argparse.Namespace) -> int:
+    from bosd import daemon, log  # noqa: PLC0415 (each command loads what it needs)
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    config = load_config(args.config, POLICY_NAMES)
+    log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
+    return daemon.run(config)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    config = load_config(args.config, POLICY_NAMES)
+    topology = config.topology
+    partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
+    sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from bosd.demo import run_demo  # noqa: PLC0415
+
+    return run_demo(seconds=args.seconds, json=args.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

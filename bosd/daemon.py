@@ -1,0 +1,139 @@
+"""The daemon: builds a node from its configuration, serves it, and makes its batteries safe at the end.
+
+The only module that knows everyone. Order of start: store, topology, tasks, listeners, ready. Order of stop: refuse new calls, make
+devices safe (all lines at the same time), let go of lines, store.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+import structlog
+
+from bosd.clock import Clock, SystemClock
+from bosd.config import Config
+from bosd.errors import BosError
+from bosd.node.node import Node
+from bosd.rpc.client import RemotePool
+from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.server import RpcServer
+from bosd.sdnotify import Notifier
+from bosd.store.store import Store
+
+STOP_DEADLINE_S = 4.5
+CLOSE_DEADLINE_S = 1.0
+CALLS_GRACE_S = 0.5
+
+_log = structlog.get_logger("daemon")
+
+
+class _Ended(Exception):  # noqa: N818 (not an error: the way out of the task group)
+    """The daemon was asked to end."""
+
+
+class Daemon:
+    """One node as a process."""
+
+    def __init__(self, config: Config, clock: Clock | None = None, notifier: Notifier | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._notifier = notifier or Notifier.from_environment()
+        self._end = asyncio.Event()
+        self._bug: BaseException | None = None
+        self.bound: tuple[str, ...] = ()
+
+    def end(self) -> None:
+        """Ask the daemon to stop; idempotent."""
+        self._end.set()
+
+    def _on_bug(self, bug: BaseException) -> None:
+        _log.critical("bug", exc_info=bug)
+        self._bug = self._bug or bug
+        self._end.set()
+
+    async def run(self) -> None:
+        """Serve until `end`. Raises ConfigError or StoreError where the start fails, and any programming error after making safe."""
+        config = self._config
+        store = await Store.open(config.node.state_dir, config.store.url)
+        try:
+            pool = RemotePool(config.node.name, self._clock)
+            node = Node(
+                name=config.node.name,
+                clock=self._clock,
+                store=store,
+                make_remote=lambda spec: RemoteBattery(spec, pool),
+                default_ttl_s=config.node.default_setpoint_ttl_s,
+                longest_ttl_s=config.node.max_setpoint_ttl_s,
+            )
+            await node.load(config.topology)
+            server = RpcServer(node, self._on_bug)
+            try:
+                await self._serve(node, pool, server)
+            finally:
+                await self._stop(node, server)
+        finally:
+            with contextlib.suppress(BosError):
+                async with asyncio.timeout(CLOSE_DEADLINE_S):
+                    await store.close()
+            self._notifier.close()
+        if self._bug is not None:
+            raise self._bug
+
+    async def _serve(self, node: Node, pool: RemotePool, server: RpcServer) -> None:
+        self.bound = await server.start(self._config.node.listen)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(pool.run(), name="links")
+                node.start(group)
+                group.create_task(self._notifier.keep_alive(), name="watchdog")
+                self._notifier.ready(f"{len(node.names())} batteries on {', '.join(self.bound)}")
+                _log.info("serving", node=node.name, listen=list(self.bound), batteries=len(node.names()))
+                await self._end.wait()
+                self._notifier.stopping("making batteries safe")
+                await self._make_safe(node, server)
+                raise _Ended
+        except* _Ended:
+            pass
+
+    async def _make_safe(self, node: Node, server: RpcServer) -> None:
+        """Refuse new calls and make devices safe while links and lines are still served."""
+        async with asyncio.timeout(STOP_DEADLINE_S):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(server.stop(CALLS_GRACE_S), name="refuse calls")
+                safe = group.create_task(node.shut_down(), name="make safe")
+        unconfirmed = safe.result()
+        if unconfirmed:
+            _log.error("safe_action_unconfirmed", batteries=list(unconfirmed))
+
+    async def _stop(self, node: Node, server: RpcServer) -> None:
+        """Whatever ended the daemon, leave no device commanded and no line held."""
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                await server.stop(0.0)
+                await node.shut_down()
+                await node.close()
+        except TimeoutError:
+            _log.error("stop_timed_out", after_s=STOP_DEADLINE_S)
+        _log.info("stopped", node=node.name)
+
+
+async def serve(config: Config) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    daemon = Daemon(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, daemon.end)
+    await daemon.run()
+
+
+def run(config: Config) -> int:
+    """Run the daemon in this process; return its exit status, 0 after a stop that was asked for."""
+    import uvloop  # noqa: PLC0415 (the daemon's loop; nothing else needs it)
+
+    try:
+        uvloop.run(serve(config))
+    except BosError as error:
+        sys.stderr.write(f"bosd: {error.message}\n")
+        return 1
+    return 0

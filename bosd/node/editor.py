@@ -1,0 +1,120 @@
+"""The editor: topology edits, one at a time, durable before they are applied."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from bosd.bal.directory import Directory, Replaced
+from bosd.bal.edits import Change, apply_edits, diff
+from bosd.bal.graph import Graph
+from bosd.bal.spec import Topology
+from bosd.clock import Clock
+from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
+from bosd.errors import StaleRevisionError
+from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
+from bosd.node.voltages import check_voltages
+from bosd.policy.registry import POLICY_NAMES
+from bosd.store.store import Store
+
+
+class Editor:
+    """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens."""
+
+    def __init__(self, directory: Directory, store: Store, clock: Clock, applied: Callable[[Replaced], None]) -> None:
+        self._directory = directory
+        self._store = store
+        self._clock = clock
+        self._applied = applied
+        self._lock = asyncio.Lock()
+        self._new_revision = asyncio.Condition()
+        self.revision = 0
+        self._changed_utc_s = clock.utc_s()
+
+    async def load(self, configured: Topology) -> str:
+        """Put the stored topology in force, or on first start the configured one; return a warning where the two differ."""
+        stored = await self._store.load_topology()
+        if stored is None:
+            await self._append(configured, diff(Topology(), configured), expected=0, who="configuration", comment="first start")
+            topology = configured
+        else:
+            topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
+            self.revision, self._changed_utc_s = stored.revision, stored.changed_utc_s
+        self._directory.change(topology, self._clock.now_s())
+        differences = diff(topology, configured)
+        if not differences:
+            return ""
+        named = ", ".join(f"{change.action} {change.name}" for change in differences[:8])
+        more = f" and {len(differences) - 8} more" if len(differences) > 8 else ""
+        return f"the configuration file differs from the stored topology, which is in force (the file would {named}{more}); bosctl topology apply makes it so"
+
+    def view(self) -> TopologyView:
+        """Return the topology in force."""
+        graph = Graph(self._directory.topology)
+        return TopologyView(
+            revision=self.revision,
+            toml=format_topology(self._directory.topology),
+            entries=tuple(
+                Entry(name=name, kind=kind, sources=graph.sources[name], users=graph.users[name], splitter=graph.splitter_of.get(name, ""))
+                for name, kind in graph.kinds.items()
+            ),
+            changed_utc_s=self._changed_utc_s,
+        )
+
+    def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
+        """Check edits whole and return the differences."""
+        _, differences = self._planned(edits, expected_revision)
+        return ApplyResult(revision=self.revision, changes=differences)
+
+    def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...]]:
+        if expected_revision is not None and expected_revision != self.revision:
+            raise StaleRevisionError(
+                f"made against revision {expected_revision}, in force is {self.revision}; look at it and try again",
+                expected=expected_revision,
+                actual=self.revision,
+            )
+        before = self._directory.topology
+        operations = [parse_edit(edit.action, edit.name, edit.toml) for edit in edits]
+        topology = apply_edits(before, operations, POLICY_NAMES)
+        differences = diff(before, topology)
+        check_voltages(topology, differences, self._directory.batteries, self._clock.now_s())
+        return topology, differences
+
+    async def apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
+        """Store and apply edits; nothing happens if they change nothing."""
+        async with self._lock:
+            topology, differences = self._planned(edits, expected_revision)
+            if differences:
+                await self._append(topology, differences, expected=self.revision, who=who, comment=comment)
+                self._applied(self._directory.change(topology, self._clock.now_s()))
+                async with self._new_revision:
+                    self._new_revision.notify_all()
+        return ApplyResult(revision=self.revision, changes=differences)
+
+    async def _append(self, topology: Topology, differences: tuple[Change, ...], *, expected: int, who: str, comment: str) -> None:
+        now_utc_s = self._clock.utc_s()
+        self.revision = await self._store.append_revision(
+            expected, toml=format_topology(topology), changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s
+        )
+        self._changed_utc_s = now_utc_s
+
+    async def history(self, limit: int) -> tuple[Revision, ...]:
+        """Return the newest revisions, newest first."""
+        return tuple(
+            Revision(
+                revision=stored.revision,
+                changed_utc_s=stored.changed_utc_s,
+                who=stored.who,
+                comment=stored.comment,
+                changes=tuple(stored.changes),
+            )
+            for stored in await self._store.history(limit)
+        )
+
+    async def watch(self) -> AsyncIterator[TopologyView]:
+        """Yield the topology at once, then each new revision, latest wins."""
+        while True:
+            seen = self.revision
+            yield self.view()
+            async with self._new_revision:
+                while self.revision == seen:
+                    await self._new_revision.wait()
+

@@ -1,0 +1,152 @@
+"""Executing a plan: lower first, confirm, then raise; a failure brings back what was raised (control.md).
+
+What exists in software only follows in one turn of the loop, without a task. Devices of one phase are told at the same time.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bosd.bal.battery import DeviceLeaf
+from bosd.bal.dispatch import Plan
+from bosd.clock import Clock
+from bosd.errors import BosError, DriverError, TransientError, UnavailableError
+
+COMMAND_DEADLINE_S = 5.0
+SAME_END_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One device's change: from what it counts at to what it is told."""
+
+    leaf: DeviceLeaf
+    old_a: float
+    new_a: float
+    ends_s: float | None
+
+    @property
+    def lowers(self) -> bool:
+        """Whether the magnitude does not grow, nor the direction turn."""
+        return self.new_a * self.old_a >= 0.0 and abs(self.new_a) <= abs(self.old_a)
+
+
+class Outcome:
+    """What became of each device of a plan: `new`, `old` or `unknown`."""
+
+    def __init__(self) -> None:
+        self.states: dict[str, str] = {}
+        self.errors: dict[str, BosError] = {}
+
+    def raise_any(self) -> None:
+        """Raise the failure of the members that did not follow, with the state of each."""
+        if not self.errors:
+            return
+        told = "; ".join(f"{name}: {error.message}" for name, error in self.errors.items())
+        kind = UnavailableError if all(isinstance(error, UnavailableError) for error in self.errors.values()) else DriverError
+        raise kind(f"not every member followed: {told}", **self.states)
+
+
+def moves_of(plan: Plan) -> list[Move]:
+    """Return the devices that must be told something: another current, one whose answer was lost, or a later end."""
+    moves = []
+    for leaf, new_a in plan.devices:
+        ends_s = plan.ends_s.get(leaf)
+        if leaf.unconfirmed_a is not None or leaf.applied_a != new_a or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
+            moves.append(Move(leaf, leaf.counts_at_a, new_a, ends_s))
+    return moves
+
+
+def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
+    if new_a == 0.0 or ends_s is None:
+        return False
+    return leaf.told_ends_s is None or abs(ends_s - leaf.told_ends_s) > SAME_END_S
+
+
+def commit(plan: Plan, now_s: float) -> None:
+    """Put a plan in force: end the meters' intervals, let software batteries follow, note what is asked and applied."""
+    for splitter in plan.splitters:
+        splitter.step(now_s)
+    for battery, target_a in plan.targets_a.items():
+        if battery.user is not None:
+            battery.target_a = target_a
+    for battery, clamped in plan.clamped.items():
+        if battery.clamped_by != clamped.reason or (battery.sources and battery.applied_a != clamped.current_a):
+            battery.clamped_by = clamped.reason
+            if battery.sources:
+                battery.applied_a = clamped.current_a
+            battery.touch()
+    for leaf, current_a in plan.computed:
+        leaf.apply(current_a, now_s)
+
+
+class Executor:
+    """Tells devices what to do. `settled` is called with each one that confirmed, to have it sampled at once."""
+
+    def __init__(self, clock: Clock, settled: Callable[[DeviceLeaf], None]) -> None:
+        self._clock = clock
+        self._settled = settled
+
+    async def execute(self, plan: Plan, still_wanted: Callable[[], bool]) -> None:
+        """Lower, confirm, raise, commit. Raises what kept a device from following; then nothing was raised, nothing committed.
+
+        `still_wanted` is asked before anything is raised: a stop in the meantime ends the plan.
+        """
+        moves = moves_of(plan)
+        lowering = [move for move in moves if move.lowers]
+        raising = [move for move in moves if not move.lowers]
+        if lowering:
+            (await self.tell(lowering)).raise_any()
+        if raising:
+            if not still_wanted():
+                raise UnavailableError("superseded by a stop or another command; nothing was raised")
+            outcome = await self.tell(raising)
+            if outcome.errors:
+                await self._bring_back(lowering, raising, outcome)
+                outcome.raise_any()
+        commit(plan, self._clock.now_s())
+
+    async def _bring_back(self, lowered: Sequence[Move], raised: Sequence[Move], outcome: Outcome) -> None:
+        """Undo what was raised; restore what was lowered only if every member is certain again."""
+        back = [Move(move.leaf, move.new_a, move.old_a, move.ends_s) for move in raised if outcome.states[move.leaf.name] == "new"]
+        undone = await self.tell(back)
+        outcome.states.update({name: "old" if state == "new" else state for name, state in undone.states.items()})
+        if all(state == "old" for state in outcome.states.values()):
+            restored = await self.tell([Move(move.leaf, move.new_a, move.old_a, move.ends_s) for move in lowered])
+            outcome.states.update({name: "old" if state == "new" else state for name, state in restored.states.items()})
+        else:
+            outcome.states.update({move.leaf.name: "new" for move in lowered})
+
+    async def tell(self, moves: Sequence[Move]) -> Outcome:
+        """Tell devices at the same time; return what became of each."""
+        outcome = Outcome()
+        if len(moves) == 1:
+            await self._tell(moves[0], outcome)
+            return outcome
+        async with asyncio.TaskGroup() as group:
+            for move in moves:
+                group.create_task(self._tell(move, outcome), name=f"command {move.leaf.name}")
+        return outcome
+
+    async def _tell(self, move: Move, outcome: Outcome) -> None:
+        leaf = move.leaf
+        ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
+        try:
+            async with asyncio.timeout(COMMAND_DEADLINE_S):
+                await leaf.command(move.new_a, ttl_s)
+        except (TransientError, TimeoutError) as cause:
+            error = cause if isinstance(cause, BosError) else UnavailableError(f"no answer within {COMMAND_DEADLINE_S:g} s")
+            leaf.lost_answer(move.new_a)
+            outcome.states[leaf.name] = "unknown"
+            outcome.errors[leaf.name] = error
+        except BosError as error:
+            outcome.states[leaf.name] = "old"
+            outcome.errors[leaf.name] = error
+        except asyncio.CancelledError:
+            leaf.lost_answer(move.new_a)
+            raise
+        else:
+            leaf.told_ends_s = move.ends_s
+            leaf.settled(move.new_a, self._clock.now_s())
+            outcome.states[leaf.name] = "new"
+            self._settled(leaf)

@@ -1,0 +1,81 @@
+"""Checking a request for a current before anything moves (control.md, "Refuse or clamp")."""
+
+import math
+
+from bosd.bal.battery import Battery
+from bosd.bal.status import BatteryStatus
+from bosd.errors import (
+    BatteryInUseError,
+    ClaimedError,
+    CurrentOutOfRangeError,
+    InvalidArgumentError,
+    StoppedError,
+    UnavailableError,
+    UnsupportedError,
+)
+
+SLACK = 1.0 + 1e-9
+
+
+def checked_ttl_s(ttl_s: float | None, default_s: float, longest_s: float) -> float:
+    """Return the time to live asked for. Raises InvalidArgumentError outside (0, longest]."""
+    if ttl_s is None:
+        return default_s
+    if not 0.0 < ttl_s <= longest_s:
+        raise InvalidArgumentError(
+            f"ttl_s {ttl_s:g} is outside 0 to {longest_s:g} s; ask again before it ends to keep it", field="ttl_s", maximum_s=longest_s
+        )
+    return ttl_s
+
+
+def check_holder(battery: Battery, holder: str, now_s: float) -> None:
+    """Raise ClaimedError if somebody else's set point is alive."""
+    setpoint = battery.setpoint
+    if setpoint is not None and setpoint.holder != holder and setpoint.ends_s > now_s:
+        left_s = setpoint.ends_s - now_s
+        raise ClaimedError(
+            f"{battery.name} follows {setpoint.holder} for another {left_s:.0f} s",
+            battery=battery.name,
+            holder=setpoint.holder,
+            remaining_s=f"{left_s:.3f}",
+        )
+
+
+def check_free(battery: Battery) -> None:
+    """Raise BatteryInUseError if the battery is a source of another one."""
+    if battery.user is not None:
+        user = battery.user.name
+        raise BatteryInUseError(f"{battery.name} is a source of {user}; command what rests on it", battery=battery.name, users=user)
+
+
+def check_request(battery: Battery, current_a: float, holder: str, status: BatteryStatus, now_s: float) -> None:
+    """Refuse what may not be asked of `battery` now; `status` is its status at `now_s`.
+
+    Raises InvalidArgumentError, BatteryInUseError, StoppedError, ClaimedError, UnsupportedError, UnavailableError or
+    CurrentOutOfRangeError with the bounds.
+    """
+    if not math.isfinite(current_a):
+        raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
+    check_free(battery)
+    if battery.stopped:
+        raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
+    check_holder(battery, holder, now_s)
+    if not status.controllable:
+        raise UnsupportedError(f"{battery.name} cannot follow a set point: {status.reason}", battery=battery.name, detail=status.reason)
+    if not status.commandable:
+        raise UnavailableError(f"{battery.name} cannot be commanded now: {status.reason}", battery=battery.name, detail=status.reason)
+    in_force = battery.setpoint
+    if in_force is not None and in_force.holder == holder and in_force.current_a == current_a:
+        return
+    lower_a, upper_a = -status.max_charge_current_a, status.max_discharge_current_a
+    if not lower_a * SLACK <= current_a <= upper_a * SLACK:
+        detail = f" ({status.reason})" if status.reason else ""
+        raise CurrentOutOfRangeError(
+            f"{battery.name} can do {lower_a:g} to {upper_a:g} A now{detail}, asked were {current_a:g} A",
+            battery=battery.name,
+            asked_a=current_a,
+            lower_a=lower_a,
+            upper_a=upper_a,
+        )
+
+
