@@ -40,15 +40,19 @@ def run(arguments: list[str]) -> int:
 
         completion_init()
         command.main(args=arguments, prog_name=PROGRAM, complete_var=COMPLETE_VARIABLE)
+    invoked: str | None = None
     try:
         with command.make_context(PROGRAM, list(arguments)) as context:
-            command.invoke(context)
+            try:
+                command.invoke(context)
+            finally:
+                invoked = context.invoked_subcommand
     except typer.Exit as end:
         return end.exit_code
     except typer.TyperException as error:
         return _usage(error, as_json="--json" in arguments)
     except Failure as failure:
-        _tell(failure, as_json="--json" in arguments)
+        _tell(failure, as_json="--json" in arguments, command=invoked)
         return failure.status
     return ExitStatus.DONE
 
@@ -65,7 +69,7 @@ def _usage(error: typer.TyperException, *, as_json: bool) -> int:
     return ExitStatus.USAGE
 
 
-def _tell(failure: Failure, *, as_json: bool, hint: str | None = None) -> None:
+def _tell(failure: Failure, *, as_json: bool, hint: str | None = None, command: str | None = None) -> None:
     if as_json:
         error = {"reason": failure.reason, "message": failure.message, "metadata": failure.metadata}
         print(json.dumps({"error": error}), file=sys.stderr)
@@ -74,7 +78,7 @@ def _tell(failure: Failure, *, as_json: bool, hint: str | None = None) -> None:
 
     red, end = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
     print(f"{red}error:{end} {failure.message}", file=sys.stderr)
-    advice = hint or hint_for(failure)
+    advice = hint or hint_for(failure, command)
     if advice:
         print(advice, file=sys.stderr)
 

@@ -1,12 +1,13 @@
 """What to do next after a failure, one sentence per reason."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from clients.bosctl.errors import ExitStatus, Failure
 
 
-def hint_for(failure: Failure) -> str | None:
-    """Return what a person can do about it, or None where the message says all."""
+def hint_for(failure: Failure, command: str | None = None) -> str | None:
+    """Return what a person can do about the failure of `command`, or None where the message says all."""
     if failure.status is ExitStatus.USAGE:
         return None
     if failure.status is ExitStatus.UNREACHABLE:
@@ -14,6 +15,8 @@ def hint_for(failure: Failure) -> str | None:
             "Is bosd running there? Start it with `bosd run --config FILE`, "
             "or name another node with --target ADDR (or in BOSD_TARGET)."
         )
+    if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
+        return "Remove or change its users in the same edit, or exchange it with `bosctl replace NAME FILE`."
     advise = _HINTS.get(failure.reason)
     return advise(failure.metadata) if advise else None
 
@@ -22,15 +25,24 @@ def _in_use(metadata: Mapping[str, str]) -> str:
     users = _names(metadata.get("users", ""))
     if not users:
         return "Command the battery that uses it instead; `bosctl ls` shows which."
-    return f"Command {users[0]} instead, for example `bosctl set {users[0]} AMPS`; its users: {', '.join(users)}."
+    return f"Command {users[0]} instead, for example `bosctl set {users[0]} AMPS`."
 
 
 def _out_of_range(metadata: Mapping[str, str]) -> str:
+    why = f"`bosctl status {metadata.get('name', 'NAME')}` shows why"
     try:
         lower_a, upper_a = float(metadata["lower_a"]), float(metadata["upper_a"])
     except (KeyError, ValueError):
-        return "`bosctl status NAME` shows what it can do now."
-    return f"It can do {lower_a:g} A (charging) to {upper_a:+g} A (discharging) now."
+        return f"{why}."
+    if lower_a >= 0.0 >= upper_a:
+        return f"Nothing can be asked of it now; {why}."
+    return f"Ask between {_towards_zero(lower_a)} A (charging) and {_towards_zero(upper_a)} A (discharging); {why}."
+
+
+def _towards_zero(value: float) -> str:
+    """Return an amount that is accepted when typed as it is shown."""
+    shown = math.trunc(100.0 * value) / 100.0
+    return f"{shown:+g}" if shown else "0"
 
 
 def _stale_revision(metadata: Mapping[str, str]) -> str:
@@ -45,10 +57,6 @@ def _claimed(metadata: Mapping[str, str]) -> str:
     return f"Held by {holder}: wait until that set point ends{when}, or ask for `bosctl set NAME none` there."
 
 
-def _invalid(metadata: Mapping[str, str]) -> str | None:
-    return f"The fault is at {metadata['path']}." if metadata.get("path") else None
-
-
 def _names(text: str) -> list[str]:
     return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
 
@@ -57,10 +65,10 @@ def _say(text: str) -> Callable[[Mapping[str, str]], str]:
     return lambda _metadata: text
 
 
-_HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
+_EDITS = ("add", "rm", "replace", "topology")
+_HINTS: dict[str, Callable[[Mapping[str, str]], str]] = {
     "BAD_NAME": _say("`bosctl ls` shows the names this node knows."),
     "NAME_TAKEN": _say("Choose another name, or exchange the battery with `bosctl replace NAME FILE`."),
-    "INVALID_ARGUMENT": _invalid,
     "CURRENT_OUT_OF_RANGE": _out_of_range,
     "BATTERY_IN_USE": _in_use,
     "CLAIMED": _claimed,

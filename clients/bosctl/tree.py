@@ -39,7 +39,8 @@ def tree_lines(entries: Sequence[pb.TopologyEntry], guides: Guides = UNICODE_GUI
     by_name = {entry.name: entry for entry in entries}
     unfolded: set[str] = set()
     lines: list[TreeLine] = []
-    free = [entry.name for entry in entries if not any(user in by_name for user in entry.users)]
+    used = {source for entry in entries for source in entry.sources}
+    free = [name for name in by_name if name not in used]
     for name in [*free, *by_name]:
         if name not in unfolded:  # after the free ones, only what a circle holds
             _unfold(name, by_name, unfolded, lines, guides)

@@ -251,7 +251,7 @@ def test_a_refusal_is_exit_status_1_with_its_data(cli: Cli, home: Home) -> None:
             "metadata": {"asked_a": "80.0", "lower_a": "-30.0", "upper_a": "50.0"},
         }
     }
-    assert "+50 A (discharging)" in cli("set", "b1", "80")[2]
+    assert "and +50 A (discharging)" in cli("set", "b1", "80")[2]
 
 
 def test_a_device_that_does_not_answer_is_a_refusal(cli: Cli, home: Home) -> None:

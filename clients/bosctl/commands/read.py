@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _LIMITS = "Limits are the range of currents that may be asked now: charging is negative, 0 is nothing."
-_LS_RANKS = {"kind": 0, "voltage": 8}
+_LS_RANKS = {"kind": 0, "voltage": 8, "power": 9}
 """In a tree the kind says more than the voltage."""
 
 

@@ -18,7 +18,7 @@ def refused(error: errors.BosError) -> str | None:
         (errors.BatteryInUseError("in use"), "bosctl ls"),
         (
             errors.CurrentOutOfRangeError("too much", asked_a=80, lower_a=-30, upper_a=50),
-            "-30 A (charging) to +50 A (discharging)",
+            "between -30 A (charging) and +50 A (discharging)",
         ),
         (errors.CurrentOutOfRangeError("too much"), "bosctl status"),
         (errors.StaleRevisionError("moved on", expected=3, actual=5), "--revision 5"),
@@ -26,13 +26,21 @@ def refused(error: errors.BosError) -> str | None:
         (errors.BadNameError("no such"), "bosctl ls"),
         (errors.NameTakenError("taken"), "bosctl replace"),
         (errors.ClaimedError("claimed", holder="ann@desk", remaining_s=41.6), "ann@desk: wait until that set point ends in 42 s"),
-        (errors.ConfigError("bad", path="battery[2].voltage_v"), "battery[2].voltage_v"),
+        (errors.CurrentOutOfRangeError("full", name="p", lower_a=-0.0, upper_a=40.9091), "between 0 A (charging) and +40.9 A"),
+        (errors.CurrentOutOfRangeError("stopped", name="p", lower_a=0.0, upper_a=0.0), "Nothing can be asked of it now"),
         (errors.UnavailableError("no answer"), "bosctl doctor"),
     ],
 )
 def test_a_refusal_says_what_to_do_next(error: errors.BosError, say: str) -> None:
     """The data of the error becomes the next command."""
     assert say in (refused(error) or "")
+
+
+def test_what_is_in_use_is_not_commanded_but_removed() -> None:
+    """The advice fits the command: an edit wants the users out of the way."""
+    failure = Failure(ExitStatus.REFUSED, "BATTERY_IN_USE", "in use", {"users": "agg"})
+    assert "bosctl replace" in (hint_for(failure, "rm") or "")
+    assert "bosctl set agg" in (hint_for(failure, "set") or "")
 
 
 def test_an_unreachable_node_is_a_question_about_the_daemon() -> None:
