@@ -57,7 +57,7 @@ def parse_edit(action: Literal["add", "remove", "replace", "whole"], name: str, 
     """Return one edit as the topology's transaction takes it. Raises ConfigError with all faults of its TOML."""
     if action == "remove":
         return Remove(name)
-    topology = parse_topology(toml, f"{action} {name}".rstrip())
+    topology = parse_topology(toml, f"{action} {name}".rstrip() if action != "whole" else "topology")
     match action:
         case "add":
             return Add(topology)

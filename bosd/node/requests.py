@@ -67,12 +67,12 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
     in_force = battery.setpoint
     if in_force is not None and in_force.holder == holder and in_force.current_a == current_a:
         return
-    lower_a, upper_a = -status.max_charge_current_a, status.max_discharge_current_a
+    lower_a, upper_a = 0.0 - status.max_charge_current_a, status.max_discharge_current_a
     if not lower_a * SLACK <= current_a <= upper_a * SLACK:
         detail = f" ({status.reason})" if status.reason else ""
         raise CurrentOutOfRangeError(
             f"{battery.name} can do {lower_a:g} to {upper_a:g} A now{detail}, asked were {current_a:g} A",
-            battery=battery.name,
+            name=battery.name,
             asked_a=current_a,
             lower_a=lower_a,
             upper_a=upper_a,

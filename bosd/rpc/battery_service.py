@@ -47,7 +47,7 @@ class BatteryService(BatteryServiceServicer):
         self._clock: Clock = node.clock
 
     def _message(self, status: BatteryStatus) -> pb.BatteryStatus:
-        return to_message(status, self._clock.now_s(), self._clock.utc_s())
+        return to_message(status, self._clock.now_s(), self._clock.utc_s(), node=self._node.name)
 
     async def GetStatus(self, request: pb.GetStatusRequest, context: Context) -> pb.BatteryStatus:  # noqa: D102, N802
         return await self._edge.answer(context, self._get_status(request))
@@ -64,7 +64,7 @@ class BatteryService(BatteryServiceServicer):
         response = pb.ListStatusesResponse(node=self._node.name)
         now_s, utc_now_s = self._clock.now_s(), self._clock.utc_s()
         for name in names:
-            to_message(self._node.status(name), now_s, utc_now_s, response.statuses.add)
+            to_message(self._node.status(name), now_s, utc_now_s, response.statuses.add, node=self._node.name)
         return response
 
     async def _freshen(self, names: Iterable[str], max_age_s: float | None) -> None:
@@ -187,7 +187,7 @@ class BatteryService(BatteryServiceServicer):
         response = pb.WatchResponse(node=self._node.name, sent_at=utc_now_s, beat_s=batch.beat_s)
         add = response.statuses.add
         for status in statuses:
-            to_message(status, now_s, utc_now_s, add)
+            to_message(status, now_s, utc_now_s, add, node=self._node.name)
         return response
 
 

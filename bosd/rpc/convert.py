@@ -34,13 +34,27 @@ _new_draft: Callable[[], _Draft] = type("_Draft", (), {"__slots__": _FIELDS})
 
 
 def to_message(
-    status: BatteryStatus, now_s: float, utc_now_s: float, new: Callable[..., pb.BatteryStatus] = pb.BatteryStatus
+    status: BatteryStatus,
+    now_s: float,
+    utc_now_s: float,
+    new: Callable[..., pb.BatteryStatus] = pb.BatteryStatus,
+    *,
+    node: str = "",
 ) -> pb.BatteryStatus:
     """Return the message of `status` as it stands at `now_s` (monotonic; `utc_now_s` is the same instant on the wall).
 
-    `new` makes the message from its fields; `response.statuses.add` builds it in place.
+    `new` makes the message from its fields; `response.statuses.add` builds it in place. `node` is who sends it: the path begins
+    with it. A battery that is sampled when asked was sampled now.
     """
     s = status
+    path = s.path
+    if node and path[:1] != (own := (f"{node}/{s.name}",)):
+        path = (own + path)[:MAX_PATH]
+    sampled_from, sampled_to = s.sampled_from, s.sampled_to
+    if sampled_to == math.inf:
+        sampled_to = utc_now_s
+        if sampled_from == math.inf:
+            sampled_from = utc_now_s
     ends_s = s.setpoint_ends_s
     return new(
         name=s.name,
@@ -63,8 +77,8 @@ def to_message(
         applied_current_a=s.applied_current_a,
         setpoint_source=s.setpoint_source,
         setpoint_ends_at=None if ends_s is None else utc_now_s + (ends_s - now_s),
-        sampled_from=s.sampled_from,
-        sampled_to=s.sampled_to,
+        sampled_from=sampled_from,
+        sampled_to=sampled_to,
         age_s=s.age_s(now_s),
         quality=s.quality,
         link=s.link,
@@ -74,7 +88,7 @@ def to_message(
         temperatures_c=s.temperatures_c,
         cycles=s.cycles,
         faults=s.faults,
-        path=s.path,
+        path=path,
         hops=s.hops,
         controllable=s.controllable,
         max_staleness_s=s.max_staleness_s,

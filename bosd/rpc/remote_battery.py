@@ -149,12 +149,13 @@ class RemoteBattery(NetworkLeaf):
             reason=self._reason(remote, quality),
             path=self._path(remote),
             hops=remote.hops + 1,
+            expected_rate_a=0.0 if away else remote.current_a or 0.0,
             max_staleness_s=self._staleness_s(remote),
             valid_until_s=valid_until_s,
         )
 
     def _without_values(self, barred: str, path: tuple[str, ...], hops: int) -> BatteryStatus:
-        controllable = self._remote is not None and self._remote.controllable
+        controllable = self._remote is None or self._remote.controllable
         requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
         return BatteryStatus(
             name=self.name,
