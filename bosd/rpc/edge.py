@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 import grpc
 import grpc.aio
 
-from bosd.errors import BosError, InvalidArgumentError, NoResourcesError, UnavailableError
+from bosd.errors import BosError, InvalidArgumentError, NoResourcesError, ShuttingDownError, UnavailableError
 from bosd.rpc.status import abort
 
 T = TypeVar("T")
@@ -40,7 +40,19 @@ class Edge:
         self._on_bug = on_bug
         self._default_deadline_s = default_deadline_s
         self._max_watchers = max_watchers
-        self.watchers = 0
+        self._streams: set[asyncio.Task[object]] = set()
+        self._shutting = False
+
+    @property
+    def watchers(self) -> int:
+        """How many streams run."""
+        return len(self._streams)
+
+    def shut(self) -> None:
+        """End all streams with SHUTTING_DOWN: they would outlast any grace."""
+        self._shutting = True
+        for task in tuple(self._streams):
+            task.cancel()
 
     async def answer(self, context: Context, call: Awaitable[T]) -> T:
         """Return what `call` returns, or end the RPC with the status of what it raises."""
@@ -71,9 +83,16 @@ class Edge:
         if self.watchers >= self._max_watchers:
             _close(call)
             await abort(context, NoResourcesError("too many watchers", watchers=self.watchers))
-        self.watchers += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (gRPC runs every handler in one)
+        self._streams.add(task)
         try:
             await call
+        except asyncio.CancelledError:
+            if not self._shutting:
+                raise  # the peer is gone
+            task.uncancel()
+            await abort(context, ShuttingDownError("the node is shutting down"))
         except BosError as error:
             await abort(context, error)
         except grpc.aio.BaseError:
@@ -82,7 +101,7 @@ class Edge:
             self._on_bug(bug)
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
         finally:
-            self.watchers -= 1
+            self._streams.discard(task)
 
 
 class _LateError(UnavailableError):

@@ -29,6 +29,7 @@ CLOCKS_DIFFER_S = 2.0
 """Wall clocks further apart than this are named in `reason`."""
 _ROUND_TRIPS_KEPT = 4
 _PROBE = "/grpc.health.v1.Health/Check"
+_DECIDED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 _ANSWERED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
 
 _log = structlog.get_logger(__name__)
@@ -148,6 +149,8 @@ class RemoteNode:
         self._round_trips_s.clear()
         self._heard_once.clear()
         async with grpc.aio.insecure_channel(self.target, options=channel_options(self._timers.first_s)) as channel:
+            if not await self._reached(channel):
+                return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
             self._stub = BatteryServiceStub(channel)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -160,6 +163,20 @@ class RemoteNode:
                 self._stub = None
                 self._stop_stale_timer()
         return bool(self._up), end
+
+    async def _reached(self, channel: grpc.aio.Channel) -> bool:
+        """Wait until the connection stands or has failed; False when neither happens in time.
+
+        No call is made before: one that is cancelled while it waits for a connection is kept alive by its own traceback, and
+        keeps its channel connecting (grpcio 1.85, grpc/aio/_call.py, `_send_unary_request`).
+        """
+        try:
+            async with asyncio.timeout(self._timers.first_s):
+                while (state := channel.get_state(try_to_connect=True)) not in _DECIDED:
+                    await channel.wait_for_state_change(state)
+        except TimeoutError:
+            return False
+        return True
 
     async def _follow(self, stub: BatteryServiceStub) -> _End:
         """Watch what is wanted, anew whenever that changes, until the stream ends."""

@@ -92,8 +92,14 @@ class RpcServer:
         return port
 
     async def stop(self, grace_s: float = 1.0) -> None:
-        """Refuse new calls at once, give running ones `grace_s` seconds, then end them; remove socket files."""
+        """Refuse new calls and end streams at once, give running calls `grace_s` seconds; remove socket files.
+
+        Stopping again does nothing.
+        """
+        if self._stopping:
+            return
         self._stopping = True
+        self.edge.shut()
         if self._health is not None:
             self._health.stopping = True
         await self._server.stop(grace_s)

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from bosd.bal.edits import Change
 from bosd.errors import InvalidArgumentError, NoResourcesError
-from bosd.bal.edits import Change
 from bosd.node.api import ApplyResult, Edit, NodeApi, TopologyView
 from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text
 from bosd.v1 import topology_pb2 as pb

@@ -412,18 +412,18 @@ async def test_unix_socket(tmp_path: Path) -> None:
 
 
 async def test_graceful_stop(served: Served) -> None:
-    """A running call is finished, a stream ended, new calls refused."""
+    """A running call is finished, a stream told at once, new calls refused."""
     served.node.hang = asyncio.Event()
     watch = served.batteries.Watch(pb.WatchRequest())
     await watch.read()
     call = served.batteries.GetStatus(pb.GetStatusRequest(name="b1"), timeout=DEADLINE_S)
     await until(lambda: len(served.node.calls) == 2)
-    stopping = asyncio.create_task(served.server.stop(0.3))
-    await asyncio.sleep(0)
+    stopping = asyncio.create_task(served.server.stop(DEADLINE_S))
+    assert await watch.code() is grpc.StatusCode.UNAVAILABLE
+    assert "shutting down" in await watch.details()
     served.node.hang.set()
     assert (await call).name == "b1"
     await stopping
-    assert await watch.code() is grpc.StatusCode.UNAVAILABLE
     code, _ = await refusal(served.batteries.GetStatus(pb.GetStatusRequest(name="b1"), timeout=1.0))
     assert code is grpc.StatusCode.UNAVAILABLE
     assert (served.node.watching, served.bugs) == (0, [])

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
+from bosd.bal.edits import Change
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock, SystemClock
 from bosd.errors import BadNameError
 from bosd.node.api import (
     ApplyResult,
-    Change,
     Edit,
     Entry,
     LeafCommand,
