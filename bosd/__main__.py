@@ -1,6 +1,7 @@
 """The `bosd` program: run a node, check a configuration, show a demo, simulate devices."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr past every logger; read when it is loaded
     from bosd import daemon, log  # noqa: PLC0415 (each command loads what it needs)
     from bosd.config import load_config  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415

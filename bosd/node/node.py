@@ -1,6 +1,7 @@
 """The node: directory, controller, refreshers, watchers and editor, behind one interface."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 import structlog
@@ -29,6 +30,8 @@ from bosd.store.store import Store
 REFRESH_DEADLINE_S = 5.0
 STOP_DEADLINE_S = 2.0
 SAFE_DEADLINE_S = 3.0
+RECORD_PAUSE_S = 5.0
+RECORD_DEADLINE_S = 1.0
 
 _log = structlog.get_logger("node")
 
@@ -52,7 +55,7 @@ class Node:
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
-        self._unrecorded_stops: dict[str, StopLatch | None] = {}
+        self._unrecorded_stops: dict[str, StopLatch] = {}
 
     # --- life
 
@@ -77,6 +80,7 @@ class Node:
         self._group = group
         group.create_task(self._controller.run(group), name="controller")
         group.create_task(self._age(), name="ageing")
+        group.create_task(self._record_stops(), name="record stops")
         self._start_leaves(self.directory)
 
     def _start_leaves(self, batteries: Iterable[Battery]) -> None:
@@ -267,12 +271,29 @@ class Node:
         unconfirmed += [each.name for each in batteries if isinstance(each, PhysicalBattery) and not each.controllable]
         latches = [StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s()) for each in batteries]
         _log.warning("stopped", batteries=[battery.name for battery in batteries], unconfirmed=unconfirmed, who=holder, why=reason)
-        try:
-            await self._store.set_stops(latches)
-        except StoreError as error:
-            self._unrecorded_stops.update((latch.name, latch) for latch in latches)
-            _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
+        self._unrecorded_stops.update((latch.name, latch) for latch in latches)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECORD_DEADLINE_S):
+                await self._try_to_record()
         return StopResult(stopped=tuple(battery.name for battery in batteries), unconfirmed=tuple(unconfirmed))
+
+    async def _try_to_record(self) -> None:
+        """Record the stops that the store does not know yet; where it fails they are kept and tried again."""
+        latches = dict(self._unrecorded_stops)
+        try:
+            await self._store.set_stops(tuple(latches.values()))
+        except StoreError as error:
+            _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
+            return
+        for name, latch in latches.items():
+            if self._unrecorded_stops.get(name) is latch:
+                del self._unrecorded_stops[name]
+
+    async def _record_stops(self) -> None:
+        while True:
+            await asyncio.sleep(RECORD_PAUSE_S)
+            if self._unrecorded_stops:
+                await self._try_to_record()
 
     def _to_stop(self, names: Sequence[str], *, node: bool, everything: bool) -> list[Battery]:
         if not names and not node and not everything:
