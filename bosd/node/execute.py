@@ -39,12 +39,17 @@ class Outcome:
         self.errors: dict[str, BosError] = {}
 
     def raise_any(self) -> None:
-        """Raise the failure of the members that did not follow, with the state of each."""
+        """Raise the failure of the members that did not follow, with the state of each.
+
+        What all of them refuse with is what the whole is refused with; different failures are a DriverError.
+        """
         if not self.errors:
             return
         told = "; ".join(f"{name}: {error.message}" for name, error in self.errors.items())
-        kind = UnavailableError if all(isinstance(error, UnavailableError) for error in self.errors.values()) else DriverError
-        raise kind(f"not every member followed: {told}", **self.states)
+        first, *others = self.errors.values()
+        kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
+        lead = "not every member followed: " if len(self.states) > 1 else ""
+        raise kind(lead + told, **{**(first.metadata if not others else {}), **self.states})
 
 
 def moves_of(plan: Plan) -> list[Move]:
@@ -66,7 +71,8 @@ def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
 def commit(plan: Plan, now_s: float) -> None:
     """Put a plan in force: end the meters' intervals, let software batteries follow, note what is asked and applied."""
     for splitter in plan.splitters:
-        splitter.step(now_s)
+        if any(part in plan.clamped and plan.clamped[part].current_a != part.applied_a for part in splitter.partitions):
+            splitter.step(now_s)
     for battery, target_a in plan.targets_a.items():
         if battery.user is not None:
             battery.target_a = target_a
