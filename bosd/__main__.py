@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a node in the foreground")
     run.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
     run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
-    run.add_argument("--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise")
+    run.add_argument(
+        "--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise"
+    )
     run.set_defaults(do=_run)
     check = commands.add_parser("check", help="check a configuration and name everything wrong with it")
     check.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")

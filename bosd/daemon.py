@@ -1,13 +1,14 @@
 """The daemon: builds a node from its configuration, serves it, and makes its batteries safe at the end.
 
-The only module that knows everyone. Order of start: store, topology, tasks, listeners, ready. Order of stop: refuse new calls, make
-devices safe (all lines at the same time), let go of lines, store.
+The only module that knows everyone. Order of start: store, topology, listeners, tasks, ready. Order of stop: refuse new calls while
+devices are made safe (all lines at the same time), let go of lines, store.
 """
 
 import asyncio
 import contextlib
 import signal
 import sys
+from typing import NoReturn
 
 import structlog
 
@@ -32,6 +33,10 @@ class _Ended(Exception):  # noqa: N818 (not an error: the way out of the task gr
     """The daemon was asked to end."""
 
 
+def _leave() -> NoReturn:
+    raise _Ended
+
+
 class Daemon:
     """One node as a process."""
 
@@ -53,7 +58,7 @@ class Daemon:
         self._end.set()
 
     async def run(self) -> None:
-        """Serve until `end`. Raises ConfigError or StoreError where the start fails, and any programming error after making safe."""
+        """Serve until `end`. Raises ConfigError or StoreError where the start fails; any programming error after making safe."""
         config = self._config
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
@@ -92,7 +97,7 @@ class Daemon:
                 await self._end.wait()
                 self._notifier.stopping("making batteries safe")
                 await self._make_safe(node, server)
-                raise _Ended
+                _leave()
         except* _Ended:
             pass
 

@@ -35,7 +35,9 @@ _log = structlog.get_logger("control")
 class Controller:
     """Keeps what is asked of free batteries in force."""
 
-    def __init__(self, directory: Directory, clock: Clock, executor: Executor, *, default_ttl_s: float, longest_ttl_s: float) -> None:
+    def __init__(
+        self, directory: Directory, clock: Clock, executor: Executor, *, default_ttl_s: float, longest_ttl_s: float
+    ) -> None:
         self._directory = directory
         self._clock = clock
         self._executor = executor
@@ -64,7 +66,7 @@ class Controller:
     def _lock(self, battery: Battery) -> asyncio.Lock:
         return self._locks.setdefault(battery.component, asyncio.Lock())
 
-    async def set_current(  # noqa: PLR0913 (one request, named fields)
+    async def set_current(
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str, dry_run: bool
     ) -> SetCurrentResult:
         """Check and execute a request; see NodeApi.set_current."""
@@ -115,7 +117,9 @@ class Controller:
                 raise
             return self._result(battery, asked_a(battery), None, planned, dry_run=False)
 
-    def _result(self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool) -> SetCurrentResult:
+    def _result(
+        self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool
+    ) -> SetCurrentResult:
         clamped = planned.clamped.get(battery)
         leaves: list[LeafCommand] = []
         if dry_run:
@@ -255,7 +259,9 @@ class Controller:
 
 
 def _unsettled(battery: Battery) -> bool:
-    return any(isinstance(leaf, DeviceLeaf) and (leaf.unconfirmed_a is not None or leaf.applied_a != 0.0) for leaf in members_of(battery))
+    return any(
+        isinstance(leaf, DeviceLeaf) and (leaf.unconfirmed_a is not None or leaf.applied_a != 0.0) for leaf in members_of(battery)
+    )
 
 
 def _tops(directory: Directory, batteries: Iterable[Battery]) -> list[Battery]:

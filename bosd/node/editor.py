@@ -44,7 +44,10 @@ class Editor:
             return ""
         named = ", ".join(f"{change.action} {change.name}" for change in differences[:8])
         more = f" and {len(differences) - 8} more" if len(differences) > 8 else ""
-        return f"the configuration file differs from the stored topology, which is in force (the file would {named}{more}); bosctl topology apply makes it so"
+        return (
+            f"the configuration file differs from the stored topology, which is in force (the file would {named}{more}); "
+            "bosctl topology apply FILE makes it so"
+        )
 
     def view(self) -> TopologyView:
         """Return the topology in force."""
@@ -53,7 +56,13 @@ class Editor:
             revision=self.revision,
             toml=format_topology(self._directory.topology),
             entries=tuple(
-                Entry(name=name, kind=kind, sources=graph.sources[name], users=graph.users[name], splitter=graph.splitter_of.get(name, ""))
+                Entry(
+                    name=name,
+                    kind=kind,
+                    sources=graph.sources[name],
+                    users=graph.users[name],
+                    splitter=graph.splitter_of.get(name, ""),
+                )
                 for name, kind in graph.kinds.items()
             ),
             changed_utc_s=self._changed_utc_s,
@@ -89,7 +98,9 @@ class Editor:
                     self._new_revision.notify_all()
         return ApplyResult(revision=self.revision, changes=differences)
 
-    async def _append(self, topology: Topology, differences: tuple[Change, ...], *, expected: int, who: str, comment: str) -> None:
+    async def _append(
+        self, topology: Topology, differences: tuple[Change, ...], *, expected: int, who: str, comment: str
+    ) -> None:
         now_utc_s = self._clock.utc_s()
         self.revision = await self._store.append_revision(
             expected, toml=format_topology(topology), changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s
@@ -117,4 +128,3 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
-

@@ -79,7 +79,9 @@ class Hub:
         for watcher in self._watchers:
             watcher.follow(self._directory)
 
-    async def watch(self, names: Sequence[str] | None, *, min_interval_s: float, max_staleness_s: float) -> AsyncIterator[WatchBatch]:
+    async def watch(
+        self, names: Sequence[str] | None, *, min_interval_s: float, max_staleness_s: float
+    ) -> AsyncIterator[WatchBatch]:
         """Yield the current statuses at once, then what changed, at most every `min_interval_s`; quiet ones at each beat.
 
         Beats come every min(1 s, a third of `max_staleness_s`) (bal.md, "The topology"). Raises BadNameError at once for a name

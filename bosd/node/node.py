@@ -39,7 +39,7 @@ _log = structlog.get_logger("node")
 class Node:
     """One battery node. `make_remote` builds the stubs of other nodes' batteries; `run` owns every task."""
 
-    def __init__(  # noqa: PLR0913 (the parts of a node)
+    def __init__(
         self, *, name: str, clock: Clock, store: Store, make_remote: RemoteFactory, default_ttl_s: float, longest_ttl_s: float
     ) -> None:
         self.name = name
@@ -224,7 +224,9 @@ class Node:
         if refresher is not None:
             refresher.ask()
 
-    def watch(self, names: Sequence[str] | None, *, min_interval_s: float = 0.0, max_staleness_s: float = 0.0) -> AsyncIterator[WatchBatch]:
+    def watch(
+        self, names: Sequence[str] | None, *, min_interval_s: float = 0.0, max_staleness_s: float = 0.0
+    ) -> AsyncIterator[WatchBatch]:
         """Yield the current statuses at once, then every change, latest wins, and beats."""
         return self._hub.watch(names, min_interval_s=min_interval_s, max_staleness_s=max_staleness_s)
 
@@ -232,7 +234,7 @@ class Node:
         """Take a fresh sample of it, or of everything below, across nodes. Raises what a device raised."""
         battery = self.directory[name]
         below = list(members_of(battery)) if recursive else [battery]
-        waits: list[Callable[[], "asyncio._CoroutineLike[None]"]] = []
+        waits: list[Callable[[], asyncio._CoroutineLike[None]]] = []
         for leaf in below:
             if leaf in self._refreshers:
                 waits.append(lambda leaf=leaf: self._refreshers[leaf].refresh(REFRESH_DEADLINE_S))  # type: ignore[misc]
@@ -246,7 +248,7 @@ class Node:
 
     # --- commanding
 
-    async def set_current(  # noqa: PLR0913 (one request, named fields)
+    async def set_current(
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
@@ -270,7 +272,9 @@ class Node:
         unconfirmed = await self._controller.stop(batteries, STOP_DEADLINE_S)
         unconfirmed += [each.name for each in batteries if isinstance(each, PhysicalBattery) and not each.controllable]
         latches = [StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s()) for each in batteries]
-        _log.warning("stopped", batteries=[battery.name for battery in batteries], unconfirmed=unconfirmed, who=holder, why=reason)
+        _log.warning(
+            "stopped", batteries=[battery.name for battery in batteries], unconfirmed=unconfirmed, who=holder, why=reason
+        )
         self._unrecorded_stops.update((latch.name, latch) for latch in latches)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(RECORD_DEADLINE_S):
@@ -322,7 +326,9 @@ class Node:
         """Change what a pseudo battery reports now."""
         battery = self.directory[name]
         if not isinstance(battery, PseudoBattery):
-            raise UnsupportedError(f"{name} is of kind {battery.kind}, only a pseudo battery can be told what to report", battery=name)
+            raise UnsupportedError(
+                f"{name} is of kind {battery.kind}, only a pseudo battery can be told what to report", battery=name
+            )
         now_s = self.clock.now_s()
         battery.modify(values, now_s)
         return battery.status(now_s)

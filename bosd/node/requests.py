@@ -23,7 +23,9 @@ def checked_ttl_s(ttl_s: float | None, default_s: float, longest_s: float) -> fl
         return default_s
     if not 0.0 < ttl_s <= longest_s:
         raise InvalidArgumentError(
-            f"ttl_s {ttl_s:g} is outside 0 to {longest_s:g} s; ask again before it ends to keep it", field="ttl_s", maximum_s=longest_s
+            f"ttl_s {ttl_s:g} is outside 0 to {longest_s:g} s; ask again before it ends to keep it",
+            field="ttl_s",
+            maximum_s=longest_s,
         )
     return ttl_s
 
@@ -45,7 +47,9 @@ def check_free(battery: Battery) -> None:
     """Raise BatteryInUseError if the battery is a source of another one."""
     if battery.user is not None:
         user = battery.user.name
-        raise BatteryInUseError(f"{battery.name} is a source of {user}; command what rests on it", battery=battery.name, users=user)
+        raise BatteryInUseError(
+            f"{battery.name} is a source of {user}; command what rests on it", battery=battery.name, users=user
+        )
 
 
 def check_request(battery: Battery, current_a: float, holder: str, status: BatteryStatus, now_s: float) -> None:
@@ -61,9 +65,13 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
         raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
     check_holder(battery, holder, now_s)
     if not status.controllable:
-        raise UnsupportedError(f"{battery.name} cannot follow a set point: {status.reason}", battery=battery.name, detail=status.reason)
+        raise UnsupportedError(
+            f"{battery.name} cannot follow a set point: {status.reason}", battery=battery.name, detail=status.reason
+        )
     if not status.commandable:
-        raise UnavailableError(f"{battery.name} cannot be commanded now: {status.reason}", battery=battery.name, detail=status.reason)
+        raise UnavailableError(
+            f"{battery.name} cannot be commanded now: {status.reason}", battery=battery.name, detail=status.reason
+        )
     in_force = battery.setpoint
     if in_force is not None and in_force.holder == holder and in_force.current_a == current_a:
         return
@@ -77,5 +85,3 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
             lower_a=lower_a,
             upper_a=upper_a,
         )
-
-

@@ -21,7 +21,11 @@ def check_voltages(topology: Topology, changes: tuple[Change, ...], batteries: M
         if isinstance(spec, AggregatorSpec) and (spec.name in changed or changed.intersection(spec.sources)):
             voltages = {name: _voltage_v(name, specs, graph, changed, batteries, now_s) for name in spec.sources}
             low_v, high_v = spec.voltage_v - spec.voltage_tolerance_v, spec.voltage_v + spec.voltage_tolerance_v
-            outside = [f"{name} at {voltage_v:g} V" for name, voltage_v in voltages.items() if voltage_v is not None and not low_v <= voltage_v <= high_v]
+            outside = [
+                f"{name} at {voltage_v:g} V"
+                for name, voltage_v in voltages.items()
+                if voltage_v is not None and not low_v <= voltage_v <= high_v
+            ]
             if outside:
                 raise VoltageMismatchError(
                     f"{spec.name} takes members within {low_v:g} to {high_v:g} V; outside: {', '.join(outside)}",
@@ -32,7 +36,7 @@ def check_voltages(topology: Topology, changes: tuple[Change, ...], batteries: M
                 )
 
 
-def _voltage_v(  # noqa: PLR0913 (the whole view of an edit)
+def _voltage_v(
     name: str, specs: Mapping[str, BatterySpec], graph: Graph, changed: set[str], batteries: Mapping[str, Battery], now_s: float
 ) -> float | None:
     spec = specs.get(name)
