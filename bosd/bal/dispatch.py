@@ -7,6 +7,7 @@ the partitions of a splitter are summed onto their source (control.md, "What is 
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import NamedTuple
 
 from bosd.bal.aggregator import Aggregator
@@ -58,14 +59,15 @@ def plan(asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = Tr
     With `move_shares` False, members of an aggregator whose set point did not change keep their shares unless a limit binds.
     """
     result = Plan(targets_a=dict(asked))
-    queue = [(-battery.rank, index, battery) for index, battery in enumerate(asked)]
+    order = count()  # of two batteries of one rank the earlier comes first; batteries themselves have no order
+    queue = [(-battery.rank, next(order), battery) for battery in asked]
     heapq.heapify(queue)
     for battery in asked:
         result.ends_s[battery] = None if battery.setpoint is None else battery.setpoint.ends_s
     while queue:
         battery = heapq.heappop(queue)[2]
         for source in _resolve(result, battery, now_s, move_shares=move_shares):
-            heapq.heappush(queue, (-source.rank, len(result.targets_a), source))
+            heapq.heappush(queue, (-source.rank, next(order), source))
     return result
 
 

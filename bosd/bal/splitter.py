@@ -115,7 +115,7 @@ class Splitter:
         self._metered_ah = self._metered(source, now_s)
         self._synced_s = now_s
         self._source_ah = expected_ah
-        self._allocation = None
+        self.source_touched(0)
 
     def _metered(self, source: BatteryStatus, at_s: float) -> list[float] | None:
         """Return the partitions' meters at `at_s`, not before the last step."""
