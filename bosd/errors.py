@@ -12,7 +12,7 @@ class BosError(Exception):
 
     reason: ClassVar[str] = "INTERNAL"
 
-    def __init__(self, message: str, **metadata: object) -> None:
+    def __init__(self, message: str, /, **metadata: object) -> None:
         super().__init__(message)
         self.message = message
         self.metadata = {key: str(value) for key, value in metadata.items()}

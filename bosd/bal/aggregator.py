@@ -7,15 +7,15 @@ keep the share they run, unavailable ones are in no sum, those outside the volta
 
 from collections.abc import Iterable
 
-from bosd.bal.battery import TOUCHED, Battery
+from bosd.bal.battery import TOUCHED, Battery, LimitFields, SampleFields
 from bosd.bal.block import BLOCK_SIZE, Block
-from bosd.bal.crate import BestSet, best_set
+from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
-from bosd.bal.figures import NOTHING, Figures, add_up, is_derated, ordinary
+from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
 from bosd.bal.peculiar import Peculiarities
-from bosd.bal.totals import Direction, Totals
 from bosd.bal.spec import AggregatorSpec
 from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.totals import Totals
 from bosd.errors import VoltageMismatchError
 
 LIMIT_SLACK = 1.0 + 1e-9
@@ -47,7 +47,7 @@ class Aggregator(Battery):
         self._members = members
         self._blocks = [Block(members[i : i + BLOCK_SIZE]) for i in range(0, len(members), BLOCK_SIZE)]
         for slot, member in enumerate(members):
-            member.user, member.slot = self, slot
+            member.used_by(self, slot)
         self._drift.forget_all_but(members)
         self.rank = 1 + max(member.rank for member in members)
         self.touch()
@@ -60,8 +60,14 @@ class Aggregator(Battery):
     def check_voltages(self, now_s: float) -> None:
         """Raise VoltageMismatchError naming the members whose known voltage lies outside the tolerance."""
         low_v, high_v = self._drift.low_v, self._drift.high_v
-        known = [(member.name, status.voltage_v) for member in self._members if (status := member.status(now_s)).capacity_ah != 0.0]
-        outside = [f"{name} at {voltage_v:g} V" for name, voltage_v in known if voltage_v is not None and not low_v <= voltage_v <= high_v]
+        known = [
+            (member.name, status.voltage_v) for member in self._members if (status := member.status(now_s)).capacity_ah != 0.0
+        ]
+        outside = [
+            f"{name} at {voltage_v:g} V"
+            for name, voltage_v in known
+            if voltage_v is not None and not low_v <= voltage_v <= high_v
+        ]
         if outside:
             raise VoltageMismatchError(
                 f"{self.name} takes members within {low_v:g} to {high_v:g} V; outside: {', '.join(outside)}",
@@ -89,73 +95,51 @@ class Aggregator(Battery):
         able = not peculiar.uncontrollable and not self.stopped
         discharge_a = self._discharge.limit_a + peculiar.stale_discharge_a if able else 0.0
         charge_a = self._charge.limit_a + peculiar.stale_charge_a if able else 0.0
-        return self._status_of(totals, peculiar, (discharge_a, charge_a), now_s)
+        limits: LimitFields = {
+            "max_discharge_current_a": discharge_a,
+            "max_charge_current_a": charge_a,
+            "ideal_max_discharge_current_a": totals.discharge.ideal_a(totals),
+            "ideal_max_charge_current_a": totals.charge.ideal_a(totals),
+        }
+        return self._status_of(totals, peculiar, limits, now_s)
 
-    def _status_of(self, totals: Totals, peculiar: Peculiarities, limits_a: tuple[float, float], now_s: float) -> BatteryStatus:
+    def _status_of(self, totals: Totals, peculiar: Peculiarities, limits: LimitFields, now_s: float) -> BatteryStatus:
         controllable = not peculiar.uncontrollable
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
-        count = totals.count
-        empty_set = count == 0 and not peculiar.away
-        known = not peculiar.unknown and not (count == 0 and peculiar.away)
-        quality = peculiar.quality if count else Quality.GOOD if empty_set else Quality.UNAVAILABLE
-        ideal_discharge_a, ideal_charge_a = totals.discharge.ideal_a(totals), totals.charge.ideal_a(totals)
-        voltage_v = totals.voltage_sum_v / count if count else None
-        current_a = totals.current_a if known and not peculiar.current_unknown else None
-        expected_ah = totals.expected_ah if known and not peculiar.meter_unknown else None
-        sampled = (totals.from_s, totals.to_s, totals.from_utc_s, totals.to_utc_s)
-        figures = None
-        if peculiar.ordinary and quality is Quality.GOOD and voltage_v is not None and current_a is not None and expected_ah is not None:
-            if ideal_discharge_a is not None and ideal_charge_a is not None:
-                figures = ordinary(
-                    voltage_v=voltage_v,
-                    current_a=current_a,
-                    charge_ah=totals.charge_ah,
-                    capacity_ah=totals.capacity_ah,
-                    limits_a=limits_a,
-                    ideals_a=(ideal_discharge_a, ideal_charge_a),
-                    usable_ah=totals.usable_ah,
-                    balanced_ah=totals.balanced_ah,
-                    meter=(expected_ah, now_s, totals.rate_a),
-                    unobserved_s=totals.unobserved_s,
-                    sampled=sampled,
-                )
-        from_s, to_s, from_utc_s, to_utc_s = sampled if count else (None, None, None, None)
+        count, capacity_ah = totals.count, totals.capacity_ah
+        known = not peculiar.unknown and not (count == 0 and (peculiar.away or peculiar.left_out))
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
-            voltage_v=voltage_v,
-            current_a=current_a,
+            voltage_v=totals.voltage_sum_v / count if count else None,
+            current_a=totals.current_a if known and not peculiar.current_unknown else None,
             charge_ah=totals.charge_ah if known else None,
-            capacity_ah=totals.capacity_ah if known else None,
-            soc=totals.charge_ah / totals.capacity_ah if known and totals.capacity_ah > 0.0 else None,
-            max_discharge_current_a=limits_a[0],
-            max_charge_current_a=limits_a[1],
-            ideal_max_discharge_current_a=ideal_discharge_a,
-            ideal_max_charge_current_a=ideal_charge_a,
+            capacity_ah=capacity_ah if known else None,
+            soc=totals.charge_ah / capacity_ah if known and capacity_ah > 0.0 else None,
             usable_charge_ah=totals.usable_ah if known else None,
             balanced_usable_charge_ah=totals.balanced_ah if known else None,
-            expected_charge_ah=expected_ah,
+            expected_charge_ah=None if peculiar.meter_unknown else totals.expected_ah,
             expected_at_s=now_s,
             expected_rate_a=totals.rate_a,
             unobserved_s=totals.unobserved_s,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
-            sampled_from_s=from_s,
-            sampled_to_s=to_s,
-            sampled_from=from_utc_s,
-            sampled_to=to_utc_s,
-            quality=quality,
+            quality=self._quality(totals, peculiar),
             commandable=controllable and not self.stopped and count > 0,
             controllable=controllable,
             reason=self._reason(totals, peculiar),
             path=tuple(peculiar.path),
             hops=peculiar.hops,
             max_staleness_s=max(peculiar.max_staleness_s, LEAST_STALENESS_S),
-            valid_until_s=min(self._drift.next_s, min([block.valid_until_s for block in self._blocks])),
-            figures=figures,
+            valid_until_s=min(self._drift.next_s, *[block.valid_until_s for block in self._blocks]),
+            **limits,
+            **_sampled(totals),
+            **self.setpoint_fields(controllable=controllable),
         )
+
+    @staticmethod
+    def _quality(totals: Totals, peculiar: Peculiarities) -> Quality:
+        """Return the worst of the members in use; without any it is UNAVAILABLE, unless all are absent on purpose."""
+        if totals.sampled or not (peculiar.away or peculiar.left_out):
+            return peculiar.quality
+        return Quality.UNAVAILABLE
 
     def _reason(self, totals: Totals, peculiar: Peculiarities) -> str:
         reasons = ["stopped"] if self.stopped else []
@@ -177,32 +161,51 @@ class Aggregator(Battery):
         discharging = current_a > 0.0
         sign = 1.0 if discharging else -1.0
         fixed = self._peculiarities.fixed_shares(current_a)
+        without_share = self._peculiarities.without_share
         best = self._discharge if discharging else self._charge
-        free_a = max(0.0, abs(current_a) - sum(abs(share_a) for share_a in fixed.values()))
+        free_a = max(0.0, abs(current_a) - sum(share_a * sign for share_a in fixed.values() if share_a * sign > 0.0))
         whole = free_a <= best.all_limit_a * LIMIT_SLACK
-        weight_ah = best.all_weight_ah if whole else best.weight_ah
-        cutoff_per_h = 0.0 if whole else best.cutoff_per_h
-        factor = sign * min(free_a, best.all_limit_a if whole else best.limit_a) / weight_ah if weight_ah > 0.0 else 0.0
+        weight_ah, cutoff_per_h = (best.all_weight_ah, 0.0) if whole else (best.weight_ah, best.cutoff_per_h)
+        limit_a = best.all_limit_a if whole else best.limit_a
+        factor = sign * min(free_a, limit_a) / weight_ah if weight_ah > 0.0 else 0.0
         shares: list[tuple[Battery, float]] = []
         for member in self._members:
             if fixed and member in fixed:
-                shares.append((member, fixed[member]))
-                continue
-            status = member.status(now_s)
-            charge_ah, capacity_ah = status.charge_ah, status.capacity_ah
-            if factor == 0.0 or charge_ah is None or capacity_ah is None or member in self._peculiarities.without_share:
-                shares.append((member, 0.0))
-                continue
-            if discharging:
-                limit_a, weight, ideal_a = status.max_discharge_current_a, charge_ah, status.ideal_max_discharge_current_a
+                share_a = fixed[member]
+            elif factor == 0.0 or member in without_share:
+                share_a = 0.0
             else:
-                limit_a, weight, ideal_a = status.max_charge_current_a, capacity_ah - charge_ah, status.ideal_max_charge_current_a
-            if limit_a <= 0.0 or weight <= 0.0 or (cutoff_per_h and is_derated(limit_a, ideal_a) and limit_a / weight < cutoff_per_h):
-                shares.append((member, 0.0))
-            else:
-                share_a = factor * weight
-                shares.append((member, share_a if abs(share_a) <= limit_a else sign * limit_a))
+                share_a = _part(member.status(now_s), factor, cutoff_per_h)
+            shares.append((member, share_a))
         return shares
+
+
+def _part(status: BatteryStatus, factor: float, cutoff_per_h: float) -> float:
+    """Return a member's share: `factor` times what it weighs, within its limit; 0 for a derated one below the cutoff."""
+    charge_ah, capacity_ah = status.charge_ah, status.capacity_ah
+    if charge_ah is None or capacity_ah is None:
+        return 0.0
+    if factor > 0.0:
+        limit_a, weight, ideal_a = status.max_discharge_current_a, charge_ah, status.ideal_max_discharge_current_a
+    else:
+        limit_a, weight, ideal_a = status.max_charge_current_a, capacity_ah - charge_ah, status.ideal_max_charge_current_a
+    if limit_a <= 0.0 or weight <= 0.0:
+        return 0.0
+    if cutoff_per_h and is_derated(limit_a, ideal_a) and limit_a / weight < cutoff_per_h:
+        return 0.0
+    share_a = factor * weight
+    return share_a if -limit_a <= share_a <= limit_a else limit_a if share_a > 0.0 else -limit_a
+
+
+def _sampled(totals: Totals) -> SampleFields:
+    if not totals.sampled:
+        return {"sampled_from_s": None, "sampled_to_s": None, "sampled_from": None, "sampled_to": None}
+    return {
+        "sampled_from_s": totals.from_s,
+        "sampled_to_s": totals.to_s,
+        "sampled_from": totals.from_utc_s,
+        "sampled_to": totals.to_utc_s,
+    }
 
 
 def members_of(battery: Battery) -> Iterable[Battery]:

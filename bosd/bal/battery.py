@@ -5,8 +5,10 @@ status becomes invalid and so does that of everything that rests on it, and list
 """
 
 import math
-from typing import ClassVar, Protocol
+from dataclasses import replace
+from typing import ClassVar, Protocol, TypedDict
 
+from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
 from bosd.bal.status import BatteryStatus, SetpointSource
@@ -25,6 +27,7 @@ class Listener(Protocol):
 class User(Protocol):
     """What rests on a battery: an aggregator or a splitter."""
 
+    splits: ClassVar[bool]
     name: str
 
     def source_touched(self, slot: int) -> None:
@@ -32,15 +35,44 @@ class User(Protocol):
         ...
 
 
+class SetpointFields(TypedDict):
+    """What a status says about the set point."""
+
+    requested_current_a: float | None
+    applied_current_a: float | None
+    setpoint_source: SetpointSource | None
+    setpoint_ends_s: float | None
+
+
+class SampleFields(TypedDict):
+    """The instants of the oldest and the newest sample a status rests on; see BatteryStatus."""
+
+    sampled_from_s: float | None
+    sampled_to_s: float | None
+    sampled_from: float | None
+    sampled_to: float | None
+
+
+class LimitFields(TypedDict):
+    """Present and ideal limits, magnitudes in amperes."""
+
+    max_discharge_current_a: float
+    max_charge_current_a: float
+    ideal_max_discharge_current_a: float | None
+    ideal_max_charge_current_a: float | None
+
+
 class Battery:
     """A node of the topology.
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `clamped_by` why `applied_a` differs from what is asked.
+    `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
 
     kind: ClassVar[str] = ""
+    splits: ClassVar[bool] = False
 
     __slots__ = (
         "_status",
@@ -48,6 +80,7 @@ class Battery:
         "applied_a",
         "clamped_by",
         "component",
+        "figures",
         "held_out",
         "listeners",
         "name",
@@ -74,6 +107,7 @@ class Battery:
         self.stopped = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
+        self.figures: Figures | None = None
         self._status: BatteryStatus | None = None
         self._valid_until_s = TOUCHED
 
@@ -87,6 +121,11 @@ class Battery:
         if now_s <= self._valid_until_s and self._status is not None:
             return self._status
         status = self._compute(now_s)
+        if self.user is not None:
+            if self.user.splits:
+                status = replace(status, unallocated_ah=_unallocated_ah(status))
+            else:
+                self.figures = figures_of(status)
         self._status = status
         self._valid_until_s = status.valid_until_s
         return status
@@ -109,14 +148,36 @@ class Battery:
     def _compute(self, now_s: float) -> BatteryStatus:
         raise NotImplementedError(self.kind)
 
-    def setpoint_fields(self, *, controllable: bool) -> tuple[float | None, float | None, SetpointSource | None, float | None]:
+    def used_by(self, user: User, slot: int) -> None:
+        """Be source number `slot` of `user` from now on."""
+        if user is not self.user:
+            self.held_out = False
+            self.setpoint = None
+        self.user, self.slot = user, slot
+        self.touch()
+
+    def setpoint_fields(self, *, controllable: bool) -> SetpointFields:
         """Return requested and applied current, their source and end, as a status shows them."""
-        applied_a = self.applied_a if controllable else None
+        requested_a, source, ends_s = None, None, None
         if self.user is not None:
-            return self.target_a, applied_a, None, None
-        if self.setpoint is not None:
-            return self.setpoint.current_a, applied_a, self.setpoint.source, self.setpoint.ends_s
-        return None, applied_a, SetpointSource.SAFE if controllable else None, None
+            requested_a = self.target_a
+        elif self.setpoint is not None:
+            requested_a, source, ends_s = self.setpoint.current_a, self.setpoint.source, self.setpoint.ends_s
+        elif controllable:
+            source = SetpointSource.SAFE
+        return {
+            "requested_current_a": requested_a,
+            "applied_current_a": self.applied_a if controllable else None,
+            "setpoint_source": source,
+            "setpoint_ends_s": ends_s,
+        }
+
+
+def _unallocated_ah(source: BatteryStatus) -> float | None:
+    """Return the charge that no partition can hold: theirs together is the source's capacity."""
+    if source.charge_ah is None or source.capacity_ah is None:
+        return None
+    return max(0.0, source.charge_ah - source.capacity_ah)
 
 
 class ComputedLeaf(Battery):
@@ -132,16 +193,18 @@ class ComputedLeaf(Battery):
 class DeviceLeaf(Battery):
     """A leaf whose set point travels to a device or another node and is confirmed from there.
 
-    `unconfirmed_a` is the larger magnitude of old and new while an answer is missing, else None. Where `expires` is set the other
+    `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
+    told, while that is under way. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves.
     """
 
     expires: ClassVar[bool] = False
 
-    __slots__ = ("told_ends_s", "unconfirmed_a")
+    __slots__ = ("telling_a", "told_ends_s", "unconfirmed_a")
 
     def __init__(self, spec: BatterySpec) -> None:
         super().__init__(spec)
+        self.telling_a: float | None = None
         self.unconfirmed_a: float | None = None
         self.told_ends_s: float | None = None
 
@@ -152,7 +215,8 @@ class DeviceLeaf(Battery):
     @property
     def counts_at_a(self) -> float:
         """The current it may be running because it was told to."""
-        return self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
+        known_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
+        return known_a if self.telling_a is None else max(known_a, self.telling_a, key=abs)
 
     def lost_answer(self, current_a: float) -> None:
         """Note that a command of `current_a` went out and nothing came back: the larger magnitude counts."""
@@ -161,6 +225,7 @@ class DeviceLeaf(Battery):
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the device follows `current_a` from `now_s` on."""
+        del now_s
         self.applied_a = current_a
         self.unconfirmed_a = None
         self.touch()

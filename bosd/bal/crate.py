@@ -36,6 +36,8 @@ def best_set(rate_per_h: float, weight_ah: float, derated: list[tuple[float, flo
         weights_ah.append(weights_ah[-1] + weight)
     weights_ah.reverse()
     rates_per_h = [*(min(rate, rate_per_h) for rate, _ in ordered), rate_per_h]
-    limits_a = [rate * weight if 0.0 < weight and rate < math.inf else 0.0 for rate, weight in zip(rates_per_h, weights_ah, strict=True)]
+    limits_a = [
+        rate * weight if weight > 0.0 and rate < math.inf else 0.0 for rate, weight in zip(rates_per_h, weights_ah, strict=True)
+    ]
     left_out = max(range(len(limits_a)), key=limits_a.__getitem__)
     return BestSet(limits_a[left_out], weights_ah[left_out], rates_per_h[left_out], limits_a[0], weights_ah[0])

@@ -11,7 +11,7 @@ from bosd.bal.battery import Battery
 from bosd.bal.graph import order
 from bosd.bal.pseudo import NullBattery, PseudoBattery
 from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PseudoSpec, SplitterSpec, Topology
-from bosd.bal.splitter import Splitter, SplitPolicy
+from bosd.bal.splitter import SplitPolicy, Splitter
 from bosd.errors import BadNameError
 
 LeafFactory = Callable[[BatterySpec], Battery]
@@ -151,7 +151,9 @@ def _sources(user: object) -> tuple[Battery, ...]:
 
 
 def _written_order(topology: Topology) -> tuple[str, ...]:
-    return tuple(spec.name for spec in topology.batteries) + tuple(part.name for spec in topology.splitters for part in spec.partitions)
+    return tuple(spec.name for spec in topology.batteries) + tuple(
+        part.name for spec in topology.splitters for part in spec.partitions
+    )
 
 
 def _inherit(old: Battery | None, new: Battery) -> None:

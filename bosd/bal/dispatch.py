@@ -47,7 +47,9 @@ def asked_a(battery: Battery) -> float:
 def clamp(current_a: float, status: BatteryStatus) -> Clamped:
     """Return `current_a` within the present limits of `status`."""
     if current_a > status.max_discharge_current_a:
-        return Clamped(status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A")
+        return Clamped(
+            status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A"
+        )
     if current_a < -status.max_charge_current_a:
         return Clamped(-status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A")
     return Clamped(current_a, "")

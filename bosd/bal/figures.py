@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from bosd.bal.meter import SECONDS_PER_HOUR
+from bosd.bal.status import BatteryStatus, Quality
 
 FULL_LIMIT = 1.0 - 1e-9
 """A present limit of at least this part of the ideal one counts as full; below, the member is derated."""
 
 
 class Figures(NamedTuple):
-    """Sums: `number` to `charge_weight_ah`; largest: `unobserved_s` to `to_utc_s`; least: the rest.
+    """Sums: `number` to `charge_weight_ah`; largest: `unobserved_s` to `staleness_s`; least: the rest.
 
     A weight is what a set point is shared by: charge when discharging, headroom when charging, 0 where the member may do
     neither; a rate is limit / weight (infinite without weight), an ideal rate is ideal limit / capacity, both in 1/h.
@@ -36,6 +37,7 @@ class Figures(NamedTuple):
     unobserved_s: float
     to_s: float
     to_utc_s: float
+    staleness_s: float
     from_s: float
     from_utc_s: float
     discharge_rate: float
@@ -43,13 +45,8 @@ class Figures(NamedTuple):
     ideal_discharge_rate: float
     ideal_charge_rate: float
 
-    @property
-    def sampled(self) -> tuple[float, float, float, float]:
-        """Oldest and newest sample: monotonic from and to, wall from and to."""
-        return self.from_s, self.to_s, self.from_utc_s, self.to_utc_s
 
-
-NOTHING = Figures(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -math.inf, -math.inf, *([math.inf] * 6))
+NOTHING = Figures(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -math.inf, -math.inf, 0.0, *([math.inf] * 6))
 
 
 def add_up(rows: Sequence[Figures]) -> Figures:
@@ -57,13 +54,15 @@ def add_up(rows: Sequence[Figures]) -> Figures:
     if not rows:
         return NOTHING
     (
-        counts, voltages_v, currents_a, charges_ah, capacities_ah, usables_ah, balanced_ah, zeros_ah, rates_a, discharge_weights_ah,
-        charge_weights_ah, unobserved_s, to_s, to_utc_s, from_s, from_utc_s, discharge_rates, charge_rates, ideal_discharges, ideal_charges,
+        counts, voltages_v, currents_a, charges_ah, capacities_ah, usables_ah, balanced_ah, zeros_ah, rates_a,
+        discharge_weights_ah, charge_weights_ah, unobserved_s, to_s, to_utc_s, staleness_s, from_s, from_utc_s, discharge_rates, charge_rates,
+        ideal_discharges, ideal_charges,
     ) = zip(*rows, strict=True)  # fmt: skip
     return Figures(
         sum(counts), sum(voltages_v), sum(currents_a), sum(charges_ah), sum(capacities_ah), sum(usables_ah), sum(balanced_ah),
-        sum(zeros_ah), sum(rates_a), sum(discharge_weights_ah), sum(charge_weights_ah), max(unobserved_s), max(to_s), max(to_utc_s),
-        min(from_s), min(from_utc_s), min(discharge_rates), min(charge_rates), min(ideal_discharges), min(ideal_charges),
+        sum(zeros_ah), sum(rates_a), sum(discharge_weights_ah), sum(charge_weights_ah), max(unobserved_s), max(to_s),
+        max(to_utc_s), max(staleness_s), min(from_s), min(from_utc_s), min(discharge_rates), min(charge_rates),
+        min(ideal_discharges), min(ideal_charges),
     )  # fmt: skip
 
 
@@ -79,32 +78,30 @@ def is_derated(limit_a: float, ideal_a: float | None) -> bool:
     return ideal_a is not None and 0.0 < limit_a < ideal_a * FULL_LIMIT
 
 
-def ordinary(  # noqa: PLR0913 (all of a status that adds up)
-    *,
-    voltage_v: float,
-    current_a: float,
-    charge_ah: float,
-    capacity_ah: float,
-    limits_a: tuple[float, float],
-    ideals_a: tuple[float, float],
-    usable_ah: float,
-    balanced_ah: float,
-    meter: tuple[float, float, float],
-    unobserved_s: float,
-    sampled: tuple[float, float, float, float],
-) -> Figures | None:
-    """Return the figures of one battery, or None if it needs a closer look: no capacity, or derated.
+def figures_of(status: BatteryStatus) -> Figures | None:
+    """Return the figures of an ordinary battery; None for one that needs a closer look.
 
-    `limits_a` and `ideals_a` are (discharge, charge), `meter` is (charge, instant, rate), `sampled` (from_s, to_s, from, to).
+    Ordinary is what is GOOD, fully known and controllable, has a capacity, is not derated and rests on nothing at another node.
     """
-    if capacity_ah <= 0.0 or is_derated(limits_a[0], ideals_a[0]) or is_derated(limits_a[1], ideals_a[1]):
+    if status.quality is not Quality.GOOD or not status.controllable or status.hops or not status.capacity_ah:
         return None
-    discharge_rate, discharge_weight_ah = weighed(limits_a[0], charge_ah)
-    charge_rate, charge_weight_ah = weighed(limits_a[1], capacity_ah - charge_ah)
-    metered_ah, metered_s, rate_a = meter
-    from_s, to_s, from_utc_s, to_utc_s = sampled
+    voltage_v, current_a, charge_ah, capacity_ah = status.voltage_v, status.current_a, status.charge_ah, status.capacity_ah
+    ideal_discharge_a, ideal_charge_a = status.ideal_max_discharge_current_a, status.ideal_max_charge_current_a
+    max_discharge_a, max_charge_a = status.max_discharge_current_a, status.max_charge_current_a
+    metered_ah, from_s, to_s = status.expected_charge_ah, status.sampled_from_s, status.sampled_to_s
+    from_utc_s, to_utc_s = status.sampled_from, status.sampled_to
+    if voltage_v is None or current_a is None or charge_ah is None or ideal_discharge_a is None or ideal_charge_a is None:
+        return None
+    if metered_ah is None or from_s is None or to_s is None or from_utc_s is None or to_utc_s is None:
+        return None
+    if 0.0 < max_discharge_a < ideal_discharge_a * FULL_LIMIT or 0.0 < max_charge_a < ideal_charge_a * FULL_LIMIT:
+        return None
+    discharge_rate, discharge_weight_ah = weighed(max_discharge_a, charge_ah)
+    charge_rate, charge_weight_ah = weighed(max_charge_a, capacity_ah - charge_ah)
+    rate_a = status.expected_rate_a
     return Figures(
-        1, voltage_v, current_a, charge_ah, capacity_ah, usable_ah, balanced_ah, metered_ah + rate_a * metered_s / SECONDS_PER_HOUR, rate_a,
-        discharge_weight_ah, charge_weight_ah, unobserved_s, to_s, to_utc_s, from_s, from_utc_s, discharge_rate, charge_rate,
-        ideals_a[0] / capacity_ah, ideals_a[1] / capacity_ah,
+        1, voltage_v, current_a, charge_ah, capacity_ah, status.usable_charge_ah or 0.0, status.balanced_usable_charge_ah or 0.0,
+        metered_ah + rate_a * status.expected_at_s / SECONDS_PER_HOUR, rate_a,
+        discharge_weight_ah, charge_weight_ah, status.unobserved_s, to_s, to_utc_s, status.max_staleness_s, from_s, from_utc_s,
+        discharge_rate, charge_rate, ideal_discharge_a / capacity_ah, ideal_charge_a / capacity_ah,
     )  # fmt: skip

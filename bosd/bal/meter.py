@@ -16,7 +16,7 @@ class Meter:
     Time between two samples further apart than `max_gap_s` is not integrated but counted in `unobserved_s`.
     """
 
-    __slots__ = ("_stepped", "at_s", "charge_ah", "current_a", "max_gap_s", "unobserved_s")
+    __slots__ = ("_sampled_ah", "_sampled_s", "_stepped", "at_s", "charge_ah", "current_a", "max_gap_s", "unobserved_s")
 
     def __init__(self, charge_ah: float, at_s: float, current_a: float = 0.0, max_gap_s: float = math.inf) -> None:
         self.charge_ah = charge_ah
@@ -25,20 +25,25 @@ class Meter:
         self.max_gap_s = max_gap_s
         self.unobserved_s = 0.0
         self._stepped = False
+        self._sampled_s = at_s
+        self._sampled_ah = charge_ah
 
     def sample(self, at_s: float, current_a: float) -> None:
         """End the interval with a measured current; a sample older than the interval's start is ignored."""
         elapsed_s = at_s - self.at_s
         if elapsed_s < 0.0:
             return
-        if elapsed_s > self.max_gap_s:
-            self.unobserved_s += elapsed_s
+        gap_s = at_s - self._sampled_s
+        if gap_s > self.max_gap_s:
+            self.unobserved_s += gap_s
+            self.charge_ah = self._sampled_ah
         else:
             mean_a = current_a if self._stepped else 0.5 * (self.current_a + current_a)
             self.charge_ah -= mean_a * elapsed_s / SECONDS_PER_HOUR
         self.at_s = at_s
         self.current_a = current_a
         self._stepped = False
+        self._sampled_s, self._sampled_ah = at_s, self.charge_ah
 
     def step(self, at_s: float, delta_a: float) -> None:
         """End the interval where the current jumps by `delta_a`; the old value holds up to `at_s`."""
@@ -48,6 +53,16 @@ class Meter:
             self.at_s = at_s
         self.current_a += delta_a
         self._stepped = True
+
+    def seen_until_s(self) -> float:
+        """Return the instant after which nothing that runs is known any more."""
+        return self._sampled_s + self.max_gap_s
+
+    def running_on(self, now_s: float) -> tuple[float, float, float]:
+        """Return charge, its instant and the rate (A) it runs on at; beyond the gap it stands as last sampled."""
+        if now_s > self.seen_until_s():
+            return self._sampled_ah, now_s, 0.0
+        return self.charge_ah, self.at_s, self.current_a
 
     def value_ah(self, now_s: float) -> float:
         """Return the charge at `now_s`, the current running on from the interval's start."""

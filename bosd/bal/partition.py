@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from bosd.bal.battery import Battery
-from bosd.bal.figures import ordinary
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.status import BatteryStatus, Quality
 
@@ -30,30 +29,9 @@ class Partition(Battery):
     def _compute(self, now_s: float) -> BatteryStatus:
         shared = self.splitter.allocation(now_s)
         source, i = shared.source, self.index
-        requested_a, applied_a, setpoint_source, ends_s = self.setpoint_fields(controllable=source.controllable)
         charge_ah = None if shared.charges_ah is None else shared.charges_ah[i]
         capacity_ah = None if shared.capacities_ah is None else shared.capacities_ah[i]
         current_a = None if shared.currents_a is None else shared.currents_a[i]
-        expected_ah = None if shared.expected_ah is None else shared.expected_ah[i]
-        usable_ah = None if shared.usable_ah is None else shared.usable_ah[i]
-        balanced_ah = None if shared.balanced_ah is None else shared.balanced_ah[i]
-        figures = None
-        if source.figures is not None and charge_ah is not None and capacity_ah is not None and current_a is not None:
-            ideal_discharge_a, ideal_charge_a = shared.ideal_discharges_a[i], shared.ideal_charges_a[i]
-            if ideal_discharge_a is not None and ideal_charge_a is not None and expected_ah is not None:
-                figures = ordinary(
-                    voltage_v=source.figures.voltage_v,
-                    current_a=current_a,
-                    charge_ah=charge_ah,
-                    capacity_ah=capacity_ah,
-                    limits_a=(shared.discharges_a[i], shared.charge_limits_a[i]),
-                    ideals_a=(ideal_discharge_a, ideal_charge_a),
-                    usable_ah=usable_ah or 0.0,
-                    balanced_ah=balanced_ah or 0.0,
-                    meter=(expected_ah, now_s, current_a),
-                    unobserved_s=source.unobserved_s,
-                    sampled=source.figures.sampled,
-                )
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
@@ -66,16 +44,12 @@ class Partition(Battery):
             max_charge_current_a=shared.charge_limits_a[i],
             ideal_max_discharge_current_a=shared.ideal_discharges_a[i],
             ideal_max_charge_current_a=shared.ideal_charges_a[i],
-            usable_charge_ah=usable_ah,
-            balanced_usable_charge_ah=balanced_ah,
-            expected_charge_ah=expected_ah,
+            usable_charge_ah=None if shared.usable_ah is None else shared.usable_ah[i],
+            balanced_usable_charge_ah=None if shared.balanced_ah is None else shared.balanced_ah[i],
+            expected_charge_ah=None if shared.expected_ah is None else shared.expected_ah[i],
             expected_at_s=now_s,
-            expected_rate_a=current_a or 0.0,
+            expected_rate_a=shared.rates_a[i],
             unobserved_s=source.unobserved_s,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=setpoint_source,
-            setpoint_ends_s=ends_s,
             sampled_from_s=source.sampled_from_s,
             sampled_to_s=source.sampled_to_s,
             sampled_from=source.sampled_from,
@@ -88,7 +62,7 @@ class Partition(Battery):
             hops=source.hops,
             max_staleness_s=source.max_staleness_s,
             valid_until_s=source.valid_until_s,
-            figures=figures,
+            **self.setpoint_fields(controllable=source.controllable),
         )
 
     def _reason(self, source: BatteryStatus, charge_ah: float | None, capacity_ah: float | None) -> str:

@@ -13,6 +13,11 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
 
 
+def _runs_a(member: Battery) -> float:
+    """Return the current it may be running because it was told to."""
+    return member.counts_at_a if isinstance(member, DeviceLeaf) else member.applied_a
+
+
 class Peculiarities:
     """What the peculiar members add to an aggregate's sums, limits and reason."""
 
@@ -21,12 +26,13 @@ class Peculiarities:
         self._now_s = now_s
         self.quality = Quality.GOOD
         self.current_unknown = False
+        self.left_out = False
         self.meter_unknown = False
         self.stale_discharge_a = 0.0
         self.stale_charge_a = 0.0
         self.hops = 0
         self.path: dict[str, None] = {}
-        self.max_staleness_s = 0.0
+        self.max_staleness_s = totals.staleness_s
         self.uncontrollable: list[str] = []
         self.away: list[str] = []
         self.unknown: list[str] = []
@@ -35,31 +41,23 @@ class Peculiarities:
         self._lost: list[tuple[Battery, float]] = []
         self._remarks: list[str] = []
 
-    @property
-    def ordinary(self) -> bool:
-        """Whether the aggregate itself needs no closer look by what rests on it."""
-        return not (self.uncontrollable or self.away or self.unknown or self.hops)
-
     def add(self, member: Battery, status: BatteryStatus, *, out: bool) -> None:
         """Count one member; `out` says that its voltage keeps it out."""
         if status.capacity_ah == 0.0 and status.quality is not Quality.UNAVAILABLE:
             self.without_share.add(member)
             return
         self._add_origin(member, status)
+        self.meter_unknown |= not self._totals.add_meter(status, self._now_s)
         if not status.controllable:
             self.uncontrollable.append(member.name)
         if status.quality is Quality.UNAVAILABLE:
             self._add_away(member, status)
-            self._totals.add_ideal(status)
         elif out:
-            self.without_share.add(member)
-            self._remarks.append(f"{member.name} left out at {status.voltage_v:g} V")
-            if member.applied_a != 0.0:
-                self._totals.current_a += status.current_a or 0.0
+            self._add_held_out(member, status)
         else:
             self._add_sums(member, status)
-            self._totals.add_ideal(status)
             self._add_limits(member, status)
+        self._totals.add_ideal(status)
 
     def _add_origin(self, member: Battery, status: BatteryStatus) -> None:
         self.max_staleness_s = max(self.max_staleness_s, status.max_staleness_s)
@@ -72,22 +70,36 @@ class Peculiarities:
     def _add_away(self, member: Battery, status: BatteryStatus) -> None:
         self.away.append(f"{member.name} ({status.reason})" if status.reason else member.name)
         self.without_share.add(member)
-        running_a = member.counts_at_a if isinstance(member, DeviceLeaf) else member.applied_a
+        running_a = _runs_a(member)
         if running_a != 0.0:
             self._lost.append((member, running_a))
             self.current_unknown = True
 
+    def _add_held_out(self, member: Battery, status: BatteryStatus) -> None:
+        self.left_out = True
+        self.without_share.add(member)
+        self._remarks.append(
+            f"{member.name} left out at {status.voltage_v:g} V" if status.voltage_v else f"{member.name} left out"
+        )
+        if member.applied_a != 0.0:
+            self._totals.current_a += status.current_a or 0.0
+            self.current_unknown |= status.current_a is None
+
     def _add_sums(self, member: Battery, status: BatteryStatus) -> None:
         if status.quality is Quality.STALE:
             self.quality = Quality.STALE
-        if not self._totals.add(status, self._now_s):
+        if not self._totals.add(status):
             self.unknown.append(member.name)
             self.without_share.add(member)
             return
         self.current_unknown |= status.current_a is None
-        self.meter_unknown |= status.expected_charge_ah is None
 
     def _add_limits(self, member: Battery, status: BatteryStatus) -> None:
+        if not status.commandable and not member.stopped:
+            running_a = _runs_a(member)
+            if running_a != 0.0:
+                self._lost.append((member, running_a))
+            return
         if status.quality is not Quality.STALE:
             self._totals.add_limits(status)
             return
@@ -105,7 +117,7 @@ class Peculiarities:
         """
         fixed = dict(self._lost)
         same = [(member, share_a) for member, share_a in self._stale if share_a * current_a > 0.0]
-        left_a = max(0.0, abs(current_a) - sum(abs(share_a) for _, share_a in self._lost))
+        left_a = max(0.0, abs(current_a) - sum(abs(share_a) for _, share_a in self._lost if share_a * current_a > 0.0))
         running_a = sum(abs(share_a) for _, share_a in same)
         factor = min(1.0, left_a / running_a) if running_a > 0.0 else 0.0
         fixed.update((member, 0.0) for member, _ in self._stale)

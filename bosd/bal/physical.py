@@ -2,7 +2,7 @@
 
 import math
 
-from bosd.bal.battery import DeviceLeaf
+from bosd.bal.battery import DeviceLeaf, LimitFields
 from bosd.bal.device import Device, Sample
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter
@@ -22,7 +22,17 @@ class PhysicalBattery(DeviceLeaf):
     (control.md, "Quality, link and commandability").
     """
 
-    __slots__ = ("_capacity_known_ah", "device", "fault", "kind", "lazy", "max_staleness_s", "meter", "sample", "unavailable_after_s")
+    __slots__ = (
+        "_capacity_known_ah",
+        "device",
+        "fault",
+        "kind",
+        "lazy",
+        "max_staleness_s",
+        "meter",
+        "sample",
+        "unavailable_after_s",
+    )
 
     def __init__(self, spec: JbdSpec, device: Device) -> None:
         super().__init__(spec)
@@ -102,69 +112,73 @@ class PhysicalBattery(DeviceLeaf):
             reasons.append(self.clamped_by)
         return "; ".join(reasons)
 
+    def _never_sampled(self, spec: JbdSpec) -> BatteryStatus:
+        return BatteryStatus(
+            name=self.name,
+            kind=self.kind,
+            ideal_max_discharge_current_a=spec.max_discharge_current_a,
+            ideal_max_charge_current_a=spec.max_charge_current_a,
+            controllable=self.controllable,
+            reason=self._reasons(None, Quality.UNAVAILABLE, ""),
+            max_staleness_s=self.max_staleness_s,
+            **self.setpoint_fields(controllable=self.controllable),
+        )
+
+    def _limits(self, spec: JbdSpec, *, discharges: bool, charges: bool) -> LimitFields:
+        return {
+            "max_discharge_current_a": (spec.max_discharge_current_a or 0.0) if discharges else 0.0,
+            "max_charge_current_a": (spec.max_charge_current_a or 0.0) if charges else 0.0,
+            "ideal_max_discharge_current_a": spec.max_discharge_current_a,
+            "ideal_max_charge_current_a": spec.max_charge_current_a,
+        }
+
     def _compute(self, now_s: float) -> BatteryStatus:
-        spec, sample = self.spec, self.sample
+        spec, sample, meter = self.spec, self.sample, self.meter
         assert isinstance(spec, JbdSpec)  # noqa: S101 (narrowing: the constructor takes nothing else)
-        controllable = self.controllable
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
         if sample is None:
-            return BatteryStatus(
-                name=self.name,
-                kind=self.kind,
-                ideal_max_discharge_current_a=spec.max_discharge_current_a,
-                ideal_max_charge_current_a=spec.max_charge_current_a,
-                requested_current_a=requested_a,
-                applied_current_a=applied_a,
-                setpoint_source=source,
-                setpoint_ends_s=ends_s,
-                controllable=controllable,
-                reason=self._reasons(None, Quality.UNAVAILABLE, ""),
-                max_staleness_s=self.max_staleness_s,
-            )
+            return self._never_sampled(spec)
         quality, valid_until_s = self._quality(sample, now_s)
-        charge_ah, capacity_ah = sample.charge_ah, sample.capacity_ah
-        discharges, charges, by_charge = allowed_directions(spec, charge_ah, capacity_ah, sample.soc)
-        commandable = controllable and not self.stopped and quality is not Quality.UNAVAILABLE
-        max_discharge_a = spec.max_discharge_current_a if commandable and discharges and sample.discharge_allowed else 0.0
-        max_charge_a = spec.max_charge_current_a if commandable and charges and sample.charge_allowed else 0.0
-        known = charge_ah is not None and capacity_ah is not None
-        balanced_ah = usable_ah(spec, charge_ah, capacity_ah) if charge_ah is not None and capacity_ah is not None else None
-        blocked = quality is Quality.UNAVAILABLE or not discharges or not sample.discharge_allowed or self.stopped
-        meter = self.meter
+        away = quality is Quality.UNAVAILABLE
+        discharges, charges, by_charge = allowed_directions(spec, sample.charge_ah, sample.capacity_ah, sample.soc)
+        discharges, charges = discharges and sample.discharge_allowed, charges and sample.charge_allowed
+        commandable = self.controllable and not self.stopped and not away
+        balanced_ah = None
+        if sample.charge_ah is not None and sample.capacity_ah is not None:
+            balanced_ah = usable_ah(spec, sample.charge_ah, sample.capacity_ah)
+        metered_ah, metered_s, rate_a = (None, 0.0, 0.0) if meter is None else meter.running_on(now_s)
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
             voltage_v=sample.voltage_v,
-            current_a=None if quality is Quality.UNAVAILABLE else sample.current_a,
-            charge_ah=charge_ah,
-            capacity_ah=capacity_ah,
+            current_a=None if away else sample.current_a,
+            charge_ah=sample.charge_ah,
+            capacity_ah=sample.capacity_ah,
             soc=sample.soc,
-            max_discharge_current_a=max_discharge_a or 0.0,
-            max_charge_current_a=max_charge_a or 0.0,
-            ideal_max_discharge_current_a=spec.max_discharge_current_a,
-            ideal_max_charge_current_a=spec.max_charge_current_a,
-            usable_charge_ah=(0.0 if blocked else balanced_ah) if known else None,
+            usable_charge_ah=0.0 if balanced_ah is not None and (away or self.stopped or not discharges) else balanced_ah,
             balanced_usable_charge_ah=balanced_ah,
-            expected_charge_ah=None if meter is None else meter.charge_ah,
-            expected_at_s=0.0 if meter is None else meter.at_s,
-            expected_rate_a=0.0 if meter is None else meter.current_a,
+            expected_charge_ah=metered_ah,
+            expected_at_s=metered_s,
+            expected_rate_a=rate_a,
             unobserved_s=0.0 if meter is None else meter.unobserved_s,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
             sampled_from_s=sample.sampled_s,
             sampled_to_s=sample.sampled_s,
             sampled_from=sample.sampled_utc_s,
             sampled_to=sample.sampled_utc_s,
             quality=quality,
             commandable=commandable,
-            controllable=controllable,
+            controllable=self.controllable,
             reason=self._reasons(sample, quality, by_charge),
             cells_v=sample.cells_v,
             temperatures_c=sample.temperatures_c,
             cycles=sample.cycles,
             faults=sample.faults,
             max_staleness_s=self.max_staleness_s,
-            valid_until_s=valid_until_s,
+            valid_until_s=valid_until_s if meter is None else _before(meter.seen_until_s(), valid_until_s, now_s),
+            **self._limits(spec, discharges=discharges and commandable, charges=charges and commandable),
+            **self.setpoint_fields(controllable=self.controllable),
         )
+
+
+def _before(instant_s: float, valid_until_s: float, now_s: float) -> float:
+    """Return the earlier of an instant still to come and `valid_until_s`."""
+    return min(instant_s, valid_until_s) if instant_s >= now_s else valid_until_s

@@ -3,8 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bosd.bal.battery import ComputedLeaf
-from bosd.bal.figures import ordinary
+from bosd.bal.battery import ComputedLeaf, LimitFields, SampleFields
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR, Meter
 from bosd.bal.spec import NullSpec, PseudoSpec
@@ -12,7 +11,12 @@ from bosd.bal.status import BatteryStatus, Quality
 from bosd.errors import InvalidArgumentError
 
 ANNOUNCED_STALENESS_S = 1.5
-ALWAYS_NOW = (math.inf, math.inf, math.inf, math.inf)
+ALWAYS_NOW: SampleFields = {
+    "sampled_from_s": math.inf,
+    "sampled_to_s": math.inf,
+    "sampled_from": math.inf,
+    "sampled_to": math.inf,
+}
 """Sample instants of a battery that is sampled when asked: whenever that is, they are not in the past."""
 
 
@@ -30,9 +34,9 @@ class NullBattery(ComputedLeaf):
         """Follow nothing; its limits are 0, so nothing else can be asked."""
         del now_s
         self.applied_a = current_a
+        self.touch()
 
     def _compute(self, now_s: float) -> BatteryStatus:
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=True)
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
@@ -46,14 +50,8 @@ class NullBattery(ComputedLeaf):
             balanced_usable_charge_ah=0.0,
             expected_charge_ah=0.0,
             expected_at_s=now_s,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
-            sampled_from_s=math.inf,
-            sampled_to_s=math.inf,
-            sampled_from=math.inf,
-            sampled_to=math.inf,
+            **self.setpoint_fields(controllable=True),
+            **ALWAYS_NOW,
             quality=Quality.GOOD,
             commandable=not self.stopped,
             controllable=True,
@@ -146,65 +144,43 @@ class PseudoBattery(ComputedLeaf):
         self._at_s = now_s
         return self.meter.current_a
 
+    def _limits(self, *, discharges: bool, charges: bool) -> LimitFields:
+        return {
+            "max_discharge_current_a": self.reported["max_discharge_current_a"] if discharges else 0.0,
+            "max_charge_current_a": self.reported["max_charge_current_a"] if charges else 0.0,
+            "ideal_max_discharge_current_a": self.ideal_discharge_a,
+            "ideal_max_charge_current_a": self.ideal_charge_a,
+        }
+
     def _compute(self, now_s: float) -> BatteryStatus:
         charge_ah, running = self._charge_at(now_s)
-        reported = self.reported
-        capacity_ah = reported["capacity_ah"]
+        capacity_ah = self.reported["capacity_ah"]
         current_a = self.applied_a if running else 0.0
         discharges, charges, reason = allowed_directions(self.spec, charge_ah, capacity_ah, None)
         if self.stopped:
             discharges, charges, reason = False, False, "stopped"
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=True)
+        limits = self._limits(discharges=discharges, charges=charges)
         balanced_ah = usable_ah(self.spec, charge_ah, capacity_ah)
-        max_discharge_a = reported["max_discharge_current_a"] if discharges else 0.0
-        meter = self.meter
-        expected_ah = meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s())))
-        voltage_v = reported["voltage_v"]
-        max_charge_a = reported["max_charge_current_a"] if charges else 0.0
-        usable = balanced_ah if max_discharge_a > 0.0 else 0.0
-        figures = ordinary(
-            voltage_v=voltage_v,
-            current_a=current_a,
-            charge_ah=charge_ah,
-            capacity_ah=capacity_ah,
-            limits_a=(max_discharge_a, max_charge_a),
-            ideals_a=(self.ideal_discharge_a, self.ideal_charge_a),
-            usable_ah=usable,
-            balanced_ah=balanced_ah,
-            meter=(expected_ah, now_s, current_a),
-            unobserved_s=0.0,
-            sampled=ALWAYS_NOW,
-        )
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
-            voltage_v=voltage_v,
+            voltage_v=self.reported["voltage_v"],
             current_a=current_a,
             charge_ah=charge_ah,
             capacity_ah=capacity_ah,
             soc=charge_ah / capacity_ah if capacity_ah > 0.0 else None,
-            max_discharge_current_a=max_discharge_a,
-            max_charge_current_a=max_charge_a,
-            ideal_max_discharge_current_a=self.ideal_discharge_a,
-            ideal_max_charge_current_a=self.ideal_charge_a,
-            usable_charge_ah=usable,
+            usable_charge_ah=balanced_ah if limits["max_discharge_current_a"] > 0.0 else 0.0,
             balanced_usable_charge_ah=balanced_ah,
-            expected_charge_ah=expected_ah,
+            expected_charge_ah=self.meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s()))),
             expected_at_s=now_s,
             expected_rate_a=current_a,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
-            sampled_from_s=math.inf,
-            sampled_to_s=math.inf,
-            sampled_from=math.inf,
-            sampled_to=math.inf,
             quality=Quality.GOOD,
             commandable=not self.stopped,
             controllable=True,
             reason=reason or self.clamped_by,
             max_staleness_s=ANNOUNCED_STALENESS_S,
             valid_until_s=now_s if running else math.inf,
-            figures=figures,
+            **limits,
+            **self.setpoint_fields(controllable=True),
+            **ALWAYS_NOW,
         )

@@ -8,7 +8,7 @@ date at steps only, from the source's meter, so reading it changes nothing and t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from bosd.bal.battery import Battery
 from bosd.bal.limits import allowed_directions, usable_ah
@@ -50,8 +50,8 @@ class Allocation:
     usable_ah: tuple[float, ...] | None
     balanced_ah: tuple[float, ...] | None
     expected_ah: tuple[float, ...] | None
+    rates_a: tuple[float, ...]
     currents_a: tuple[float, ...] | None
-    unallocated_ah: float | None
 
 
 class Splitter:
@@ -61,6 +61,8 @@ class Splitter:
     fractions of the source's first known one. `_residuals_a` is each one's part of what the hardware did beyond what was asked at
     the last sample before `_synced_s`.
     """
+
+    splits: ClassVar[bool] = True
 
     def __init__(self, spec: SplitterSpec, policy: SplitPolicy, source: Battery) -> None:
         self.spec = spec
@@ -82,12 +84,17 @@ class Splitter:
     def rest_on(self, source: Battery) -> None:
         """Rest on `source` from now on; meters go on from where they stand."""
         if source is not self.source:
-            self._metered_ah = None
+            self.rebase()
         self.source = source
-        source.user, source.slot = self, 0
+        source.used_by(self, 0)
         for partition in self.partitions:
             partition.rank = source.rank + 1
         self.source_touched(0)
+
+    def rebase(self) -> None:
+        """Let the partitions' meters begin anew at their fractions of the source's."""
+        self._metered_ah = None
+        self._residuals_a = [0.0] * len(self.partitions)
 
     def source_touched(self, slot: int) -> None:
         """Invalidate every partition."""
@@ -140,6 +147,12 @@ class Splitter:
         total_a = sum(sizes_a)
         return [size_a / total_a for size_a in sizes_a] if total_a > 0.0 else self._capacity_fractions
 
+    def _rates(self, source: BatteryStatus) -> tuple[float, ...]:
+        """Return the current at which each partition's meter runs on, in A."""
+        applied_a = [partition.applied_a for partition in self.partitions]
+        beyond_a = source.expected_rate_a - sum(applied_a)
+        return tuple([own_a + weight * beyond_a for own_a, weight in zip(applied_a, self._weights(), strict=True)])
+
     def _residuals(self, source: BatteryStatus) -> list[float]:
         """Return each partition's part of what the hardware did at its last sample beyond what was asked then."""
         if source.current_a is None or source.sampled_to_s is None:
@@ -152,15 +165,19 @@ class Splitter:
     def _allocate(self, source: BatteryStatus, now_s: float) -> Allocation:
         at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self._synced_s)
         capacities_ah = charges_ah = None
-        unallocated_ah = None
         if source.capacity_ah is not None:
             expected_ah = [fraction * source.capacity_ah for fraction in self._capacity_fractions]
             capacities_ah = self.policy.allot(expected_ah, [math.inf] * len(expected_ah), source.capacity_ah).shares
         metered_ah = self._metered(source, at_s)
         if capacities_ah is not None and source.charge_ah is not None:
-            weights_ah = metered_ah if metered_ah is not None else [fraction * source.charge_ah for fraction in self._charge_fractions]
-            charges_ah, unallocated_ah = self.policy.allot([max(0.0, weight) for weight in weights_ah], capacities_ah, source.charge_ah)
-        ideals = [[None if limit_a is None else fraction * limit_a for fraction in self._current_fractions] for limit_a in _ideals_a(source)]
+            weights_ah = (
+                metered_ah if metered_ah is not None else [fraction * source.charge_ah for fraction in self._charge_fractions]
+            )
+            charges_ah, _ = self.policy.allot([max(0.0, weight) for weight in weights_ah], capacities_ah, source.charge_ah)
+        ideals = [
+            [None if limit_a is None else fraction * limit_a for fraction in self._current_fractions]
+            for limit_a in _ideals_a(source)
+        ]
         discharges, charges = self._able(charges_ah, capacities_ah)
         balanced_ah, used_ah = self._usable(source, charges_ah, capacities_ah)
         residuals_a = self._residuals(source)
@@ -175,10 +192,10 @@ class Splitter:
             usable_ah=used_ah,
             balanced_ah=balanced_ah,
             expected_ah=None if metered_ah is None else tuple(self._metered(source, now_s) or metered_ah),
+            rates_a=self._rates(source),
             currents_a=None
             if source.current_a is None
             else tuple(part.applied_a + residual_a for part, residual_a in zip(self.partitions, residuals_a, strict=True)),
-            unallocated_ah=unallocated_ah,
         )
 
     def _able(self, charges_ah: Sequence[float] | None, capacities_ah: Sequence[float] | None) -> tuple[list[bool], list[bool]]:
@@ -213,7 +230,9 @@ class Splitter:
         )
         total_ah = sum(balanced_ah)
         factor = min(1.0, source.usable_charge_ah / total_ah) if total_ah > 0.0 else 0.0
-        return balanced_ah, tuple(0.0 if part.stopped else factor * part_ah for part, part_ah in zip(self.partitions, balanced_ah, strict=True))
+        return balanced_ah, tuple(
+            0.0 if part.stopped else factor * part_ah for part, part_ah in zip(self.partitions, balanced_ah, strict=True)
+        )
 
 
 def _ideals_a(source: BatteryStatus) -> tuple[float | None, float | None]:

@@ -4,7 +4,6 @@ import enum
 import math
 from dataclasses import dataclass
 
-from bosd.bal.figures import Figures
 from bosd.bal.meter import SECONDS_PER_HOUR
 
 
@@ -45,8 +44,7 @@ class BatteryStatus:
     the newest sample it rests on, on this node's monotonic clock; `sampled_from` and `sampled_to` the same by the sampler's wall
     clock, seconds since 1970-01-01 UTC. `expected_charge_ah` holds at `expected_at_s` and falls by `expected_rate_a` from there.
     Until `valid_until_s` nothing in it changes by the passing of time alone. `setpoint_ends_s` is monotonic.
-    `path` names what it rests on at other nodes. `figures` is what a status without any peculiarity (GOOD, every number known,
-    controllable, not derated, nothing of another node below) adds to an aggregate; else None.
+    `path` names what it rests on at other nodes.
     """
 
     name: str
@@ -88,7 +86,6 @@ class BatteryStatus:
     max_staleness_s: float = math.inf
     unallocated_ah: float | None = None
     valid_until_s: float = math.inf
-    figures: Figures | None = None
 
     @property
     def power_w(self) -> float | None:

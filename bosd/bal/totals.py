@@ -62,11 +62,13 @@ class Direction:
 class Totals:
     """Sums and extremes over members; the expected charge holds at the instant of adding up.
 
-    `known_capacity_ah` includes members that are away, whose capacity is remembered.
+    `known_capacity_ah` includes members that are away, whose capacity is remembered; `sampled` says that a member in use was
+    ever sampled. Meters include every member's: what is away or left out still holds what it was metered to hold.
     """
 
     def __init__(self, figures: Figures, now_s: float) -> None:
         self.count = figures.number
+        self.sampled = figures.number > 0
         self.voltage_sum_v = figures.voltage_v
         self.current_a = figures.current_a
         self.charge_ah = figures.charge_ah
@@ -76,14 +78,16 @@ class Totals:
         self.rate_a = figures.meter_rate_a
         self.expected_ah = figures.meter_zero_ah - figures.meter_rate_a * now_s / SECONDS_PER_HOUR
         self.unobserved_s = figures.unobserved_s
+        self.staleness_s = figures.staleness_s
         self.from_s, self.to_s = figures.from_s, figures.to_s
         self.from_utc_s, self.to_utc_s = figures.from_utc_s, figures.to_utc_s
         self.discharge = Direction(figures.discharge_rate, figures.discharge_weight_ah, figures.ideal_discharge_rate)
         self.charge = Direction(figures.charge_rate, figures.charge_weight_ah, figures.ideal_charge_rate)
 
-    def add(self, status: BatteryStatus, now_s: float) -> bool:
-        """Count one member's values; return False, counting nothing, when its voltage or charge is unknown."""
+    def add(self, status: BatteryStatus) -> bool:
+        """Count one member's values and instants; return False, counting no value, when its voltage or charge is unknown."""
         voltage_v, charge_ah, capacity_ah = status.voltage_v, status.charge_ah, status.capacity_ah
+        self._add_instants(status)
         if voltage_v is None or charge_ah is None or capacity_ah is None:
             return False
         self.count += 1
@@ -93,16 +97,26 @@ class Totals:
         self.capacity_ah += capacity_ah
         self.usable_ah += status.usable_charge_ah or 0.0
         self.balanced_ah += status.balanced_usable_charge_ah or 0.0
-        self.expected_ah += status.expected_ah(now_s) or 0.0
+        return True
+
+    def add_meter(self, status: BatteryStatus, now_s: float) -> bool:
+        """Count one member's meter, whether its other values count or not; return False when it is unknown."""
+        expected_ah = status.expected_ah(now_s)
+        if expected_ah is None:
+            return False
+        self.expected_ah += expected_ah
         self.rate_a += status.expected_rate_a
         self.unobserved_s = max(self.unobserved_s, status.unobserved_s)
+        return True
+
+    def _add_instants(self, status: BatteryStatus) -> None:
+        self.sampled = True
         if status.sampled_from_s is not None and status.sampled_to_s is not None:
             self.from_s = min(self.from_s, status.sampled_from_s)
             self.to_s = max(self.to_s, status.sampled_to_s)
         if status.sampled_from is not None and status.sampled_to is not None:
             self.from_utc_s = min(self.from_utc_s, status.sampled_from)
             self.to_utc_s = max(self.to_utc_s, status.sampled_to)
-        return True
 
     def add_ideal(self, status: BatteryStatus) -> None:
         """Count one member's capacity and ideal limits, present or remembered."""

@@ -187,7 +187,6 @@ def _take_times(d: _Draft, m: pb.BatteryStatus, sent_s: float, received_s: float
     d.expected_at_s = received_s
     d.expected_rate_a = 0.0
     d.valid_until_s = math.inf
-    d.figures = None
     if not age_s >= 0.0:
         raise DriverError(f"the remote sent nonsense: age_s = {age_s}", battery=m.name[:_MAX_NAME])
 

@@ -127,10 +127,14 @@ class RemoteBattery(NetworkLeaf):
         quality, valid_until_s = self._quality(remote, now_s)
         away = quality is Quality.UNAVAILABLE
         commandable = remote.commandable and self._link in _HEARD and not self.stopped and not away
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=remote.controllable)
+        asked = self.setpoint_fields(controllable=remote.controllable)
         if self.user is None and self.setpoint is None:
-            requested_a, applied_a = remote.requested_current_a, remote.applied_current_a
-            source, ends_s = remote.setpoint_source, remote.setpoint_ends_s
+            asked = {
+                "requested_current_a": remote.requested_current_a,
+                "applied_current_a": remote.applied_current_a,
+                "setpoint_source": remote.setpoint_source,
+                "setpoint_ends_s": remote.setpoint_ends_s,
+            }
         return amended(
             remote,
             name=self.name,
@@ -139,10 +143,6 @@ class RemoteBattery(NetworkLeaf):
             max_discharge_current_a=remote.max_discharge_current_a if commandable else 0.0,
             max_charge_current_a=remote.max_charge_current_a if commandable else 0.0,
             usable_charge_ah=0.0 if away and remote.usable_charge_ah is not None else remote.usable_charge_ah,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
             quality=quality,
             link=self._link,
             commandable=commandable,
@@ -152,22 +152,19 @@ class RemoteBattery(NetworkLeaf):
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
             max_staleness_s=self._staleness_s(remote),
             valid_until_s=valid_until_s,
+            **asked,
         )
 
     def _without_values(self, barred: str, path: tuple[str, ...], hops: int) -> BatteryStatus:
         controllable = self._remote is None or self._remote.controllable
-        requested_a, applied_a, source, ends_s = self.setpoint_fields(controllable=controllable)
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
-            requested_current_a=requested_a,
-            applied_current_a=applied_a,
-            setpoint_source=source,
-            setpoint_ends_s=ends_s,
             link=self._link,
             controllable=controllable,
             reason=barred or self._reason(None, Quality.UNAVAILABLE),
             path=path,
             hops=hops,
             max_staleness_s=self._staleness_s(None),
+            **self.setpoint_fields(controllable=controllable),
         )
