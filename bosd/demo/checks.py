@@ -77,12 +77,14 @@ def _sums(name: str, title: str, whole: pb.BatteryStatus, parts: Iterable[pb.Bat
     parts = list(parts)
     found = []
     for field in SUMMED:
-        known = all(each.HasField(field) for each in (whole, *parts))  # type: ignore[arg-type]  # one of three names
+        known = all(each.HasField(field) for each in (whole, *parts))
         value, total = getattr(whole, field), sum(getattr(part, field) for part in parts)
         if field == "charge_ah" and parts and parts[0].kind == "partition":
             total += max(part.unallocated_ah for part in parts)
         ok = known and math.isclose(value, total, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-        found.append(Check(name=f"{name} {field} ({title})", ok=ok, detail=f"{value:.6f} and {total:.6f}" if known else "unknown"))
+        found.append(
+            Check(name=f"{name} {field} ({title})", ok=ok, detail=f"{value:.6f} and {total:.6f}" if known else "unknown")
+        )
     return found
 
 

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bosd.clock import SystemClock
 from bosd.demo.checks import Check, NodeView, check, is_coherent
 from bosd.demo.children import Children
 from bosd.demo.failure import DemoFailure
@@ -68,7 +67,6 @@ class Demo:
         self._addresses = free_addresses()
         self._children = Children(directory)
         self._nodes = {name: NodeReader(name, self._addresses[name]) for name in _NODES}
-        self._clock = SystemClock()
         self._show = Show(list(self._nodes.values()), hints(self._addresses), as_json=as_json)
 
     async def run(self) -> int:
@@ -182,7 +180,8 @@ class Demo:
         failed = [each for each in checks if not each.ok]
         if self._as_json:
             nodes = [
-                {"name": node.name, "listen": [node.address], "batteries": listing(node.statuses)} for node in self._nodes.values()
+                {"name": node.name, "listen": [node.address], "batteries": listing(node.statuses)}
+                for node in self._nodes.values()
             ]
             document = {"nodes": nodes, "checks": [asdict(each) for each in checks], "ok": not failed}
             sys.stdout.write(json.dumps(document, indent=2 if sys.stdout.isatty() else None, allow_nan=False) + "\n")

@@ -1,6 +1,7 @@
 """What the demo knows of a node: its batteries and their places, read over gRPC like any other client does."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -68,10 +69,8 @@ class NodeReader:
     async def follow(self) -> None:
         """Read again and again, through every silence."""
         while True:
-            try:
+            with contextlib.suppress(BosError):  # `silent_s` tells
                 await self.read()
-            except BosError:
-                pass  # `silent_s` tells
             await asyncio.sleep(PERIOD_S)
 
     async def set_current(self, battery: str, current_a: float, ttl_s: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bosd.clock import SystemClock
+from bosd.demo.failure import DemoFailure
 from bosd.demo.reading import NodeReader
 from bosd.demo.scenario import GARAGE, HOUSE
 from bosd.errors import BosError
@@ -22,7 +23,7 @@ CONTROL_DEADLINE_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One turn of the story at `at_s`: set points by node and battery in A, or a disturbance of `lasts_s` and what is told `after`."""
+    """One turn of the story at `at_s`: set points by node and battery in A, or a disturbance of `lasts_s`, told `after`."""
 
     at_s: float
     text: str
@@ -160,9 +161,14 @@ class Story:
 
 
 async def _tell_simulator(control: Path, request: Mapping[str, object]) -> None:
-    """Send one request to a pack's control socket and wait for its answer. Raises OSError or TimeoutError."""
-    async with asyncio.timeout(CONTROL_DEADLINE_S):
-        reader, writer = await asyncio.open_unix_connection(str(control))
-        writer.write(json.dumps(request).encode() + b"\n")
-        await reader.readline()
-        writer.close()
+    """Send one request to a pack's control socket and wait for its answer. Raises DemoFailure."""
+    try:
+        async with asyncio.timeout(CONTROL_DEADLINE_S):
+            reader, writer = await asyncio.open_unix_connection(str(control))
+            writer.write(json.dumps(request).encode() + b"\n")
+            answer = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError) as error:
+        raise DemoFailure(f"the simulator at {control} does not answer: {error}") from error
+    if b'"ok": true' not in answer:
+        raise DemoFailure(f"the simulator at {control} refuses: {answer.decode(errors='replace').strip()}")

@@ -79,7 +79,7 @@ class View:
         wide, unicode = console.width >= WIDE, _is_unicode(console)
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("battery", no_wrap=True, min_width=8)
-        table.add_column("rests on", no_wrap=True, overflow="ellipsis", style="dim")
+        table.add_column("rests on", no_wrap=True, overflow="ellipsis", min_width=12, style="dim")
         table.add_column("quality", no_wrap=True, min_width=11)
         numbers = ["age", "V", "A", "Ah", "SoC %"]
         for title, least in zip(numbers, (5, 5, 6, 6, 5), strict=True):
@@ -95,12 +95,14 @@ class View:
     def _add_node(self, table: Table, node: NodeReader, *, wide: bool, unicode: bool) -> None:
         silent = node.silent_s > SILENT_S
         note = Text(f"silent {text.duration(node.silent_s)}", style="bold red") if silent else Text("")
-        table.add_row(Text(node.name, style="bold cyan"), Text(node.address, style="cyan"), note)
+        table.add_row(Text(node.name, style="bold cyan"), Text(f"port {node.address.rpartition(':')[2]}", style="cyan"), note)
         entries = {entry.name: entry for entry in node.entries}
         statuses = {status.name: status for status in node.statuses}
         for name in top_down(node.entries):
             if name in statuses:
                 row = _row(statuses[name], entries[name], wide=wide, unicode=unicode)
+                if silent:  # nobody knows more than that they are older now
+                    row[2:4] = ["", text.duration(statuses[name].age_s + node.silent_s)]
                 table.add_row(*row, style="dim" if silent else None)
 
     def _trouble(self) -> str:
