@@ -1,7 +1,7 @@
 """The daemon: builds a node from its configuration, serves it, and makes its batteries safe at the end.
 
-The only module that knows everyone. Order of start: store, topology, listeners, tasks, ready. Order of stop: refuse new calls while
-devices are made safe (all lines at the same time), let go of lines, store.
+The only module that knows everyone. Order of start: store, topology, listeners, tasks, ready. Order of stop: refuse new calls
+while devices are made safe (all lines at the same time), let go of lines, store.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ class Daemon:
         self._notifier = notifier or Notifier.from_environment()
         self._end = asyncio.Event()
         self._bug: BaseException | None = None
+        self._commands = False
         self.bound: tuple[str, ...] = ()
 
     def end(self) -> None:
@@ -87,6 +88,7 @@ class Daemon:
 
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer) -> None:
         self.bound = await server.start(self._config.node.listen)
+        self._commands = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
@@ -103,23 +105,28 @@ class Daemon:
 
     async def _make_safe(self, node: Node, server: RpcServer) -> None:
         """Refuse new calls and make devices safe while links and lines are still served."""
-        async with asyncio.timeout(STOP_DEADLINE_S):
-            async with asyncio.TaskGroup() as group:
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S), asyncio.TaskGroup() as group:
                 group.create_task(server.stop(CALLS_GRACE_S), name="refuse calls")
                 safe = group.create_task(node.shut_down(), name="make safe")
-        unconfirmed = safe.result()
-        if unconfirmed:
-            _log.error("safe_action_unconfirmed", batteries=list(unconfirmed))
-
-    async def _stop(self, node: Node, server: RpcServer) -> None:
-        """Whatever ended the daemon, leave no device commanded and no line held."""
-        try:
-            async with asyncio.timeout(STOP_DEADLINE_S):
-                await server.stop(0.0)
-                await node.shut_down()
-                await node.close()
         except TimeoutError:
             _log.error("stop_timed_out", after_s=STOP_DEADLINE_S)
+        else:
+            if unconfirmed := safe.result():
+                _log.error("safe_action_unconfirmed", batteries=list(unconfirmed))
+        self._commands = False
+
+    async def _stop(self, node: Node, server: RpcServer) -> None:
+        """Whatever ended the daemon, hold no line and leave no device commanded; one that never served has commanded none."""
+        deadline_s = STOP_DEADLINE_S if self._commands else CLOSE_DEADLINE_S
+        try:
+            async with asyncio.timeout(deadline_s):
+                await server.stop(0.0)
+                if self._commands:
+                    await node.shut_down()
+                await node.close()
+        except TimeoutError:
+            _log.error("stop_timed_out", after_s=deadline_s)
         _log.info("stopped", node=node.name)
 
 
