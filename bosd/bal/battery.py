@@ -194,17 +194,18 @@ class DeviceLeaf(Battery):
     """A leaf whose set point travels to a device or another node and is confirmed from there.
 
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
-    told, while that is under way. Where `expires` is set the other
+    told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves.
     """
 
     expires: ClassVar[bool] = False
 
-    __slots__ = ("telling_a", "told_ends_s", "unconfirmed_a")
+    __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a")
 
     def __init__(self, spec: BatterySpec) -> None:
         super().__init__(spec)
         self.telling_a: float | None = None
+        self.failed_s = -math.inf
         self.unconfirmed_a: float | None = None
         self.told_ends_s: float | None = None
 

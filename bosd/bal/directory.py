@@ -6,7 +6,7 @@ What an edit does not concern stays the same object, with its samples, meter, se
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bosd.bal.aggregator import Aggregator
+from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery
 from bosd.bal.graph import order
 from bosd.bal.pseudo import NullBattery, PseudoBattery
@@ -38,6 +38,7 @@ class Directory:
         self.topology = Topology()
         self.batteries: dict[str, Battery] = {}
         self.splitters: dict[str, Splitter] = {}
+        self._tops: dict[int, tuple[Battery, ...]] = {}
 
     def __getitem__(self, name: str) -> Battery:
         """Return the battery of this name. Raises BadNameError."""
@@ -51,6 +52,10 @@ class Directory:
         """Iterate over all batteries, in topology order."""
         return iter(self.batteries.values())
 
+    def tops_with(self, battery: Battery) -> tuple[Battery, ...]:
+        """Return the free batteries connected with `battery`, itself included if it is free."""
+        return self._tops.get(battery.component, ())
+
     def users_of(self, battery: Battery) -> tuple[str, ...]:
         """Return the names of what rests on `battery`."""
         return () if battery.user is None else (battery.user.name,)
@@ -58,7 +63,8 @@ class Directory:
     def change(self, topology: Topology, now_s: float) -> Replaced:
         """Make the batteries those of a valid `topology`; a battery whose specification is the same stays.
 
-        Set points, stops and what is applied pass to the battery of the same name.
+        Set points and stops pass to the battery of the same name; a battery that comes into use loses its set point. Meters of
+        partitions begin anew where something below them was replaced.
         """
         old_specs = {spec.name: spec for spec in self.topology.batteries}
         old_splits = {spec.name: spec for spec in self.topology.splitters}
@@ -90,6 +96,10 @@ class Directory:
         added = tuple(battery for battery in self.batteries.values() if id(battery) not in old_ids)
         for battery in added:
             _inherit(before.get(battery.name), battery)
+        new = set(map(id, added))
+        for splitter in self.splitters.values():
+            if any(id(below) in new for below in members_of(splitter.source)):
+                splitter.rebase()
         return Replaced(removed, added)
 
     def _leaf(self, spec: BatterySpec, now_s: float) -> Battery:
@@ -142,6 +152,11 @@ class Directory:
                 leader[find(number)] = find(numbers[id(source)])
         for number, battery in enumerate(self.batteries.values()):
             battery.component = find(number)
+        tops: dict[int, list[Battery]] = {}
+        for battery in self.batteries.values():
+            if battery.user is None:
+                tops.setdefault(battery.component, []).append(battery)
+        self._tops = {component: tuple(free) for component, free in tops.items()}
 
 
 def _sources(user: object) -> tuple[Battery, ...]:

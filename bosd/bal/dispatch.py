@@ -1,7 +1,7 @@
 """Dispatch: from what is asked at the top of the topology to what each leaf is told.
 
-Users come before their sources: each battery's request is clamped to its present limits, an aggregator shares it over its members,
-the partitions of a splitter are summed onto their source (control.md, "What is in force on a battery").
+Users come before their sources: each battery's request is clamped to its present limits, an aggregator shares it over its
+members, the partitions of a splitter are summed onto their source (control.md, "What is in force on a battery").
 """
 
 import heapq
@@ -29,7 +29,10 @@ class Clamped(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """What a dispatch would change: applied currents and what is asked, per battery; sources after their users."""
+    """What a dispatch would change: applied currents and what is asked, per battery; sources after their users.
+
+    `lost` are the devices that cannot be commanded now: they are told too, but nobody waits for their confirmation.
+    """
 
     targets_a: dict[Battery, float] = field(default_factory=dict)
     clamped: dict[Battery, Clamped] = field(default_factory=dict)
@@ -37,6 +40,7 @@ class Plan:
     devices: list[tuple[DeviceLeaf, float]] = field(default_factory=list)
     splitters: dict[Splitter, None] = field(default_factory=dict)
     ends_s: dict[Battery, float | None] = field(default_factory=dict)
+    lost: set[Battery] = field(default_factory=set)
 
 
 def asked_a(battery: Battery) -> float:
@@ -55,8 +59,10 @@ def clamp(current_a: float, status: BatteryStatus) -> Clamped:
     return Clamped(current_a, "")
 
 
-def plan(asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = True) -> Plan:
-    """Return what follows from asking `asked` of free batteries at `now_s`.
+def plan(
+    asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = True, ends_s: Mapping[Battery, float] | None = None
+) -> Plan:
+    """Return what follows from asking `asked` of free batteries at `now_s`; `ends_s` are the ends of requests still to come.
 
     With `move_shares` False, members of an aggregator whose set point did not change keep their shares unless a limit binds.
     """
@@ -66,6 +72,7 @@ def plan(asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = Tr
     heapq.heapify(queue)
     for battery in asked:
         result.ends_s[battery] = None if battery.setpoint is None else battery.setpoint.ends_s
+    result.ends_s.update(ends_s or {})
     while queue:
         battery = heapq.heappop(queue)[2]
         for source in _resolve(result, battery, now_s, move_shares=move_shares):
@@ -78,21 +85,20 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
     if isinstance(battery.user, Splitter):
         result.targets_a[battery] = _sum_of_partitions(result, battery.user)
     wanted_a = result.targets_a[battery]
-    clamped = result.clamped[battery] = clamp(wanted_a, battery.status(now_s))
+    status = battery.status(now_s)
+    clamped = result.clamped[battery] = clamp(wanted_a, status)
     if isinstance(battery, Aggregator):
         return _share(result, battery, clamped.current_a, now_s, move_shares=move_shares)
     if isinstance(battery, Partition):
         return _sum(result, battery)
-    _tell(result, battery, clamped.current_a)
-    return ()
-
-
-def _tell(result: Plan, battery: Battery, current_a: float) -> None:
     if isinstance(battery, ComputedLeaf):
-        if battery.applied_a != current_a:
-            result.computed.append((battery, current_a))
+        if battery.applied_a != clamped.current_a:
+            result.computed.append((battery, clamped.current_a))
     elif isinstance(battery, DeviceLeaf):
-        result.devices.append((battery, current_a))
+        result.devices.append((battery, clamped.current_a))
+        if not status.commandable and not battery.stopped:
+            result.lost.add(battery)
+    return ()
 
 
 def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *, move_shares: bool) -> list[Battery]:

@@ -55,8 +55,8 @@ def add_up(rows: Sequence[Figures]) -> Figures:
         return NOTHING
     (
         counts, voltages_v, currents_a, charges_ah, capacities_ah, usables_ah, balanced_ah, zeros_ah, rates_a,
-        discharge_weights_ah, charge_weights_ah, unobserved_s, to_s, to_utc_s, staleness_s, from_s, from_utc_s, discharge_rates, charge_rates,
-        ideal_discharges, ideal_charges,
+        discharge_weights_ah, charge_weights_ah, unobserved_s, to_s, to_utc_s, staleness_s, from_s, from_utc_s,
+        discharge_rates, charge_rates, ideal_discharges, ideal_charges,
     ) = zip(*rows, strict=True)  # fmt: skip
     return Figures(
         sum(counts), sum(voltages_v), sum(currents_a), sum(charges_ah), sum(capacities_ah), sum(usables_ah), sum(balanced_ah),

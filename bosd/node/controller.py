@@ -8,7 +8,8 @@ a time; a stop waits for nobody.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 
 import structlog
 
@@ -16,24 +17,30 @@ from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.partition import Partition
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
-from bosd.errors import BosError, ShuttingDownError
+from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.api import LeafCommand, SetCurrentResult
-from bosd.node.execute import Executor, commit, moves_of
+from bosd.node.execute import LOST_PAUSE_S, Executor, commit, moves_of
 from bosd.node.requests import check_free, check_holder, check_request, checked_ttl_s
 
 LEAST_PAUSE_S = 0.05
 SHARE_PAUSE_S = 1.0
 RETRY_S = 1.0
+JUST_AFTER_S = 1e-9
+"""What an instant is looked at later, so that rounding does not make it one that is still to come."""
 REMEMBERED_ANSWERS = 256
 
 _log = structlog.get_logger("control")
 
 
 class Controller:
-    """Keeps what is asked of free batteries in force."""
+    """Keeps what is asked of free batteries in force.
+
+    Free batteries that are connected with each other are planned together and told one command at a time.
+    """
 
     def __init__(
         self, directory: Directory, clock: Clock, executor: Executor, *, default_ttl_s: float, longest_ttl_s: float
@@ -45,10 +52,10 @@ class Controller:
         self._longest_ttl_s = longest_ttl_s
         self._active: dict[Battery, None] = {}
         self._due_s: dict[Battery, float] = {}
-        self._shared_s: dict[Battery, float] = {}
+        self._shared_s: dict[int, float] = {}
         self._running: set[int] = set()
         self._locks: dict[int, asyncio.Lock] = {}
-        self._stops = 0
+        self._draining: list[asyncio.Lock] = []
         self._answers: OrderedDict[tuple[str, str], SetCurrentResult] = OrderedDict()
         self._wake = asyncio.Event()
         self.closing = False
@@ -66,55 +73,96 @@ class Controller:
     def _lock(self, battery: Battery) -> asyncio.Lock:
         return self._locks.setdefault(battery.component, asyncio.Lock())
 
+    def _busy(self, battery: Battery) -> bool:
+        return self._lock(battery).locked() or any(lock.locked() for lock in self._draining)
+
+    @asynccontextmanager
+    async def _exclusive(self, name: str) -> AsyncIterator[Battery]:
+        """Give the battery of this name to one command at a time, with all it is connected with, edits in between included."""
+        while True:
+            lock = self._lock(self._directory[name])
+            async with lock:
+                before = self._locks
+                for old in tuple(self._draining) if lock is self._lock(self._directory[name]) else ():
+                    async with old:
+                        pass
+                battery = self._directory[name]
+                if before is self._locks and lock is self._lock(battery):
+                    yield battery
+                    return
+
+    def _asked(self, battery: Battery) -> dict[Battery, float]:
+        """Return what is asked of the free batteries connected with `battery`."""
+        tops = self._directory.tops_with(battery)
+        return {top: asked_a(top) for top in tops if top is battery or top in self._active or top.setpoint is not None}
+
+    def _still_wanted(self, planned: Plan) -> Callable[[], bool]:
+        """Return a check that no stop and no edit came between a plan and its execution."""
+        if not planned.devices:
+            return lambda: True
+        involved = tuple(planned.clamped)
+        free = [battery for battery in involved if battery.user is None]
+        stopped = {battery for battery in involved if battery.stopped}
+
+        def wanted() -> bool:
+            present = self._directory.batteries
+            return (
+                not self.closing
+                and all(present.get(each.name) is each and (not each.stopped or each in stopped) for each in involved)
+                and all(each.user is None for each in free)
+            )
+
+        return wanted
+
     async def set_current(
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str, dry_run: bool
     ) -> SetCurrentResult:
         """Check and execute a request; see NodeApi.set_current."""
-        if self.closing:
-            raise ShuttingDownError("the node is shutting down")
-        if request_id and (holder, request_id) in self._answers:
-            return self._answers[holder, request_id]
-        battery = self._directory[name]
         ttl_s = checked_ttl_s(ttl_s, self._default_ttl_s, self._longest_ttl_s)
-        async with self._lock(battery):
+        async with self._exclusive(name) as battery:
+            if self.closing:
+                raise ShuttingDownError("the node is shutting down")
+            if request_id and (holder, request_id) in self._answers:
+                return self._answers[holder, request_id]
             now_s = self._clock.now_s()
             check_request(battery, current_a, holder, battery.status(now_s), now_s)
             ends_s = now_s + ttl_s
-            planned = plan({battery: current_a}, now_s)
-            planned.ends_s[battery] = ends_s
-            for leaf, _ in planned.devices:
-                planned.ends_s[leaf] = planned.ends_s.get(leaf) or ends_s
+            planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s={battery: ends_s})
             result = self._result(battery, current_a, ends_s, planned, dry_run=dry_run)
             if dry_run:
                 return result
-            stops = self._stops
-            await self._executor.execute(planned, lambda: self._stops == stops and not self.closing)
+            await self._execute(battery, planned)
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id)
             battery.touch()
             self._activate(battery)
-        if request_id:
-            self._answers[holder, request_id] = result
-            while len(self._answers) > REMEMBERED_ANSWERS:
-                self._answers.popitem(last=False)
-        return result
+            if request_id:
+                self._answers[holder, request_id] = result
+                while len(self._answers) > REMEMBERED_ANSWERS:
+                    self._answers.popitem(last=False)
+            return result
+
+    async def _execute(self, battery: Battery, planned: Plan) -> None:
+        """Execute a plan; after a failure have it looked at what is in force."""
+        wanted = self._still_wanted(planned)
+        try:
+            await self._executor.execute(planned, wanted)
+        except BosError:
+            self.look_again(self._directory.tops_with(battery), RETRY_S if wanted() else 0.0)
+            raise
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point; the booking or the safe value is in force again."""
-        battery = self._directory[name]
-        check_free(battery)
-        async with self._lock(battery):
+        async with self._exclusive(name) as battery:
+            check_free(battery)
             now_s = self._clock.now_s()
             check_holder(battery, holder, now_s)
             if battery.setpoint is None:
                 return self._result(battery, 0.0, None, Plan(), dry_run=False)
             battery.setpoint = None
             battery.touch()
-            planned = plan({battery: asked_a(battery)}, now_s)
-            try:
-                await self._executor.execute(planned, lambda: not self.closing)
-            except BosError:
-                self._look(battery, RETRY_S)
-                raise
+            self._activate(battery)
+            planned = plan(self._asked(battery), now_s)
+            await self._execute(battery, planned)
             return self._result(battery, asked_a(battery), None, planned, dry_run=False)
 
     def _result(
@@ -124,7 +172,7 @@ class Controller:
         leaves: list[LeafCommand] = []
         if dry_run:
             told = [(leaf.name, leaf.applied_a, new_a) for leaf, new_a in planned.computed]
-            told += [(move.leaf.name, move.old_a, move.new_a) for move in moves_of(planned)]
+            told += [(move.leaf.name, move.old_a, move.new_a) for move in moves_of(planned, self._clock.now_s())]
             leaves = [LeafCommand(name=leaf, old_current_a=old_a, new_current_a=new_a) for leaf, old_a, new_a in told]
         return SetCurrentResult(
             name=battery.name,
@@ -135,53 +183,55 @@ class Controller:
             leaves=tuple(leaves),
         )
 
-    def _activate(self, battery: Battery) -> None:
-        if battery not in self._active:
-            self._active[battery] = None
+    def _activate(self, battery: Battery, pause_s: float = LEAST_PAUSE_S) -> None:
+        self._active[battery] = None
+        if self not in battery.listeners:
             battery.listeners = (*battery.listeners, self)
-        self._look(battery, LEAST_PAUSE_S)
+        self._look(battery, pause_s)
 
     def _retire(self, battery: Battery) -> None:
         """Stop looking after a battery of which nothing is asked and that runs nothing."""
         self._active.pop(battery, None)
         self._due_s.pop(battery, None)
-        self._shared_s.pop(battery, None)
         battery.listeners = tuple(listener for listener in battery.listeners if listener is not self)
 
-    def look_again(self, batteries: Iterable[Battery]) -> None:
-        """Look at these batteries at once, active or not."""
+    def look_again(self, batteries: Iterable[Battery], pause_s: float = 0.0) -> None:
+        """Look at these batteries soon, active or not."""
         for battery in batteries:
             if battery.user is None:
-                self._activate(battery)
-                self._look(battery, 0.0)
+                self._activate(battery, pause_s)
 
     def topology_changed(self) -> None:
-        """Forget batteries that are gone or in use now; look after those that carry a set point."""
-        present = {id(battery) for battery in self._directory}
-        for battery in [battery for battery in self._active if id(battery) not in present or battery.user is not None]:
+        """Forget batteries that are gone or in use now; look after whatever carries or runs a set point."""
+        for battery in [battery for battery in self._active if not self._present(battery)]:
             self._retire(battery)
+        self._draining = [lock for lock in (*self._draining, *self._locks.values()) if lock.locked()]
         self._locks = {}
-        self.look_again(battery for battery in self._directory if battery.setpoint is not None or battery.applied_a != 0.0)
+        self._shared_s = {}
+        busy = [battery for battery in self._directory if battery.setpoint is not None or battery.applied_a != 0.0]
+        self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
+
+    def _present(self, battery: Battery) -> bool:
+        return self._directory.batteries.get(battery.name) is battery and battery.user is None
 
     async def stop(self, batteries: Iterable[Battery], deadline_s: float) -> list[str]:
         """Take stopped batteries (already latched) to 0 A now, past every lock; return the devices that did not confirm."""
-        self._stops += 1
         now_s = self._clock.now_s()
-        tops = _tops(self._directory, batteries)
+        tops = {top: None for battery in batteries for top in self._directory.tops_with(battery)}
         planned = plan({top: asked_a(top) for top in tops}, now_s)
-        lowering = [move for move in moves_of(planned) if move.lowers]
-        raising = [move for move in moves_of(planned) if not move.lowers]
-        unconfirmed = [move.leaf.name for move in lowering]
+        for splitter in planned.splitters:
+            splitter.step(now_s)
+        for leaf, current_a in planned.computed:
+            if abs(current_a) <= abs(leaf.applied_a) and current_a * leaf.applied_a >= 0.0:
+                leaf.apply(current_a, now_s)
+        lowering = [move for move in moves_of(planned, now_s) if move.lowers]
         try:
             async with asyncio.timeout(deadline_s):
-                outcome = await self._executor.tell(lowering)
-                unconfirmed = list(outcome.errors)
+                await self._executor.tell(lowering)
         except TimeoutError:
             pass
-        if not raising and not unconfirmed:
-            commit(planned, self._clock.now_s())
-        self.look_again(tops)
-        return unconfirmed
+        self.look_again(top for top in tops if self._present(top))
+        return [move.leaf.name for move in lowering if abs(move.leaf.counts_at_a) > abs(move.new_a)]
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Look after active batteries for ever; work on devices runs in tasks of `group`."""
@@ -189,8 +239,11 @@ class Controller:
             self._wake.clear()
             now_s = self._clock.now_s()
             for battery in [battery for battery, due_s in self._due_s.items() if due_s <= now_s]:
-                self._due_s.pop(battery)
-                if battery.component in self._running:
+                if self._due_s.pop(battery, math.inf) > now_s:
+                    continue
+                if not self._present(battery):
+                    self._retire(battery)
+                elif battery.component in self._running:
                     self._look(battery, LEAST_PAUSE_S)
                 else:
                     self._attend(battery, now_s, group)
@@ -202,69 +255,92 @@ class Controller:
                 pass
 
     def _next_s(self) -> float:
-        """Return when something is due: a look, the end of a set point, a software battery running empty or full."""
-        next_s = min(self._due_s.values(), default=math.inf)
+        """Return when something is due: a look, or the end of a set point."""
         for battery in self._active:
-            if battery.setpoint is not None and battery.setpoint.ends_s < next_s and battery not in self._due_s:
-                self._due_s[battery] = next_s = battery.setpoint.ends_s
-        return next_s
+            if battery.setpoint is not None and battery.setpoint.ends_s < self._due_s.get(battery, math.inf):
+                self._due_s[battery] = battery.setpoint.ends_s
+        return min(self._due_s.values(), default=math.inf)
 
     def _attend(self, battery: Battery, now_s: float, group: asyncio.TaskGroup) -> None:
-        setpoint = battery.setpoint
-        if setpoint is not None and setpoint.ends_s <= now_s:
-            battery.setpoint = None
-            battery.touch()
-            _log.info("setpoint_ended", battery=battery.name, current_a=setpoint.current_a, holder=setpoint.holder)
-        lock = self._lock(battery)
-        if not lock.locked():
+        if not self._busy(battery):
             planned = self._plan_again(battery, now_s)
-            if not moves_of(planned):
+            if not moves_of(planned, now_s):
                 self._settle(battery, planned, now_s)
                 return
         self._running.add(battery.component)
-        group.create_task(self._enforce(battery, battery.component, lock), name=f"enforce {battery.name}")
+        group.create_task(self._enforce(battery, battery.component), name=f"enforce {battery.name}")
 
     def _plan_again(self, battery: Battery, now_s: float) -> Plan:
-        move_shares = now_s - self._shared_s.get(battery, -math.inf) >= SHARE_PAUSE_S
-        return plan({battery: asked_a(battery)}, now_s, move_shares=move_shares)
+        """Plan what is in force for all that is connected with `battery`, without what has ended."""
+        asked = self._asked(battery)
+        for top in asked:
+            _end(top, now_s)
+            self._due_s.pop(top, None)
+        pause_s = self._shared_s.get(battery.component, -math.inf) + SHARE_PAUSE_S - now_s
+        if pause_s > 0.0:
+            self._look(battery, pause_s)
+        return plan({top: asked_a(top) for top in asked}, now_s, move_shares=pause_s <= 0.0)
 
     def _settle(self, battery: Battery, planned: Plan, now_s: float) -> None:
+        """Put a plan without devices in force; find out when to look again."""
         if planned.computed:
-            self._shared_s[battery] = now_s
+            self._shared_s[battery.component] = now_s
         commit(planned, now_s)
-        battery.status(now_s)
-        end_s = min((leaf.ends_s() for leaf in members_of(battery) if isinstance(leaf, PseudoBattery)), default=math.inf)
-        if end_s < math.inf:
-            self._look(battery, max(LEAST_PAUSE_S, end_s - now_s))
-        elif battery.setpoint is None and battery.applied_a == 0.0 and not _unsettled(battery):
-            self._retire(battery)
+        for top in self._asked(battery):
+            end_s = _changes_s(top, now_s)
+            if end_s < math.inf:
+                self._look(top, end_s - now_s + JUST_AFTER_S)
+            elif top.setpoint is None and top.applied_a == 0.0 and not _unsettled(top):
+                self._retire(top)
 
-    async def _enforce(self, battery: Battery, component: int, lock: asyncio.Lock) -> None:
+    async def _enforce(self, battery: Battery, component: int) -> None:
         """Plan again and tell devices; a failure is tried again."""
         try:
-            async with lock:
+            async with self._exclusive(battery.name) as present:
+                if present is not battery or battery.user is not None:
+                    return
                 now_s = self._clock.now_s()
                 planned = self._plan_again(battery, now_s)
-                stops = self._stops
                 try:
-                    await self._executor.execute(planned, lambda: self._stops == stops and not self.closing)
+                    await self._execute(battery, planned)
                 except BosError as error:
                     _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
-                    self._look(battery, RETRY_S)
                 else:
-                    self._shared_s[battery] = now_s
+                    self._shared_s[battery.component] = now_s
+                    if planned.lost:
+                        self._look(battery, LOST_PAUSE_S)
                     self._settle(battery, Plan(), self._clock.now_s())
+        except BadNameError:
+            self._retire(battery)
         finally:
             self._running.discard(component)
 
 
+def _end(top: Battery, now_s: float) -> None:
+    """End a set point whose time is over, or whose partition ran empty or full."""
+    setpoint = top.setpoint
+    if setpoint is None:
+        return
+    why = "expired" if setpoint.ends_s <= now_s else ""
+    if not why and isinstance(top, Partition):
+        why = top.exhausted(setpoint.current_a, now_s)
+    if why:
+        top.setpoint = None
+        top.touch()
+        _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
+
+
+def _changes_s(top: Battery, now_s: float) -> float:
+    """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
+    valid_until_s = top.status(now_s).valid_until_s
+    instants_s = [top.status(now_s).valid_until_s]
+    for below in members_of(top):
+        if isinstance(below, PseudoBattery):
+            instants_s.append(below.ends_s())
+        elif isinstance(below, Partition):
+            instants_s.append(below.ends_s(now_s))
+    return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
+
+
 def _unsettled(battery: Battery) -> bool:
-    return any(
-        isinstance(leaf, DeviceLeaf) and (leaf.unconfirmed_a is not None or leaf.applied_a != 0.0) for leaf in members_of(battery)
-    )
-
-
-def _tops(directory: Directory, batteries: Iterable[Battery]) -> list[Battery]:
-    """Return the free batteries connected with these."""
-    components = {battery.component for battery in batteries}
-    return [battery for battery in directory if battery.user is None and battery.component in components]
+    return any(isinstance(leaf, DeviceLeaf) and leaf.counts_at_a != 0.0 for leaf in members_of(battery))

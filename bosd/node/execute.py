@@ -4,26 +4,34 @@ What exists in software only follows in one turn of the loop, without a task. De
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from bosd.bal.battery import DeviceLeaf
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan
 from bosd.clock import Clock
 from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 COMMAND_DEADLINE_S = 5.0
 SAME_END_S = 0.25
+LOST_PAUSE_S = 5.0
+"""Pause before a device that cannot be commanded and did not follow is told again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One device's change: from what it counts at to what it is told."""
+    """One device's change: from what it counts at to what it is told; `back_a` is what it was told before."""
 
     leaf: DeviceLeaf
     old_a: float
     new_a: float
+    back_a: float
     ends_s: float | None
+
+    def undone(self) -> "Move":
+        """Return the change that takes this one back."""
+        return Move(self.leaf, self.new_a, self.back_a, self.back_a, self.ends_s)
 
     @property
     def lowers(self) -> bool:
@@ -37,6 +45,15 @@ class Outcome:
     def __init__(self) -> None:
         self.states: dict[str, str] = {}
         self.errors: dict[str, BosError] = {}
+
+    def forgive(self, lost: Collection[Battery]) -> None:
+        """Do without the confirmation of devices that cannot be commanded anyway."""
+        for name in [battery.name for battery in lost if battery.name in self.errors]:
+            del self.errors[name]
+
+    def take_back(self, states: Mapping[str, str]) -> None:
+        """Note what became of devices that were told their old current again."""
+        self.states.update({name: "old" if state == "new" else state for name, state in states.items()})
 
     def raise_any(self) -> None:
         """Raise the failure of the members that did not follow, with the state of each.
@@ -52,13 +69,20 @@ class Outcome:
         raise kind(lead + told, **{**(first.metadata if not others else {}), **self.states})
 
 
-def moves_of(plan: Plan) -> list[Move]:
-    """Return the devices that must be told something: another current, one whose answer was lost, or a later end."""
+def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
+    if not still_wanted():
+        raise UnavailableError("superseded by a stop or an edit; nothing more was raised")
+
+
+def moves_of(plan: Plan, now_s: float) -> list[Move]:
+    """Return the devices that must be told something: another current, one whose answer is missing, or a later end."""
     moves = []
     for leaf, new_a in plan.devices:
         ends_s = plan.ends_s.get(leaf)
-        if leaf.unconfirmed_a is not None or leaf.applied_a != new_a or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
-            moves.append(Move(leaf, leaf.counts_at_a, new_a, ends_s))
+        if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
+            continue
+        if leaf.counts_at_a != new_a or leaf.unconfirmed_a is not None or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
+            moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s))
     return moves
 
 
@@ -74,8 +98,9 @@ def commit(plan: Plan, now_s: float) -> None:
         if any(part in plan.clamped and plan.clamped[part].current_a != part.applied_a for part in splitter.partitions):
             splitter.step(now_s)
     for battery, target_a in plan.targets_a.items():
-        if battery.user is not None:
+        if battery.user is not None and battery.target_a != target_a:
             battery.target_a = target_a
+            battery.touch()
     for battery, clamped in plan.clamped.items():
         if battery.clamped_by != clamped.reason or (battery.sources and battery.applied_a != clamped.current_a):
             battery.clamped_by = clamped.reason
@@ -94,34 +119,38 @@ class Executor:
         self._settled = settled
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool]) -> None:
-        """Lower, confirm, raise, commit. Raises what kept a device from following; then nothing was raised, nothing committed.
+        """Lower, confirm, raise, commit.
 
-        `still_wanted` is asked before anything is raised: a stop in the meantime ends the plan.
+        Raises what kept a device from following; then nothing is committed, what was raised is brought back, and what was lowered
+        too if every member is certain.
+        `still_wanted` is asked whenever time has passed: a stop or an edit in the meantime ends the plan as it stands.
         """
-        moves = moves_of(plan)
+        moves = moves_of(plan, self._clock.now_s())
         lowering = [move for move in moves if move.lowers]
         raising = [move for move in moves if not move.lowers]
-        if lowering:
-            (await self.tell(lowering)).raise_any()
-        if raising:
-            if not still_wanted():
-                raise UnavailableError("superseded by a stop or another command; nothing was raised")
-            outcome = await self.tell(raising)
-            if outcome.errors:
-                await self._bring_back(lowering, raising, outcome)
-                outcome.raise_any()
+        for phase in (lowering, raising):
+            if phase:
+                outcome = await self.tell(phase)
+                outcome.forgive(plan.lost)
+                _refuse_unless(still_wanted)
+                if outcome.errors:
+                    await self._bring_back(phase, lowering if phase is raising else [], outcome, still_wanted)
+                    outcome.raise_any()
         commit(plan, self._clock.now_s())
 
-    async def _bring_back(self, lowered: Sequence[Move], raised: Sequence[Move], outcome: Outcome) -> None:
+    async def _bring_back(
+        self, told: Sequence[Move], lowered: Sequence[Move], outcome: Outcome, still_wanted: Callable[[], bool]
+    ) -> None:
         """Undo what was raised; restore what was lowered only if every member is certain again."""
-        back = [Move(move.leaf, move.new_a, move.old_a, move.ends_s) for move in raised if outcome.states[move.leaf.name] == "new"]
-        undone = await self.tell(back)
-        outcome.states.update({name: "old" if state == "new" else state for name, state in undone.states.items()})
-        if all(state == "old" for state in outcome.states.values()):
-            restored = await self.tell([Move(move.leaf, move.new_a, move.old_a, move.ends_s) for move in lowered])
-            outcome.states.update({name: "old" if state == "new" else state for name, state in restored.states.items()})
-        else:
-            outcome.states.update({move.leaf.name: "new" for move in lowered})
+        outcome.states.update({move.leaf.name: "new" for move in lowered})
+        done = [move for move in (*told, *lowered) if outcome.states[move.leaf.name] == "new"]
+        raised = [move for move in done if not move.lowers]
+        if raised:
+            outcome.take_back((await self.tell([move.undone() for move in raised])).states)
+        if "unknown" not in outcome.states.values() and still_wanted():
+            restored = [move.undone() for move in done if move.lowers]
+            if restored:
+                outcome.take_back((await self.tell(restored)).states)
 
     async def tell(self, moves: Sequence[Move]) -> Outcome:
         """Tell devices at the same time; return what became of each."""
@@ -136,23 +165,33 @@ class Executor:
 
     async def _tell(self, move: Move, outcome: Outcome) -> None:
         leaf = move.leaf
+        leaf.telling_a = move.new_a
         ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
         try:
             async with asyncio.timeout(COMMAND_DEADLINE_S):
                 await leaf.command(move.new_a, ttl_s)
         except (TransientError, TimeoutError) as cause:
             error = cause if isinstance(cause, BosError) else UnavailableError(f"no answer within {COMMAND_DEADLINE_S:g} s")
-            leaf.lost_answer(move.new_a)
-            outcome.states[leaf.name] = "unknown"
-            outcome.errors[leaf.name] = error
+            self._failed(move, outcome, error, "unknown")
         except BosError as error:
-            outcome.states[leaf.name] = "old"
-            outcome.errors[leaf.name] = error
+            self._failed(move, outcome, error, "old")
         except asyncio.CancelledError:
+            leaf.telling_a = None
             leaf.lost_answer(move.new_a)
             raise
         else:
+            leaf.telling_a = None
+            leaf.failed_s = -math.inf
             leaf.told_ends_s = move.ends_s
             leaf.settled(move.new_a, self._clock.now_s())
             outcome.states[leaf.name] = "new"
             self._settled(leaf)
+
+    def _failed(self, move: Move, outcome: Outcome, error: BosError, state: str) -> None:
+        leaf = move.leaf
+        leaf.telling_a = None
+        leaf.failed_s = self._clock.now_s()
+        if state == "unknown":
+            leaf.lost_answer(move.new_a)
+        outcome.states[leaf.name] = state
+        outcome.errors[leaf.name] = error

@@ -1,6 +1,7 @@
 """The hub: watchers of batteries, each with the latest of what changed and nothing older."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from bosd.bal.battery import Battery
@@ -105,6 +106,7 @@ class Hub:
     async def _batches(self, watcher: Watcher, min_interval_s: float, beat_s: float) -> AsyncIterator[WatchBatch]:
         clock = self._clock
         sent: set[Battery] = set()
+        sent_s = -math.inf
         beat_due_s = clock.now_s() + beat_s
         self._keep_fresh(watcher.watched.values(), max(beat_s, min_interval_s))
         while True:
@@ -116,6 +118,9 @@ class Hub:
                 changed += [battery for battery in watcher.watched.values() if battery not in sent]
                 beat_due_s = now_s + beat_s
                 sent.clear()
+            elif not changed and not removed and sent_s > -math.inf:
+                await watcher.wait(max(0.0, beat_due_s - now_s))
+                continue
             sent.update(changed)
             sent_s = now_s
             yield WatchBatch(statuses=tuple([battery.status(now_s) for battery in changed]), removed=removed, beat_s=beat_s)

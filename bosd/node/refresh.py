@@ -64,12 +64,13 @@ class Refresher:
             if lazy and not self._asked and not self._failures:
                 continue
             self._asked = False
+            started_s = self._clock.now_s()
             waiters, self._waiters = self._waiters, []
             await self._read(waiters)
             now_s = self._clock.now_s()
             if self._failures:
                 due_s = now_s + BACK_OFF_S[min(self._failures, len(BACK_OFF_S)) - 1]
-            else:
+            elif started_s >= due_s:
                 due_s = max(due_s + self.period_s, now_s)
 
     async def _rest(self, delay_s: float | None) -> None:
@@ -117,5 +118,3 @@ def _finish(waiters: "list[asyncio.Future[None]]", error: BosError | None) -> No
             waiter.set_result(None)
         else:
             waiter.set_exception(error)
-
-

@@ -69,6 +69,7 @@ def caller(running: Node) -> Iterator[Caller]:
 def node(running: Node, caller: Caller) -> Node:
     """The node with every battery as the tables begin with it."""
     caller.modify("A", charge_ah=110.0, max_discharge_current_a=60.0)
+    caller.modify("B", charge_ah=40.0)
     caller.modify("s-source", charge_ah=100.0, max_discharge_current_a=100.0)
     return running
 
