@@ -38,13 +38,15 @@ def check(nodes: Sequence[NodeView]) -> list[Check]:
     for node in nodes:
         here = {status.name: status for status in node.statuses}
         found += [_good(node.name, status) for status in node.statuses]
-        for entry in node.entries:
+        entries = [entry for entry in node.entries if entry.name in here]  # an edit may fall between two reads
+        for entry in entries:
             if entry.kind == "aggregator":
                 members = [here[name] for name in entry.sources if name in here]
                 found += _sums(f"{node.name}/{entry.name}", " + ".join(entry.sources), here[entry.name], members)
-        for source, parts in _splits(node.entries).items():
+        for source, parts in _splits(entries).items():
             title = f"{' + '.join(parts)} = {source}"
-            found += _sums(f"{node.name}/{source}", title, here[source], [here[name] for name in parts])
+            if source in here:
+                found += _sums(f"{node.name}/{source}", title, here[source], [here[name] for name in parts])
         for status in node.statuses:
             if status.kind == "network" and (remote := _remote(status, everywhere)) is not None:
                 found += _sums(f"{node.name}/{status.name}", status.path[1], status, [remote])
@@ -57,6 +59,8 @@ def is_coherent(nodes: Sequence[NodeView]) -> bool:
     for node in nodes:
         here = {status.name: status for status in node.statuses}
         for entry in node.entries:
+            if entry.name not in here:
+                return False
             below = [here[name] for name in entry.sources if name in here]
             if entry.kind == "network":
                 remote = _remote(here[entry.name], everywhere)
