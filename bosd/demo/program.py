@@ -15,7 +15,7 @@ from bosd.demo.checks import Check, NodeView, check, is_coherent
 from bosd.demo.children import Children
 from bosd.demo.failure import DemoFailure
 from bosd.demo.reading import NodeReader
-from bosd.demo.scenario import GARAGE, HOUSE, PACKS, PREFERRED_PORTS, configuration, free_addresses
+from bosd.demo.scenario import GARAGE, HOUSE, PACKS, PREFERRED_PORTS, claim_preferred_ports, configuration, free_addresses
 from bosd.demo.show import Show, hints
 from bosd.demo.story import Story
 from bosd.errors import BosError
@@ -64,7 +64,8 @@ class Demo:
         self._end = asyncio.Event()
         self._up = False
         self._asked_to_end = False
-        self._addresses = free_addresses()
+        self._claim = claim_preferred_ports()
+        self._addresses = free_addresses([(node, PREFERRED_PORTS[node] if self._claim else 0) for node in _NODES])
         self._children = Children(directory)
         self._nodes = {name: NodeReader(name, self._addresses[name]) for name in _NODES}
         self._show = Show(list(self._nodes.values()), hints(self._addresses), as_json=as_json)
@@ -159,21 +160,22 @@ class Demo:
             task.cancel()
         await asyncio.wait(playing)
         judged = self._as_json or not self._asked_to_end
-        return check(await self._look_closely()) if judged else []
+        return await self._judge() if judged else []
 
-    async def _look_closely(self) -> Sequence[NodeView]:
-        """Read both nodes in a moment in which no sample is on its way up."""
-        views: list[NodeView] = []
+    async def _judge(self) -> list[Check]:
+        """Check both nodes in a moment in which no sample is on its way up, nor the first one after a set point."""
+        found: list[Check] = []
         for _ in range(COHERENT_TRIES):
             try:
                 await asyncio.gather(*(node.read() for node in self._nodes.values()))
             except BosError as error:
                 raise DemoFailure(f"a node does not answer: {error.message}") from error
             views = [NodeView(name=node.name, statuses=node.statuses, entries=node.entries) for node in self._nodes.values()]
-            if is_coherent(views):
+            found = check(views)
+            if is_coherent(views) and all(each.ok for each in found):
                 break
             await asyncio.sleep(LOOK_PERIOD_S)
-        return views
+        return found
 
     def _report(self, checks: Sequence[Check]) -> int:
         """Print the document or the verdict; return the exit status."""

@@ -97,6 +97,21 @@ regulator = {{ kind = "simulated", port = "{pack.control(directory)}" }}
 """
 
 
+def claim_preferred_ports() -> socket.socket | None:
+    """Return a claim on the preferred ports, good until it is closed; None while another demo has it.
+
+    Between looking for a free port and a daemon's listening on it another demo might look too. The claim is a name in Linux's
+    abstract socket namespace (unix(7)): it leaves no file and goes with its process.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind("\0bosd-demo")
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
 def free_addresses(preferred: Sequence[tuple[str, int]] = tuple(PREFERRED_PORTS.items())) -> dict[str, str]:
     """Return a loopback address for each node: the preferred port where nobody has it, else any free one."""
     held: list[socket.socket] = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bosd.config.settings import parse_config
-from bosd.demo.scenario import GARAGE, HOUSE, PACKS, configuration, free_addresses
+from bosd.demo.scenario import GARAGE, HOUSE, PACKS, claim_preferred_ports, configuration, free_addresses
 from bosd.demo.story import STEPS
 
 
@@ -33,6 +33,14 @@ def test_a_taken_port_is_left_alone() -> None:
     assert addresses["a"] != f"127.0.0.1:{taken}"
     assert len(set(addresses.values())) == 2
     assert free_addresses((("a", taken),)) == {"a": f"127.0.0.1:{taken}"}
+
+
+def test_one_demo_has_the_preferred_ports() -> None:
+    """A second claim fails while the first one stands, unless a demo runs on this machine anyway."""
+    first = claim_preferred_ports()
+    assert claim_preferred_ports() is None
+    if first is not None:
+        first.close()
 
 
 def test_a_disturbance_is_only_begun_when_it_can_be_over() -> None:
