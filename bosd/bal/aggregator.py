@@ -14,7 +14,7 @@ from bosd.bal.drift import DriftJudge
 from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
 from bosd.bal.peculiar import Peculiarities
 from bosd.bal.spec import AggregatorSpec
-from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 from bosd.bal.totals import Totals
 from bosd.errors import VoltageMismatchError
 
@@ -82,6 +82,8 @@ class Aggregator(Battery):
         for block in self._blocks:
             if block.valid_until_s < now_s:
                 block.fill(now_s, drift.low_v, drift.high_v, any_held_out=drift.any_held_out)
+            if block.peculiar and drift.anyone_back(block.peculiar, now_s):
+                block.fill(now_s, drift.low_v, drift.high_v, any_held_out=True)
         return add_up([block.figures for block in self._blocks])
 
     def _compute(self, now_s: float) -> BatteryStatus:
@@ -89,7 +91,7 @@ class Aggregator(Battery):
         peculiar = self._peculiarities = Peculiarities(totals, now_s)
         for block in self._blocks:
             for member, status in block.peculiar:
-                peculiar.add(member, status, out=self._drift.judge(member, status, now_s))
+                peculiar.add(member, status, out=member.held_out)
         self._drift.settle(block.peculiar for block in self._blocks)
         self._discharge, self._charge = totals.discharge.best(), totals.charge.best()
         able = not peculiar.uncontrollable and not self.stopped
@@ -107,31 +109,33 @@ class Aggregator(Battery):
         controllable = not peculiar.uncontrollable
         count, capacity_ah = totals.count, totals.capacity_ah
         known = not peculiar.unknown and not (count == 0 and (peculiar.away or peculiar.left_out))
-        return BatteryStatus(
-            name=self.name,
-            kind=self.kind,
-            voltage_v=totals.voltage_sum_v / count if count else None,
-            current_a=totals.current_a if known and not peculiar.current_unknown else None,
-            charge_ah=totals.charge_ah if known else None,
-            capacity_ah=capacity_ah if known else None,
-            soc=totals.charge_ah / capacity_ah if known and capacity_ah > 0.0 else None,
-            usable_charge_ah=totals.usable_ah if known else None,
-            balanced_usable_charge_ah=totals.balanced_ah if known else None,
-            expected_charge_ah=None if peculiar.meter_unknown else totals.expected_ah,
-            expected_at_s=now_s,
-            expected_rate_a=totals.rate_a,
-            unobserved_s=totals.unobserved_s,
-            quality=self._quality(totals, peculiar),
-            commandable=controllable and not self.stopped and count > 0,
-            controllable=controllable,
-            reason=self._reason(totals, peculiar),
-            path=tuple(peculiar.path),
-            hops=peculiar.hops,
-            max_staleness_s=max(peculiar.max_staleness_s, LEAST_STALENESS_S),
-            valid_until_s=min(self._drift.next_s, *[block.valid_until_s for block in self._blocks]),
-            **limits,
-            **_sampled(totals),
-            **self.setpoint_fields(controllable=controllable),
+        return frozen(
+            Draft(
+                name=self.name,
+                kind=self.kind,
+                voltage_v=totals.voltage_sum_v / count if count else None,
+                current_a=totals.current_a if known and not peculiar.current_unknown else None,
+                charge_ah=totals.charge_ah if known else None,
+                capacity_ah=capacity_ah if known else None,
+                soc=totals.charge_ah / capacity_ah if known and capacity_ah > 0.0 else None,
+                usable_charge_ah=totals.usable_ah if known else None,
+                balanced_usable_charge_ah=totals.balanced_ah if known else None,
+                expected_charge_ah=None if peculiar.meter_unknown else totals.expected_ah,
+                expected_at_s=now_s,
+                expected_rate_a=totals.rate_a,
+                unobserved_s=totals.unobserved_s,
+                quality=self._quality(totals, peculiar),
+                commandable=controllable and not self.stopped and count > 0,
+                controllable=controllable,
+                reason=self._reason(totals, peculiar),
+                path=tuple(peculiar.path),
+                hops=peculiar.hops,
+                max_staleness_s=max(peculiar.max_staleness_s, LEAST_STALENESS_S),
+                valid_until_s=min(self._drift.next_s, *[block.valid_until_s for block in self._blocks]),
+                **limits,
+                **_sampled(totals),
+                **self.setpoint_fields(controllable=controllable),
+            )
         )
 
     @staticmethod

@@ -7,7 +7,7 @@ from bosd.bal.battery import Battery
 from bosd.bal.limits import allowed_directions
 from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.spec import PartitionSpec
-from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
 if TYPE_CHECKING:
     from bosd.bal.splitter import Splitter
@@ -35,37 +35,39 @@ class Partition(Battery):
         charge_ah = None if shared.charges_ah is None else shared.charges_ah[i]
         capacity_ah = None if shared.capacities_ah is None else shared.capacities_ah[i]
         current_a = None if shared.currents_a is None else shared.currents_a[i]
-        return BatteryStatus(
-            name=self.name,
-            kind=self.kind,
-            voltage_v=source.voltage_v,
-            current_a=current_a,
-            charge_ah=charge_ah,
-            capacity_ah=capacity_ah,
-            soc=charge_ah / capacity_ah if charge_ah is not None and capacity_ah else None,
-            max_discharge_current_a=shared.discharges_a[i],
-            max_charge_current_a=shared.charge_limits_a[i],
-            ideal_max_discharge_current_a=shared.ideal_discharges_a[i],
-            ideal_max_charge_current_a=shared.ideal_charges_a[i],
-            usable_charge_ah=None if shared.usable_ah is None else shared.usable_ah[i],
-            balanced_usable_charge_ah=None if shared.balanced_ah is None else shared.balanced_ah[i],
-            expected_charge_ah=None if shared.expected_ah is None else shared.expected_ah[i],
-            expected_at_s=now_s,
-            expected_rate_a=shared.rates_a[i],
-            unobserved_s=source.unobserved_s,
-            sampled_from_s=source.sampled_from_s,
-            sampled_to_s=source.sampled_to_s,
-            sampled_from=source.sampled_from,
-            sampled_to=source.sampled_to,
-            quality=source.quality,
-            commandable=source.commandable and not self.stopped,
-            controllable=source.controllable,
-            reason=self._reason(source, charge_ah, capacity_ah),
-            path=source.path,
-            hops=source.hops,
-            max_staleness_s=source.max_staleness_s,
-            valid_until_s=source.valid_until_s,
-            **self.setpoint_fields(controllable=source.controllable),
+        return frozen(
+            Draft(
+                name=self.name,
+                kind=self.kind,
+                voltage_v=source.voltage_v,
+                current_a=current_a,
+                charge_ah=charge_ah,
+                capacity_ah=capacity_ah,
+                soc=charge_ah / capacity_ah if charge_ah is not None and capacity_ah else None,
+                max_discharge_current_a=shared.discharges_a[i],
+                max_charge_current_a=shared.charge_limits_a[i],
+                ideal_max_discharge_current_a=shared.ideal_discharges_a[i],
+                ideal_max_charge_current_a=shared.ideal_charges_a[i],
+                usable_charge_ah=None if shared.usable_ah is None else shared.usable_ah[i],
+                balanced_usable_charge_ah=None if shared.balanced_ah is None else shared.balanced_ah[i],
+                expected_charge_ah=None if shared.expected_ah is None else shared.expected_ah[i],
+                expected_at_s=now_s,
+                expected_rate_a=shared.rates_a[i],
+                unobserved_s=source.unobserved_s,
+                sampled_from_s=source.sampled_from_s,
+                sampled_to_s=source.sampled_to_s,
+                sampled_from=source.sampled_from,
+                sampled_to=source.sampled_to,
+                quality=source.quality,
+                commandable=source.commandable and not self.stopped,
+                controllable=source.controllable,
+                reason=self._reason(source, charge_ah, capacity_ah),
+                path=source.path,
+                hops=source.hops,
+                max_staleness_s=source.max_staleness_s,
+                valid_until_s=source.valid_until_s,
+                **self.setpoint_fields(controllable=source.controllable),
+            )
         )
 
     def ends_s(self, now_s: float) -> float:

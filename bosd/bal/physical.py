@@ -7,7 +7,7 @@ from bosd.bal.device import Device, Sample
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter
 from bosd.bal.spec import JbdSpec
-from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
 PERIODS_UNTIL_STALE = 3.0
 LEAST_STALENESS_S = 1.5
@@ -146,36 +146,38 @@ class PhysicalBattery(DeviceLeaf):
         if sample.charge_ah is not None and sample.capacity_ah is not None:
             balanced_ah = usable_ah(spec, sample.charge_ah, sample.capacity_ah)
         metered_ah, metered_s, rate_a = (None, 0.0, 0.0) if meter is None else meter.running_on(now_s)
-        return BatteryStatus(
-            name=self.name,
-            kind=self.kind,
-            voltage_v=sample.voltage_v,
-            current_a=None if away else sample.current_a,
-            charge_ah=sample.charge_ah,
-            capacity_ah=sample.capacity_ah,
-            soc=sample.soc,
-            usable_charge_ah=0.0 if balanced_ah is not None and (away or self.stopped or not discharges) else balanced_ah,
-            balanced_usable_charge_ah=balanced_ah,
-            expected_charge_ah=metered_ah,
-            expected_at_s=metered_s,
-            expected_rate_a=rate_a,
-            unobserved_s=0.0 if meter is None else meter.unobserved_s,
-            sampled_from_s=sample.sampled_s,
-            sampled_to_s=sample.sampled_s,
-            sampled_from=sample.sampled_utc_s,
-            sampled_to=sample.sampled_utc_s,
-            quality=quality,
-            commandable=commandable,
-            controllable=self.controllable,
-            reason=self._reasons(sample, quality, by_charge),
-            cells_v=sample.cells_v,
-            temperatures_c=sample.temperatures_c,
-            cycles=sample.cycles,
-            faults=sample.faults,
-            max_staleness_s=self.max_staleness_s,
-            valid_until_s=valid_until_s if meter is None else _before(meter.seen_until_s(), valid_until_s, now_s),
-            **self._limits(spec, discharges=discharges and commandable, charges=charges and commandable),
-            **self.setpoint_fields(controllable=self.controllable),
+        return frozen(
+            Draft(
+                name=self.name,
+                kind=self.kind,
+                voltage_v=sample.voltage_v,
+                current_a=None if away else sample.current_a,
+                charge_ah=sample.charge_ah,
+                capacity_ah=sample.capacity_ah,
+                soc=sample.soc,
+                usable_charge_ah=0.0 if balanced_ah is not None and (away or self.stopped or not discharges) else balanced_ah,
+                balanced_usable_charge_ah=balanced_ah,
+                expected_charge_ah=metered_ah,
+                expected_at_s=metered_s,
+                expected_rate_a=rate_a,
+                unobserved_s=0.0 if meter is None else meter.unobserved_s,
+                sampled_from_s=sample.sampled_s,
+                sampled_to_s=sample.sampled_s,
+                sampled_from=sample.sampled_utc_s,
+                sampled_to=sample.sampled_utc_s,
+                quality=quality,
+                commandable=commandable,
+                controllable=self.controllable,
+                reason=self._reasons(sample, quality, by_charge),
+                cells_v=sample.cells_v,
+                temperatures_c=sample.temperatures_c,
+                cycles=sample.cycles,
+                faults=sample.faults,
+                max_staleness_s=self.max_staleness_s,
+                valid_until_s=valid_until_s if meter is None else _before(meter.seen_until_s(), valid_until_s, now_s),
+                **self._limits(spec, discharges=discharges and commandable, charges=charges and commandable),
+                **self.setpoint_fields(controllable=self.controllable),
+            )
         )
 
 

@@ -7,7 +7,7 @@ from bosd.bal.battery import ComputedLeaf, LimitFields, SampleFields
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR, Meter
 from bosd.bal.spec import NullSpec, PseudoSpec
-from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 from bosd.errors import InvalidArgumentError
 
 ANNOUNCED_STALENESS_S = 1.5
@@ -161,26 +161,28 @@ class PseudoBattery(ComputedLeaf):
             discharges, charges, reason = False, False, "stopped"
         limits = self._limits(discharges=discharges, charges=charges)
         balanced_ah = usable_ah(self.spec, charge_ah, capacity_ah)
-        return BatteryStatus(
-            name=self.name,
-            kind=self.kind,
-            voltage_v=self.reported["voltage_v"],
-            current_a=current_a,
-            charge_ah=charge_ah,
-            capacity_ah=capacity_ah,
-            soc=charge_ah / capacity_ah if capacity_ah > 0.0 else None,
-            usable_charge_ah=balanced_ah if limits["max_discharge_current_a"] > 0.0 else 0.0,
-            balanced_usable_charge_ah=balanced_ah,
-            expected_charge_ah=self.meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s()))),
-            expected_at_s=now_s,
-            expected_rate_a=current_a,
-            quality=Quality.GOOD,
-            commandable=not self.stopped,
-            controllable=True,
-            reason=reason or self.clamped_by,
-            max_staleness_s=ANNOUNCED_STALENESS_S,
-            valid_until_s=now_s if running else math.inf,
-            **limits,
-            **self.setpoint_fields(controllable=True),
-            **ALWAYS_NOW,
+        return frozen(
+            Draft(
+                name=self.name,
+                kind=self.kind,
+                voltage_v=self.reported["voltage_v"],
+                current_a=current_a,
+                charge_ah=charge_ah,
+                capacity_ah=capacity_ah,
+                soc=charge_ah / capacity_ah if capacity_ah > 0.0 else None,
+                usable_charge_ah=balanced_ah if limits["max_discharge_current_a"] > 0.0 else 0.0,
+                balanced_usable_charge_ah=balanced_ah,
+                expected_charge_ah=self.meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s()))),
+                expected_at_s=now_s,
+                expected_rate_a=current_a,
+                quality=Quality.GOOD,
+                commandable=not self.stopped,
+                controllable=True,
+                reason=reason or self.clamped_by,
+                max_staleness_s=ANNOUNCED_STALENESS_S,
+                valid_until_s=now_s if running else math.inf,
+                **limits,
+                **self.setpoint_fields(controllable=True),
+                **ALWAYS_NOW,
+            )
         )

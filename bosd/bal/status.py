@@ -2,7 +2,8 @@
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, make_dataclass
+from typing import TYPE_CHECKING
 
 from bosd.bal.meter import SECONDS_PER_HOUR
 
@@ -103,3 +104,16 @@ class BatteryStatus:
         if self.expected_charge_ah is None:
             return None
         return self.expected_charge_ah - self.expected_rate_a * (now_s - self.expected_at_s) / SECONDS_PER_HOUR
+
+
+if TYPE_CHECKING:
+    Draft = BatteryStatus
+else:
+    Draft = make_dataclass("Draft", [(each.name, each.type, each) for each in fields(BatteryStatus)], slots=True, kw_only=True)
+"""A status not yet frozen: the same slots without guards, so that making one costs a third. `frozen` ends it."""
+
+
+def frozen(draft: Draft) -> BatteryStatus:
+    """Return a draft as the status it has become; nobody may hold it as a draft any more."""
+    draft.__class__ = BatteryStatus
+    return draft
