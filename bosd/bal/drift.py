@@ -35,7 +35,12 @@ class DriftJudge:
         self._since_s = {member: since_s for member, since_s in self._since_s.items() if member in members}
         self._held.intersection_update(members)
 
-    def judge(self, member: Battery, status: BatteryStatus, now_s: float) -> bool:
+    def anyone_back(self, members: Iterable[tuple[Battery, BatteryStatus]], now_s: float) -> bool:
+        """Judge each of the members; return whether one that was held out is back."""
+        held = [(member.held_out, self._judge(member, status, now_s)) for member, status in members]
+        return (True, False) in held
+
+    def _judge(self, member: Battery, status: BatteryStatus, now_s: float) -> bool:
         """Return whether `member` is held out at `now_s`."""
         if status.voltage_v is None or status.capacity_ah == 0.0:
             return member.held_out
@@ -51,11 +56,11 @@ class DriftJudge:
         return member.held_out
 
     def settle(self, peculiar: Iterable[list[tuple[Battery, BatteryStatus]]]) -> None:
-        """Forget members that are no longer peculiar; set `next_s` to the next instant at which a judgement falls."""
+        """Forget members that are no longer peculiar; set `next_s` to the last instant before a judgement falls."""
+        seen = {member for block in peculiar for member, _ in block}
+        self._since_s = {member: since_s for member, since_s in self._since_s.items() if member in seen}
         if not self._since_s:
             self.next_s = math.inf
             return
-        seen = {member for block in peculiar for member, _ in block}
-        self._since_s = {member: since_s for member, since_s in self._since_s.items() if member in seen}
-        due = (since_s + (self.return_s if member.held_out else self.drift_s) for member, since_s in self._since_s.items())
-        self.next_s = min(due, default=math.inf)
+        due = [since_s + (self.return_s if member.held_out else self.drift_s) for member, since_s in self._since_s.items()]
+        self.next_s = math.nextafter(min(due), 0.0)

@@ -332,7 +332,6 @@ def _end(top: Battery, now_s: float) -> None:
 
 def _changes_s(top: Battery, now_s: float) -> float:
     """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
-    valid_until_s = top.status(now_s).valid_until_s
     instants_s = [top.status(now_s).valid_until_s]
     for below in members_of(top):
         if isinstance(below, PseudoBattery):

@@ -188,14 +188,16 @@ class Node:
 
     async def fresh_status(self, name: str, max_age_s: float | None = None) -> BatteryStatus:
         """Return the status after refreshing the lazy batteries below that are stale, or all that are older than `max_age_s`."""
-        battery = self.directory[name]
+        await self._freshen(self.directory[name], max_age_s)
+        return self.directory[name].status(self.clock.now_s())
+
+    async def _freshen(self, battery: Battery, max_age_s: float | None = None) -> None:
         if max_age_s is None:
             refreshers = [each for each in self._lazy_below(battery) if self._is_stale(each.battery)]
         else:
             refreshers = [each for each in self._below(battery) if self._older(each.battery, max_age_s)]
         if refreshers:
             await asyncio.gather(*(each.refresh(REFRESH_DEADLINE_S) for each in refreshers), return_exceptions=True)
-        return self.directory[name].status(self.clock.now_s())
 
     def _is_stale(self, battery: PhysicalBattery) -> bool:
         return battery.status(self.clock.now_s()).quality is not Quality.GOOD
@@ -252,7 +254,7 @@ class Node:
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
-        await self.fresh_status(name)
+        await self._freshen(self.directory[name])
         return await self._controller.set_current(
             name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
         )

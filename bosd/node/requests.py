@@ -55,12 +55,15 @@ def check_free(battery: Battery) -> None:
 def check_request(battery: Battery, current_a: float, holder: str, status: BatteryStatus, now_s: float) -> None:
     """Refuse what may not be asked of `battery` now; `status` is its status at `now_s`.
 
+    Less than the holder's own living set point is never refused (control.md, "Owners, sessions, claims").
     Raises InvalidArgumentError, BatteryInUseError, StoppedError, ClaimedError, UnsupportedError, UnavailableError or
     CurrentOutOfRangeError with the bounds.
     """
     if not math.isfinite(current_a):
         raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
     check_free(battery)
+    if _lowers(battery, current_a, holder, now_s):
+        return
     if battery.stopped:
         raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
     check_holder(battery, holder, now_s)
@@ -85,3 +88,11 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
             lower_a=lower_a,
             upper_a=upper_a,
         )
+
+
+def _lowers(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:
+    """Return whether the holder of a living set point asks for less of the same direction, or for nothing."""
+    setpoint = battery.setpoint
+    if setpoint is None or setpoint.holder != holder or setpoint.ends_s <= now_s:
+        return False
+    return current_a == 0.0 or (current_a * setpoint.current_a > 0.0 and abs(current_a) < abs(setpoint.current_a))

@@ -28,7 +28,7 @@ class ProportionalPolicy:
                 total = sum(weights)
             full, remaining = [], left
             for slot, weight in zip(open_slots, weights, strict=True):
-                part = remaining * weight / total
+                part = remaining * (weight / total)
                 room = maxima[slot] - shares[slot]
                 if part >= room:
                     full.append(slot)
@@ -36,7 +36,7 @@ class ProportionalPolicy:
                     left -= room
             if not full:
                 for slot, weight in zip(open_slots, weights, strict=True):
-                    shares[slot] += remaining * weight / total
+                    shares[slot] += remaining * (weight / total)
                 return Allotment(tuple(shares), 0.0)
             open_slots = [slot for slot in open_slots if slot not in set(full)]
         return Allotment(tuple(shares), max(0.0, left) if left > amount * TOLERANCE else 0.0)

@@ -1,0 +1,105 @@
+"""From what is asked at the top to what each leaf is told."""
+
+import pytest
+
+from bosd.bal.dispatch import Plan, plan
+from bosd.bal.setpoint import SetPoint
+from bosd.node.execute import commit
+from tests.support.bal_makers import aggregate, pseudo, sample, sampled, split
+
+
+def told(planned: Plan) -> dict[str, float]:
+    """Return what each leaf is told, by name."""
+    return {leaf.name: current_a for leaf, current_a in (*planned.computed, *planned.devices)}
+
+
+def test_a_leaf_is_clamped_to_its_present_limit() -> None:
+    """60 A of a battery that can do 40: 40 A, with the reason."""
+    battery = pseudo("p", 40.0, 100.0, 50.0)
+    planned = plan({battery: 60.0}, 0.0)
+    assert told(planned) == {"p": 40.0}
+    assert planned.clamped[battery].reason == "clamped to the present discharge limit 40 A"
+    assert told(plan({battery: -60.0}, 0.0)) == {"p": -40.0}
+
+
+def test_shares_of_an_aggregate() -> None:
+    """50 A of the balanced one: 36.7 and 13.3 A."""
+    whole = aggregate(pseudo("A", 60.0, 110.0), pseudo("B", 40.0, 40.0))
+    assert told(plan({whole: 50.0}, 0.0)) == pytest.approx({"A": 50 * 110 / 150, "B": 50 * 40 / 150})
+
+
+def test_devices_of_one_rank() -> None:
+    """Two physical members: both told, in the members' order."""
+    whole = aggregate(sampled("a"), sampled("b"))
+    assert [(leaf.name, current_a) for leaf, current_a in plan({whole: 20.0}, 0.0).devices] == [("a", 10.0), ("b", 10.0)]
+
+
+def test_partitions_are_summed() -> None:
+    """40 A of one and -30 A of the other: the source is told 10 A, and its charge limit of the one never reaches it."""
+    source = pseudo("s", 100.0, 200.0, 100.0)
+    one, other = split(source, 0.5, 0.5).partitions
+    planned = plan({one: 40.0, other: -30.0}, 0.0)
+    assert told(planned) == {"s": 10.0}
+    commit(planned, 0.0)
+    assert (one.applied_a, other.applied_a, source.applied_a) == (40.0, -30.0, 10.0)
+    assert told(plan({one: 20.0}, 0.0)) == {"s": -10.0}
+
+
+def test_a_diamond() -> None:
+    """An aggregate over two partitions of one splitter over an aggregate: 30 A arrive as 30 A, once."""
+    a, b = pseudo("a", 60.0, 110.0, 55.0), pseudo("b", 40.0, 40.0, 20.0)
+    lower = aggregate(a, b, name="lower")
+    splitter = split(lower, 0.5, 0.3, 0.2)
+    top = aggregate(*splitter.partitions[:2], name="top")
+    planned = plan({top: 30.0, splitter.partitions[2]: -5.0}, 0.0)
+    assert sum(told(planned).values()) == pytest.approx(25.0)
+    commit(planned, 0.0)
+    assert splitter.partitions[0].applied_a == pytest.approx(30 * 5 / 8)
+    assert lower.applied_a == pytest.approx(25.0)
+
+
+def test_shares_stay_within_a_hundredth() -> None:
+    """Charge moves by 0.5 % of the set point: shares stay; by 5 %: they move, but not while they must wait."""
+    a, b = pseudo("a", 100.0, 100.0, 50.0), pseudo("b", 100.0, 100.0, 50.0)
+    whole = aggregate(a, b)
+    commit(plan({whole: 20.0}, 0.0), 0.0)
+    a.modify({"charge_ah": 50.5}, 0.0)
+    assert told(plan({whole: 20.0}, 0.0)) == {}
+    a.modify({"charge_ah": 60.0}, 0.0)
+    assert told(plan({whole: 20.0}, 0.0, move_shares=False)) == {}
+    assert told(plan({whole: 20.0}, 0.0)) == pytest.approx({"a": 20 * 60 / 110, "b": 20 * 50 / 110})
+
+
+def test_a_limit_acts_at_once() -> None:
+    """A member derated below its share is relieved although shares must wait."""
+    a, b = pseudo("a", 20.0, 100.0, 50.0), pseudo("b", 100.0, 100.0, 50.0)
+    whole = aggregate(a, b)
+    commit(plan({whole: 20.0}, 0.0), 0.0)
+    a.modify({"max_discharge_current_a": 2.0}, 0.0)
+    now_told = told(plan({whole: 20.0}, 0.0, move_shares=False))
+    assert now_told == pytest.approx({"a": 0.0, "b": 20.0})
+
+
+def test_a_lost_member_is_told_but_not_waited_for() -> None:
+    """A member that went away at 10 A is to be told 0 and listed as lost; the other keeps its own 10."""
+    a, b = sampled("a"), sampled("b")
+    whole = aggregate(a, b)
+    a.settled(10.0, 0.0)
+    b.settled(10.0, 0.0)
+    whole.applied_a = 20.0
+    b.sampled(sample(20.0))
+    planned = plan({whole: 20.0}, 20.0)
+    assert planned.lost == {a}
+    assert told(planned) == {"a": 0.0, "b": 10.0}
+
+
+def test_ends_travel_down() -> None:
+    """A member's end is the aggregate's; of two partitions the source's is the earlier; an end still to come wins."""
+    a = sampled("a")
+    whole = aggregate(a)
+    whole.setpoint = SetPoint(current_a=5.0, ends_s=60.0, holder="h")
+    assert plan({whole: 5.0}, 0.0).ends_s[a] == 60.0
+    assert plan({whole: 5.0}, 0.0, ends_s={whole: 90.0}).ends_s[a] == 90.0
+    source = sampled("s")
+    one, other = split(source, 0.5, 0.5).partitions
+    assert plan({one: 5.0, other: 5.0}, 0.0, ends_s={one: 70.0, other: 50.0}).ends_s[source] == 50.0
