@@ -55,7 +55,8 @@ def check_free(battery: Battery) -> None:
 def check_request(battery: Battery, current_a: float, holder: str, status: BatteryStatus, now_s: float) -> None:
     """Refuse what may not be asked of `battery` now; `status` is its status at `now_s`.
 
-    Less than the holder's own living set point is never refused (control.md, "Owners, sessions, claims").
+    The holder of a living set point may always ask for less than what is applied, or for nothing (control.md, "Owners,
+    sessions, claims").
     Raises InvalidArgumentError, BatteryInUseError, StoppedError, ClaimedError, UnsupportedError, UnavailableError or
     CurrentOutOfRangeError with the bounds.
     """
@@ -91,8 +92,8 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
 
 
 def _lowers(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:
-    """Return whether the holder of a living set point asks for less of the same direction, or for nothing."""
+    """Return whether the holder of a living set point asks for less than what is applied, or for nothing."""
     setpoint = battery.setpoint
     if setpoint is None or setpoint.holder != holder or setpoint.ends_s <= now_s:
         return False
-    return current_a == 0.0 or (current_a * setpoint.current_a > 0.0 and abs(current_a) < abs(setpoint.current_a))
+    return current_a == 0.0 or (current_a * battery.applied_a > 0.0 and abs(current_a) <= abs(battery.applied_a))

@@ -57,15 +57,16 @@ class RemoteBattery(NetworkLeaf):
             self.touch()
 
     async def command(self, current_a: float, ttl_s: float | None) -> None:
-        """Ask the remote for `current_a`, for `ttl_s` of what remains; 0 A without an end gives this node's set point back.
+        """Ask the remote for `current_a`, for `ttl_s` of what remains.
 
+        0 A without an end, or of what cannot be commanded now, gives this node's set point back.
         Raises what the remote refuses with, or UnavailableError when no answer came: then it may follow or not.
         """
         if self._remote is not None and (barred := self._barred(self._remote)):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
-        if current_a == 0.0 and ttl_s is None:
+        if current_a == 0.0 and (ttl_s is None or not (self._remote is not None and self._remote.commandable)):
             await self._wire.clear()
         else:
             await self._wire.set_current(current_a, ttl_s)
