@@ -147,7 +147,9 @@ class Controller:
         try:
             await self._executor.execute(planned, wanted)
         except BosError:
-            self.look_again(self._directory.tops_with(battery), RETRY_S if wanted() else 0.0)
+            touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
+            tops = {top: None for each in touched for top in self._directory.tops_with(each)}
+            self.look_again(tops, RETRY_S if wanted() else 0.0)
             raise
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
@@ -211,8 +213,11 @@ class Controller:
         busy = [battery for battery in self._directory if battery.setpoint is not None or battery.applied_a != 0.0]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
+    def _known(self, battery: Battery) -> bool:
+        return self._directory.batteries.get(battery.name) is battery
+
     def _present(self, battery: Battery) -> bool:
-        return self._directory.batteries.get(battery.name) is battery and battery.user is None
+        return self._known(battery) and battery.user is None
 
     async def stop(self, batteries: Iterable[Battery], deadline_s: float) -> list[str]:
         """Take stopped batteries (already latched) to 0 A now, past every lock; return the devices that did not confirm."""

@@ -65,7 +65,7 @@ def test_unchanged_batteries_stay_the_same_objects() -> None:
 
 
 def test_a_replaced_source_relinks_what_rests_on_it() -> None:
-    """a becomes a null battery: ab, sp1 and sp2 stay the same objects and hold b's 50 Ah."""
+    """A becomes a null battery: ab, sp1 and sp2 stay the same objects and hold b's 50 Ah."""
     made = directory()
     made["sp1"].status(0.0)
     before = dict(made.batteries)
@@ -90,7 +90,7 @@ def test_removal_frees_the_sources() -> None:
 
 
 def test_a_battery_that_comes_into_use_loses_its_set_point() -> None:
-    """c follows 5 A and becomes a member: its own request is over, what it runs is its user's to bring down."""
+    """C follows 5 A and becomes a member: its own request is over, what it runs is its user's to bring down."""
     made = directory()
     made["c"].setpoint = SetPoint(current_a=5.0, ends_s=60.0, holder="h")
     made.change(Topology(batteries=(*BASE.batteries, whole("top", "c")), splitters=BASE.splitters), 1.0)
@@ -99,7 +99,7 @@ def test_a_battery_that_comes_into_use_loses_its_set_point() -> None:
 
 
 def test_stop_and_set_point_pass_to_the_new_object() -> None:
-    """c with another charge is a new battery, stopped like the old and with its set point."""
+    """C with another charge is a new battery, stopped like the old and with its set point."""
     made = directory()
     setpoint = SetPoint(current_a=5.0, ends_s=60.0, holder="h")
     made["c"].stopped, made["c"].setpoint = True, setpoint
@@ -108,7 +108,7 @@ def test_stop_and_set_point_pass_to_the_new_object() -> None:
 
 
 def test_a_member_moves_to_another_aggregate() -> None:
-    """b leaves ab for cb: a clean member there, and no longer one here."""
+    """B leaves ab for cb: a clean member there, and no longer one here."""
     made = directory()
     made["b"].held_out = True
     after = Topology(

@@ -107,7 +107,8 @@ def test_a_stopped_partition_leaves_its_part_to_the_others() -> None:
 
 def test_partition_accounting() -> None:
     """bal.md's example: P1 80 Ah full at 40 A, P2 120 Ah with 20 Ah at -50 A; the source charges at 10 A; two hours later P1 is
-    empty and P2 full, 20 Ah having come from outside."""
+    empty and P2 full, 20 Ah having come from outside.
+    """
     parts = (
         PartitionSpec(name="P1", fraction=0.4, charge_fraction=0.8),
         PartitionSpec(name="P2", fraction=0.6, charge_fraction=0.2),

@@ -1,0 +1,474 @@
+"""Set points on devices that confirm, refuse, hang or lose the answer (control.md)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from bosd.bal.battery import Battery
+from bosd.bal.directory import Directory
+from bosd.bal.spec import AggregatorSpec, BatterySpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
+from bosd.clock import LoopClock
+from bosd.errors import (
+    BatteryInUseError,
+    ClaimedError,
+    CurrentOutOfRangeError,
+    InvalidArgumentError,
+    ShuttingDownError,
+    StoppedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from bosd.node.api import SetCurrentResult
+from bosd.node.controller import Controller
+from bosd.node.execute import Executor
+from bosd.policy.registry import policy
+from tests.support.fake_leaf import FakeLeaf, Wire, limit
+
+pytestmark = pytest.mark.jumping
+
+
+def whole(name: str, *sources: str) -> AggregatorSpec:
+    return AggregatorSpec(name=name, sources=sources, voltage_v=48.0, voltage_tolerance_v=4.0)
+
+
+def pseudo(name: str, limit_a: float = 40.0, charge_ah: float = 50.0) -> PseudoSpec:
+    return PseudoSpec(
+        name=name,
+        voltage_v=48.0,
+        charge_ah=charge_ah,
+        capacity_ah=100.0,
+        max_discharge_current_a=limit_a,
+        max_charge_current_a=limit_a,
+    )
+
+
+class Bench:
+    """A controller over a directory, running on the loop's clock."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.clock = LoopClock(asyncio.get_running_loop())
+        self.wire = Wire()
+        self.directory = Directory(lambda spec: FakeLeaf(spec.name, self.wire), policy)
+        self.directory.change(topology, 0.0)
+        self.settled: list[str] = []
+        executor = Executor(self.clock, lambda leaf: self.settled.append(leaf.name))
+        self.controller = Controller(self.directory, self.clock, executor, default_ttl_s=60.0, longest_ttl_s=3600.0)
+
+    def __getitem__(self, name: str) -> Battery:
+        return self.directory[name]
+
+    def leaf(self, name: str) -> FakeLeaf:
+        leaf = self.directory[name]
+        assert isinstance(leaf, FakeLeaf)
+        return leaf
+
+    async def set(
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None = None,
+        holder: str = "h",
+        request_id: str = "",
+        dry_run: bool = False,
+    ) -> SetCurrentResult:
+        return await self.controller.set_current(
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+        )
+
+    async def stop(self, *names: str) -> list[str]:
+        batteries = [self[name] for name in names]
+        for battery in batteries:
+            battery.stopped = True
+            battery.touch()
+        return await self.controller.stop(batteries, 2.0)
+
+    def change(self, topology: Topology) -> None:
+        self.directory.change(topology, self.clock.now_s())
+        self.controller.topology_changed()
+
+    def applied(self) -> dict[str, float]:
+        return {battery.name: battery.applied_a for battery in self.directory}
+
+
+@asynccontextmanager
+async def bench(*specs: BatterySpec, splitters: tuple[SplitterSpec, ...] = ()) -> AsyncIterator[Bench]:
+    made = Bench(Topology(batteries=specs, splitters=splitters))
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(made.controller.run(group))
+        yield made
+        task.cancel()
+
+
+def device(name: str) -> BatterySpec:
+    return BatterySpec(name=name)
+
+
+async def test_shares_reach_the_devices() -> None:
+    """20 A over two alike: 10 A each, confirmed, applied, each sampled at once."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        result = await node.set("ab", 20.0)
+        assert (result.applied_current_a, result.requested_current_a, result.setpoint_ends_s) == (20.0, 20.0, 60.0)
+        assert node.wire.confirmed == [("a", 10.0), ("b", 10.0)]
+        assert node.applied() == {"a": 10.0, "b": 10.0, "ab": 20.0}
+        assert node.settled == ["a", "b"]
+        assert node["ab"].status(0.0).requested_current_a == 20.0
+        assert node["a"].status(0.0).requested_current_a == 10.0
+
+
+async def test_lower_before_raise() -> None:
+    """From p1 30, p2 0 to p1 0, p2 30 the devices: the one to lower is confirmed before the other is told."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        limit(node["b"], 0.0)
+        await node.set("ab", 30.0)
+        assert node.applied() == {"a": 30.0, "b": 0.0, "ab": 30.0}
+        limit(node["b"], 40.0)
+        limit(node["a"], 0.0)
+        node.leaf("a").takes_s = 0.5
+        node.wire.told.clear()
+        await asyncio.sleep(0.3)
+        assert node.wire.told == [("a", 0.0)]
+        await asyncio.sleep(0.5)
+        assert node.wire.told == [("a", 0.0), ("b", 30.0)]
+
+
+async def test_a_refusal_brings_back_what_was_raised() -> None:
+    """B refuses: a goes back to 0, nothing is in force, the error names both."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        node.leaf("b").raises = UnsupportedError("not now")
+        with pytest.raises(UnsupportedError, match="b: not now") as refusal:
+            await node.set("ab", 20.0)
+        assert refusal.value.metadata == {"a": "old", "b": "old"}
+        assert node.applied() == {"a": 0.0, "b": 0.0, "ab": 0.0}
+        assert node["ab"].setpoint is None
+        assert node.leaf("a").runs_a == 0.0
+
+
+async def test_a_failed_lowering_restores_the_others() -> None:
+    """At 20 A, lowering to 10: b refuses, so a is put back to 10 A and the old request stays in force."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 20.0)
+        node.leaf("b").raises = UnsupportedError("not now")
+        with pytest.raises(UnsupportedError):
+            await node.set("ab", 10.0)
+        assert node.applied() == {"a": 10.0, "b": 10.0, "ab": 20.0}
+        assert node["ab"].setpoint is not None
+        assert node["ab"].setpoint.current_a == 20.0
+
+
+async def test_a_lost_answer_counts_at_the_larger_magnitude() -> None:
+    """B is lost at 10 A: a is brought back, b counts at 10 A until it is told 0 again a second later."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        node.leaf("b").raises = UnavailableError("silence")
+        with pytest.raises(UnavailableError) as failure:
+            await node.set("ab", 20.0)
+        assert failure.value.metadata == {"a": "old", "b": "unknown"}
+        assert (node.leaf("b").counts_at_a, node.leaf("a").runs_a) == (10.0, 0.0)
+        node.leaf("b").raises = None
+        await asyncio.sleep(2.0)
+        assert (node.leaf("b").counts_at_a, node.leaf("b").runs_a) == (0.0, 0.0)
+
+
+async def test_a_device_that_hangs_is_given_up() -> None:
+    """No answer within 5 s: unknown, counted, the caller told."""
+    async with bench(device("a")) as node:
+        node.leaf("a").hangs = True
+        with pytest.raises(UnavailableError, match="no answer within 5 s"):
+            await node.set("a", 20.0)
+        assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+        assert node.leaf("a").counts_at_a == 20.0
+
+
+async def test_a_stop_overtakes_a_hanging_command() -> None:
+    """While 20 A hang in the device, stop tells it 0 at once; what hung is refused and nothing stays applied."""
+    async with bench(device("a")) as node:
+        leaf = node.leaf("a")
+        leaf.hangs = True
+        async with asyncio.TaskGroup() as group:
+            request = group.create_task(_refusal(node.set("a", 20.0)))
+            await asyncio.sleep(1.0)
+            leaf.hangs = False
+            assert await node.stop("a") == []
+            assert node.wire.told == [("a", 20.0), ("a", 0.0)]
+            assert asyncio.get_running_loop().time() == pytest.approx(1.0)
+            leaf.go_on.set()
+        assert isinstance(request.result(), UnavailableError)
+        await asyncio.sleep(0.5)
+        assert (node["a"].setpoint, leaf.counts_at_a, leaf.runs_a) == (None, 0.0, 0.0)
+        with pytest.raises(StoppedError):
+            await node.set("a", 1.0)
+
+
+async def _refusal(request: "asyncio._CoroutineLike[SetCurrentResult]") -> BaseException | None:
+    try:
+        await request
+    except UnavailableError as error:
+        return error
+    return None
+
+
+async def test_a_stop_names_what_did_not_confirm() -> None:
+    """A hanging device is named after the deadline of 2 s; software batteries and other devices are down at once."""
+    async with bench(device("a"), device("b"), pseudo("p")) as node:
+        for name in ("a", "b", "p"):
+            await node.set(name, 10.0)
+        node.leaf("a").hangs = True
+        unconfirmed = await node.stop("a", "b", "p")
+        assert unconfirmed == ["a"]
+        assert (node["b"].applied_a, node["p"].applied_a) == (0.0, 0.0)
+        assert node.leaf("a").counts_at_a == 10.0
+
+
+async def test_a_stopped_member_leaves_its_share_to_the_others() -> None:
+    """30 A over two, one stopped: it is at 0, the other takes 30; released, 15 each again."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 30.0)
+        assert await node.stop("a") == []
+        assert node.leaf("a").runs_a == 0.0
+        await asyncio.sleep(2.0)
+        assert node.applied() == {"a": 0.0, "b": 30.0, "ab": 30.0}
+        node["a"].stopped = False
+        node["a"].touch()
+        await asyncio.sleep(2.0)
+        assert node.applied() == {"a": 15.0, "b": 15.0, "ab": 30.0}
+
+
+@pytest.mark.parametrize("spec", [device("x"), pseudo("x")])
+async def test_a_set_point_ends(spec: BatterySpec) -> None:
+    """After its 10 s the safe value, 0 A, is in force and nothing is asked any more."""
+    async with bench(spec) as node:
+        await node.set("x", 20.0, ttl_s=10.0)
+        await asyncio.sleep(9.9)
+        assert node["x"].applied_a == 20.0
+        await asyncio.sleep(0.2)
+        assert (node["x"].applied_a, node["x"].setpoint) == (0.0, None)
+
+
+async def test_asking_again_keeps_it() -> None:
+    """Three times 10 s, asked every 8 s: in force for 26 s; each renewal tells the device its new end."""
+    async with bench(device("x")) as node:
+        for _ in range(3):
+            await node.set("x", 20.0, ttl_s=10.0)
+            await asyncio.sleep(8.0)
+        assert node["x"].applied_a == 20.0
+        assert node.leaf("x").lifetimes_s == pytest.approx([10.0, 10.0, 10.0])
+        await asyncio.sleep(2.1)
+        assert node["x"].applied_a == 0.0
+
+
+async def test_clamped_and_back() -> None:
+    """The limit falls to 5 A and returns: 5 A applied with the reason while 20 stay requested, then 20 again."""
+    async with bench(device("x")) as node:
+        await node.set("x", 20.0)
+        limit(node["x"], 5.0)
+        await asyncio.sleep(0.5)
+        status = node["x"].status(node.clock.now_s())
+        assert (status.applied_current_a, status.requested_current_a) == (5.0, 20.0)
+        assert "clamped to the present discharge limit 5 A" in status.reason
+        repeated = await node.set("x", 20.0)
+        assert (repeated.applied_current_a, repeated.requested_current_a) == (5.0, 20.0)
+        limit(node["x"], 40.0)
+        await asyncio.sleep(0.5)
+        assert node["x"].applied_a == 20.0
+
+
+async def test_a_lost_member_holds_nobody_up() -> None:
+    """B goes at 10 of 20 A: it counts; 15 A may be asked of the rest, of which a gives 5; back, b gets its half."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 20.0)
+        leaf = node.leaf("b")
+        leaf.good, leaf.raises = False, UnavailableError("silence")
+        leaf.touch()
+        await asyncio.sleep(1.0)
+        await node.set("ab", 15.0)
+        assert (node["a"].applied_a, leaf.counts_at_a, node["ab"].applied_a) == (5.0, 10.0, 15.0)
+        leaf.good, leaf.raises = True, None
+        leaf.touch()
+        await asyncio.sleep(2.0)
+        assert node.applied() == {"a": 7.5, "b": 7.5, "ab": 15.0}
+
+
+@pytest.mark.parametrize("current_a", [40.1, -40.1])
+async def test_out_of_range(current_a: float) -> None:
+    """Beyond what it can do now: refused with the bounds, nothing told."""
+    async with bench(device("x")) as node:
+        with pytest.raises(CurrentOutOfRangeError) as refusal:
+            await node.set("x", current_a)
+        assert (refusal.value.metadata["lower_a"], refusal.value.metadata["upper_a"]) == ("-40.0", "40.0")
+        assert node.wire.told == []
+
+
+@pytest.mark.parametrize(
+    ("current_a", "ttl_s"), [(float("nan"), None), (float("inf"), None), (1.0, 0.0), (1.0, 3601.0), (1.0, float("nan"))]
+)
+async def test_nonsense_is_refused(current_a: float, ttl_s: float | None) -> None:
+    """NaN, infinity, a life of 0 or above the longest: INVALID_ARGUMENT."""
+    async with bench(device("x")) as node:
+        with pytest.raises(InvalidArgumentError):
+            await node.set("x", current_a, ttl_s=ttl_s)
+
+
+async def test_one_holder_at_a_time() -> None:
+    """Another holder is refused with who and how long, also when clearing; after the end it may."""
+    async with bench(device("x")) as node:
+        await node.set("x", 20.0, ttl_s=10.0, holder="one")
+        with pytest.raises(ClaimedError) as refusal:
+            await node.set("x", 5.0, holder="two")
+        assert (refusal.value.metadata["holder"], refusal.value.metadata["remaining_s"]) == ("one", "10.000")
+        with pytest.raises(ClaimedError):
+            await node.controller.clear_current("x", holder="two")
+        await asyncio.sleep(10.5)
+        assert (await node.set("x", 5.0, holder="two")).applied_current_a == 5.0
+
+
+async def test_a_battery_in_use_is_not_commanded_around_its_user() -> None:
+    """Refused with the user's name."""
+    async with bench(device("a"), whole("ab", "a")) as node:
+        with pytest.raises(BatteryInUseError, match="ab"):
+            await node.set("a", 1.0)
+
+
+async def test_a_repeat_gets_the_old_answer() -> None:
+    """The same request id, also while the first is under way: told once, one answer; of another holder it is another request."""
+    async with bench(device("x")) as node:
+        node.leaf("x").takes_s = 0.5
+        first, second = await asyncio.gather(node.set("x", 20.0, request_id="r"), node.set("x", 20.0, request_id="r"))
+        assert first is second
+        assert node.wire.told == [("x", 20.0)]
+        with pytest.raises(ClaimedError):
+            await node.set("x", 20.0, request_id="r", holder="two")
+
+
+async def test_a_dry_run_changes_nothing() -> None:
+    """It says what each leaf would be told."""
+    async with bench(device("a"), pseudo("p"), whole("ap", "a", "p")) as node:
+        result = await node.set("ap", 20.0, dry_run=True, request_id="r")
+        assert {leaf.name: (leaf.old_current_a, leaf.new_current_a) for leaf in result.leaves} == {
+            "a": (0.0, 10.0),
+            "p": (0.0, 10.0),
+        }
+        assert (node.wire.told, node["ap"].setpoint, node.applied()) == ([], None, {"a": 0.0, "p": 0.0, "ap": 0.0})
+        assert (await node.set("ap", 20.0, request_id="r")).leaves == ()
+
+
+async def test_clearing() -> None:
+    """The holder ends its set point: 0 A; clearing nothing is done."""
+    async with bench(device("x")) as node:
+        await node.set("x", 20.0)
+        assert (await node.controller.clear_current("x", holder="h")).applied_current_a == 0.0
+        assert node.leaf("x").runs_a == 0.0
+        assert (await node.controller.clear_current("x", holder="two")).setpoint_ends_s is None
+
+
+async def test_shares_move_at_most_once_a_second() -> None:
+    """A limit that flutters every 100 ms for 10 s moves shares by more than 1 % each time: at most 12 moves are told."""
+    async with bench(device("a"), device("b"), pseudo("p", charge_ah=50.0), whole("abp", "a", "b", "p")) as node:
+        await node.set("abp", 30.0)
+        node.wire.told.clear()
+        directory_p = node["p"]
+        for number in range(100):
+            directory_p.modify({"charge_ah": 50.0 - (number % 2) * 20.0}, node.clock.now_s())  # type: ignore[attr-defined]
+            await asyncio.sleep(0.1)
+        assert 1 <= len([name for name, _ in node.wire.told if name == "a"]) <= 12
+
+
+async def test_partitions_follow_together() -> None:
+    """Two halves at 15 A each; the source's limit falls to 20: both are clamped at once, the source runs their sum."""
+    halves = SplitterSpec(
+        name="sp",
+        policy="proportional",
+        source="s",
+        partitions=(PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5)),
+    )
+    async with bench(device("s"), splitters=(halves,)) as node:
+        await node.set("p1", 15.0, holder="one")
+        await node.set("p2", 15.0, holder="two")
+        assert node.applied() == {"s": 30.0, "p1": 15.0, "p2": 15.0}
+        limit(node["s"], 20.0)
+        await asyncio.sleep(0.5)
+        assert node.applied() == {"s": 20.0, "p1": 10.0, "p2": 10.0}
+
+
+async def test_a_partition_that_runs_empty_ends_its_set_point() -> None:
+    """30 Ah of 50 at 30 A: after an hour its request is over at the exact moment, the source follows, the sibling's goes on."""
+    parts = (
+        PartitionSpec(name="p1", fraction=0.5, charge_fraction=0.6),
+        PartitionSpec(name="p2", fraction=0.5, charge_fraction=0.4),
+    )
+    splitter = SplitterSpec(name="sp", policy="proportional", source="s", partitions=parts)
+    async with bench(pseudo("s", 80.0), splitters=(splitter,)) as node:
+        await node.set("p1", 30.0, ttl_s=3600.0)
+        await asyncio.sleep(10.0)
+        await node.set("p1", 30.0, ttl_s=3600.0)
+        await node.set("p2", -5.0, ttl_s=3600.0)
+        await asyncio.sleep(3600.0 - 10.0 - 0.001)
+        assert node.applied() == {"s": 25.0, "p1": 30.0, "p2": -5.0}
+        await asyncio.sleep(0.002)
+        assert node.applied() == {"s": -5.0, "p1": 0.0, "p2": -5.0}
+        now_s = node.clock.now_s()
+        assert (node["p1"].setpoint, node["p1"].status(now_s).reason) == (None, "empty")
+        assert node["p1"].status(now_s).expected_ah(now_s) == pytest.approx(0.0, abs=1e-9)
+
+
+async def test_a_software_battery_that_runs_empty_is_clamped() -> None:
+    """50 Ah at 40 A are gone after 4500 s: applied 0 while the request lives; what it is given then may be drawn again."""
+    async with bench(pseudo("p")) as node:
+        await node.set("p", 40.0, ttl_s=3600.0)
+        await asyncio.sleep(3000.0)
+        await node.set("p", 40.0, ttl_s=3600.0)
+        await asyncio.sleep(1500.1)
+        status = node["p"].status(node.clock.now_s())
+        assert (status.applied_current_a, status.requested_current_a, status.charge_ah) == (0.0, 40.0, 0.0)
+
+
+async def test_an_edit_that_takes_a_running_battery_into_use() -> None:
+    """A follows 20 A and becomes a member: the aggregate, of which nothing is asked, brings it to 0."""
+    async with bench(device("a"), device("b")) as node:
+        await node.set("a", 20.0)
+        node.change(Topology(batteries=(device("a"), device("b"), whole("ab", "a", "b"))))
+        await asyncio.sleep(0.5)
+        assert node.applied() == {"a": 0.0, "b": 0.0, "ab": 0.0}
+        assert node.leaf("a").runs_a == 0.0
+
+
+async def test_an_edit_that_frees_a_running_member() -> None:
+    """Without its aggregate a member at 10 A goes to its safe value."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 20.0)
+        node.change(Topology(batteries=(device("a"), device("b"))))
+        await asyncio.sleep(0.5)
+        assert node.applied() == {"a": 0.0, "b": 0.0}
+
+
+async def test_an_edit_during_a_command() -> None:
+    """The aggregate is removed while its members are being told: refused, nothing is left running, later commands work."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        for name in "ab":
+            node.leaf(name).takes_s = 1.0
+        async with asyncio.TaskGroup() as group:
+            request = group.create_task(_refusal(node.set("ab", 20.0)))
+            await asyncio.sleep(0.5)
+            node.change(Topology(batteries=(device("a"), device("b"))))
+        assert isinstance(request.result(), UnavailableError)
+        await asyncio.sleep(3.0)
+        assert [node.leaf(name).runs_a for name in "ab"] == [0.0, 0.0]
+        assert (await node.set("a", 5.0)).applied_current_a == 5.0
+
+
+async def test_closing_refuses() -> None:
+    """A node that shuts down takes no new command."""
+    async with bench(device("x")) as node:
+        node.controller.closing = True
+        with pytest.raises(ShuttingDownError):
+            await node.set("x", 1.0)
+
+
+async def test_nothing_is_looked_after_for_ever() -> None:
+    """When nothing is asked and nothing runs, the controller sleeps."""
+    async with bench(device("a"), pseudo("p"), whole("ap", "a", "p")) as node:
+        await node.set("ap", 10.0, ttl_s=5.0)
+        await asyncio.sleep(10.0)
+        assert node.controller._active == {}
+        assert node.controller._due_s == {}
