@@ -188,16 +188,18 @@ class Node:
 
     async def fresh_status(self, name: str, max_age_s: float | None = None) -> BatteryStatus:
         """Return the status after refreshing the lazy batteries below that are stale, or all that are older than `max_age_s`."""
-        await self._freshen(self.directory[name], max_age_s)
+        if old := self._old_below(self.directory[name], max_age_s):
+            await self._freshen(old)
         return self.directory[name].status(self.clock.now_s())
 
-    async def _freshen(self, battery: Battery, max_age_s: float | None = None) -> None:
+    def _old_below(self, battery: Battery, max_age_s: float | None = None) -> list[Refresher]:
         if max_age_s is None:
-            refreshers = [each for each in self._lazy_below(battery) if self._is_stale(each.battery)]
-        else:
-            refreshers = [each for each in self._below(battery) if self._older(each.battery, max_age_s)]
-        if refreshers:
-            await asyncio.gather(*(each.refresh(REFRESH_DEADLINE_S) for each in refreshers), return_exceptions=True)
+            return [each for each in self._lazy_below(battery) if self._is_stale(each.battery)]
+        return [each for each in self._below(battery) if self._older(each.battery, max_age_s)]
+
+    @staticmethod
+    async def _freshen(old: Iterable[Refresher]) -> None:
+        await asyncio.gather(*(each.refresh(REFRESH_DEADLINE_S) for each in old), return_exceptions=True)
 
     def _is_stale(self, battery: PhysicalBattery) -> bool:
         return battery.status(self.clock.now_s()).quality is not Quality.GOOD
@@ -254,7 +256,8 @@ class Node:
         self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
-        await self._freshen(self.directory[name])
+        if old := self._old_below(self.directory[name]):
+            await self._freshen(old)
         return await self._controller.set_current(
             name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -54,10 +54,15 @@ class Edge:
         for task in tuple(self._streams):
             task.cancel()
 
-    async def answer(self, context: Context, call: Awaitable[T]) -> T:
+    async def answer(self, context: Context, call: Coroutine[Any, Any, T]) -> T:
         """Return what `call` returns, or end the RPC with the status of what it raises."""
         try:
-            return await self._bounded(context, call)
+            try:
+                first = call.send(None)  # most calls wait for nothing: they are answered here, and need no deadline
+            except StopIteration as done:
+                answer: T = done.value
+                return answer
+            return await self._bounded(context, _Begun(call, first))
         except BosError as error:
             await abort(context, error, _code_of_late(error))
         except Exception as bug:  # noqa: BLE001 (reported, and never answered with its text)
@@ -102,6 +107,29 @@ class Edge:
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
         finally:
             self._streams.discard(task)
+
+
+class _Begun(Awaitable[T]):
+    """A coroutine that was begun and waits for `first`; awaiting it goes on from there."""
+
+    def __init__(self, call: Coroutine[Any, Any, T], first: object) -> None:
+        self._call = call
+        self._first = first
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Pass on what the coroutine waits for, and what the loop answers."""
+        waited_for = self._first
+        try:
+            while True:
+                try:
+                    value = yield waited_for
+                except BaseException as error:  # noqa: BLE001 (a cancellation belongs to the coroutine, as any error does)
+                    waited_for = self._call.throw(error)
+                else:
+                    waited_for = self._call.send(value)
+        except StopIteration as done:
+            answer: T = done.value
+            return answer
 
 
 class _LateError(UnavailableError):
