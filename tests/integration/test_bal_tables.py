@@ -1,7 +1,6 @@
 """The tables of bal.md through `bosctl` on a running node: aggregators, and splitters with the proportional policy."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -110,7 +109,7 @@ def test_shares(node: Node) -> None:
 
 @pytest.mark.parametrize(("derated_a", "whole_a"), [(30.0, 30 / 110 * 150), (6.0, 40.0), (1.0, 40.0), (0.1, 40.0), (0.0, 40.0)])
 def test_a_derated_member_does_not_drag_the_rest_down(node: Node, derated_a: float, whole_a: float) -> None:
-    """A derated from 60 A to 6, 1, 0.1, 0 A leaves the 40 A of B, and A is named if it could give any; 30 A still count: 40.9 A."""
+    """A derated from 60 A to 6, 1, 0.1, 0 A leaves the 40 A of B, A named if it gives any; 30 A count: 40.9 A."""
     node.ask("pseudo", "A", f"max_discharge_current_a={derated_a}")
     whole = node.status("AB")
     assert whole["max_discharge_current_a"] == pytest.approx(whole_a)
@@ -137,7 +136,9 @@ def test_an_empty_member_does_not_limit_the_others(node: Node) -> None:
     assert whole["max_charge_current_a"] == pytest.approx(60.0)
 
 
-@pytest.mark.parametrize(("holds_ah", "parts_ah"), [(90.0, (45.0, 27.0, 18.0)), (110.0, (55.0, 33.0, 22.0)), (100.0, (50.0, 30.0, 20.0))])
+@pytest.mark.parametrize(
+    ("holds_ah", "parts_ah"), [(90.0, (45.0, 27.0, 18.0)), (110.0, (55.0, 33.0, 22.0)), (100.0, (50.0, 30.0, 20.0))]
+)
 def test_proportional(node: Node, holds_ah: float, parts_ah: tuple[float, ...]) -> None:
     """A source that was expected to hold 100 Ah and holds 90 or 110: deficit and surplus go in proportion."""
     node.ask("pseudo", "s-source", f"charge_ah={holds_ah}")

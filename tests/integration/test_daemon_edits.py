@@ -62,7 +62,9 @@ async def sees_revision(channel: grpc.aio.Channel, name: str, steps: Steps) -> i
 
 async def run_bosctl(node: Node, *arguments: str) -> None:
     """Run `bosctl` beside the watchers."""
-    process = await asyncio.create_subprocess_exec(*BOSCTL, "--target", node.target, *arguments, cwd=REPOSITORY, stdout=asyncio.subprocess.DEVNULL)
+    process = await asyncio.create_subprocess_exec(
+        *BOSCTL, "--target", node.target, *arguments, cwd=REPOSITORY, stdout=asyncio.subprocess.DEVNULL
+    )
     assert await process.wait() == 0
 
 
@@ -85,7 +87,7 @@ async def test_an_edit_is_seen_by_all_watchers(tmp_path: Path) -> None:
             await run_bosctl(node, "rm", "new")
         assert sum(watcher.result() for watcher in watchers) == WATCHERS
         for channel in channels:
-            await channel.close()
+            await channel.close(None)
 
 
 class Editor:
@@ -102,7 +104,9 @@ class Editor:
             while self.begun < upto:
                 number = self.begun = self.begun + 1
                 try:
-                    caller.add(pseudo(f"a{number}") + pseudo(f"b{number}") + aggregator(f"ab{number}", f"a{number}", f"b{number}"))
+                    caller.add(
+                        pseudo(f"a{number}") + pseudo(f"b{number}") + aggregator(f"ab{number}", f"a{number}", f"b{number}")
+                    )
                 except grpc.RpcError:
                     return
                 self.acknowledged.append(number)

@@ -26,7 +26,9 @@ def rig(packs: tuple[Pack, Pack], tmp_path: Path) -> Iterator[Node]:
     for pack in packs:
         pack.tell("clear")
         pack.tell("set", load_current_a=0.0, soc=0.5, protection_bits=0)
-    topology = packs[0].regulated("b1", refresh_period_s=0.5, max_staleness_s=1.5) + packs[1].regulated("b2", refresh_period_s=0.5, max_staleness_s=1.5)
+    topology = packs[0].regulated("b1", refresh_period_s=0.5, max_staleness_s=1.5) + packs[1].regulated(
+        "b2", refresh_period_s=0.5, max_staleness_s=1.5
+    )
     with Node(tmp_path, topology + aggregator("both", "b1", "b2") + pseudo("p")) as node:
         until(lambda: node.status("both")["quality"] == "GOOD")
         yield node
@@ -166,11 +168,10 @@ def test_a_pack_lost_with_its_regulator(rig: Node, packs: tuple[Pack, Pack]) -> 
     packs[0].signal(signal.SIGSTOP)
     try:
         until(lambda: rig.status("b1")["quality"] == "UNAVAILABLE")
-        until(lambda: rig.events("enforce_failed"), because="telling the lost one fails")
+        until(lambda: "unconfirmed" in rig.status("b1")["reason"], because="telling the lost one fails")
         time.sleep(1.5)  # longer than the pause between two recomputations of shares
         found = rig.statuses()
         assert found["b1"]["current_a"] is None
-        assert "unconfirmed" in found["b1"]["reason"]
         assert found["both"]["current_a"] is None
         assert "may still run: b1 up to 30 A" in found["both"]["reason"]
         assert found["both"]["max_discharge_current_a"] == pytest.approx(60.0)
@@ -197,7 +198,7 @@ def refusal_of(call: Any) -> str:
 
     with pytest.raises(grpc.RpcError) as caught:
         call()
-    status = rpc_status.from_call(caught.value)
+    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
     assert status is not None
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
@@ -273,7 +274,9 @@ def test_a_pack_without_current_control(packs: tuple[Pack, Pack], tmp_path: Path
 def test_dry_run(rig: Node, packs: tuple[Pack, Pack]) -> None:
     """It is checked and shown, and nothing moves."""
     answer = rig.ask("set", "both", "40", "--dry-run")
-    assert {leaf["name"]: round(leaf["new_current_a"], 1) for leaf in answer["leaves"]} == pytest.approx({"b1": 20.0, "b2": 20.0}, abs=0.3)
+    assert {leaf["name"]: round(leaf["new_current_a"], 1) for leaf in answer["leaves"]} == pytest.approx(
+        {"b1": 20.0, "b2": 20.0}, abs=0.3
+    )
     assert rig.refusal("set", "both", "400", "--dry-run")["reason"] == "CURRENT_OUT_OF_RANGE"
     assert loads(packs) == (0.0, 0.0)
     assert rig.status("both")["requested_current_a"] is None

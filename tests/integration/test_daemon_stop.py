@@ -73,18 +73,21 @@ def test_a_gate_under_a_set_point_is_released_as_it_stands(tmp_path: Path) -> No
 
 def test_an_unplugged_device(tmp_path: Path) -> None:
     """One of two packs is unplugged, its regulator gone too: exit 0 in time, the other safe, the lost one named in the log."""
-    with Pack(tmp_path, "here") as here, Pack(tmp_path, "away") as away:
-        with Node(tmp_path, here.regulated("here") + away.regulated("away")) as node:
-            good(node, "here", "away")
-            node.ask("set", "here", "10", "--ttl", "10m")
-            node.ask("set", "away", "15", "--ttl", "10m")
-            away.signal(signal.SIGSTOP)  # line and regulator fall silent without closing anything
-            assert terminated(node) < STOP_S
-            assert here.load_a == 0.0
-            (unconfirmed,) = node.events("safe_action_unconfirmed")
-            assert unconfirmed["batteries"] == ["away"]
-            assert len(node.events("not_made_safe", battery="away")) == 1
-            away.signal(signal.SIGCONT)
+    with (
+        Pack(tmp_path, "here") as here,
+        Pack(tmp_path, "away") as away,
+        Node(tmp_path, here.regulated("here") + away.regulated("away")) as node,
+    ):
+        good(node, "here", "away")
+        node.ask("set", "here", "10", "--ttl", "10m")
+        node.ask("set", "away", "15", "--ttl", "10m")
+        away.signal(signal.SIGSTOP)  # line and regulator fall silent without closing anything
+        assert terminated(node) < STOP_S
+        assert here.load_a == 0.0
+        (unconfirmed,) = node.events("safe_action_unconfirmed")
+        assert unconfirmed["batteries"] == ["away"]
+        assert len(node.events("not_made_safe", battery="away")) == 1
+        away.signal(signal.SIGCONT)
 
 
 def test_a_dead_gate(tmp_path: Path) -> None:

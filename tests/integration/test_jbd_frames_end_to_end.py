@@ -133,7 +133,9 @@ def check_basic(status: dict[str, Any], seen: dict[str, Any], cells_v: list[floa
         assert status["charge_ah"] is None
         assert "charge_ah" in status["reason"]
     total_v = sum(cells_v)
-    possible = total_v * (1 - SUM_TOLERANCE) <= seen["voltage_V"] <= (total_v + cells_v.count(0.0) * max(cells_v)) * (1 + SUM_TOLERANCE)
+    possible = (
+        total_v * (1 - SUM_TOLERANCE) <= seen["voltage_V"] <= (total_v + cells_v.count(0.0) * max(cells_v)) * (1 + SUM_TOLERANCE)
+    )
     if possible or max(cells_v) > CELL_MOST_V:
         assert status["voltage_v"] == pytest.approx(seen["voltage_V"])
         assert status["power_w"] == pytest.approx(0.0 - seen["voltage_V"] * seen["current_A"])
@@ -206,7 +208,7 @@ def refuse(rig: Rig, good: pb.BatteryStatus) -> str:
     assert list(now.cells_v) == list(good.cells_v)
     assert list(now.faults) == list(good.faults)
     assert now.age_s > good.age_s
-    detail: str = caught.value.details()
+    detail = caught.value.details() or ""
     assert detail in now.reason
     return detail
 

@@ -53,7 +53,10 @@ def test_a_change_is_pushed_through(chain: Chain) -> None:
     with recording(chain.near.target, "left") as record:
         chain.pack.tell("set", soc=0.6)
         until(lambda: record.seen[-1].status.charge_ah == pytest.approx(30.0, abs=0.3))
-        assert all(later.status.sampled_to >= earlier.status.sampled_to for earlier, later in zip(record.seen, record.seen[1:], strict=False))
+        assert all(
+            later.status.sampled_to >= earlier.status.sampled_to
+            for earlier, later in zip(record.seen, record.seen[1:], strict=False)
+        )
 
 
 def test_set_points_travel_with_what_remains(chain: Chain) -> None:

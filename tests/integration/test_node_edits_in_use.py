@@ -80,7 +80,7 @@ def test_a_parameter_of_a_pack_under_way(node: Node, packs: tuple[Pack, Pack], t
 
 
 def test_partitions_of_a_pack(packs: tuple[Pack, Pack], tmp_path: Path) -> None:
-    """Partitions' set points are summed onto the pack; one that ends lowers it; what one charges from another never reaches it."""
+    """Partitions' set points are summed onto the pack; one that ends lowers it; transfers never reach it."""
     packs[0].tell("set", load_current_a=0.0, soc=0.5)
     parts = [{"name": "top", "fraction": 0.5}, {"name": "bottom", "fraction": 0.5}]
     splitter = table("[[splitter]]", {"name": "sp", "policy": "proportional", "source": "b1", "partitions": parts})

@@ -91,7 +91,7 @@ def test_logs_are_json_events_where_nobody_looks(tmp_path: Path) -> None:
         plain.process.terminate()
         assert plain.wait() == 0
         lines = [json.loads(line) for line in plain.output().splitlines()]
-    assert [line["event"] for line in lines][0] == "serving"
+    assert next(line["event"] for line in lines) == "serving"
     assert lines[-1]["event"] == "stopped"
     for line in lines:
         assert line["level"] in ("info", "warning")

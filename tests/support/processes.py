@@ -245,7 +245,11 @@ class Node(Program):
         self.state_dir = directory / f"{name}.state"
         settings = {"name": name, "listen": [self.target], "state_dir": str(self.state_dir), **settings}
         self.config.write_text(table("[node]", settings) + topology)
-        program = (sys.executable, "-c", f"{prelude}\nimport sys\nfrom bosd.__main__ import main\nsys.exit(main())") if prelude else BOSD
+        program = (
+            (sys.executable, "-c", f"{prelude}\nimport sys\nfrom bosd.__main__ import main\nsys.exit(main())")
+            if prelude
+            else BOSD
+        )
         arguments = [*program, "run", "--config", str(self.config), "--log-format", "json"]
         super().__init__(name, arguments, directory / f"{name}.log", environment)
 
