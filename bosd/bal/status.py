@@ -2,7 +2,7 @@
 
 import enum
 import math
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING
 
 from bosd.bal.meter import SECONDS_PER_HOUR
@@ -109,7 +109,8 @@ class BatteryStatus:
 if TYPE_CHECKING:
     Draft = BatteryStatus
 else:
-    Draft = make_dataclass("Draft", [(each.name, each.type, each) for each in fields(BatteryStatus)], slots=True, kw_only=True)
+    _FIELDS = [(each.name, each.type, field(default=each.default)) for each in fields(BatteryStatus)]
+    Draft = make_dataclass("Draft", _FIELDS, slots=True)
 """A status not yet frozen: the same slots without guards, so that making one costs a third. `frozen` ends it."""
 
 

@@ -47,15 +47,14 @@ class Watcher:
         self.watched = watched
         self._wake.set()
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Wait until something is pending, at most `timeout_s`; return whether it is."""
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until something is pending, at most `timeout_s`."""
         if not self._wake.is_set():
+            timer = asyncio.get_running_loop().call_later(timeout_s, self._wake.set)
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._wake.wait()
-            except TimeoutError:
-                return False
-        return True
+                await self._wake.wait()
+            finally:
+                timer.cancel()
 
     def take(self) -> tuple[list[Battery], tuple[str, ...]]:
         """Return and forget what is pending: changed batteries, and names that are gone."""

@@ -10,7 +10,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
+from bosd.bal.status import BatteryStatus, Draft, Link, Quality, SetpointSource
 from bosd.errors import DriverError
 from bosd.v1 import battery_pb2 as pb
 
@@ -30,6 +30,7 @@ _SOURCES: dict[int, SetpointSource | None] = {0: None, **{int(source): source fo
 _Draft: TypeAlias = Any
 _FIELDS = tuple(field.name for field in fields(BatteryStatus))
 _all_fields: Callable[[BatteryStatus], tuple[object, ...]] = attrgetter(*_FIELDS)
+_filled_draft: Callable[..., _Draft] = Draft
 _new_draft: Callable[[], _Draft] = type("_Draft", (), {"__slots__": _FIELDS})
 
 
@@ -119,10 +120,8 @@ def from_message(
 
 
 def amended(status: BatteryStatus, **changes: object) -> BatteryStatus:
-    """Return `status` with some fields changed, like `dataclasses.replace` at a third of its cost."""
-    draft = _new_draft()
-    for name, value in zip(_FIELDS, _all_fields(status), strict=True):
-        setattr(draft, name, value)
+    """Return `status` with some fields changed, like `dataclasses.replace` at a fraction of its cost."""
+    draft = _filled_draft(*_all_fields(status))
     for name, change in changes.items():
         setattr(draft, name, change)
     return _frozen(draft)

@@ -85,6 +85,7 @@ class RemoteNode:
         self._watch: grpc.aio.Call | None = None
         self._restarting = False
         self._stale_timer: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
         self._round_trips_s: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         self._clock_ahead_s = 0.0
         self._clock_note = ""
@@ -304,8 +305,20 @@ class RemoteNode:
             self._watch.cancel()
 
     def _arm_stale_timer(self) -> None:
-        self._stop_stale_timer()
-        self._stale_timer = asyncio.get_running_loop().call_later(self._timers.stale_s, self._went_stale)
+        """Have the link called stale if nothing more comes; the timer that runs finds out by itself that something came."""
+        loop = asyncio.get_running_loop()
+        self._heard_s = loop.time()
+        if self._stale_timer is None:
+            self._stale_timer = loop.call_later(self._timers.stale_s, self._check_stale)
+
+    def _check_stale(self) -> None:
+        loop = asyncio.get_running_loop()
+        due_s = self._heard_s + self._timers.stale_s
+        if loop.time() < due_s:
+            self._stale_timer = loop.call_at(due_s, self._check_stale)
+        else:
+            self._stale_timer = None
+            self._went_stale()
 
     def _stop_stale_timer(self) -> None:
         if self._stale_timer is not None:
@@ -335,7 +348,7 @@ class RemoteNode:
 
     def _tell(self, name: str, end: _End) -> None:
         told = self._told.get(name)
-        if told == end:
+        if told is end or told == end:
             return
         self._told[name] = end
         if end.link is Link.REFUSED and (told is None or told.link is not Link.REFUSED):
