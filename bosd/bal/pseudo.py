@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from bosd.bal.battery import ComputedLeaf, LimitFields, SampleFields
+from bosd.bal.battery import ComputedLeaf, SampleFields
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR, Meter
 from bosd.bal.spec import NullSpec, PseudoSpec
@@ -144,14 +144,6 @@ class PseudoBattery(ComputedLeaf):
         self._at_s = now_s
         return self.meter.current_a
 
-    def _limits(self, *, discharges: bool, charges: bool) -> LimitFields:
-        return {
-            "max_discharge_current_a": self.reported["max_discharge_current_a"] if discharges else 0.0,
-            "max_charge_current_a": self.reported["max_charge_current_a"] if charges else 0.0,
-            "ideal_max_discharge_current_a": self.ideal_discharge_a,
-            "ideal_max_charge_current_a": self.ideal_charge_a,
-        }
-
     def _compute(self, now_s: float) -> BatteryStatus:
         charge_ah, running = self._charge_at(now_s)
         capacity_ah = self.reported["capacity_ah"]
@@ -159,7 +151,9 @@ class PseudoBattery(ComputedLeaf):
         discharges, charges, reason = allowed_directions(self.spec, charge_ah, capacity_ah, None)
         if self.stopped:
             discharges, charges, reason = False, False, "stopped"
-        limits = self._limits(discharges=discharges, charges=charges)
+        max_discharge_a = self.reported["max_discharge_current_a"] if discharges else 0.0
+        max_charge_a = self.reported["max_charge_current_a"] if charges else 0.0
+        setpoint = self.setpoint_fields(controllable=True)
         balanced_ah = usable_ah(self.spec, charge_ah, capacity_ah)
         return frozen(
             Draft(
@@ -170,7 +164,7 @@ class PseudoBattery(ComputedLeaf):
                 charge_ah=charge_ah,
                 capacity_ah=capacity_ah,
                 soc=charge_ah / capacity_ah if capacity_ah > 0.0 else None,
-                usable_charge_ah=balanced_ah if limits["max_discharge_current_a"] > 0.0 else 0.0,
+                usable_charge_ah=balanced_ah if max_discharge_a > 0.0 else 0.0,
                 balanced_usable_charge_ah=balanced_ah,
                 expected_charge_ah=self.meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s()))),
                 expected_at_s=now_s,
@@ -181,8 +175,17 @@ class PseudoBattery(ComputedLeaf):
                 reason=reason or self.clamped_by,
                 max_staleness_s=ANNOUNCED_STALENESS_S,
                 valid_until_s=now_s if running else math.inf,
-                **limits,
-                **self.setpoint_fields(controllable=True),
-                **ALWAYS_NOW,
+                max_discharge_current_a=max_discharge_a,
+                max_charge_current_a=max_charge_a,
+                ideal_max_discharge_current_a=self.ideal_discharge_a,
+                ideal_max_charge_current_a=self.ideal_charge_a,
+                requested_current_a=setpoint["requested_current_a"],
+                applied_current_a=setpoint["applied_current_a"],
+                setpoint_source=setpoint["setpoint_source"],
+                setpoint_ends_s=setpoint["setpoint_ends_s"],
+                sampled_from_s=math.inf,
+                sampled_to_s=math.inf,
+                sampled_from=math.inf,
+                sampled_to=math.inf,
             )
         )
