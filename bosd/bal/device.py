@@ -50,6 +50,10 @@ class Device(Protocol):
         """
         ...
 
+    async def held_current_a(self) -> float | None:
+        """Return the current the device goes on with by itself, positive on discharge; None where it holds no set point."""
+        ...
+
     async def make_safe(self) -> str:
         """Apply and confirm the battery's safe action; return what was done, in words."""
         ...

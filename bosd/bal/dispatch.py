@@ -18,6 +18,7 @@ from bosd.bal.status import BatteryStatus
 
 SHARE_MOVE = 0.01
 """Shares are moved when one of them changes by more than this part of the set point (bal.md, "Aggregators")."""
+SUM_TOLERANCE = 1e-10
 
 
 class Clamped(NamedTuple):
@@ -121,7 +122,9 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
 
 
 def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:
-    """Return whether members may keep what they run: no limit binds, and no part moved enough."""
+    """Return whether members may keep what they run: it adds up, no limit binds, and no part moved enough."""
+    if abs(sum(member.applied_a for member, _ in shares) - current_a) > SUM_TOLERANCE * max(1.0, abs(current_a)):
+        return False
     least_a = SHARE_MOVE * abs(current_a) if move_shares else abs(current_a) * (1.0 + SHARE_MOVE)
     for member, share_a in shares:
         if abs(share_a - member.applied_a) > least_a:

@@ -51,7 +51,7 @@ class Partition(Battery):
                 usable_charge_ah=None if shared.usable_ah is None else shared.usable_ah[i],
                 balanced_usable_charge_ah=None if shared.balanced_ah is None else shared.balanced_ah[i],
                 expected_charge_ah=None if shared.expected_ah is None else shared.expected_ah[i],
-                expected_at_s=now_s,
+                expected_at_s=shared.made_s,
                 expected_rate_a=shared.rates_a[i],
                 unobserved_s=source.unobserved_s,
                 sampled_from_s=source.sampled_from_s,
@@ -65,7 +65,7 @@ class Partition(Battery):
                 path=source.path,
                 hops=source.hops,
                 max_staleness_s=source.max_staleness_s,
-                valid_until_s=source.valid_until_s,
+                valid_until_s=shared.valid_until_s,
                 **self.setpoint_fields(controllable=source.controllable),
             )
         )

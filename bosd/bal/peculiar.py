@@ -79,7 +79,7 @@ class Peculiarities:
         self.left_out = True
         self.without_share.add(member)
         self._remarks.append(
-            f"{member.name} left out at {status.voltage_v:g} V" if status.voltage_v else f"{member.name} left out"
+            f"{member.name} left out at {status.voltage_v:g} V" if status.voltage_v is not None else f"{member.name} left out"
         )
         if member.applied_a != 0.0:
             self._totals.current_a += status.current_a or 0.0

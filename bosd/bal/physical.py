@@ -19,11 +19,11 @@ class PhysicalBattery(DeviceLeaf):
 
     Quality is age alone: GOOD to `max_staleness_s` (default three refresh periods, at least 1.5 s), STALE to
     `unavailable_after_s` (default three times that), then UNAVAILABLE with the last voltage, charge and capacity
-    (control.md, "Quality, link and commandability").
+    (control.md, "Quality, link and commandability"). `told` says that this node has commanded its device, `unowned` that the
+    device runs what nobody here asked for.
     """
 
     __slots__ = (
-        "_capacity_known_ah",
         "device",
         "fault",
         "kind",
@@ -31,7 +31,9 @@ class PhysicalBattery(DeviceLeaf):
         "max_staleness_s",
         "meter",
         "sample",
+        "told",
         "unavailable_after_s",
+        "unowned",
     )
 
     def __init__(self, spec: JbdSpec, device: Device) -> None:
@@ -46,6 +48,8 @@ class PhysicalBattery(DeviceLeaf):
         self.sample: Sample | None = None
         self.meter: Meter | None = None
         self.fault = ""
+        self.told = False
+        self.unowned = False
 
     @property
     def controllable(self) -> bool:
@@ -64,6 +68,12 @@ class PhysicalBattery(DeviceLeaf):
                 self.meter = Meter(sample.charge_ah, sample.sampled_s, sample.current_a, self.unavailable_after_s)
         self.touch()
 
+    def found_running(self, current_a: float) -> None:
+        """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""
+        self.unconfirmed_a = current_a
+        self.unowned = True
+        self.touch()
+
     def failed(self, reason: str) -> None:
         """Note that the device did not give a sample, and why."""
         if reason != self.fault:
@@ -77,6 +87,7 @@ class PhysicalBattery(DeviceLeaf):
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the device follows `current_a` from `now_s` on: a step of the meter."""
+        self.told, self.unowned = True, False
         if self.meter is not None:
             self.meter.step(now_s, current_a - self.applied_a)
         super().settled(current_a, now_s)
@@ -90,12 +101,18 @@ class PhysicalBattery(DeviceLeaf):
             return Quality.STALE, math.inf
         return (Quality.STALE, lost_s) if now_s <= lost_s else (Quality.UNAVAILABLE, math.inf)
 
-    def _reasons(self, sample: Sample | None, quality: Quality, by_charge: str) -> str:
+    def _command_reasons(self) -> list[str]:
         reasons = ["stopped"] if self.stopped else []
         if not self.controllable:
             reasons.append("no current control")
-        if self.unconfirmed_a is not None:
+        if self.unowned:
+            reasons.append(f"UNOWNED: runs {self.counts_at_a:g} A that nobody here asked for")
+        elif self.unconfirmed_a is not None:
             reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
+        return reasons
+
+    def _reasons(self, sample: Sample | None, quality: Quality, by_charge: str) -> str:
+        reasons = self._command_reasons()
         if sample is not None:
             reasons += [*sample.blocked_by, *sample.notes]
         if by_charge:

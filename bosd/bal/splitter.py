@@ -38,9 +38,15 @@ class SplitPolicy(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """One source status, shared: per partition, top first."""
+    """One source status, shared: per partition, top first. Meters hold at `made_s` and fall by `rates_a` from there.
+
+    Over a source that is sampled when asked, charges move between partitions although the source stands still: then it is valid at
+    `made_s` only.
+    """
 
     source: BatteryStatus
+    made_s: float
+    valid_until_s: float
     charges_ah: tuple[float, ...] | None
     capacities_ah: tuple[float, ...] | None
     discharges_a: tuple[float, ...]
@@ -77,7 +83,6 @@ class Splitter:
         self._source_ah = 0.0
         self._residuals_a: list[float] = [0.0] * len(self.partitions)
         self._allocation: Allocation | None = None
-        self._allocated_s = -math.inf
         self.source = source
         self.rest_on(source)
 
@@ -107,9 +112,8 @@ class Splitter:
         """Return how the source is shared at `now_s`; made once per change of the source."""
         source = self.source.status(now_s)
         allocation = self._allocation
-        if allocation is None or allocation.source is not source or now_s > source.valid_until_s or self._allocated_s < now_s:
+        if allocation is None or allocation.source is not source or now_s > allocation.valid_until_s:
             allocation = self._allocation = self._allocate(source, now_s)
-            self._allocated_s = now_s
         return allocation
 
     def step(self, now_s: float) -> None:
@@ -164,6 +168,8 @@ class Splitter:
 
     def _allocate(self, source: BatteryStatus, now_s: float) -> Allocation:
         at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self._synced_s)
+        rates_a = self._rates(source)
+        moves = source.sampled_to_s == math.inf and any(rates_a)
         capacities_ah = charges_ah = None
         if source.capacity_ah is not None:
             expected_ah = [fraction * source.capacity_ah for fraction in self._capacity_fractions]
@@ -183,6 +189,8 @@ class Splitter:
         residuals_a = self._residuals(source)
         return Allocation(
             source=source,
+            made_s=now_s,
+            valid_until_s=now_s if moves else source.valid_until_s,
             charges_ah=charges_ah,
             capacities_ah=capacities_ah,
             discharges_a=self._limits(source.max_discharge_current_a, ideals[0], discharges),
@@ -192,7 +200,7 @@ class Splitter:
             usable_ah=used_ah,
             balanced_ah=balanced_ah,
             expected_ah=None if metered_ah is None else tuple(self._metered(source, now_s) or metered_ah),
-            rates_a=self._rates(source),
+            rates_a=rates_a,
             currents_a=None
             if source.current_a is None
             else tuple(part.applied_a + residual_a for part, residual_a in zip(self.partitions, residuals_a, strict=True)),

@@ -126,6 +126,15 @@ def test_partition_accounting() -> None:
     assert source.status(7200.0).charge_ah == pytest.approx(120.0)
 
 
+def test_a_transfer_between_parts_moves_charge_although_the_source_stands_still() -> None:
+    """40 A from one half to the other of a battery that is at rest: after half an hour 30 and 70 Ah, whoever is read when."""
+    splitter = split(pseudo("s", 100.0, 200.0, 100.0), 0.5, 0.5)
+    statuses(splitter)
+    run(splitter, 0.0, 40.0, -40.0)
+    assert splitter.partitions[0].status(900.0).charge_ah == pytest.approx(40.0)
+    assert charges(splitter, 1800.0) == pytest.approx([30.0, 70.0])
+
+
 @pytest.mark.parametrize("reads", [(), (1.0, 2.0, 3.5, 1799.0, 1801.0)])
 def test_the_meters_of_the_parts_add_up_whatever_is_read(reads: tuple[float, ...]) -> None:
     """A residual of 6 A on parts at 30 and 10 A is shared 3 : 1; steps in between, reads or none: the same to the last digit."""
