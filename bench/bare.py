@@ -1,7 +1,8 @@
 """What the technology can do: bare grpcio aio servers without options, on uvloop as the daemon is.
 
-`python -m bench.bare echo ADDRESS`: returns the BatteryStatus it gets. `stream ADDRESS N`: streams N statuses a message without pause,
-each built from a dataclass. `relay ADDRESS [UPSTREAM]`: passes on what UPSTREAM streams; without one, what `Push` is called with.
+`python -m bench.bare echo ADDRESS`: returns the BatteryStatus it gets. `stream ADDRESS N`: streams N statuses a message without
+pause, each built from a dataclass.
+`relay ADDRESS [UPSTREAM]`: passes on what UPSTREAM streams; without one, what `Push` is called with.
 """
 
 from __future__ import annotations

@@ -91,5 +91,5 @@ async def measure(wanted: set[str], rounds: int, *, quick: bool) -> dict[str, Ro
 async def _linked(target: str) -> None:
     """Wait until the last node shows the first one's battery."""
     async with asyncio.timeout(30.0):
-        while not (await reachable(target, "b")).HasField("voltage_v"):
+        while not (await reachable(target, "b")).HasField("voltage_v"):  # noqa: ASYNC110 (of another process)
             await asyncio.sleep(0.05)

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ SET_CURRENT = Row(
     name="set_current over an aggregate of 1000",
     goal=12.0,
     scale="us",
-    reference="one plain pass over the same batteries: read the status each has (charge, limit), compute its share, check it, store it; "
-    "the candidate is Node.set_current from check to command, in one turn of the loop, without a task per member or a device read",
+    reference="one plain pass over the same batteries while they run: read the status of each at that instant (charge, limit), "
+    "compute its share, check it, store it; the candidate is Node.set_current from check to command, in one turn of the loop, "
+    "without a task per member or a device read",
 )
 ROWS = (SET_CURRENT,)
 MEMBERS = 1000
@@ -43,15 +43,15 @@ def topology() -> Topology:
     return Topology(batteries=(*members, AggregatorSpec(name="agg", sources=names, voltage_v=48.0, voltage_tolerance_v=2.0)))
 
 
-def plain_pass(members: tuple[Battery, ...], statuses: Callable[[], list[Any]], current_a: float) -> dict[str, float]:
-    """Share `current_a` by charge over `members`, each within its limit."""
-    shares: dict[str, float] = {}
-    read = statuses()
+def plain_pass(members: tuple[Battery, ...], now_s: float, current_a: float) -> dict[str, float]:
+    """Share `current_a` by charge over `members`, each within its limit at `now_s`."""
+    statuses: list[Any] = [member.status(now_s) for member in members]
     total_ah = 0.0
-    for status in read:
+    for status in statuses:
         total_ah += status.charge_ah
     factor = current_a / total_ah
-    for member, status in zip(members, read, strict=True):
+    shares: dict[str, float] = {}
+    for member, status in zip(members, statuses, strict=True):
         share_a = factor * status.charge_ah
         if not -status.max_charge_current_a <= share_a <= status.max_discharge_current_a:
             raise ValueError(f"{member.name}: {share_a} A")
@@ -118,12 +118,10 @@ async def _rounds(node: Node, rounds: int, repeats: int) -> Rounds:
 
 def _plain_us(node: Node, repeats: int) -> float:
     members = node.directory["agg"].sources
-    now_s = node.clock.now_s()
-    statuses = [member.status(now_s) for member in members]
     gc.collect()
     started_s = time.perf_counter()
     for number in range(repeats):
-        plain_pass(members, lambda: statuses, 100.0 + number % 2)
+        plain_pass(members, node.clock.now_s(), 100.0 + number % 2)
     return (time.perf_counter() - started_s) / repeats * 1e6
 
 

@@ -22,7 +22,7 @@ ONE_CHANGE = Row(
     name="one of 1000 members changes",
     goal=0.25,
     scale="us",
-    reference="the full recompute of the same aggregate; the candidate reports another voltage of one member and reads the aggregate",
+    reference="the full recompute of the same aggregate; the candidate has one member report another voltage, then reads it",
 )
 CHAIN = Row(
     name="chain of 64 aggregators",

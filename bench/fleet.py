@@ -18,8 +18,8 @@ FLEET = Row(
     goal=12.0,
     stretch=8.0,
     unit="% of a core",
-    reference="none: processor time of a process with the real node and server on uvloop; each poll decodes two JBD frames from an "
-    "in-memory line; the watcher is another process",
+    reference="none: processor time of a process with the real node and server on uvloop; each poll decodes two JBD frames from "
+    "an in-memory line; the watcher is another process",
 )
 ROWS = (FLEET,)
 COUNT = 1000

@@ -22,7 +22,7 @@ START = Row(
     goal=6.0,
     stretch=4.0,
     scale="ms",
-    reference="a bare grpcio aio echo server on uvloop: from exec to its first answer; the daemon's topology is in its store already",
+    reference="a bare grpcio aio echo server on uvloop: from exec to its first answer; the daemon's topology is stored",
 )
 ROWS = (ONE, THOUSAND, START)
 

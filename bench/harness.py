@@ -13,7 +13,7 @@ Measure = Callable[[], Awaitable[float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One promise. `goal` is the most `value` may be, the least where `at_least`; `scale` is the unit both sides are measured in."""
+    """One promise. `goal` is the most `value` may be, the least where `at_least`; both sides are measured in `scale`."""
 
     name: str
     goal: float

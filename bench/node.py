@@ -1,7 +1,7 @@
 """A node for measurements: the real Node and RpcServer, with batteries that no configuration can give.
 
 `python -m bench.node pseudo ADDRESS N DIR`: N pseudo batteries that all change whenever a watcher could hear of it.
-`python -m bench.node jbd ADDRESS N DIR`: N JBD packs at 1 Hz whose lines are in memory: each poll is two requests, two frames decoded.
+`python -m bench.node jbd ADDRESS N DIR`: N JBD packs at 1 Hz on lines in memory: each poll is two requests, two frames decoded.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from bosd.store.store import Store
 
 
 class Pack:
-    """A JBD board in memory: four cells whose voltage and current wander from poll to poll (JBD protocol V4, registers 03 and 04)."""
+    """A JBD board in memory: voltage and current wander from poll to poll (JBD protocol V4, registers 03 and 04)."""
 
     def __init__(self, number: int) -> None:
         self._step = number
@@ -74,14 +74,12 @@ async def change_all(node: Node) -> None:
             await asyncio.sleep(0.01)
             continue
         step += 1
-        seen = last.status(node.clock.now_s())
         now_s = node.clock.now_s()
         values = {"voltage_v": 48.0 + step % 100 * 0.01}
         for battery in batteries:
             battery.modify(values, now_s)
-        while last.listeners and last._valid_until_s < now_s:  # noqa: SLF001 (whether anybody has read it is known nowhere else)
+        while last.listeners and last._valid_until_s < now_s:  # noqa: ASYNC110, SLF001 (nothing else tells of a read)
             await asyncio.sleep(0.0)
-        del seen
 
 
 async def serve(kind: str, address: str, count: str, directory: str) -> None:

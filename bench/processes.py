@@ -43,13 +43,17 @@ async def program(
         if cores is not None:
             os.sched_setaffinity(process.pid, cores)
         async with asyncio.timeout(START_S):
-            while until.encode() not in log.read_bytes():
+            while not _said(log, until):
                 if process.returncode is not None:
-                    raise RuntimeError(f"{' '.join(arguments)} ended: {log.read_text()}")
+                    raise RuntimeError(f"{' '.join(arguments)} ended, see {log}")
                 await asyncio.sleep(0.01)
         yield process
     finally:
         await _end(process)
+
+
+def _said(log: Path, what: str) -> bool:
+    return what.encode() in log.read_bytes()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -88,7 +92,8 @@ def daemon(config: Path, *, cores: set[int] | None = None) -> contextlib.Abstrac
 def pseudo(name: str, number: int = 0) -> str:
     """Return the table of a pseudo battery."""
     return (
-        f'[[battery]]\nname = "{name}"\nkind = "pseudo"\nvoltage_v = {48.0 + number % 8 * 0.1:.1f}\ncharge_ah = {40.0 + number % 20}\n'
+        f'[[battery]]\nname = "{name}"\nkind = "pseudo"\nvoltage_v = {48.0 + number % 8 * 0.1:.1f}\n'
+        f"charge_ah = {40.0 + number % 20}\n"
         "capacity_ah = 100.0\nmax_discharge_current_a = 50.0\nmax_charge_current_a = 25.0\n\n"
     )
 
@@ -114,4 +119,6 @@ def resident_mib(pid: int) -> float:
 async def reachable(target: str, name: str) -> pb.BatteryStatus:
     """Return the first answer to GetStatus of `name`."""
     async with aio.insecure_channel(target) as channel:
-        return await BatteryServiceStub(channel).GetStatus(pb.GetStatusRequest(name=name), wait_for_ready=True, timeout=START_S)
+        stub = BatteryServiceStub(channel)
+        status: pb.BatteryStatus = await stub.GetStatus(pb.GetStatusRequest(name=name), wait_for_ready=True, timeout=START_S)
+        return status

@@ -20,8 +20,8 @@ STREAM = Row(
     goal=0.5,
     at_least=True,
     scale="/s",
-    reference="a bare grpcio aio stream on uvloop that builds each of 1000 messages a batch from a dataclass; its client, on the same "
-    "core, reads every field, as the candidate's does; the candidate's batteries change without pause",
+    reference="a bare grpcio aio stream on uvloop that builds each of 1000 messages a batch from a dataclass; its client, on the "
+    "same core, reads every field, as the candidate's does; the candidate's batteries change without pause",
 )
 ROWS = (STREAM,)
 COUNT = 1000

@@ -15,7 +15,7 @@ from bosd.policy.registry import policy
 
 
 def random_topology(chance: random.Random) -> Topology:
-    """Return a topology of one tree: 1 to 40 leaves, aggregators of 1 to 6 and splitters of 2 to 4 until one battery is on top."""
+    """Return a topology of one tree: 1 to 40 leaves, aggregators and splitters until one battery is on top."""
     batteries: list[BatterySpec] = [_leaf(number) for number in range(chance.randint(1, 40))]
     splitters: list[SplitterSpec] = []
     free = [battery.name for battery in batteries]
