@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -15,6 +16,7 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
 from bosd.errors import BosError, InvalidArgumentError, StoreError, UnsupportedError
+from bosd.node.adopt import adopt
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.controller import Controller
 from bosd.node.devices import make_device
@@ -90,7 +92,14 @@ class Node:
             refresher = Refresher(each, self.clock, first_delay_s=number / len(physical) * self._period_s(each))
             self._refreshers[each] = refresher
             self._tasks[each] = self._group.create_task(refresher.run(), name=f"refresh {each.name}")
+            if each.controllable:
+                self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
         self._lazy = {}
+
+    def _look_above(self, battery: Battery) -> None:
+        """Have what is in force on a battery, and above it, put in force again."""
+        if self.directory.batteries.get(battery.name) is battery:
+            self._controller.look_again(self.directory.tops_with(battery))
 
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:

@@ -159,3 +159,35 @@ def test_a_unix_socket_is_taken_away(tmp_path: Path) -> None:
         assert bosctl(f"unix:{path}", "status").document[0]["name"] == "p"
         assert terminated(node) < STOP_S
     assert not path.exists()
+
+
+def test_a_current_that_outlived_its_node_is_shown_and_ended(tmp_path: Path) -> None:
+    """After kill -9 the regulator holds 20 A; the next daemon shows it as UNOWNED, then ends it (control.md, "Owners")."""
+    with Pack(tmp_path, "pack") as pack:
+        with Node(tmp_path, pack.regulated("own")) as node:
+            good(node, "own")
+            node.ask("set", "own", "20", "--ttl", "5s")
+            node.signal(signal.SIGKILL)
+            node.wait()
+        assert pack.load_a == 20.0
+        with Node(tmp_path, pack.regulated("own")) as node:
+            until(lambda: "UNOWNED: runs 20 A" in node.status("own")["reason"], because="the current is shown")
+            until(lambda: pack.load_a == 0.0, because="the current is ended")
+            until(lambda: node.status("own")["applied_current_a"] == 0.0 and "UNOWNED" not in node.status("own")["reason"])
+
+
+def test_a_current_that_outlived_its_node_can_be_taken_over(tmp_path: Path) -> None:
+    """A set point within one lease of the start adopts what runs: it goes on."""
+    with Pack(tmp_path, "pack") as pack:
+        with Node(tmp_path, pack.regulated("own")) as node:
+            good(node, "own")
+            node.ask("set", "own", "20", "--ttl", "1m")
+            node.signal(signal.SIGKILL)
+            node.wait()
+        with Node(tmp_path, pack.regulated("own")) as node:
+            good(node, "own")
+            node.ask("set", "own", "20", "--ttl", "1m")
+            over_s = time.monotonic() + 4.0  # one lease (3 s) and more
+            while time.monotonic() < over_s:
+                assert pack.load_a == 20.0
+                assert node.status("own")["quality"] == "GOOD"

@@ -21,6 +21,10 @@ class FakeDevice:
     async def set_current(self, current_a: float) -> None:
         raise NotImplementedError
 
+    async def held_current_a(self) -> float | None:
+        """Hold nothing."""
+        return None
+
     async def make_safe(self) -> str:
         raise NotImplementedError
 

@@ -91,6 +91,10 @@ class JbdDriver:
         else:
             raise UnsupportedError(f"{self.name}: no current control", battery=self.name)
 
+    async def held_current_a(self) -> float | None:
+        """Return what the regulator holds; None without one, since switches hold no set point."""
+        return None if self._regulator is None else await self._regulator.read()
+
     async def make_safe(self) -> str:
         """Apply and confirm the safe action: a regulator to 0 A, a gate's FETs open where `safe` says so, else nothing."""
         if self._regulator is not None:
