@@ -38,6 +38,11 @@ class Aggregator(Battery):
         self.rest_on(members)
 
     @property
+    def counts_at_a(self) -> float:
+        """The current its members may be running because they were told to."""
+        return sum(member.counts_at_a for member in self._members)
+
+    @property
     def sources(self) -> tuple[Battery, ...]:
         """Its members."""
         return self._members

@@ -112,6 +112,11 @@ class Battery:
         self._valid_until_s = TOUCHED
 
     @property
+    def counts_at_a(self) -> float:
+        """The current it may be running because it was told to."""
+        return self.applied_a
+
+    @property
     def sources(self) -> tuple["Battery", ...]:
         """What it rests on in this node; empty for a leaf."""
         return ()

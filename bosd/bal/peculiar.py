@@ -13,11 +13,6 @@ def _listed(names: list[str]) -> str:
     return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
 
 
-def _runs_a(member: Battery) -> float:
-    """Return the current it may be running because it was told to."""
-    return member.counts_at_a if isinstance(member, DeviceLeaf) else member.applied_a
-
-
 class Peculiarities:
     """What the peculiar members add to an aggregate's sums, limits and reason."""
 
@@ -43,11 +38,11 @@ class Peculiarities:
 
     def add(self, member: Battery, status: BatteryStatus, *, out: bool) -> None:
         """Count one member; `out` says that its voltage keeps it out."""
+        self.meter_unknown |= not self._totals.add_meter(status, self._now_s)
         if status.capacity_ah == 0.0 and status.quality is not Quality.UNAVAILABLE:
             self.without_share.add(member)
             return
         self._add_origin(member, status)
-        self.meter_unknown |= not self._totals.add_meter(status, self._now_s)
         if not status.controllable:
             self.uncontrollable.append(member.name)
         if status.quality is Quality.UNAVAILABLE:
@@ -70,7 +65,7 @@ class Peculiarities:
     def _add_away(self, member: Battery, status: BatteryStatus) -> None:
         self.away.append(f"{member.name} ({status.reason})" if status.reason else member.name)
         self.without_share.add(member)
-        running_a = _runs_a(member)
+        running_a = member.counts_at_a
         if running_a != 0.0:
             self._lost.append((member, running_a))
             self.current_unknown = True
@@ -95,20 +90,21 @@ class Peculiarities:
         self.current_unknown |= status.current_a is None
 
     def _add_limits(self, member: Battery, status: BatteryStatus) -> None:
-        if not status.commandable and not member.stopped:
-            running_a = _runs_a(member)
+        if not status.commandable and not member.stopped and isinstance(member, DeviceLeaf):
+            running_a = member.counts_at_a
             if running_a != 0.0:
                 self._lost.append((member, running_a))
             return
         if status.quality is not Quality.STALE:
             self._totals.add_limits(status)
             return
-        self._remarks.append(f"{member.name} stale, keeps {member.applied_a:g} A")
-        self._stale.append((member, member.applied_a))
-        if member.applied_a > 0.0:
-            self.stale_discharge_a += member.applied_a
+        kept_a = max(-status.max_charge_current_a, min(status.max_discharge_current_a, member.applied_a))
+        self._remarks.append(f"{member.name} stale, keeps {kept_a:g} A")
+        self._stale.append((member, kept_a))
+        if kept_a > 0.0:
+            self.stale_discharge_a += kept_a
         else:
-            self.stale_charge_a -= member.applied_a
+            self.stale_charge_a -= kept_a
 
     def fixed_shares(self, current_a: float) -> dict[Battery, float]:
         """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.

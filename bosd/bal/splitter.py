@@ -16,7 +16,7 @@ from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.partition import Partition
 from bosd.bal.spec import SplitterSpec
 from bosd.bal.spec_rules import fraction_of
-from bosd.bal.status import BatteryStatus
+from bosd.bal.status import BatteryStatus, Quality
 
 
 class Allotment(NamedTuple):
@@ -193,8 +193,8 @@ class Splitter:
             valid_until_s=now_s if moves else source.valid_until_s,
             charges_ah=charges_ah,
             capacities_ah=capacities_ah,
-            discharges_a=self._limits(source.max_discharge_current_a, ideals[0], discharges),
-            charge_limits_a=self._limits(source.max_charge_current_a, ideals[1], charges),
+            discharges_a=self._limits(source, 1.0, ideals[0], discharges),
+            charge_limits_a=self._limits(source, -1.0, ideals[1], charges),
             ideal_discharges_a=tuple(ideals[0]),
             ideal_charges_a=tuple(ideals[1]),
             usable_ah=used_ah,
@@ -221,10 +221,23 @@ class Splitter:
             [one[1] and not halted for one, halted in zip(able, stopped, strict=True)],
         )
 
-    def _limits(self, limit_a: float, ideals_a: Sequence[float | None], able: Sequence[bool]) -> tuple[float, ...]:
-        """Share a present limit among the able partitions, each at most its ideal limit."""
+    def _limits(
+        self, source: BatteryStatus, sign: float, ideals_a: Sequence[float | None], able: Sequence[bool]
+    ) -> tuple[float, ...]:
+        """Share a present limit among the able partitions, each at most its ideal limit; `sign` is 1 for discharge, -1 for charge.
+
+        Of a stale source, which can do little more than it runs, those that run it come first.
+        """
+        limit_a = source.max_discharge_current_a if sign > 0.0 else source.max_charge_current_a
         maxima_a = [ideal_a if ideal_a is not None and can else 0.0 for ideal_a, can in zip(ideals_a, able, strict=True)]
-        return self.policy.allot(maxima_a, maxima_a, limit_a).shares
+        if source.quality is not Quality.STALE:
+            return self.policy.allot(maxima_a, maxima_a, limit_a).shares
+        runs_a = [max(0.0, min(sign * part.applied_a, most_a)) for part, most_a in zip(self.partitions, maxima_a, strict=True)]
+        factor = min(1.0, limit_a / sum(runs_a)) if sum(runs_a) > 0.0 else 0.0
+        kept_a = [factor * run_a for run_a in runs_a]
+        rooms_a = [most_a - own_a for most_a, own_a in zip(maxima_a, kept_a, strict=True)]
+        more_a = self.policy.allot(maxima_a, rooms_a, max(0.0, limit_a - sum(kept_a))).shares
+        return tuple([own_a + extra_a for own_a, extra_a in zip(kept_a, more_a, strict=True)])
 
     def _usable(
         self, source: BatteryStatus, charges_ah: Sequence[float] | None, capacities_ah: Sequence[float] | None
