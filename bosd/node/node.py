@@ -32,6 +32,8 @@ from bosd.store.store import Store
 REFRESH_DEADLINE_S = 5.0
 STOP_DEADLINE_S = 2.0
 SAFE_DEADLINE_S = 3.0
+SLOT_S = 0.05
+"""Reads are spread over the period in steps of this, so that of a thousand batteries many share one waking of the process."""
 RECORD_PAUSE_S = 5.0
 RECORD_DEADLINE_S = 1.0
 
@@ -89,7 +91,8 @@ class Node:
         assert self._group is not None  # noqa: S101 (edits come from the API, which is up after start)
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
-            refresher = Refresher(each, self.clock, first_delay_s=number / len(physical) * self._period_s(each))
+            delay_s = number / len(physical) * self._period_s(each)
+            refresher = Refresher(each, self.clock, first_delay_s=delay_s // SLOT_S * SLOT_S)
             self._refreshers[each] = refresher
             self._tasks[each] = self._group.create_task(refresher.run(), name=f"refresh {each.name}")
             if each.controllable:
