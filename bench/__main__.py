@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="rounds per row (default 5)")
     parser.add_argument("--quick", action="store_true", help="shorter rounds: to see that everything runs, not to judge")
     args = parser.parse_args()
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=120)
     results: list[Result] = []
     for group in GROUPS:
         rows: tuple[Row, ...] = importlib.import_module(f"bench.{group}").ROWS
@@ -59,14 +59,15 @@ def _line(result: Result) -> str:
 
 def _table(results: list[Result]) -> Table:
     table = Table(title="bosd, measured here; the median of the rounds counts")
-    for heading in ("row", "value", "goal", "worst", "seen (candidate : reference)", "what the reference does"):
-        table.add_column(heading, overflow="fold", justify="right" if heading in ("value", "worst") else "left")
+    for heading in ("row", "value", "goal", "worst", "candidate : reference"):
+        table.add_column(heading, overflow="fold", min_width=8, justify="right" if heading in ("value", "worst") else "left")
     for result in results:
         row = result.row
         goal = f"{'>=' if row.at_least else '<='} {row.goal:g}" + (f" ({row.stretch:g})" if row.stretch is not None else "")
         value = f"{result.value:.3g}" + ("" if row.unit == "ratio" else f" {row.unit}")
         style = "green" if result.ok else "red"
-        table.add_row(row.name, f"[{style}]{value}[/]", goal, f"{result.worst:.3g}", result.seen, row.reference)
+        table.add_row(row.name, f"[{style}]{value}[/]", goal, f"{result.worst:.3g}", result.seen)
+        table.add_row(f"[dim]{row.reference}[/]", end_section=True)
     return table
 
 
