@@ -117,10 +117,11 @@ class Hub:
                 changed += [battery for battery in watcher.watched.values() if battery not in sent]
                 beat_due_s = now_s + beat_s
                 sent.clear()
-            elif not changed and not removed and sent_s > -math.inf:
-                await watcher.wait(max(0.0, beat_due_s - now_s))
-                continue
-            sent.update(changed)
+            elif sent_s > -math.inf:
+                if not changed and not removed:
+                    await watcher.wait(max(0.0, beat_due_s - now_s))
+                    continue
+                sent.update(changed)
             sent_s = now_s
             yield WatchBatch(statuses=tuple([battery.status(now_s) for battery in changed]), removed=removed, beat_s=beat_s)
             await watcher.wait(max(0.0, beat_due_s - clock.now_s()))

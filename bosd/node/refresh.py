@@ -54,7 +54,13 @@ class Refresher:
                 self._waiters.remove(waiter)
 
     async def run(self) -> None:
-        """Read the device for ever; only transient errors are survived."""
+        """Read the device for ever; only transient errors are survived. Whoever waits at the end is told."""
+        try:
+            await self._run()
+        finally:
+            _finish(self._waiters, UnavailableError(f"{self.battery.name}: refreshing ended", battery=self.battery.name))
+
+    async def _run(self) -> None:
         lazy = self.battery.lazy
         due_s = self._clock.now_s() + self._first_delay_s
         while True:

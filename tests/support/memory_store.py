@@ -1,0 +1,53 @@
+"""The store's methods that a node uses, kept in memory: for loops that jump, on which no thread may run."""
+
+from collections.abc import Sequence
+
+from bosd.bal.edits import Change
+from bosd.errors import StaleRevisionError, StoreError
+from bosd.store.records import StopLatch, StoredRevision, StoredTopology
+
+
+class MemoryStore:
+    """Revisions and stop latches; while `failed` every call raises StoreError."""
+
+    def __init__(self) -> None:
+        self.revisions: list[tuple[StoredTopology, StoredRevision]] = []
+        self.stops: dict[str, StopLatch] = {}
+        self.failed = False
+
+    def _check(self) -> None:
+        if self.failed:
+            raise StoreError("the disk is gone")
+
+    async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
+        self._check()
+        found = [topology for topology, _ in self.revisions if revision in (None, topology.revision)]
+        return found[-1] if found else None
+
+    async def append_revision(
+        self, expected_revision: int, *, toml: str, changes: Sequence[Change], who: str, comment: str, changed_utc_s: float
+    ) -> int:
+        self._check()
+        if expected_revision != len(self.revisions):
+            raise StaleRevisionError("moved on", expected=expected_revision, actual=len(self.revisions))
+        number = expected_revision + 1
+        line = StoredRevision(revision=number, changed_utc_s=changed_utc_s, who=who, comment=comment, changes=tuple(changes))
+        self.revisions.append((StoredTopology(revision=number, toml=toml, changed_utc_s=changed_utc_s), line))
+        return number
+
+    async def history(self, limit: int) -> tuple[StoredRevision, ...]:
+        self._check()
+        return tuple(line for _, line in reversed(self.revisions))[:limit]
+
+    async def load_stops(self) -> tuple[StopLatch, ...]:
+        self._check()
+        return tuple(self.stops[name] for name in sorted(self.stops))
+
+    async def set_stops(self, stops: Sequence[StopLatch]) -> None:
+        self._check()
+        self.stops.update((stop.name, stop) for stop in stops)
+
+    async def clear_stops(self, names: Sequence[str]) -> None:
+        self._check()
+        for name in names:
+            self.stops.pop(name, None)
