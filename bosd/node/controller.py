@@ -8,8 +8,9 @@ a time; a stop waits for nobody.
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 
@@ -23,12 +24,13 @@ from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.api import LeafCommand, SetCurrentResult
-from bosd.node.execute import LOST_PAUSE_S, Executor, commit, moves_of
+from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import check_free, check_holder, check_request, checked_ttl_s
+
+T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
 SHARE_PAUSE_S = 1.0
-RETRY_S = 1.0
 JUST_AFTER_S = 1e-9
 """What an instant is looked at later, so that rounding does not make it one that is still to come."""
 REMEMBERED_ANSWERS = 256
@@ -56,6 +58,7 @@ class Controller:
         self._running: set[int] = set()
         self._locks: dict[int, asyncio.Lock] = {}
         self._draining: list[asyncio.Lock] = []
+        self._complaints: dict[int, str] = {}
         self._answers: OrderedDict[tuple[str, str], SetCurrentResult] = OrderedDict()
         self._wake = asyncio.Event()
         self.closing = False
@@ -131,7 +134,7 @@ class Controller:
             result = self._result(battery, current_a, ends_s, planned, dry_run=dry_run)
             if dry_run:
                 return result
-            await self._execute(battery, planned)
+            await self._done(battery, planned, self._executor.execute)
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id)
             battery.touch()
             self._activate(battery)
@@ -141,11 +144,11 @@ class Controller:
                     self._answers.popitem(last=False)
             return result
 
-    async def _execute(self, battery: Battery, planned: Plan) -> None:
-        """Execute a plan; after a failure have it looked at what is in force."""
+    async def _done(self, battery: Battery, planned: Plan, do: Callable[[Plan, Callable[[], bool]], Awaitable[T]]) -> T:
+        """Return what doing a plan gives; after a failure have it looked at what is in force."""
         wanted = self._still_wanted(planned)
         try:
-            await self._executor.execute(planned, wanted)
+            return await do(planned, wanted)
         except BosError:
             touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
             tops = {top: None for each in touched for top in self._directory.tops_with(each)}
@@ -164,7 +167,7 @@ class Controller:
             battery.touch()
             self._activate(battery)
             planned = plan(self._asked(battery), now_s)
-            await self._execute(battery, planned)
+            await self._done(battery, planned, self._executor.enforce)
             return self._result(battery, asked_a(battery), None, planned, dry_run=False)
 
     def _result(
@@ -210,6 +213,7 @@ class Controller:
         self._draining = [lock for lock in (*self._draining, *self._locks.values()) if lock.locked()]
         self._locks = {}
         self._shared_s = {}
+        self._complaints = {}
         busy = [battery for battery in self._directory if battery.setpoint is not None or battery.applied_a != 0.0]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
@@ -227,9 +231,12 @@ class Controller:
         for splitter in planned.splitters:
             splitter.step(now_s)
         for leaf, current_a in planned.computed:
-            if abs(current_a) <= abs(leaf.applied_a) and current_a * leaf.applied_a >= 0.0:
+            if current_a * leaf.applied_a < 0.0:
+                leaf.apply(0.0, now_s)
+            elif abs(current_a) <= abs(leaf.applied_a):
                 leaf.apply(current_a, now_s)
-        lowering = [move for move in moves_of(planned, now_s) if move.lowers]
+        moves = moves_of(planned, math.inf)
+        lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
         try:
             async with asyncio.timeout(deadline_s):
                 await self._executor.tell(lowering)
@@ -307,18 +314,32 @@ class Controller:
                 now_s = self._clock.now_s()
                 planned = self._plan_again(battery, now_s)
                 try:
-                    await self._execute(battery, planned)
+                    done = await self._done(battery, planned, self._executor.enforce)
                 except BosError as error:
-                    _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
+                    self._complain(battery, error)
                 else:
-                    self._shared_s[battery.component] = now_s
-                    if planned.lost:
-                        self._look(battery, LOST_PAUSE_S)
-                    self._settle(battery, Plan(), self._clock.now_s())
+                    self._enforced(battery, planned, now_s, done=done)
         except BadNameError:
             self._retire(battery)
         finally:
             self._running.discard(component)
+
+    def _enforced(self, battery: Battery, planned: Plan, now_s: float, *, done: bool) -> None:
+        """Go on from a plan made at `now_s` that is in force, or waits for devices that failed a moment ago."""
+        if not done:
+            self._look(battery, RETRY_S)
+            return
+        self._complaints.pop(battery.component, None)
+        self._shared_s[battery.component] = now_s
+        if planned.lost:
+            self._look(battery, LOST_PAUSE_S)
+        self._settle(battery, Plan(), self._clock.now_s())
+
+    def _complain(self, battery: Battery, error: BosError) -> None:
+        """Log why something is not in force, once."""
+        if self._complaints.get(battery.component) != error.message:
+            self._complaints[battery.component] = error.message
+            _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
 
 
 def _end(top: Battery, now_s: float) -> None:

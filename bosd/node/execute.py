@@ -15,8 +15,10 @@ from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 COMMAND_DEADLINE_S = 5.0
 SAME_END_S = 0.25
+RETRY_S = 1.0
+"""Pause before a device that did not follow is told again."""
 LOST_PAUSE_S = 5.0
-"""Pause before a device that cannot be commanded and did not follow is told again."""
+"""The same, where it cannot be commanded now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,19 @@ class Move:
         """Return the change that takes this one back."""
         return Move(self.leaf, self.new_a, self.back_a, self.back_a, self.ends_s)
 
+    def to_zero(self) -> "Move":
+        """Return the part of a change of direction that lowers."""
+        return Move(self.leaf, self.old_a, 0.0, self.back_a, self.ends_s)
+
+    @property
+    def turns(self) -> bool:
+        """Whether the direction changes."""
+        return self.new_a * self.old_a < 0.0
+
     @property
     def lowers(self) -> bool:
         """Whether the magnitude does not grow, nor the direction turn."""
-        return self.new_a * self.old_a >= 0.0 and abs(self.new_a) <= abs(self.old_a)
+        return not self.turns and abs(self.new_a) <= abs(self.old_a)
 
 
 class Outcome:
@@ -75,7 +86,10 @@ def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
 
 
 def moves_of(plan: Plan, now_s: float) -> list[Move]:
-    """Return the devices that must be told something: another current, one whose answer is missing, or a later end."""
+    """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
+
+    One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is.
+    """
     moves = []
     for leaf, new_a in plan.devices:
         ends_s = plan.ends_s.get(leaf)
@@ -119,7 +133,7 @@ class Executor:
         self._settled = settled
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool]) -> None:
-        """Lower, confirm, raise, commit.
+        """Do what was asked for, all or nothing: lower, confirm, raise, commit.
 
         Raises what kept a device from following; then nothing is committed, what was raised is brought back, and what was lowered
         too if every member is certain.
@@ -137,6 +151,27 @@ class Executor:
                     await self._bring_back(phase, lowering if phase is raising else [], outcome, still_wanted)
                     outcome.raise_any()
         commit(plan, self._clock.now_s())
+
+    async def enforce(self, plan: Plan, still_wanted: Callable[[], bool]) -> bool:
+        """Put in force what nobody need ask for, an end or a limit: lower, confirm, raise, commit. Return whether all is done.
+
+        Who followed stays so, whoever else failed: nothing is brought back. A device that failed is told again `RETRY_S` later,
+        and nothing is raised before what is to be lowered is.
+        Raises what kept a device from following; `still_wanted` as for `execute`.
+        """
+        now_s = self._clock.now_s()
+        moves = moves_of(plan, now_s)
+        for phase in ([move for move in moves if move.lowers], [move for move in moves if not move.lowers]):
+            due = [move for move in phase if now_s >= move.leaf.failed_s + RETRY_S]
+            if due:
+                outcome = await self.tell(due)
+                outcome.forgive(plan.lost)
+                _refuse_unless(still_wanted)
+                outcome.raise_any()
+            if len(due) < len(phase):
+                return False
+        commit(plan, self._clock.now_s())
+        return True
 
     async def _bring_back(
         self, told: Sequence[Move], lowered: Sequence[Move], outcome: Outcome, still_wanted: Callable[[], bool]

@@ -221,6 +221,39 @@ async def test_a_stop_names_what_did_not_confirm() -> None:
         assert node.leaf("a").counts_at_a == 10.0
 
 
+async def test_a_member_that_refuses_does_not_make_the_others_swing() -> None:
+    """20 A over two end at 10 s while b refuses: a goes to 0 A once and stays there, b is told once a second until it follows."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 20.0, ttl_s=10.0)
+        node.leaf("b").raises = UnsupportedError("not now")
+        node.wire.told.clear()
+        await asyncio.sleep(15.5)
+        assert [told for told in node.wire.told if told[0] == "a"] == [("a", 0.0)]
+        assert node.wire.told.count(("b", 0.0)) in (5, 6)
+        node.leaf("b").raises = None
+        await asyncio.sleep(1.1)
+        assert node.applied() == {"a": 0.0, "b": 0.0, "ab": 0.0}
+
+
+async def test_a_stop_that_turns_the_source_takes_its_devices_to_zero() -> None:
+    """P discharges 20 A, q charges 10 A: stopping p turns a and b from +5 A to -5 A. B is lost: named, and a does not swing."""
+    parts = (PartitionSpec(name="p", fraction=0.5), PartitionSpec(name="q", fraction=0.5))
+    sp = SplitterSpec(name="sp", policy="proportional", source="ab", partitions=parts)
+    async with bench(device("a"), device("b"), whole("ab", "a", "b"), splitters=(sp,)) as node:
+        await node.set("p", 20.0)
+        await node.set("q", -10.0)
+        assert (node.leaf("a").runs_a, node.leaf("b").runs_a) == (5.0, 5.0)
+        node.leaf("b").raises = UnavailableError("silence")
+        node.wire.told.clear()
+        assert await node.stop("p") == ["b"]
+        assert node.wire.told == [("a", 0.0), ("b", 0.0)]
+        await asyncio.sleep(3.0)
+        assert [told for told in node.wire.told if told[0] == "a"] == [("a", 0.0), ("a", -5.0)]
+        node.leaf("b").raises = None
+        await asyncio.sleep(1.1)
+        assert node.applied() == {"a": -5.0, "b": -5.0, "ab": -10.0, "p": 0.0, "q": -10.0}
+
+
 async def test_a_stopped_member_leaves_its_share_to_the_others() -> None:
     """30 A over two, one stopped: it is at 0, the other takes 30; released, 15 each again."""
     async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
