@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.allocation import SplitPolicy
 from bosd.bal.battery import Battery
 from bosd.bal.graph import order
 from bosd.bal.pseudo import NullBattery, PseudoBattery
 from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PseudoSpec, SplitterSpec, Topology
-from bosd.bal.splitter import SplitPolicy, Splitter
+from bosd.bal.splitter import Splitter
 from bosd.errors import BadNameError
 
 LeafFactory = Callable[[BatterySpec], Battery]

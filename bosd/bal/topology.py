@@ -14,7 +14,8 @@ from bosd.errors import (
     RequestError,
 )
 
-POLICIES = frozenset({"proportional"})
+POLICIES = frozenset({"proportional", "tranched", "reserved"})
+"""Splitter policies that there are; `bosd.policy` has them."""
 MAX_LEVELS = 128
 
 

@@ -6,7 +6,7 @@ cannot take goes on in the same direction.
 
 from collections.abc import Iterable, Sequence
 
-from bosd.bal.splitter import Allotment
+from bosd.bal.allocation import Allotment
 
 
 class PrioritisedPolicy:

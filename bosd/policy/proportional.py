@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bosd.bal.splitter import Allotment
+from bosd.bal.allocation import Allotment
 
 TOLERANCE = 1e-12
 

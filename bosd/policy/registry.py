@@ -1,10 +1,18 @@
 """Policies by name; an unknown name is refused."""
 
-from bosd.bal.splitter import SplitPolicy
+from bosd.bal.allocation import SplitPolicy
 from bosd.errors import BadNameError
+from bosd.policy.prioritised import PrioritisedPolicy
 from bosd.policy.proportional import ProportionalPolicy
 
-_POLICIES: dict[str, SplitPolicy] = {ProportionalPolicy.name: ProportionalPolicy()}
+_POLICIES: dict[str, SplitPolicy] = {
+    policy.name: policy
+    for policy in (
+        ProportionalPolicy(),
+        PrioritisedPolicy("tranched", surplus_to_top=True),
+        PrioritisedPolicy("reserved", surplus_to_top=False),
+    )
+}
 
 POLICY_NAMES = frozenset(_POLICIES)
 

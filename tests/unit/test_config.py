@@ -220,7 +220,7 @@ def test_all_faults_come_at_once() -> None:
     voltage_tolerance_v = 1
     [[splitter]]
     name = "sp"
-    policy = "tranched"
+    policy = "auction"
     source = "a"
     partitions = [{ name = "a", fraction = 1 }, { name = "p", fraction = 0.5 }]
     """
@@ -232,7 +232,7 @@ def test_all_faults_come_at_once() -> None:
             "current fractions add up to 1.5; the fractions of each kind add up to 1"
         ),
         'partition "a".name: the name "a" is taken by a battery',
-        'splitter "sp".policy: no policy "tranched"; this version has: proportional',
+        'splitter "sp".policy: no policy "auction"; this version has: proportional, reserved, tranched',
         'battery "a".sources[1]: no battery "b9", which "a" rests on',
         '"c": a battery would rest on itself: c -> d -> c',
     ]

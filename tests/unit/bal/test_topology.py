@@ -128,11 +128,11 @@ def test_a_name_is_given_once(specs: tuple[BatterySpec | SplitterSpec, ...]) -> 
 def test_an_unknown_policy_is_refused_by_name() -> None:
     """BAD_NAME lists the policies there are, which the caller supplies."""
     topology = of(
-        null("b"), SplitterSpec(name="sp", policy="tranched", source="b", partitions=(PartitionSpec(name="p", fraction=1.0),))
+        null("b"), SplitterSpec(name="sp", policy="auction", source="b", partitions=(PartitionSpec(name="p", fraction=1.0),))
     )
-    with pytest.raises(BadNameError, match="has: proportional"):
+    with pytest.raises(BadNameError, match="has: proportional, reserved, tranched"):
         validate(topology)
-    validate(topology, {"tranched"})
+    validate(topology, {"auction"})
 
 
 @pytest.mark.parametrize(("height", "good"), [(128, True), (129, False)])

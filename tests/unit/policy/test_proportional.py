@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bosd.errors import BadNameError
 from bosd.policy.proportional import ProportionalPolicy
-from bosd.policy.registry import POLICY_NAMES, policy
 
 INF = [math.inf] * 3
 amounts = st.floats(0.0, 1e4)
@@ -58,11 +56,3 @@ def test_nothing_is_lost_or_made(parts: list[tuple[float, float]], amount: float
     assert all(0.0 <= share <= part[1] * (1 + 1e-12) for share, part in zip(shared.shares, parts, strict=True))
     if shared.rest > 1e-9 * max(1.0, amount):
         assert shared.shares == pytest.approx([part[1] for part in parts])
-
-
-def test_policies_by_name() -> None:
-    """The registry knows proportional and refuses the rest with what it knows."""
-    assert policy("proportional").name == "proportional"
-    assert frozenset({"proportional"}) == POLICY_NAMES
-    with pytest.raises(BadNameError, match="known are: proportional"):
-        policy("prioritised")
