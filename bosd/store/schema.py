@@ -43,7 +43,7 @@ meter_checkpoint = Table(
 
 
 def prepare(connection: Connection, place: str) -> None:
-    """Make the tables of a new store. Raises StoreError for a store that another version of bosd made."""
+    """Make the tables that are not there yet. Raises StoreError for a store that another version of bosd made."""
     if not inspect(connection).has_table(meta.name):
         metadata.create_all(connection)
         connection.execute(insert(meta), [{"key": "schema", "value": SCHEMA_VERSION}, {"key": "boots", "value": 0}])
@@ -54,3 +54,4 @@ def prepare(connection: Connection, place: str) -> None:
     if version != SCHEMA_VERSION:
         message = f"{place}: has schema {version}, this bosd knows {SCHEMA_VERSION}: run the version of bosd that wrote it"
         raise StoreError(message, path=place, schema=version, known=SCHEMA_VERSION)
+    metadata.create_all(connection)

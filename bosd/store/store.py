@@ -11,7 +11,10 @@ from sqlalchemy import Connection
 
 from bosd.bal.edits import Change
 from bosd.errors import StoreError
-from bosd.store import queries
+from bosd.store import (
+    audit_schema,  # noqa: F401 (its tables belong to every store)
+    queries,
+)
 from bosd.store.database import Database
 from bosd.store.lock import DirectoryLock
 from bosd.store.records import MeterCheckpoint, StopLatch, StoredRevision, StoredTopology
@@ -65,38 +68,38 @@ class Store:
 
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
         """Return the newest topology, or that of a revision; None when there is none."""
-        return await self._transact(lambda connection: queries.load_topology(connection, revision))
+        return await self.transact(lambda connection: queries.load_topology(connection, revision))
 
     async def append_revision(
         self, expected_revision: int, *, toml: str, changes: Sequence[Change], who: str, comment: str, changed_utc_s: float
     ) -> int:
         """Add a topology after the expected revision (0: the first) and return its number. Raises StaleRevisionError."""
         row = {"toml": toml, "who": who, "comment": comment, "changed_utc_s": changed_utc_s}
-        return await self._transact(lambda connection: queries.append_revision(connection, expected_revision, row, changes))
+        return await self.transact(lambda connection: queries.append_revision(connection, expected_revision, row, changes))
 
     async def history(self, limit: int) -> tuple[StoredRevision, ...]:
         """Return the newest revisions, newest first."""
-        return await self._transact(lambda connection: queries.history(connection, limit))
+        return await self.transact(lambda connection: queries.history(connection, limit))
 
     async def load_stops(self) -> tuple[StopLatch, ...]:
         """Return all stop latches, by name."""
-        return await self._transact(queries.load_stops)
+        return await self.transact(queries.load_stops)
 
     async def set_stops(self, stops: Sequence[StopLatch]) -> None:
         """Keep stop latches; one of the same name is replaced."""
-        await self._transact(lambda connection: queries.set_stops(connection, stops))
+        await self.transact(lambda connection: queries.set_stops(connection, stops))
 
     async def clear_stops(self, names: Sequence[str]) -> None:
         """Forget stop latches; those that are not there are done."""
-        await self._transact(lambda connection: queries.clear_stops(connection, names))
+        await self.transact(lambda connection: queries.clear_stops(connection, names))
 
     async def load_meters(self) -> dict[str, MeterCheckpoint]:
         """Return all meter checkpoints by name."""
-        return await self._transact(queries.load_meters)
+        return await self.transact(queries.load_meters)
 
     async def save_meters(self, meters: Sequence[MeterCheckpoint]) -> None:
         """Keep these meter checkpoints and no others."""
-        await self._transact(lambda connection: queries.save_meters(connection, meters))
+        await self.transact(lambda connection: queries.save_meters(connection, meters))
 
     def _open(self) -> None:
         try:
@@ -115,7 +118,8 @@ class Store:
         self._database.close()
         self._lock.release()
 
-    async def _transact(self, work: Callable[[Connection], T]) -> T:
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction on the writer thread; what it did is on the disk when this returns."""
         abandoned = threading.Event()
 
         def job() -> T:
