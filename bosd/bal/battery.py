@@ -145,6 +145,11 @@ class Battery:
         if self.user is not None:
             self.user.source_touched(self.slot)
 
+    def latch(self, *, stopped: bool) -> None:
+        """Note that the battery is stopped, or released; what it may be asked follows at once."""
+        self.stopped = stopped
+        self.touch()
+
     def touch_if_older(self, now_s: float) -> None:
         """Touch the battery if time alone made its status old by `now_s`."""
         if TOUCHED < self._valid_until_s < now_s:

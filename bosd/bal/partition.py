@@ -29,6 +29,11 @@ class Partition(Battery):
         """The splitter's source."""
         return (self.splitter.source,)
 
+    def latch(self, *, stopped: bool) -> None:
+        """Note that the partition is stopped, or released: the source is shared anew, its siblings' limits included."""
+        self.stopped = stopped
+        self.splitter.source_touched(0)
+
     def _compute(self, now_s: float) -> BatteryStatus:
         shared = self.splitter.allocation(now_s)
         source, i = shared.source, self.index

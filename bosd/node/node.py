@@ -77,7 +77,7 @@ class Node:
             _log.warning("topology_differs", detail=warning)
         for latch in await self._store.load_stops():
             if latch.name in self.directory.batteries:
-                self.directory[latch.name].stopped = True
+                self.directory[latch.name].latch(stopped=True)
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
@@ -284,8 +284,7 @@ class Node:
         """Latch batteries at 0 A, applied before it is recorded."""
         batteries = self._to_stop(names, node=node, everything=everything)
         for battery in batteries:
-            battery.stopped = True
-            battery.touch()
+            battery.latch(stopped=True)
         unconfirmed = await self._controller.stop(batteries, STOP_DEADLINE_S)
         unconfirmed += [each.name for each in batteries if isinstance(each, PhysicalBattery) and not each.controllable]
         latches = [StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s()) for each in batteries]
@@ -333,8 +332,7 @@ class Node:
         await self._store.clear_stops([battery.name for battery in batteries])
         for battery in batteries:
             self._unrecorded_stops.pop(battery.name, None)
-            battery.stopped = False
-            battery.touch()
+            battery.latch(stopped=False)
         self._controller.look_again(batteries)
         _log.warning("released", batteries=[battery.name for battery in batteries], who=holder)
         return tuple(battery.name for battery in batteries)

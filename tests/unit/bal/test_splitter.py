@@ -105,10 +105,18 @@ def test_a_stopped_partition_leaves_its_part_to_the_others() -> None:
     assert [status.max_discharge_current_a for status in statuses(splitter)] == pytest.approx([0.0, 30.0, 20.0])
 
 
+def test_a_stop_between_two_samples_holds_at_once() -> None:
+    """A measured source of 40 A that says nothing new: the stopped half is at 0 A at once, released at 20 A again."""
+    splitter = split(sampled("s", 40.0), 0.5, 0.5)
+    assert [status.max_discharge_current_a for status in statuses(splitter)] == pytest.approx([20.0, 20.0])
+    splitter.partitions[0].latch(stopped=True)
+    assert [status.max_discharge_current_a for status in statuses(splitter)] == pytest.approx([0.0, 20.0])
+    splitter.partitions[0].latch(stopped=False)
+    assert [status.max_discharge_current_a for status in statuses(splitter)] == pytest.approx([20.0, 20.0])
+
+
 def test_partition_accounting() -> None:
-    """bal.md's example: P1 80 Ah full at 40 A, P2 120 Ah with 20 Ah at -50 A; the source charges at 10 A; two hours later P1 is
-    empty and P2 full, 20 Ah having come from outside.
-    """
+    """P1, 80 Ah full, at 40 A and P2, 120 Ah with 20 Ah, at -50 A: after two hours empty and full, 20 Ah came from outside."""
     parts = (
         PartitionSpec(name="P1", fraction=0.4, charge_fraction=0.8),
         PartitionSpec(name="P2", fraction=0.6, charge_fraction=0.2),

@@ -1,7 +1,7 @@
 """Set points on devices that confirm, refuse, hang or lose the answer (control.md)."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -30,10 +30,12 @@ pytestmark = pytest.mark.jumping
 
 
 def whole(name: str, *sources: str) -> AggregatorSpec:
+    """Return an aggregate around 48 V."""
     return AggregatorSpec(name=name, sources=sources, voltage_v=48.0, voltage_tolerance_v=4.0)
 
 
 def pseudo(name: str, limit_a: float = 40.0, charge_ah: float = 50.0) -> PseudoSpec:
+    """Return a pseudo battery of 100 Ah."""
     return PseudoSpec(
         name=name,
         voltage_v=48.0,
@@ -81,8 +83,7 @@ class Bench:
     async def stop(self, *names: str) -> list[str]:
         batteries = [self[name] for name in names]
         for battery in batteries:
-            battery.stopped = True
-            battery.touch()
+            battery.latch(stopped=True)
         return await self.controller.stop(batteries, 2.0)
 
     def change(self, topology: Topology) -> None:
@@ -95,6 +96,7 @@ class Bench:
 
 @asynccontextmanager
 async def bench(*specs: BatterySpec, splitters: tuple[SplitterSpec, ...] = ()) -> AsyncIterator[Bench]:
+    """Run a controller over these batteries until the block ends."""
     made = Bench(Topology(batteries=specs, splitters=splitters))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(made.controller.run(group))
@@ -103,6 +105,7 @@ async def bench(*specs: BatterySpec, splitters: tuple[SplitterSpec, ...] = ()) -
 
 
 def device(name: str) -> BatterySpec:
+    """Return a fake device of 40 A both ways."""
     return BatterySpec(name=name)
 
 
@@ -201,7 +204,7 @@ async def test_a_stop_overtakes_a_hanging_command() -> None:
             await node.set("a", 1.0)
 
 
-async def _refusal(request: "asyncio._CoroutineLike[SetCurrentResult]") -> BaseException | None:
+async def _refusal(request: Awaitable[SetCurrentResult]) -> BaseException | None:
     try:
         await request
     except UnavailableError as error:
@@ -262,8 +265,7 @@ async def test_a_stopped_member_leaves_its_share_to_the_others() -> None:
         assert node.leaf("a").runs_a == 0.0
         await asyncio.sleep(2.0)
         assert node.applied() == {"a": 0.0, "b": 30.0, "ab": 30.0}
-        node["a"].stopped = False
-        node["a"].touch()
+        node["a"].latch(stopped=False)
         await asyncio.sleep(2.0)
         assert node.applied() == {"a": 15.0, "b": 15.0, "ab": 30.0}
 
