@@ -32,6 +32,40 @@ class SystemClock:
         return time.time()
 
 
+class SteppedClock:
+    """A clock that stands still until it is moved on, or follows `base` where it is told to; it begins at 0 s."""
+
+    def __init__(self, base: Clock, *, following: bool = False) -> None:
+        self._base = base
+        self._at_s = 0.0
+        self._base_s = base.now_s()
+        self._utc_at_zero_s = base.utc_s()
+        self.following = following
+
+    def now_s(self) -> float:
+        """Return the instant in seconds since the clock was made, as far as it was moved or followed."""
+        return self._at_s + self._base.now_s() - self._base_s if self.following else self._at_s
+
+    def utc_s(self) -> float:
+        """Return the wall clock that goes with `now_s`, in seconds since 1970-01-01 UTC."""
+        return self._base.utc_s() if self.following else self._utc_at_zero_s + self._at_s
+
+    def follow(self, *, following: bool) -> None:
+        """Follow the base from now on, or stand still; `now_s` does not jump, a wall clock that stands begins where it was."""
+        utc_s = self.utc_s()
+        self._at_s, self._base_s = self.now_s(), self._base.now_s()
+        self.following = following
+        self.set_utc(utc_s)
+
+    def move_to(self, now_s: float) -> None:
+        """Move a clock that stands on to `now_s`, its wall clock by as much; an instant in the past changes nothing."""
+        self._at_s = max(self._at_s, now_s)
+
+    def set_utc(self, utc_s: float) -> None:
+        """Set the wall clock of a clock that stands."""
+        self._utc_at_zero_s = utc_s - self._at_s
+
+
 class LoopClock:
     """The running event loop's time, for loops that jump: both scales move together.
 

@@ -43,6 +43,11 @@ class Aggregator(Battery):
         return sum(member.counts_at_a for member in self._members)
 
     @property
+    def judged_s(self) -> float:
+        """The last instant before a member's drift is judged, as far as it was looked at; infinite when none drifts."""
+        return self._drift.next_s
+
+    @property
     def sources(self) -> tuple[Battery, ...]:
         """Its members."""
         return self._members

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from bosd.bal.aggregator import members_of
+from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
@@ -55,7 +55,9 @@ class Controller:
         self._active: dict[Battery, None] = {}
         self._due_s: dict[Battery, float] = {}
         self._shared_s: dict[int, float] = {}
-        self._running: set[int] = set()
+        self._running: dict[int, dict[Battery, None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._standing = False
         self._locks: dict[int, asyncio.Lock] = {}
         self._draining: list[asyncio.Lock] = []
         self._complaints: dict[int, str] = {}
@@ -65,10 +67,21 @@ class Controller:
 
     def changed(self, battery: Battery) -> None:
         """Look again at an active battery whose status may have changed."""
-        self._look(battery, LEAST_PAUSE_S)
+        self._look(battery, self._least_pause_s)
+
+    @property
+    def _least_pause_s(self) -> float:
+        return 0.0 if self._standing else LEAST_PAUSE_S
+
+    def stand(self, *, standing: bool) -> None:
+        """Know that time stands still between ticks: then nothing is waited for, and what changed is looked at in its instant."""
+        self._standing = standing
+        self._wake.set()
 
     def _look(self, battery: Battery, pause_s: float) -> None:
-        due_s = self._clock.now_s() + pause_s
+        self._look_at(battery, self._clock.now_s() + pause_s)
+
+    def _look_at(self, battery: Battery, due_s: float) -> None:
         if due_s < self._due_s.get(battery, math.inf):
             self._due_s[battery] = due_s
             self._wake.set()
@@ -188,11 +201,11 @@ class Controller:
             leaves=tuple(leaves),
         )
 
-    def _activate(self, battery: Battery, pause_s: float = LEAST_PAUSE_S) -> None:
+    def _activate(self, battery: Battery, pause_s: float | None = None) -> None:
         self._active[battery] = None
         if self not in battery.listeners:
             battery.listeners = (*battery.listeners, self)
-        self._look(battery, pause_s)
+        self._look(battery, self._least_pause_s if pause_s is None else pause_s)
 
     def _retire(self, battery: Battery) -> None:
         """Stop looking after a battery of which nothing is asked and that runs nothing."""
@@ -247,40 +260,53 @@ class Controller:
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Look after active batteries for ever; work on devices runs in tasks of `group`."""
+        self._group = group
         while True:
             self._wake.clear()
-            now_s = self._clock.now_s()
-            for battery in [battery for battery, due_s in self._due_s.items() if due_s <= now_s]:
-                if self._due_s.pop(battery, math.inf) > now_s:
-                    continue
-                if not self._present(battery):
-                    self._retire(battery)
-                elif battery.component in self._running:
-                    self._look(battery, LEAST_PAUSE_S)
-                else:
-                    self._attend(battery, now_s, group)
-            timeout_s = self._next_s() - self._clock.now_s()
+            self.attend_due()
+            if self._standing:
+                await asyncio.sleep(0.0)  # however much is due at one instant, others have their turn
+            timeout_s = math.inf if self._standing else self.due_s() - self._clock.now_s()
             try:
                 async with asyncio.timeout(None if timeout_s == math.inf else max(0.0, timeout_s)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
-    def _next_s(self) -> float:
-        """Return when something is due: a look, or the end of a set point."""
+    def attend_due(self) -> None:
+        """Look at all that is due by now. What needs devices goes on in tasks of its own; all else is done on return."""
+        now_s = self._clock.now_s()
+        for battery in [battery for battery, due_s in self._due_s.items() if due_s <= now_s]:
+            if self._due_s.pop(battery, math.inf) > now_s:
+                continue
+            if not self._present(battery):
+                self._retire(battery)
+            elif battery.component in self._running:
+                self._running[battery.component][battery] = None
+            else:
+                self._attend(battery, now_s)
+
+    def due_s(self) -> float:
+        """Return when something is due: a look, or the end of a set point; infinite when nothing is."""
         for battery in self._active:
             if battery.setpoint is not None and battery.setpoint.ends_s < self._due_s.get(battery, math.inf):
                 self._due_s[battery] = battery.setpoint.ends_s
         return min(self._due_s.values(), default=math.inf)
 
-    def _attend(self, battery: Battery, now_s: float, group: asyncio.TaskGroup) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether devices are being told something."""
+        return bool(self._running)
+
+    def _attend(self, battery: Battery, now_s: float) -> None:
         if not self._busy(battery):
             planned = self._plan_again(battery, now_s)
             if not moves_of(planned, now_s):
                 self._settle(battery, planned, now_s)
                 return
-        self._running.add(battery.component)
-        group.create_task(self._enforce(battery, battery.component), name=f"enforce {battery.name}")
+        assert self._group is not None  # noqa: S101 (what needs devices is looked after by `run`)
+        self._running[battery.component] = {}
+        self._group.create_task(self._enforce(battery, battery.component), name=f"enforce {battery.name}")
 
     def _plan_again(self, battery: Battery, now_s: float) -> Plan:
         """Plan what is in force for all that is connected with `battery`, without what has ended."""
@@ -301,7 +327,7 @@ class Controller:
         for top in self._asked(battery):
             end_s = _changes_s(top, now_s)
             if end_s < math.inf:
-                self._look(top, end_s - now_s + JUST_AFTER_S)
+                self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
             elif top.setpoint is None and top.applied_a == 0.0 and not _unsettled(top):
                 self._retire(top)
 
@@ -322,7 +348,8 @@ class Controller:
         except BadNameError:
             self._retire(battery)
         finally:
-            self._running.discard(component)
+            for waiting in self._running.pop(component, {}):
+                self._look(waiting, self._least_pause_s)
 
     def _enforced(self, battery: Battery, planned: Plan, now_s: float, *, done: bool) -> None:
         """Go on from a plan made at `now_s` that is in force, or waits for devices that failed a moment ago."""
@@ -362,6 +389,8 @@ def _changes_s(top: Battery, now_s: float) -> float:
     for below in members_of(top):
         if isinstance(below, PseudoBattery):
             instants_s.append(below.ends_s())
+        elif isinstance(below, Aggregator):
+            instants_s.append(below.judged_s)
         elif isinstance(below, Partition):
             instants_s.append(below.ends_s(now_s))
     return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
