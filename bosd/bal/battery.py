@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
 from bosd.bal.figures import Figures, figures_of
-from bosd.bal.setpoint import SetPoint
+from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
 from bosd.bal.status import BatteryStatus, SetpointSource
 
@@ -66,7 +66,8 @@ class Battery:
     """A node of the topology.
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
-    `setpoint` a free battery's living request, `clamped_by` why `applied_a` differs from what is asked.
+    `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
+    said about its bookings, `clamped_by` why `applied_a` differs from what is asked.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -78,6 +79,8 @@ class Battery:
         "_status",
         "_valid_until_s",
         "applied_a",
+        "booked",
+        "booking_note",
         "clamped_by",
         "component",
         "figures",
@@ -101,6 +104,8 @@ class Battery:
         self.rank = 0
         self.component = 0
         self.setpoint: SetPoint | None = None
+        self.booked: Booked | None = None
+        self.booking_note = ""
         self.target_a: float | None = None
         self.applied_a = 0.0
         self.clamped_by = ""
@@ -126,6 +131,8 @@ class Battery:
         if now_s <= self._valid_until_s and self._status is not None:
             return self._status
         status = self._compute(now_s)
+        if self.booking_note:
+            status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note))))
         if self.user is not None:
             if self.user.splits:
                 status = replace(status, unallocated_ah=_unallocated_ah(status))
@@ -162,7 +169,8 @@ class Battery:
         """Be source number `slot` of `user` from now on."""
         if user is not self.user:
             self.held_out = False
-            self.setpoint = None
+            self.setpoint = self.booked = None
+            self.booking_note = ""
         self.user, self.slot = user, slot
         self.touch()
 
@@ -173,6 +181,8 @@ class Battery:
             requested_a = self.target_a
         elif self.setpoint is not None:
             requested_a, source, ends_s = self.setpoint.current_a, self.setpoint.source, self.setpoint.ends_s
+        elif self.booked is not None:
+            requested_a, source, ends_s = self.booked.current_a, SetpointSource.SCHEDULE, self.booked.ends_s
         elif controllable:
             source = SetpointSource.SAFE
         return {

@@ -178,4 +178,5 @@ def _inherit(old: Battery | None, new: Battery) -> None:
         return
     new.stopped = old.stopped
     new.listeners = old.listeners
-    new.setpoint = old.setpoint if new.user is None else None
+    if new.user is None:
+        new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note

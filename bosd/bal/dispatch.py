@@ -19,6 +19,7 @@ from bosd.bal.status import BatteryStatus
 SHARE_MOVE = 0.01
 """Shares are moved when one of them changes by more than this part of the set point (bal.md, "Aggregators")."""
 SUM_TOLERANCE = 1e-10
+BOOKED_PIECE_S = 30.0
 
 
 class Clamped(NamedTuple):
@@ -45,8 +46,27 @@ class Plan:
 
 
 def asked_a(battery: Battery) -> float:
-    """Return what is asked of a free battery now: its living set point, else its safe value."""
-    return battery.setpoint.current_a if battery.setpoint is not None else battery.spec.safe_current_a
+    """Return what is asked of a free battery now: its living set point, else its booking, else its safe value."""
+    if battery.setpoint is not None:
+        return battery.setpoint.current_a
+    return battery.booked.current_a if battery.booked is not None else battery.spec.safe_current_a
+
+
+def told_until_s(battery: Battery, now_s: float) -> float | None:
+    """Return the end of what is asked of a free battery, as devices that let go at an end are told it at `now_s`.
+
+    A booking is told in pieces, each 30 to 60 s ahead, so that it never outlives its owner for long at another node.
+    """
+    if battery.setpoint is not None:
+        return battery.setpoint.ends_s
+    if battery.booked is None:
+        return None
+    return min(battery.booked.ends_s, next_piece_s(now_s) + BOOKED_PIECE_S)
+
+
+def next_piece_s(now_s: float) -> float:
+    """Return when devices are told the next piece of a booking."""
+    return (now_s // BOOKED_PIECE_S + 1.0) * BOOKED_PIECE_S
 
 
 def clamp(current_a: float, status: BatteryStatus) -> Clamped:
@@ -72,7 +92,7 @@ def plan(
     queue = [(-battery.rank, next(order), battery) for battery in asked]
     heapq.heapify(queue)
     for battery in asked:
-        result.ends_s[battery] = None if battery.setpoint is None else battery.setpoint.ends_s
+        result.ends_s[battery] = told_until_s(battery, now_s)
     result.ends_s.update(ends_s or {})
     while queue:
         battery = heapq.heappop(queue)[2]
@@ -84,7 +104,7 @@ def plan(
 def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool) -> Iterable[Battery]:
     """Settle one battery's applied current; return the virtual sources that follow."""
     if isinstance(battery.user, Splitter):
-        result.targets_a[battery] = _sum_of_partitions(result, battery.user)
+        result.targets_a[battery] = _sum_of_partitions(result, battery.user, now_s)
     wanted_a = result.targets_a[battery]
     status = battery.status(now_s)
     clamped = result.clamped[battery] = clamp(wanted_a, status)
@@ -143,14 +163,14 @@ def _sum(result: Plan, partition: Partition) -> list[Battery]:
     return [splitter.source]
 
 
-def _sum_of_partitions(result: Plan, splitter: Splitter) -> float:
+def _sum_of_partitions(result: Plan, splitter: Splitter, now_s: float) -> float:
     """Return what the partitions ask of their source together; its set point lives as long as the first of theirs to end."""
     total_a = 0.0
     ends: list[float] = []
     for part in splitter.partitions:
         current_a = result.clamped[part].current_a if part in result.clamped else part.applied_a
         total_a += current_a
-        ends_s = result.ends_s.get(part, part.setpoint.ends_s if part.setpoint is not None else None)
+        ends_s = result.ends_s[part] if part in result.ends_s else told_until_s(part, now_s)
         if current_a != 0.0 and ends_s is not None:
             ends.append(ends_s)
     result.ends_s[splitter.source] = min(ends, default=None)

@@ -14,3 +14,12 @@ class SetPoint:
     holder: str
     request_id: str = ""
     source: SetpointSource = SetpointSource.MANUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booked:
+    """What a booking asks of a battery now: `current_a` (positive discharges), in force to the monotonic instant `ends_s`."""
+
+    number: int
+    current_a: float
+    ends_s: float

@@ -17,7 +17,7 @@ import structlog
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
-from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.dispatch import Plan, asked_a, next_piece_s, plan
 from bosd.bal.partition import Partition
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import SetPoint
@@ -110,7 +110,9 @@ class Controller:
     def _asked(self, battery: Battery) -> dict[Battery, float]:
         """Return what is asked of the free batteries connected with `battery`."""
         tops = self._directory.tops_with(battery)
-        return {top: asked_a(top) for top in tops if top is battery or top in self._active or top.setpoint is not None}
+        return {
+            top: asked_a(top) for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked
+        }
 
     def _still_wanted(self, planned: Plan) -> Callable[[], bool]:
         """Return a check that no stop and no edit came between a plan and its execution."""
@@ -227,7 +229,7 @@ class Controller:
         self._locks = {}
         self._shared_s = {}
         self._complaints = {}
-        busy = [battery for battery in self._directory if battery.setpoint is not None or battery.applied_a != 0.0]
+        busy = [each for each in self._directory if each.setpoint is not None or each.booked or each.applied_a != 0.0]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
     def _known(self, battery: Battery) -> bool:
@@ -328,7 +330,7 @@ class Controller:
             end_s = _changes_s(top, now_s)
             if end_s < math.inf:
                 self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
-            elif top.setpoint is None and top.applied_a == 0.0 and not _unsettled(top):
+            elif top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not _unsettled(top):
                 self._retire(top)
 
     async def _enforce(self, battery: Battery, component: int) -> None:
@@ -386,6 +388,7 @@ def _end(top: Battery, now_s: float) -> None:
 def _changes_s(top: Battery, now_s: float) -> float:
     """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
     instants_s = [top.status(now_s).valid_until_s]
+    told_in_pieces = top.setpoint is None and top.booked is not None
     for below in members_of(top):
         if isinstance(below, PseudoBattery):
             instants_s.append(below.ends_s())
@@ -393,6 +396,8 @@ def _changes_s(top: Battery, now_s: float) -> float:
             instants_s.append(below.judged_s)
         elif isinstance(below, Partition):
             instants_s.append(below.ends_s(now_s))
+        elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
+            instants_s.append(next_piece_s(now_s))
     return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
 
 

@@ -129,7 +129,7 @@ class RemoteBattery(NetworkLeaf):
         away = quality is Quality.UNAVAILABLE
         commandable = remote.commandable and self._link in _HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)
-        if self.user is None and self.setpoint is None:
+        if self.user is None and self.setpoint is None and self.booked is None:
             asked = {
                 "requested_current_a": remote.requested_current_a,
                 "applied_current_a": remote.applied_current_a,
