@@ -75,8 +75,8 @@ def clamp(current_a: float, status: BatteryStatus) -> Clamped:
         return Clamped(
             status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A"
         )
-    if current_a < -status.max_charge_current_a:
-        return Clamped(-status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A")
+    if current_a < 0.0 - status.max_charge_current_a:
+        return Clamped(0.0 - status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A")
     return Clamped(current_a, "")
 
 
