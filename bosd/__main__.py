@@ -29,6 +29,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="run a node in the foreground")
     run.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    run.add_argument(
+        "--clock", default="system", choices=["system", "simulated"], help="simulated: no devices, time moves by `bosctl tick`"
+    )
     run.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     run.add_argument(
         "--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise"
@@ -60,7 +63,7 @@ def _run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, POLICY_NAMES)
     log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
-    return daemon.run(config)
+    return daemon.run(config, simulated=args.clock == "simulated")
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -7,6 +7,10 @@ import asyncio
 import time
 from typing import Protocol
 
+_TIME_ERROR = 5
+_TIMEX_BYTES = 512
+"""More than struct timex has on any platform (208 on 64 bits)."""
+
 
 class Clock(Protocol):
     """Source of both time scales."""
@@ -33,10 +37,11 @@ class SystemClock:
 
 
 class SteppedClock:
-    """A clock that stands still until it is moved on, or follows `base` where it is told to; it begins at 0 s."""
+    """A clock that stands still until it is moved on; it begins at 0 s. One that is `switchable` can follow `base` as well."""
 
-    def __init__(self, base: Clock, *, following: bool = False) -> None:
+    def __init__(self, base: Clock, *, switchable: bool = False, following: bool = False) -> None:
         self._base = base
+        self.switchable = switchable
         self._at_s = 0.0
         self._base_s = base.now_s()
         self._utc_at_zero_s = base.utc_s()
@@ -64,6 +69,18 @@ class SteppedClock:
     def set_utc(self, utc_s: float) -> None:
         """Set the wall clock of a clock that stands."""
         self._utc_at_zero_s = utc_s - self._at_s
+
+
+def kernel_synchronised() -> bool:
+    """Return whether the kernel calls its wall clock synchronised (adjtimex(2): not TIME_ERROR); False if it cannot say."""
+    import ctypes  # noqa: PLC0415 (only a node with bookings asks)
+
+    timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only look
+    try:
+        state = ctypes.CDLL(None).adjtimex(timex)
+    except (OSError, AttributeError):
+        return False
+    return 0 <= int(state) < _TIME_ERROR
 
 
 class LoopClock:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import structlog
 
-from bosd.clock import Clock, SystemClock
+from bosd.clock import Clock, SteppedClock, SystemClock
 from bosd.config import Config
 from bosd.errors import BosError
 from bosd.node.node import Node
@@ -130,21 +130,21 @@ class Daemon:
         _log.info("stopped", node=node.name)
 
 
-async def serve(config: Config) -> None:
-    """Run the daemon until SIGTERM or SIGINT."""
-    daemon = Daemon(config)
+async def serve(config: Config, *, simulated: bool = False) -> None:
+    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone."""
+    daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.end)
     await daemon.run()
 
 
-def run(config: Config) -> int:
+def run(config: Config, *, simulated: bool = False) -> int:
     """Run the daemon in this process; return its exit status, 0 after a stop that was asked for."""
     import uvloop  # noqa: PLC0415 (the daemon's loop; nothing else needs it)
 
     try:
-        uvloop.run(serve(config))
+        uvloop.run(serve(config, simulated=simulated))
     except BosError as error:
         sys.stderr.write(f"bosd: {error.message}\n")
         return 1

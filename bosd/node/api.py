@@ -97,11 +97,46 @@ class Revision:
     changes: tuple[Change, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeView:
+    """The node's clock: `utc_s` since 1970-01-01 UTC, `now_s` monotonic, `rate` in simulated seconds per second.
+
+    `instants` counts, after a tick, the instants at which something was due on the way.
+    """
+
+    simulated: bool
+    utc_s: float
+    now_s: float
+    rate: float
+    instants: int = 0
+
+
+class TimeApi(Protocol):
+    """A node's clock, and how it is moved where it is simulated; else what moves it raises UnsupportedError."""
+
+    def view(self) -> TimeView:
+        """Return what the clock shows."""
+        ...
+
+    async def tick(self, duration_s: float) -> TimeView:
+        """Move time on; all that is due on the way happens at its own instant."""
+        ...
+
+    async def adjust(self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None) -> TimeView:
+        """Follow the machine's time or stand; set the wall clock alone; let simulated time run at a rate. None stays."""
+        ...
+
+
 class NodeApi(Protocol):
     """A running node. Every method raises `BosError` leaves for refusals; `holder` names the asker."""
 
     name: str
     clock: Clock
+
+    @property
+    def time(self) -> TimeApi:
+        """The node's clock, to be read and moved."""
+        ...
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all batteries, in topology order."""

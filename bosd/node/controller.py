@@ -62,7 +62,8 @@ class Controller:
         self._draining: list[asyncio.Lock] = []
         self._complaints: dict[int, str] = {}
         self._answers: OrderedDict[tuple[str, str], SetCurrentResult] = OrderedDict()
-        self._wake = asyncio.Event()
+        self._wake, self._idle = asyncio.Event(), asyncio.Event()
+        self._idle.set()
         self.closing = False
 
     def changed(self, battery: Battery) -> None:
@@ -295,10 +296,9 @@ class Controller:
                 self._due_s[battery] = battery.setpoint.ends_s
         return min(self._due_s.values(), default=math.inf)
 
-    @property
-    def busy(self) -> bool:
-        """Whether devices are being told something."""
-        return bool(self._running)
+    async def settle(self) -> None:
+        """Wait until nothing that was begun waits for devices."""
+        await self._idle.wait()
 
     def _attend(self, battery: Battery, now_s: float) -> None:
         if not self._busy(battery):
@@ -308,6 +308,7 @@ class Controller:
                 return
         assert self._group is not None  # noqa: S101 (what needs devices is looked after by `run`)
         self._running[battery.component] = {}
+        self._idle.clear()
         self._group.create_task(self._enforce(battery, battery.component), name=f"enforce {battery.name}")
 
     def _plan_again(self, battery: Battery, now_s: float) -> Plan:
@@ -352,6 +353,8 @@ class Controller:
         finally:
             for waiting in self._running.pop(component, {}):
                 self._look(waiting, self._least_pause_s)
+            if not self._running:
+                self._idle.set()
 
     def _enforced(self, battery: Battery, planned: Plan, now_s: float, *, done: bool) -> None:
         """Go on from a plan made at `now_s` that is in force, or waits for devices that failed a moment ago."""

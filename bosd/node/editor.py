@@ -17,13 +17,24 @@ from bosd.store.store import Store
 
 
 class Editor:
-    """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens."""
+    """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens.
 
-    def __init__(self, directory: Directory, store: Store, clock: Clock, applied: Callable[[Replaced], None]) -> None:
+    `admit` raises for a topology that this node cannot have.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        store: Store,
+        clock: Clock,
+        applied: Callable[[Replaced], None],
+        admit: Callable[[Topology], None] = lambda _topology: None,
+    ) -> None:
         self._directory = directory
         self._store = store
         self._clock = clock
         self._applied = applied
+        self._admit = admit
         self._lock = asyncio.Lock()
         self._new_revision = asyncio.Condition()
         self.revision = 0
@@ -31,12 +42,14 @@ class Editor:
 
     async def load(self, configured: Topology) -> str:
         """Put the stored topology in force, or on first start the configured one; return a warning where the two differ."""
+        self._admit(configured)
         stored = await self._store.load_topology()
         if stored is None:
             await self._append(configured, diff(Topology(), configured), expected=0, who="configuration", comment="first start")
             topology = configured
         else:
             topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
+            self._admit(topology)
             self.revision, self._changed_utc_s = stored.revision, stored.changed_utc_s
         self._directory.change(topology, self._clock.now_s())
         differences = diff(topology, configured)
@@ -83,6 +96,7 @@ class Editor:
         before = self._directory.topology
         operations = [parse_edit(edit.action, edit.name, edit.toml) for edit in edits]
         topology = apply_edits(before, operations, POLICY_NAMES)
+        self._admit(topology)
         differences = diff(before, topology)
         check_voltages(topology, differences, self._directory.batteries, self._clock.now_s())
         return topology, differences

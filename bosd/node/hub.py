@@ -103,14 +103,14 @@ class Hub:
             watcher.follow(())
 
     async def _batches(self, watcher: Watcher, min_interval_s: float, beat_s: float) -> AsyncIterator[WatchBatch]:
-        clock = self._clock
+        clock, loop = self._clock, asyncio.get_running_loop()  # beats are for the wire: they come while simulated time stands
         sent: set[Battery] = set()
         sent_s = -math.inf
-        beat_due_s = clock.now_s() + beat_s
+        beat_due_s = loop.time() + beat_s
         self._keep_fresh(watcher.watched.values(), max(beat_s, min_interval_s))
         while True:
             changed, removed = watcher.take()
-            now_s = clock.now_s()
+            now_s = loop.time()
             if now_s >= beat_due_s:
                 self._keep_fresh(watcher.watched.values(), max(beat_s, min_interval_s))
                 sent.update(changed)
@@ -123,8 +123,9 @@ class Hub:
                     continue
                 sent.update(changed)
             sent_s = now_s
-            yield WatchBatch(statuses=tuple([battery.status(now_s) for battery in changed]), removed=removed, beat_s=beat_s)
-            await watcher.wait(max(0.0, beat_due_s - clock.now_s()))
-            pause_s = min_interval_s - (clock.now_s() - sent_s)
+            at_s = clock.now_s()
+            yield WatchBatch(statuses=tuple([battery.status(at_s) for battery in changed]), removed=removed, beat_s=beat_s)
+            await watcher.wait(max(0.0, beat_due_s - loop.time()))
+            pause_s = min_interval_s - (loop.time() - sent_s)
             if pause_s > 0.0:
                 await asyncio.sleep(pause_s)

@@ -14,7 +14,7 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus, Quality
-from bosd.clock import Clock
+from bosd.clock import Clock, LoopClock
 from bosd.errors import BosError, InvalidArgumentError, StoreError, UnsupportedError
 from bosd.node.adopt import adopt
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
@@ -25,6 +25,7 @@ from bosd.node.execute import Executor
 from bosd.node.hub import Hub
 from bosd.node.links import NetworkLeaf, RemoteFactory
 from bosd.node.refresh import Refresher
+from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
@@ -54,7 +55,8 @@ class Node:
         executor = Executor(clock, self._sample_soon)
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._keep_fresh)
-        self._editor = Editor(self.directory, store, clock, self._replaced)
+        self.time = Timekeeper(clock, self.directory, [self._controller])
+        self._editor = Editor(self.directory, store, clock, self._replaced, self.time.admit)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
@@ -84,6 +86,7 @@ class Node:
         self._group = group
         group.create_task(self._controller.run(group), name="controller")
         group.create_task(self._age(), name="ageing")
+        group.create_task(self.time.run(), name="clock")
         group.create_task(self._record_stops(), name="record stops")
         self._start_leaves(self.directory)
 
@@ -92,7 +95,7 @@ class Node:
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
             delay_s = number / len(physical) * self._period_s(each)
-            refresher = Refresher(each, self.clock, first_delay_s=delay_s // SLOT_S * SLOT_S)
+            refresher = Refresher(each, LoopClock(asyncio.get_running_loop()), first_delay_s=delay_s // SLOT_S * SLOT_S)
             self._refreshers[each] = refresher
             self._tasks[each] = self._group.create_task(refresher.run(), name=f"refresh {each.name}")
             if each.controllable:

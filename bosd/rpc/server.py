@@ -12,10 +12,12 @@ import grpc.aio
 from bosd.node.api import NodeApi
 from bosd.rpc import addresses
 from bosd.rpc.battery_service import BatteryService
+from bosd.rpc.clock_service import ClockService
 from bosd.rpc.edge import BugSink, Edge
 from bosd.rpc.topology_service import TopologyService
-from bosd.v1 import battery_pb2, topology_pb2
+from bosd.v1 import battery_pb2, clock_pb2, topology_pb2
 from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
+from bosd.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
@@ -50,6 +52,7 @@ class RpcServer:
 
     def _add_services(self) -> None:
         add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge), self._server)
+        add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), self._server)
         add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
         lazy = (_LazyService(_HEALTH, self._load_health), _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1))
         self._server.add_generic_rpc_handlers(lazy)
@@ -133,7 +136,7 @@ def _load_reflection() -> dict[str, Any]:
 
     names = [
         service.full_name
-        for file in (battery_pb2.DESCRIPTOR, topology_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
+        for file in (battery_pb2.DESCRIPTOR, clock_pb2.DESCRIPTOR, topology_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
         for service in file.services_by_name.values()
     ]
     servicer = _async.ReflectionServicer([*names, _REFLECTION, _REFLECTION_V1])
