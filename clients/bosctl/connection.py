@@ -53,6 +53,13 @@ class Connection:
 
         return TopologyServiceStub(self.channel)
 
+    @property
+    def clock(self) -> Any:  # noqa: ANN401 (see topology)
+        """The stub of the clock's service."""
+        from bosd.v1.clock_pb2_grpc import ClockServiceStub  # noqa: PLC0415 (most commands do without)
+
+        return ClockServiceStub(self.channel)
+
     def call(self, method: Stub, request: object, *, long: bool = False, doing: str = "waiting") -> Any:  # noqa: ANN401
         """Return the answer within the deadline, with a spinner on a terminal after a second. Raises Failure."""
         deadline_s = self.timeout_s or (LONG_TIMEOUT_S if long else DEFAULT_TIMEOUT_S)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from bosd.bal.edits import Change
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock, SystemClock
-from bosd.errors import BadNameError
+from bosd.errors import BadNameError, UnsupportedError
 from bosd.node.api import (
     ApplyResult,
     Edit,
@@ -16,9 +16,26 @@ from bosd.node.api import (
     Revision,
     SetCurrentResult,
     StopResult,
+    TimeView,
     TopologyView,
     WatchBatch,
 )
+
+
+class FakeTime:
+    """A clock that is only read."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def view(self) -> TimeView:
+        return TimeView(simulated=False, utc_s=self._clock.utc_s(), now_s=self._clock.now_s(), rate=1.0)
+
+    async def tick(self, duration_s: float) -> TimeView:
+        raise UnsupportedError(f"no tick of {duration_s} s")
+
+    async def adjust(self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None) -> TimeView:
+        raise UnsupportedError(f"no {follow}, {utc_s}, {rate}")
 
 
 class FakeNode:
@@ -27,6 +44,7 @@ class FakeNode:
     def __init__(self, name: str = "n1", clock: Clock | None = None, beat_s: float = 0.1) -> None:
         self.name = name
         self.clock: Clock = clock or SystemClock()
+        self.time = FakeTime(self.clock)
         self.beat_s = beat_s
         self.statuses: dict[str, BatteryStatus] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -153,7 +171,7 @@ class FakeNode:
         await self._gate("refresh", name, recursive)
         return self.status(name)
 
-    async def modify_pseudo(self, name: str, values: Mapping[str, float]) -> BatteryStatus:
+    async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         await self._gate("modify_pseudo", name, dict(values))
         self.put_status(replace(self.status(name), **values))  # type: ignore[arg-type]
         return self.status(name)
