@@ -13,6 +13,7 @@ from bosd.bal.edits import Change
 from bosd.errors import StoreError
 from bosd.store import (
     audit_schema,  # noqa: F401 (its tables belong to every store)
+    booking_schema,  # noqa: F401
     queries,
 )
 from bosd.store.database import Database

@@ -1,10 +1,16 @@
 """The store's methods that a node uses, kept in memory: for loops that jump, on which no thread may run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection, create_engine
 
 from bosd.bal.edits import Change
 from bosd.errors import StaleRevisionError, StoreError
 from bosd.store.records import StopLatch, StoredRevision, StoredTopology
+from bosd.store.schema import prepare
+
+T = TypeVar("T")
 
 
 class MemoryStore:
@@ -14,6 +20,15 @@ class MemoryStore:
         self.revisions: list[tuple[StoredTopology, StoredRevision]] = []
         self.stops: dict[str, StopLatch] = {}
         self.failed = False
+        self._connection = create_engine("sqlite://").connect()
+        with self._connection.begin():
+            prepare(self._connection, "memory")
+
+    async def transact(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction on a database in memory, at once."""
+        self._check()
+        with self._connection.begin():
+            return work(self._connection)
 
     def _check(self) -> None:
         if self.failed:
