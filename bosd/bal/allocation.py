@@ -66,7 +66,7 @@ class Fractions:
             charge=tuple(fraction_of(spec, "charge") or 0.0 for spec in specs),
             capacity=tuple(fraction_of(spec, "capacity") or 0.0 for spec in specs),
             discharge=tuple(fraction_of(spec, "current") or 0.0 for spec in specs),
-            charging=tuple(fraction_of(spec, "current") or 0.0 for spec in specs),
+            charging=tuple(fraction_of(spec, "charge_current") or 0.0 for spec in specs),
         )
 
     def ideals_a(self, source: BatteryStatus) -> tuple[tuple[float | None, ...], tuple[float | None, ...]]:
@@ -81,7 +81,8 @@ class Fractions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """One source status, shared: per partition, top first. Meters hold at `made_s` and fall by `rates_a` from there.
+    """One source status, shared: per partition, top first. Meters hold at `made_s` and fall by `rates_a` from there;
+    `deviations_ah` are charges minus meters at the source's sample.
 
     Over a source that is sampled when asked, charges move between partitions although the source stands still: then it is valid
     at `made_s` only.
@@ -91,6 +92,7 @@ class Allocation:
     made_s: float
     valid_until_s: float
     charges_ah: tuple[float, ...] | None
+    deviations_ah: tuple[float, ...] | None
     capacities_ah: tuple[float, ...] | None
     discharges_a: tuple[float, ...]
     charge_limits_a: tuple[float, ...]

@@ -9,6 +9,7 @@ from dataclasses import replace as with_fields
 from typing import Literal
 
 from bosd.bal.graph import users_of
+from bosd.bal.portions import Merge, Portions, Recuts, Split
 from bosd.bal.spec import BatterySpec, PartitionSpec, RegulatorSpec, SplitterSpec, Topology
 from bosd.bal.topology import POLICIES, validate
 from bosd.errors import BadNameError, BatteryInUseError, InvalidArgumentError, NameTakenError
@@ -43,7 +44,7 @@ class Whole:
     topology: Topology
 
 
-EditOperation = Add | Remove | Replace | Whole
+EditOperation = Add | Remove | Replace | Whole | Split | Merge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +57,16 @@ class Change:
     detail: str
 
 
-def apply_edits(topology: Topology, edits: Sequence[EditOperation], policies: Collection[str] = POLICIES) -> Topology:
+def apply_edits(
+    topology: Topology, edits: Sequence[EditOperation], policies: Collection[str] = POLICIES, recuts: Recuts | None = None
+) -> Topology:
     """Return the topology after a transaction: edits in order, checked as a whole at its end.
 
-    Raises BadNameError, NameTakenError, BatteryInUseError (users left behind, named), CycleError or InvalidArgumentError.
+    `recuts` knows what partitions have and notes what splits and merges do with it.
+    Raises BadNameError, NameTakenError, BatteryInUseError (users left behind, named), CycleError or InvalidArgumentError; of a
+    split or a merge also ClaimedError, NoResourcesError and UnavailableError.
     """
+    recuts = recuts or Recuts(_nothing_live)
     removed: set[str] = set()
     for edit in edits:
         before = topology
@@ -73,8 +79,14 @@ def apply_edits(topology: Topology, edits: Sequence[EditOperation], policies: Co
                 topology = replace(topology, name, _single(fragment))
             case Whole(whole):
                 topology = whole
+            case Split():
+                topology = _split(topology, edit, recuts)
+            case Merge():
+                topology = _merge(topology, edit, recuts)
         if isinstance(edit, Remove | Replace):
             removed |= _battery_names(before)
+        if not isinstance(edit, Split | Merge):
+            _forget_changed(before, topology, recuts)
     _refuse_left_behind(topology, removed - _battery_names(topology))
     validate(topology, policies)
     return topology
@@ -126,6 +138,53 @@ def _replace_splitter(topology: Topology, spec: SplitterSpec) -> Topology:
             raise NameTakenError(f'the name "{partition.name}" is taken', name=partition.name)
     splitters = tuple(spec if each.name == spec.name else each for each in topology.splitters)
     return with_fields(topology, splitters=splitters)
+
+
+def _split(topology: Topology, asked: Split, recuts: Recuts) -> Topology:
+    splitter = _splitter(topology, asked.splitter)
+    if asked.name in _all_names(topology):
+        raise NameTakenError(f'the name "{asked.name}" is taken', name=asked.name)
+    _refuse_used(topology, asked.donor)
+    return _with_partitions(topology, splitter, recuts.split(asked))
+
+
+def _merge(topology: Topology, asked: Merge, recuts: Recuts) -> Topology:
+    owner = next((each for each in topology.splitters if any(part.name == asked.name for part in each.partitions)), None)
+    if owner is None:
+        raise BadNameError(f'no partition "{asked.name}"', name=asked.name)
+    _refuse_used(topology, asked.name)
+    _refuse_used(topology, asked.into)
+    return _with_partitions(topology, owner, recuts.merge(owner.name, asked))
+
+
+def _splitter(topology: Topology, name: str) -> SplitterSpec:
+    for splitter in topology.splitters:
+        if splitter.name == name:
+            return splitter
+    known = ", ".join(each.name for each in topology.splitters) or "none"
+    raise BadNameError(f'no splitter "{name}"; there are: {known}', name=name, known=known)
+
+
+def _with_partitions(topology: Topology, splitter: SplitterSpec, partitions: tuple[PartitionSpec, ...]) -> Topology:
+    after = with_fields(splitter, partitions=partitions)
+    return with_fields(topology, splitters=tuple(after if each is splitter else each for each in topology.splitters))
+
+
+def _refuse_used(topology: Topology, name: str) -> None:
+    if users := users_of(topology, name):
+        raise BatteryInUseError(f'"{name}" is in use by {", ".join(users)}', name=name, users=", ".join(users))
+
+
+def _forget_changed(before: Topology, after: Topology, recuts: Recuts) -> None:
+    """Let go of splits and merges of a splitter that a later edit of the transaction took out or wrote anew."""
+    kept = {splitter.name: splitter for splitter in after.splitters}
+    for splitter in before.splitters:
+        if kept.get(splitter.name) != splitter:
+            recuts.forget(splitter.name, written_anew=splitter.name in kept)
+
+
+def _nothing_live(name: str) -> Portions:
+    raise BadNameError(f'no splitter "{name}" is in force', name=name)
 
 
 def _single(fragment: Topology) -> BatterySpec | SplitterSpec:
@@ -240,6 +299,8 @@ def _kind_of(spec: object) -> str:
 def _text(value: object) -> str:
     if value is None:
         return "none"
+    if isinstance(value, tuple) and value and isinstance(value[0], tuple):
+        return f"{{{', '.join(f'{name}: {each:g}' for name, each in value)}}}"
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     return f"{value.kind} at {value.port}" if isinstance(value, RegulatorSpec) else str(value)

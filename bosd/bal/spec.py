@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 
+Amounts = tuple[tuple[str, float], ...]
+"""Numbers by battery name, a table in TOML; sorted by name, so that equal tables are equal values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatterySpec:
     """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds."""
@@ -71,7 +75,10 @@ class NullSpec(BatterySpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AggregatorSpec(BatterySpec):
-    """Several batteries as one; members lie within `voltage_v` +- `voltage_tolerance_v`."""
+    """Several batteries as one; members lie within `voltage_v` +- `voltage_tolerance_v`.
+
+    `share` is how a set point is shared over them, `least_current_a` the least current each can use: it gets that much or nothing.
+    """
 
     kind: ClassVar[str] = "aggregator"
     sources: tuple[str, ...]
@@ -79,6 +86,10 @@ class AggregatorSpec(BatterySpec):
     voltage_tolerance_v: float
     voltage_drift_s: float = 10.0
     voltage_return_s: float = 30.0
+    share: Literal["c_rate", "charge", "allowed", "ratio"] = "c_rate"
+    share_exponent: float = 1.0
+    share_ratios: Amounts = ()
+    least_current_a: Amounts = ()
 
     @property
     def source_names(self) -> tuple[str, ...]:
@@ -97,13 +108,14 @@ class NetworkSpec(BatterySpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSpec:
-    """One part of a split source; a kind's own fraction wins over `fraction`."""
+    """One part of a split source; a kind's own fraction wins over `fraction`, `charge_current_fraction` over both for charging."""
 
     name: str
     fraction: float | None = None
     charge_fraction: float | None = None
     capacity_fraction: float | None = None
     current_fraction: float | None = None
+    charge_current_fraction: float | None = None
     min_soc: float = 0.0
     max_soc: float = 1.0
     safe_current_a: float = 0.0

@@ -20,8 +20,10 @@ from bosd.bal.spec import (
 Faults = Iterator[tuple[str, str]]
 """Pairs of the key at fault ("" for the whole) and what is wrong with it."""
 
-FRACTION_KINDS: tuple[Literal["charge", "capacity", "current"], ...] = ("charge", "capacity", "current")
+FractionKind = Literal["charge", "capacity", "current", "charge_current"]
+FRACTION_KINDS: tuple[FractionKind, ...] = ("charge", "capacity", "current", "charge_current")
 FRACTION_TOLERANCE = 1e-6
+MOST_EXPONENT = 10.0
 
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
@@ -41,9 +43,14 @@ def host_port(address: str) -> tuple[str, int] | None:
     return match[1] or match[2], int(match[3])
 
 
-def fraction_of(partition: PartitionSpec, kind: Literal["charge", "capacity", "current"]) -> float | None:
-    """Return a partition's part of the source: the kind's own fraction, else `fraction`, else the capacity's."""
+def fraction_of(partition: PartitionSpec, kind: FractionKind) -> float | None:
+    """Return a partition's part of the source: the kind's own fraction, else `fraction`, else the capacity's.
+
+    `current` is that of both directions, `charge_current` that of charging where it differs.
+    """
     own: float | None = getattr(partition, f"{kind}_fraction")
+    if own is None and kind == "charge_current":
+        own = partition.current_fraction
     if own is not None:
         return own
     return partition.fraction if partition.fraction is not None else partition.capacity_fraction
@@ -89,10 +96,11 @@ def _partition(spec: PartitionSpec) -> Faults:
 
 def _sums(partitions: tuple[PartitionSpec, ...]) -> Faults:
     faulty = []
-    for kind in FRACTION_KINDS:
+    kinds = FRACTION_KINDS if any(each.charge_current_fraction is not None for each in partitions) else FRACTION_KINDS[:3]
+    for kind in kinds:
         total = fsum(fraction_of(partition, kind) or 0.0 for partition in partitions)
         if abs(total - 1.0) > FRACTION_TOLERANCE:
-            faulty.append(f"{kind} fractions add up to {total:.9g}")
+            faulty.append(f"{kind.replace('_', ' ')} fractions add up to {total:.9g}")
     if faulty:
         yield "partitions", f"{', '.join(faulty)}; the fractions of each kind add up to 1"
 
@@ -214,6 +222,30 @@ def _aggregator(spec: AggregatorSpec) -> Faults:
         if source in seen:
             yield f"sources[{index}]", f'"{source}" is named twice'
         seen.add(source)
+    yield from _sharing(spec)
+
+
+def _sharing(spec: AggregatorSpec) -> Faults:
+    """Check how a set point is shared: each key belongs to its policy, each name to a source."""
+    if spec.share != "charge" and spec.share_exponent != 1.0:
+        yield "share_exponent", f'only share = "charge" has one; this is "{spec.share}"'
+    elif not 0.0 <= spec.share_exponent <= MOST_EXPONENT:
+        yield "share_exponent", f"{spec.share_exponent!r} lies outside 0 to {MOST_EXPONENT:g}"
+    for key in ("share_ratios", "least_current_a"):
+        for name, value in getattr(spec, key):
+            if name not in spec.sources:
+                yield f"{key}.{name}", "is no source of this aggregator"
+            if not 0.0 <= value < float("inf"):
+                yield f"{key}.{name}", f"{value!r} is negative or not finite; it is 0 or above"
+    if spec.share != "ratio":
+        if spec.share_ratios:
+            yield "share_ratios", f'only share = "ratio" has them; this is "{spec.share}"'
+        return
+    if missing := [source for source in spec.sources if source not in dict(spec.share_ratios)]:
+        yield "share_ratios", f"missing: {', '.join(missing)}; give every source a number, 0 for none"
+    total = fsum(value for _, value in spec.share_ratios)
+    if abs(total - 1.0) > FRACTION_TOLERANCE:
+        yield "share_ratios", f"they add up to {total:.9g}; ratios add up to 1"
 
 
 def _network(spec: NetworkSpec) -> Faults:

@@ -6,7 +6,7 @@ date at steps only, from the source's meter, so reading it changes nothing and t
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from bosd.bal import allocation
@@ -60,6 +60,26 @@ class Splitter:
         self._metered_ah = None
         self._residuals_a = [0.0] * len(self.partitions)
         self.settled_ah = [0.0] * len(self.partitions)
+
+    def recut(self, spec: SplitterSpec, follow: Callable[[Sequence[float]], list[float]], now_s: float) -> None:
+        """Be what a split or a merge makes of it: capacities re-based to what they are, amounts to where they belong.
+
+        `follow` gives amounts by the new partitions from those by the old ones. A partition that stays is the same object.
+        """
+        shared = self.allocation(now_s)
+        self.step(now_s)
+        metered_ah = self._metered(shared.source, now_s)
+        self._metered_ah = None if metered_ah is None else follow(metered_ah)
+        self.settled_ah = follow(self.settled_ah if shared.deviations_ah is None else shared.deviations_ah)
+        self._residuals_a = follow(self._residuals_a)
+        self.base_ah = shared.source.capacity_ah or self.base_ah
+        before = {partition.name: partition for partition in self.partitions}
+        self.partitions = tuple(before.get(part.name) or Partition(part, self, 0) for part in spec.partitions)
+        for slot, (partition, part) in enumerate(zip(self.partitions, spec.partitions, strict=True)):
+            partition.index, partition.spec, partition.rank = slot, part, self.source.rank + 1
+        self.spec = spec
+        self.fractions = Fractions.of(spec.partitions)
+        self.source_touched(0)
 
     def source_touched(self, slot: int) -> None:
         """Invalidate every partition."""
@@ -130,7 +150,7 @@ class Splitter:
         at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self._synced_s)
         rates_a = self._rates(source)
         moves = source.sampled_to_s == math.inf and any(rates_a)
-        capacities_ah = charges_ah = None
+        capacities_ah = charges_ah = deviations_ah = None
         if source.capacity_ah is not None:
             capacities_ah = allocation.capacities_ah(self.policy, self.fractions.capacity, self.base_ah, source.capacity_ah)
         metered_ah = self._metered(source, at_s)
@@ -138,6 +158,8 @@ class Splitter:
             self.base_ah = source.capacity_ah
         if capacities_ah is not None and source.charge_ah is not None:
             charges_ah = self._charges(metered_ah, capacities_ah, source.charge_ah)
+            if metered_ah is not None:
+                deviations_ah = tuple(held - metered for held, metered in zip(charges_ah, metered_ah, strict=True))
         discharge_ideals_a, charge_ideals_a = self.fractions.ideals_a(source)
         discharges, charges = allocation.able(self.partitions, charges_ah, capacities_ah)
         balanced_ah, used_ah = allocation.usable(source, self.partitions, charges_ah, capacities_ah)
@@ -147,6 +169,7 @@ class Splitter:
             made_s=now_s,
             valid_until_s=now_s if moves else source.valid_until_s,
             charges_ah=charges_ah,
+            deviations_ah=deviations_ah,
             capacities_ah=capacities_ah,
             discharges_a=allocation.limits_a(self.policy, source, self.partitions, 1.0, discharge_ideals_a, discharges),
             charge_limits_a=allocation.limits_a(self.policy, source, self.partitions, -1.0, charge_ideals_a, charges),
