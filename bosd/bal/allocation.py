@@ -81,9 +81,9 @@ class Fractions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """One source status, shared: per partition, top first. Meters hold at `made_s` and fall by `rates_a` from there;
-    `deviations_ah` are charges minus meters at the source's sample.
+    """One source status, shared: per partition, top first.
 
+    Meters hold at `made_s` and fall by `rates_a` from there; `deviations_ah` are charges minus meters at the source's sample.
     Over a source that is sampled when asked, charges move between partitions although the source stands still: then it is valid
     at `made_s` only.
     """

@@ -3,20 +3,31 @@
 What an edit does not concern stays the same object, with its samples, meter, set point and tasks.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.allocation import SplitPolicy
 from bosd.bal.battery import Battery
 from bosd.bal.graph import order
+from bosd.bal.portions import Portions, Step
 from bosd.bal.pseudo import NullBattery, PseudoBattery
+from bosd.bal.recut import follow, portions_of
+from bosd.bal.sharing import SharePolicy
 from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PseudoSpec, SplitterSpec, Topology
 from bosd.bal.splitter import Splitter
 from bosd.errors import BadNameError
 
 LeafFactory = Callable[[BatterySpec], Battery]
 PolicyLookup = Callable[[str], SplitPolicy]
+SharingLookup = Callable[[AggregatorSpec], SharePolicy | None]
+
+
+def by_c_rate(spec: AggregatorSpec) -> SharePolicy | None:
+    """Return no policy of its own: by C-rate. Raises BadNameError where the specification asks for another one."""
+    if spec.share != "c_rate" or spec.least_current_a:
+        raise BadNameError(f"{spec.name} shares by {spec.share!r}, which nobody here knows", name=spec.share)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +41,13 @@ class Replaced:
 class Directory:
     """All batteries and splitters in force.
 
-    `make_leaf` builds the batteries that need the outside world, `find_policy` gives a splitter its policy.
+    `make_leaf` builds the batteries that need the outside world, `find_policy` gives a splitter its policy,
+    `find_sharing` an aggregator how it shares a set point.
     """
 
-    def __init__(self, make_leaf: LeafFactory, find_policy: PolicyLookup) -> None:
+    def __init__(self, make_leaf: LeafFactory, find_policy: PolicyLookup, find_sharing: SharingLookup = by_c_rate) -> None:
         self._make_leaf = make_leaf
+        self._find_sharing = find_sharing
         self._find_policy = find_policy
         self.topology = Topology()
         self.batteries: dict[str, Battery] = {}
@@ -61,8 +74,16 @@ class Directory:
         """Return the names of what rests on `battery`."""
         return () if battery.user is None else (battery.user.name,)
 
-    def change(self, topology: Topology, now_s: float) -> Replaced:
+    def portions(self, splitter: str, now_s: float) -> Portions:
+        """Return what the partitions of a splitter have. Raises BadNameError, UnavailableError."""
+        if splitter not in self.splitters:
+            raise BadNameError(f"no splitter is called {splitter!r}", name=splitter)
+        return portions_of(self.splitters[splitter], now_s)
+
+    def change(self, topology: Topology, now_s: float, steps: Mapping[str, Sequence[Step]] | None = None) -> Replaced:
         """Make the batteries those of a valid `topology`; a battery whose specification is the same stays.
+
+        `steps` are the splits and merges by splitter, which keep their partitions.
 
         Set points and stops pass to the battery of the same name; a battery that comes into use loses its set point. Meters of
         partitions begin anew where something below them was replaced.
@@ -85,6 +106,7 @@ class Directory:
             elif name in splits and splits[name].name not in splitters:
                 split = splits[name]
                 kept = self.splitters.get(split.name) if old_splits.get(split.name) == split else None
+                kept = kept or self._recut(split, (steps or {}).get(split.name, ()), now_s)
                 splitters[split.name] = self._split(split, made, kept)
         kept_ids = {id(battery) for battery in made.values()}
         removed = tuple(battery for battery in before.values() if id(battery) not in kept_ids)
@@ -114,7 +136,7 @@ class Directory:
         members = tuple(made[source] for source in spec.sources)
         kept = made.get(spec.name)
         if not isinstance(kept, Aggregator):
-            made[spec.name] = Aggregator(spec, members)
+            made[spec.name] = Aggregator(spec, members, self._find_sharing(spec))
         elif kept.sources != members or kept.rank != 1 + max(member.rank for member in members):
             kept.rest_on(members)
 
@@ -127,6 +149,16 @@ class Directory:
             if splitter.source is not source or splitter.partitions[0].rank != source.rank + 1:
                 splitter.rest_on(source)
         made.update((partition.name, partition) for partition in splitter.partitions)
+        return splitter
+
+    def _recut(self, spec: SplitterSpec, steps: Sequence[Step], now_s: float) -> Splitter | None:
+        """Split and merge a splitter's partitions; None where nothing is to be split or merged."""
+        if not steps:
+            return None
+        splitter = self.splitters[spec.name]
+        before = [part.name for part in splitter.spec.partitions]
+        after = [part.name for part in spec.partitions]
+        splitter.recut(spec, lambda amounts: follow(amounts, before, steps, after), now_s)
         return splitter
 
     def _free_the_unused(self) -> None:

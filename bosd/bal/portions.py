@@ -199,7 +199,7 @@ class Recuts:
         return after.specs()
 
     def forget(self, splitter: str, *, written_anew: bool) -> None:
-        """Forget what was done to a splitter that is gone or written anew; what the new one has is not known before it is made."""
+        """Forget what was done to a splitter that is gone or written anew; what the new one has is not known yet."""
         self._portions.pop(splitter, None)
         if written_anew:
             self._anew.add(splitter)

@@ -6,7 +6,6 @@ A `Topology` is the `[[battery]]` and `[[splitter]]` tables of a configuration f
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-
 Amounts = tuple[tuple[str, float], ...]
 """Numbers by battery name, a table in TOML; sorted by name, so that equal tables are equal values."""
 
@@ -22,6 +21,8 @@ class BatterySpec:
     min_soc: float = 0.0
     max_soc: float = 1.0
     safe_current_a: float = 0.0
+    bookings: Literal["any", "local", "none"] = "any"
+    max_booking_h: float = 24.0
 
     @property
     def source_names(self) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ class NetworkSpec(BatterySpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionSpec:
-    """One part of a split source; a kind's own fraction wins over `fraction`, `charge_current_fraction` over both for charging."""
+    """One part of a split source; a kind's own fraction wins over `fraction`, for charging also over `current_fraction`."""
 
     name: str
     fraction: float | None = None
@@ -119,6 +120,8 @@ class PartitionSpec:
     min_soc: float = 0.0
     max_soc: float = 1.0
     safe_current_a: float = 0.0
+    bookings: Literal["any", "local", "none"] = "any"
+    max_booking_h: float = 24.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

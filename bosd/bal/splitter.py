@@ -1,8 +1,7 @@
 """The splitter: one source as several partitions (bal.md, "Splitters").
 
-Charge and capacity are allotted at the source's sample time; present limits among the partitions that can use them. A partition's
-meter follows its own set point and its part of the residual, what the hardware does beyond what was asked; it is brought up to
-date at steps only, from the source's meter, so reading it changes nothing and the parts always add up to the source.
+Charge and capacity are allotted at the source's sample time; present limits among the partitions that can use them. Meters and
+what is beyond the set points are `accounts`.
 """
 
 import math
@@ -10,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from bosd.bal import allocation
+from bosd.bal.accounts import Accounts
 from bosd.bal.allocation import Allocation, Fractions, SplitPolicy
 from bosd.bal.battery import Battery
-from bosd.bal.meter import SECONDS_PER_HOUR
+from bosd.bal.limits import allowed_directions
 from bosd.bal.partition import Partition
 from bosd.bal.spec import SplitterSpec
 from bosd.bal.status import BatteryStatus
@@ -21,10 +21,8 @@ from bosd.bal.status import BatteryStatus
 class Splitter:
     """A policy, its source and its partitions.
 
-    `_metered_ah` are the partitions' meters as of `_synced_s`, when the source's stood at `_source_ah`; they begin at their
-    fractions of the source's first known one. `base_ah` is the source's capacity when the splitter was made or re-based, None
-    until it is known; `settled_ah` is how far each charge was from its meter at the last split or merge. `_residuals_a` is each
-    one's part of what the hardware did beyond what was asked at the last sample before `_synced_s`.
+    `base_ah` is the source's capacity when the splitter was made or re-based, None until it is known; `settled_ah` is how far each
+    charge was from its meter at the last split or merge.
     """
 
     splits: ClassVar[bool] = True
@@ -37,10 +35,8 @@ class Splitter:
         self.fractions = Fractions.of(spec.partitions)
         self.base_ah: float | None = None
         self.settled_ah: list[float] = [0.0] * len(self.partitions)
-        self._metered_ah: list[float] | None = None
-        self._synced_s = -math.inf
-        self._source_ah = 0.0
-        self._residuals_a: list[float] = [0.0] * len(self.partitions)
+        names = [part.name for part in spec.partitions]
+        self.accounts = Accounts(names, self.fractions.charge, self.fractions.capacity)
         self._allocation: Allocation | None = None
         self.source = source
         self.rest_on(source)
@@ -57,8 +53,7 @@ class Splitter:
 
     def rebase(self) -> None:
         """Let the partitions' meters begin anew at their fractions of the source's."""
-        self._metered_ah = None
-        self._residuals_a = [0.0] * len(self.partitions)
+        self.accounts.rebase()
         self.settled_ah = [0.0] * len(self.partitions)
 
     def recut(self, spec: SplitterSpec, follow: Callable[[Sequence[float]], list[float]], now_s: float) -> None:
@@ -68,10 +63,7 @@ class Splitter:
         """
         shared = self.allocation(now_s)
         self.step(now_s)
-        metered_ah = self._metered(shared.source, now_s)
-        self._metered_ah = None if metered_ah is None else follow(metered_ah)
         self.settled_ah = follow(self.settled_ah if shared.deviations_ah is None else shared.deviations_ah)
-        self._residuals_a = follow(self._residuals_a)
         self.base_ah = shared.source.capacity_ah or self.base_ah
         before = {partition.name: partition for partition in self.partitions}
         self.partitions = tuple(before.get(part.name) or Partition(part, self, 0) for part in spec.partitions)
@@ -79,6 +71,8 @@ class Splitter:
             partition.index, partition.spec, partition.rank = slot, part, self.source.rank + 1
         self.spec = spec
         self.fractions = Fractions.of(spec.partitions)
+        names = [part.name for part in spec.partitions]
+        self.accounts.recut(names, self.fractions.charge, self.fractions.capacity, follow, shared.source.voltage_v)
         self.source_touched(0)
 
     def source_touched(self, slot: int) -> None:
@@ -98,62 +92,43 @@ class Splitter:
 
     def step(self, now_s: float) -> None:
         """End the partitions' interval at `now_s`, with the set points that were in force up to here."""
+        self.sampled(now_s)
         source = self.source.status(now_s)
-        self._residuals_a = self._residuals(source)
-        expected_ah = source.expected_ah(now_s)
-        if expected_ah is None:
-            return
-        self._metered_ah = self._metered(source, now_s)
-        self._synced_s = now_s
-        self._source_ah = expected_ah
+        self.accounts.settle(source, now_s, self._applied_a())
+        self.accounts.book.close(now_s)
         self.source_touched(0)
 
-    def _metered(self, source: BatteryStatus, at_s: float) -> list[float] | None:
-        """Return the partitions' meters at `at_s`, not before the last step."""
-        source_ah = source.expected_ah(at_s)
-        if source_ah is None:
-            return None
-        if self._metered_ah is None:
-            self._metered_ah = [fraction * source_ah for fraction in self.fractions.charge]
-            self._synced_s, self._source_ah = at_s, source_ah
-        elapsed_h = (at_s - self._synced_s) / SECONDS_PER_HOUR
-        applied_a = [partition.applied_a for partition in self.partitions]
-        beyond_ah = self._source_ah - source_ah - sum(applied_a) * elapsed_h
-        weights = self._weights()
-        return [
-            metered_ah - own_a * elapsed_h - weight * beyond_ah
-            for metered_ah, own_a, weight in zip(self._metered_ah, applied_a, weights, strict=True)
+    def sampled(self, now_s: float) -> None:
+        """End the interval at the source's newest sample, unless that is done; a computed source is sampled at `now_s`."""
+        source = self.source.status(now_s)
+        if source.sampled_to_s is None:
+            return
+        at_s = min(source.sampled_to_s, now_s)
+        if at_s <= self.accounts.synced_s:
+            return
+        shared = self.allocation(now_s)
+        self.accounts.settle(source, at_s, self._applied_a())
+        if shared.charges_ah is None or shared.capacities_ah is None or self.accounts.synced_s != at_s:
+            return
+        able = [
+            allowed_directions(part.spec, charge_ah, capacity_ah, None)
+            for part, charge_ah, capacity_ah in zip(self.partitions, shared.charges_ah, shared.capacities_ah, strict=True)
         ]
+        if self.accounts.found(source, shared.charges_ah, ([one[0] for one in able], [one[1] for one in able])):
+            self.source_touched(0)
 
-    def _weights(self) -> Sequence[float]:
-        """Return how a residual is shared: by the size of the applied set points; when all are 0, by capacity."""
-        sizes_a = [abs(partition.applied_a) for partition in self.partitions]
-        total_a = sum(sizes_a)
-        return [size_a / total_a for size_a in sizes_a] if total_a > 0.0 else self.fractions.capacity
-
-    def _rates(self, source: BatteryStatus) -> tuple[float, ...]:
-        """Return the current at which each partition's meter runs on, in A."""
-        applied_a = [partition.applied_a for partition in self.partitions]
-        beyond_a = source.expected_rate_a - sum(applied_a)
-        return tuple([own_a + weight * beyond_a for own_a, weight in zip(applied_a, self._weights(), strict=True)])
-
-    def _residuals(self, source: BatteryStatus) -> list[float]:
-        """Return each partition's part of what the hardware did at its last sample beyond what was asked then."""
-        if source.current_a is None or source.sampled_to_s is None:
-            return [0.0] * len(self.partitions)
-        if source.sampled_to_s < self._synced_s:
-            return self._residuals_a
-        residual_a = source.current_a - sum(partition.applied_a for partition in self.partitions)
-        return [weight * residual_a for weight in self._weights()]
+    def _applied_a(self) -> list[float]:
+        return [partition.applied_a for partition in self.partitions]
 
     def _allocate(self, source: BatteryStatus, now_s: float) -> Allocation:
-        at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self._synced_s)
-        rates_a = self._rates(source)
+        at_s = now_s if source.sampled_to_s is None else max(min(source.sampled_to_s, now_s), self.accounts.synced_s)
+        applied_a = self._applied_a()
+        rates_a = self.accounts.rates_a(source, applied_a)
         moves = source.sampled_to_s == math.inf and any(rates_a)
         capacities_ah = charges_ah = deviations_ah = None
         if source.capacity_ah is not None:
             capacities_ah = allocation.capacities_ah(self.policy, self.fractions.capacity, self.base_ah, source.capacity_ah)
-        metered_ah = self._metered(source, at_s)
+        metered_ah = self.accounts.metered(source, at_s, applied_a)
         if source.capacity_ah and self.base_ah is None and metered_ah is not None:
             self.base_ah = source.capacity_ah
         if capacities_ah is not None and source.charge_ah is not None:
@@ -163,7 +138,7 @@ class Splitter:
         discharge_ideals_a, charge_ideals_a = self.fractions.ideals_a(source)
         discharges, charges = allocation.able(self.partitions, charges_ah, capacities_ah)
         balanced_ah, used_ah = allocation.usable(source, self.partitions, charges_ah, capacities_ah)
-        residuals_a = self._residuals(source)
+        residuals_a = self.accounts.residuals_a(source, applied_a)
         return Allocation(
             source=source,
             made_s=now_s,
@@ -177,11 +152,11 @@ class Splitter:
             ideal_charges_a=charge_ideals_a,
             usable_ah=used_ah,
             balanced_ah=balanced_ah,
-            expected_ah=None if metered_ah is None else tuple(self._metered(source, now_s) or metered_ah),
+            expected_ah=None if metered_ah is None else tuple(self.accounts.metered(source, now_s, applied_a) or metered_ah),
             rates_a=rates_a,
             currents_a=None
             if source.current_a is None
-            else tuple(part.applied_a + residual_a for part, residual_a in zip(self.partitions, residuals_a, strict=True)),
+            else tuple(own_a + residual_a for own_a, residual_a in zip(applied_a, residuals_a, strict=True)),
         )
 
     def _charges(self, metered_ah: Sequence[float] | None, capacities_ah: Sequence[float], charge_ah: float) -> tuple[float, ...]:

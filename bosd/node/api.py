@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bosd.bal.edits import Change
+from bosd.bal.portions import Merge, Split
+from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 
@@ -49,11 +51,12 @@ class WatchBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """One edit of the topology: TOML to add, a name to remove, a name with its new TOML, or the whole."""
+    """One edit of the topology: TOML to add, a name to remove, a name with its new TOML, the whole, or a split or merge."""
 
-    action: Literal["add", "remove", "replace", "whole"]
+    action: Literal["add", "remove", "replace", "whole", "recut"]
     name: str = ""
     toml: str = ""
+    recut: Split | Merge | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +130,35 @@ class TimeApi(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingView:
+    """A booking of a battery's current, positive on discharge; times are seconds since 1970-01-01 UTC.
+
+    `in_force` holds the parts of its time that no later booking takes, `running` says that it is what is booked now.
+    """
+
+    booking_id: str
+    name: str
+    current_a: float
+    start_utc_s: float
+    end_utc_s: float
+    who: str
+    booked_utc_s: float
+    running: bool
+    in_force: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookResult:
+    """A booking as it was kept, who it survives with, and the ideal limits that it was checked against."""
+
+    booking: BookingView
+    survives: str
+    lower_a: float
+    upper_a: float
+    warnings: tuple[str, ...] = ()
+
+
 class NodeApi(Protocol):
     """A running node. Every method raises `BosError` leaves for refusals; `holder` names the asker."""
 
@@ -166,6 +198,20 @@ class NodeApi(Protocol):
         """End the holder's own set point."""
         ...
 
+    async def book(
+        self, name: str, current_a: float, start: Moment, end: Moment, *, holder: str, request_id: str = ""
+    ) -> BookResult:
+        """Book a current, checked against the ideal limits; durable before it returns, at the node that owns the battery."""
+        ...
+
+    async def bookings(self, name: str = "") -> tuple[BookingView, ...]:
+        """Return the bookings of a battery, at its owner, or all that this node owns; in order of their starts."""
+        ...
+
+    async def cancel_booking(self, booking_id: str, *, holder: str) -> BookingView:
+        """Cancel a booking, also while it runs; return what it was. Raises BadNameError."""
+        ...
+
     async def stop(
         self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
     ) -> StopResult:
@@ -180,7 +226,7 @@ class NodeApi(Protocol):
         """Take a fresh sample of it, or of everything below, across nodes."""
         ...
 
-    async def modify_pseudo(self, name: str, values: Mapping[str, float]) -> BatteryStatus:
+    async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         """Change what a pseudo battery reports now."""
         ...
 

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from bosd.bal.directory import Directory, Replaced
-from bosd.bal.edits import Change, apply_edits, diff
+from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
+from bosd.bal.portions import Recuts
 from bosd.bal.spec import Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
@@ -83,10 +84,10 @@ class Editor:
 
     def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
         """Check edits whole and return the differences."""
-        _, differences = self._planned(edits, expected_revision)
+        _, differences, _ = self._planned(edits, expected_revision)
         return ApplyResult(revision=self.revision, changes=differences)
 
-    def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...]]:
+    def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
         if expected_revision is not None and expected_revision != self.revision:
             raise StaleRevisionError(
                 f"made against revision {expected_revision}, in force is {self.revision}; look at it and try again",
@@ -94,20 +95,21 @@ class Editor:
                 actual=self.revision,
             )
         before = self._directory.topology
-        operations = [parse_edit(edit.action, edit.name, edit.toml) for edit in edits]
-        topology = apply_edits(before, operations, POLICY_NAMES)
+        now_s = self._clock.now_s()
+        recuts = Recuts(lambda splitter: self._directory.portions(splitter, now_s))
+        topology = apply_edits(before, [_operation(edit) for edit in edits], POLICY_NAMES, recuts)
         self._admit(topology)
         differences = diff(before, topology)
-        check_voltages(topology, differences, self._directory.batteries, self._clock.now_s())
-        return topology, differences
+        check_voltages(topology, differences, self._directory.batteries, now_s)
+        return topology, differences, recuts
 
     async def apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         """Store and apply edits; nothing happens if they change nothing."""
         async with self._lock:
-            topology, differences = self._planned(edits, expected_revision)
+            topology, differences, recuts = self._planned(edits, expected_revision)
             if differences:
                 await self._append(topology, differences, expected=self.revision, who=who, comment=comment)
-                self._applied(self._directory.change(topology, self._clock.now_s()))
+                self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
                 async with self._new_revision:
                     self._new_revision.notify_all()
         return ApplyResult(revision=self.revision, changes=differences)
@@ -142,3 +144,10 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
+
+
+def _operation(edit: Edit) -> EditOperation:
+    if edit.recut is not None:
+        return edit.recut
+    assert edit.action != "recut"  # noqa: S101 (narrowing: a recut says what)
+    return parse_edit(edit.action, edit.name, edit.toml)

@@ -1,18 +1,29 @@
 """TopologyService: convert, call the node, convert."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from bosd.bal.edits import Change
+from bosd.bal.portions import Merge, Split
 from bosd.errors import InvalidArgumentError, NoResourcesError
 from bosd.node.api import ApplyResult, Edit, NodeApi, TopologyView
 from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text
 from bosd.v1 import topology_pb2 as pb
 from bosd.v1.topology_pb2_grpc import TopologyServiceServicer
 
+AmountKey = Literal["fraction", "charge_ah", "capacity_ah", "max_discharge_current_a", "max_charge_current_a"]
+
 MAX_EDITS = 10_000
 DEFAULT_HISTORY = 100
 MAX_HISTORY = 1000
 
+_AMOUNTS: tuple[AmountKey, ...] = (
+    "fraction",
+    "charge_ah",
+    "capacity_ah",
+    "max_discharge_current_a",
+    "max_charge_current_a",
+)
 _ACTIONS = {
     "add": pb.TopologyChange.ACTION_ADD,
     "remove": pb.TopologyChange.ACTION_REMOVE,
@@ -41,7 +52,7 @@ class TopologyService(TopologyServiceServicer):
         return _applied(self._node.plan(edits_of(request.edits), expected_revision=_expected(request)))
 
     async def Apply(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._apply(request, context))
+        return await self._edge.answer(context, self._apply(request, context), ("apply", ()))
 
     async def _apply(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:
         result = await self._node.apply(
@@ -110,8 +121,25 @@ def _edit(message: pb.TopologyEdit, field: str) -> Edit:
             return Edit(action="replace", name=name, toml=message.replace.toml)
         case "whole":
             return Edit(action="whole", toml=message.whole)
+        case "split":
+            return Edit(action="recut", recut=_split(message.split, f"{field}.split"))
+        case "merge":
+            merge = message.merge
+            names = need_name(merge.name, f"{field}.merge.name"), need_name(merge.into, f"{field}.merge.into")
+            return Edit(action="recut", recut=Merge(name=names[0], into=names[1]))
         case _:
             raise InvalidArgumentError(f"{field} is empty or of a kind this node does not know", field=field)
+
+
+def _split(message: pb.TopologyEdit.Split, field: str) -> Split:
+    amounts = {key: getattr(message, key) for key in _AMOUNTS if message.HasField(key)}
+    return Split(
+        splitter=need_name(message.splitter, f"{field}.splitter"),
+        name=need_name(message.name, f"{field}.name"),
+        donor=need_name(message.donor, f"{field}.donor"),
+        above=need_text(message.above, f"{field}.above"),
+        **amounts,
+    )
 
 
 def _expected(request: pb.ApplyTopologyRequest) -> int | None:

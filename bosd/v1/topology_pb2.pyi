@@ -58,7 +58,7 @@ class TopologyChange(_message.Message):
     def __init__(self, action: _Optional[_Union[TopologyChange.Action, str]] = ..., name: _Optional[str] = ..., kind: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class TopologyEdit(_message.Message):
-    __slots__ = ("add", "remove", "replace", "whole")
+    __slots__ = ("add", "remove", "replace", "whole", "split", "merge")
     class Remove(_message.Message):
         __slots__ = ("name",)
         NAME_FIELD_NUMBER: _ClassVar[int]
@@ -71,15 +71,47 @@ class TopologyEdit(_message.Message):
         name: str
         toml: str
         def __init__(self, name: _Optional[str] = ..., toml: _Optional[str] = ...) -> None: ...
+    class Split(_message.Message):
+        __slots__ = ("splitter", "name", "donor", "above", "fraction", "charge_ah", "capacity_ah", "max_discharge_current_a", "max_charge_current_a")
+        SPLITTER_FIELD_NUMBER: _ClassVar[int]
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        DONOR_FIELD_NUMBER: _ClassVar[int]
+        ABOVE_FIELD_NUMBER: _ClassVar[int]
+        FRACTION_FIELD_NUMBER: _ClassVar[int]
+        CHARGE_AH_FIELD_NUMBER: _ClassVar[int]
+        CAPACITY_AH_FIELD_NUMBER: _ClassVar[int]
+        MAX_DISCHARGE_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
+        MAX_CHARGE_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
+        splitter: str
+        name: str
+        donor: str
+        above: str
+        fraction: float
+        charge_ah: float
+        capacity_ah: float
+        max_discharge_current_a: float
+        max_charge_current_a: float
+        def __init__(self, splitter: _Optional[str] = ..., name: _Optional[str] = ..., donor: _Optional[str] = ..., above: _Optional[str] = ..., fraction: _Optional[float] = ..., charge_ah: _Optional[float] = ..., capacity_ah: _Optional[float] = ..., max_discharge_current_a: _Optional[float] = ..., max_charge_current_a: _Optional[float] = ...) -> None: ...
+    class Merge(_message.Message):
+        __slots__ = ("name", "into")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        INTO_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        into: str
+        def __init__(self, name: _Optional[str] = ..., into: _Optional[str] = ...) -> None: ...
     ADD_FIELD_NUMBER: _ClassVar[int]
     REMOVE_FIELD_NUMBER: _ClassVar[int]
     REPLACE_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    MERGE_FIELD_NUMBER: _ClassVar[int]
     add: str
     remove: TopologyEdit.Remove
     replace: TopologyEdit.Replace
     whole: str
-    def __init__(self, add: _Optional[str] = ..., remove: _Optional[_Union[TopologyEdit.Remove, _Mapping]] = ..., replace: _Optional[_Union[TopologyEdit.Replace, _Mapping]] = ..., whole: _Optional[str] = ...) -> None: ...
+    split: TopologyEdit.Split
+    merge: TopologyEdit.Merge
+    def __init__(self, add: _Optional[str] = ..., remove: _Optional[_Union[TopologyEdit.Remove, _Mapping]] = ..., replace: _Optional[_Union[TopologyEdit.Replace, _Mapping]] = ..., whole: _Optional[str] = ..., split: _Optional[_Union[TopologyEdit.Split, _Mapping]] = ..., merge: _Optional[_Union[TopologyEdit.Merge, _Mapping]] = ...) -> None: ...
 
 class GetTopologyRequest(_message.Message):
     __slots__ = ()

@@ -1,4 +1,4 @@
-"""Edits of the topology, each one transaction: `add`, `rm`, `replace`, and what they share with `topology apply`."""
+"""Edits of the topology, each one transaction: `add`, `rm`, `replace`, `split`, `merge`; shared with `topology apply`: `submit`."""
 
 import sys
 from collections.abc import Sequence
@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bosd.v1 import topology_pb2 as pb
-from clients.bosctl.commands.names import Name, Names
+from clients.bosctl.commands.names import Name, Names, complete_names
 from clients.bosctl.format_topology import apply_document, change_line
 from clients.bosctl.holding import new_request_id
 from clients.bosctl.session import Session, session_of
+from clients.bosctl.values import parse_pairs
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_FILE_BYTES = 2**20
 """A topology file larger than this is a mistake: a thousand batteries take a quarter of it."""
+
+SPLIT_KEYS = ("charge_ah", "capacity_ah", "max_discharge_current_a", "max_charge_current_a", "fraction")
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A TOML file; - reads standard input.", show_default=False)]
 Revision = Annotated[
@@ -31,6 +34,8 @@ def register(app: typer.Typer) -> None:
     app.command("add")(add)
     app.command("rm")(remove)
     app.command("replace")(replace)
+    app.command("split")(split)
+    app.command("merge")(merge)
 
 
 def add(context: typer.Context, file: File, revision: Revision = None, comment: Comment = "") -> None:
@@ -47,6 +52,53 @@ def replace(context: typer.Context, name: Name, file: File, revision: Revision =
     """Exchange a battery for the one of a file; its name and everything above it stay."""
     edit = pb.TopologyEdit(replace=pb.TopologyEdit.Replace(name=name, toml=read_toml(file)))
     submit(session_of(context), [edit], revision, comment)
+
+
+def complete_amounts(incomplete: str) -> list[str]:
+    """Return the keys of a split that begin so."""
+    return [f"{key}=" for key in SPLIT_KEYS if key.startswith(incomplete)]
+
+
+def split(
+    context: typer.Context,
+    policy: Annotated[str, typer.Argument(metavar="POLICY", help="The splitter, by its name.", show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new partition.", show_default=False)],
+    donor: Annotated[
+        str, typer.Option("--from", metavar="DONOR", autocompletion=complete_names, help="The free partition it is split off.")
+    ],
+    pairs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="KEY=VALUE...",
+            autocompletion=complete_amounts,
+            help=f"What it gets: {', '.join(SPLIT_KEYS)} (of the source); what is left out follows the capacity.",
+            show_default=False,
+        ),
+    ],
+    above: Annotated[
+        str, typer.Option("--above", metavar="NAME", autocompletion=complete_names, help="Stand above this one, not last.")
+    ] = "",
+    *,
+    revision: Revision = None,
+    comment: Comment = "",
+) -> None:
+    """Split a new partition off a free one; every other one keeps its charge, meter and limits."""
+    amounts = parse_pairs(pairs, SPLIT_KEYS)
+    edit = pb.TopologyEdit.Split(splitter=policy, name=new, donor=donor, above=above, **amounts)
+    submit(session_of(context), [pb.TopologyEdit(split=edit)], revision, comment)
+
+
+def merge(
+    context: typer.Context,
+    name: Name,
+    into: Annotated[
+        str, typer.Option("--into", metavar="NAME", autocompletion=complete_names, help="The partition that gets all of it.")
+    ],
+    revision: Revision = None,
+    comment: Comment = "",
+) -> None:
+    """Merge a free partition back into another one of the same splitter."""
+    submit(session_of(context), [pb.TopologyEdit(merge={"name": name, "into": into})], revision, comment)
 
 
 def submit(
