@@ -42,10 +42,15 @@ _LATER_BATTERY_KEYS = frozenset(
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){33}")
 
 
-def parse_topology(text: str, place: str = "topology") -> Topology:
-    """Return a topology or a fragment, without looking for what its batteries rest on. Raises ConfigError with all faults."""
+def parse_topology(text: str, place: str = "topology", name: str = "") -> Topology:
+    """Return a topology or a fragment, without looking for what its batteries rest on. Raises ConfigError with all faults.
+
+    A single table without a name is that of `name`, where one is given.
+    """
     faults = FileFaults(place)
     tables = read_toml(text, place)
+    if name:
+        _name_the_only_one(tables, name)
     for key in tables.keys() - {"battery", "splitter"}:
         faults.add(key, "a topology holds [[battery]] and [[splitter]] tables alone")
     topology, _ = read_topology(tables, faults)
@@ -57,7 +62,8 @@ def parse_edit(action: Literal["add", "remove", "replace", "whole"], name: str, 
     """Return one edit as the topology's transaction takes it. Raises ConfigError with all faults of its TOML."""
     if action == "remove":
         return Remove(name)
-    topology = parse_topology(toml, f"{action} {name}".rstrip() if action != "whole" else "topology")
+    place = f"{action} {name}".rstrip() if action != "whole" else "topology"
+    topology = parse_topology(toml, place, name if action == "replace" else "")
     match action:
         case "add":
             return Add(topology)
@@ -83,6 +89,12 @@ def read_toml(text: str, place: str) -> dict[str, Any]:
             faults.add("", f"not TOML: {error}")
     faults.raise_any()
     raise AssertionError  # faults are never empty here
+
+
+def _name_the_only_one(tables: Mapping[str, object], name: str) -> None:
+    found = [table for key in ("battery", "splitter") if isinstance(value := tables.get(key), list) for table in value]
+    if len(found) == 1 and isinstance(found[0], dict):
+        found[0].setdefault("name", name)
 
 
 def read_topology(tables: Mapping[str, object], faults: FileFaults) -> tuple[Topology, frozenset[str]]:

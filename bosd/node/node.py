@@ -24,7 +24,7 @@ from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.hub import Hub
 from bosd.node.links import NetworkLeaf, RemoteFactory
-from bosd.node.refresh import Refresher
+from bosd.node.refresh import Refresher, port_of
 from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy
 from bosd.store.records import StopLatch
@@ -37,6 +37,7 @@ SLOT_S = 0.05
 """Reads are spread over the period in steps of this, so that of a thousand batteries many share one waking of the process."""
 RECORD_PAUSE_S = 5.0
 RECORD_DEADLINE_S = 1.0
+NOBODY: Mapping[str, "asyncio.Task[None]"] = {}
 
 _log = structlog.get_logger("node")
 
@@ -90,14 +91,16 @@ class Node:
         group.create_task(self._record_stops(), name="record stops")
         self._start_leaves(self.directory)
 
-    def _start_leaves(self, batteries: Iterable[Battery]) -> None:
+    def _start_leaves(self, batteries: Iterable[Battery], leaving: Mapping[str, "asyncio.Task[None]"] = NOBODY) -> None:
+        """Start the tasks of these leaves, those on a port in `leaving` once the battery that had it has let go."""
         assert self._group is not None  # noqa: S101 (edits come from the API, which is up after start)
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
             delay_s = number / len(physical) * self._period_s(each)
             refresher = Refresher(each, LoopClock(asyncio.get_running_loop()), first_delay_s=delay_s // SLOT_S * SLOT_S)
             self._refreshers[each] = refresher
-            self._tasks[each] = self._group.create_task(refresher.run(), name=f"refresh {each.name}")
+            task = refresher.run(after=leaving.get(port_of(each)))
+            self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
             if each.controllable:
                 self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
         self._lazy = {}
@@ -115,13 +118,15 @@ class Node:
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
         assert self._group is not None  # noqa: S101 (see _start_leaves)
+        leaving: dict[str, asyncio.Task[None]] = {}
         for battery in replaced.removed:
             self._refreshers.pop(battery, None)
             if isinstance(battery, NetworkLeaf):
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
-                self._group.create_task(self._retire(battery, self._tasks.pop(battery)), name=f"retire {battery.name}")
-        self._start_leaves(replaced.added)
+                retiring = self._retire(battery, self._tasks.pop(battery))
+                leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
+        self._start_leaves(replaced.added, leaving)
         self._controller.topology_changed()
         self._hub.topology_changed()
 

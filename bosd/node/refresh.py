@@ -53,9 +53,14 @@ class Refresher:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
 
-    async def run(self) -> None:
-        """Read the device for ever; only transient errors are survived. Whoever waits at the end is told."""
+    async def run(self, after: "asyncio.Task[None] | None" = None) -> None:
+        """Read the device for ever, from the end of `after` on, which lets go of the port.
+
+        Only transient errors are survived. Whoever waits at the end is told.
+        """
         try:
+            if after is not None:
+                await asyncio.wait([after])
             await self._run()
         finally:
             _finish(self._waiters, UnavailableError(f"{self.battery.name}: refreshing ended", battery=self.battery.name))
@@ -109,6 +114,11 @@ class Refresher:
             self._failures = 0
         battery.sampled(sample)
         _finish(waiters, None)
+
+
+def port_of(battery: PhysicalBattery) -> str:
+    """Return the port its device is on."""
+    return battery.spec.port if isinstance(battery.spec, JbdSpec) else ""
 
 
 def _wake(nap: "asyncio.Future[None]") -> None:

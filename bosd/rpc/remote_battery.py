@@ -62,11 +62,11 @@ class RemoteBattery(NetworkLeaf):
         0 A without an end, or of what cannot be commanded now, gives this node's set point back.
         Raises what the remote refuses with, or UnavailableError when no answer came: then it may follow or not.
         """
-        if self._remote is not None and (barred := self._barred(self._remote)):
+        if current_a != 0.0 and self._remote is not None and (barred := self._barred(self._remote)):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
-        if current_a == 0.0 and (ttl_s is None or not (self._remote is not None and self._remote.commandable)):
+        if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             await self._wire.clear()
         else:
             await self._wire.set_current(current_a, ttl_s)
@@ -85,6 +85,9 @@ class RemoteBattery(NetworkLeaf):
         if remote.hops >= MAX_HOPS:
             return f"more than {MAX_HOPS} hops away"
         return ""
+
+    def _commandable(self, remote: BatteryStatus) -> bool:
+        return remote.commandable and not self._barred(remote)
 
     def _staleness_s(self, remote: BatteryStatus | None) -> float:
         if self.network.max_staleness_s is not None:
@@ -127,7 +130,7 @@ class RemoteBattery(NetworkLeaf):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
         quality, valid_until_s = self._quality(remote, now_s)
         away = quality is Quality.UNAVAILABLE
-        commandable = remote.commandable and self._link in _HEARD and not self.stopped and not away
+        commandable = self._commandable(remote) and self._link in _HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)
         if self.user is None and self.setpoint is None and self.booked is None:
             asked = {

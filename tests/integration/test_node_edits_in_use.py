@@ -77,6 +77,7 @@ def test_a_parameter_of_a_pack_under_way(node: Node, packs: tuple[Pack, Pack], t
     edit.write_text(packs[0].regulated("b1", refresh_period_s=0.5))
     node.ask("replace", "b1", str(edit))
     until(lambda: packs[0].load_a + packs[1].load_a == pytest.approx(100.0, abs=0.3))
+    assert not node.events("battery_lost"), "the line was let go before it was opened again"
 
 
 def test_partitions_of_a_pack(packs: tuple[Pack, Pack], tmp_path: Path) -> None:

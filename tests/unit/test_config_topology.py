@@ -47,6 +47,7 @@ def test_edits_of_each_kind() -> None:
     topology = Topology(batteries=(NullSpec(name="n", voltage_v=48.0),))
     assert parse_edit("add", "", NULL) == Add(topology)
     assert parse_edit("replace", "n", NULL) == Replace("n", topology)
+    assert parse_edit("replace", "n", NULL.replace('name = "n"\n', "")) == Replace("n", topology)
     assert parse_edit("whole", "", NULL) == Whole(topology)
     assert parse_edit("remove", "n", "") == Remove("n")
     with pytest.raises(ConfigError, match="replace n: not TOML"):

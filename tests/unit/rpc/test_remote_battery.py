@@ -224,3 +224,11 @@ async def test_no_command_where_none_may_arrive() -> None:
     with pytest.raises(CycleError):
         await stub.command(1.0, 5.0)
     assert pool.wire.asked == []
+
+
+async def test_a_set_point_is_given_back_from_within_a_cycle() -> None:
+    """What was asked before an edit closed the circle can be ended."""
+    stub, pool = make()
+    ready(stub, path=("here/stub",))
+    await stub.command(0.0, 5.0)
+    assert pool.wire.asked == [("clear",)]
