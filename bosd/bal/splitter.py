@@ -21,8 +21,8 @@ from bosd.bal.status import BatteryStatus
 class Splitter:
     """A policy, its source and its partitions.
 
-    `base_ah` is the source's capacity when the splitter was made or re-based, None until it is known; `settled_ah` is how far each
-    charge was from its meter at the last split or merge.
+    `base_ah` is the source's capacity when the splitter was made or re-based, None until it is known; `settled_ah` is how far
+    each charge was from its meter at the last split or merge.
     """
 
     splits: ClassVar[bool] = True
