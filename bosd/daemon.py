@@ -12,14 +12,19 @@ from typing import NoReturn
 
 import structlog
 
-from bosd.clock import Clock, SteppedClock, SystemClock
+from bosd import __version__
+from bosd.clock import Clock, SteppedClock, SystemClock, kernel_synchronised
 from bosd.config import Config
 from bosd.errors import BosError
+from bosd.node.audit import NODE, AuditLog
+from bosd.node.audited import audited
 from bosd.node.node import Node
+from bosd.node.scheduler import ClockTrust
 from bosd.rpc.client import RemotePool
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
+from bosd.store.audit import AuditTable
 from bosd.store.store import Store
 
 STOP_DEADLINE_S = 4.5
@@ -71,13 +76,16 @@ class Daemon:
                 make_remote=lambda spec: RemoteBattery(spec, pool),
                 default_ttl_s=config.node.default_setpoint_ttl_s,
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
+                trust=self._trust(),
             )
             await node.load(config.topology)
-            server = RpcServer(node, self._on_bug)
+            audit = await self._open_audit(store, node)
+            server = RpcServer(audited(node, audit), self._on_bug, audit)
             try:
-                await self._serve(node, pool, server)
+                await self._serve(node, pool, server, audit)
             finally:
                 await self._stop(node, server)
+                await self._close_audit(audit)
         finally:
             with contextlib.suppress(BosError):
                 async with asyncio.timeout(CLOSE_DEADLINE_S):
@@ -86,13 +94,40 @@ class Daemon:
         if self._bug is not None:
             raise self._bug
 
-    async def _serve(self, node: Node, pool: RemotePool, server: RpcServer) -> None:
+    def _trust(self) -> ClockTrust:
+        """Return who judges the wall clock; a simulated one is right by definition."""
+        machine = isinstance(self._clock, SystemClock)
+        return ClockTrust(kernel_synchronised if machine else lambda: True, overridden=self._config.node.trust_clock)
+
+    async def _open_audit(self, store: Store, node: Node) -> AuditLog:
+        """Return the audit with the start recorded."""
+        keep = self._config.store
+        audit = AuditLog(AuditTable(store), self._clock, retention_days=keep.audit_retention_days, max_mib=keep.audit_max_mib)
+        await audit.load()
+        audit.note("start", who=NODE, after={"boot": store.boots, "version": __version__})
+        if store.boots == 1:
+            names = node.names()
+            audit.note("apply", who="configuration", names=names, comment="first start", after={"revision": 1})
+        return audit
+
+    async def _close_audit(self, audit: AuditLog) -> None:
+        audit.note(
+            "end", who=NODE, outcome="done" if self._bug is None else "failed", reason="" if self._bug is None else "INTERNAL"
+        )
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE_S):
+                await audit.close()
+        except (BosError, TimeoutError) as error:
+            _log.error("audit_unwritten", records=audit.unwritten, detail=str(error) or "the disk did not answer in time")
+
+    async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
         self.bound = await server.start(self._config.node.listen)
         self._commands = True
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
                 node.start(group)
+                group.create_task(audit.run(), name="audit")
                 group.create_task(self._notifier.keep_alive(), name="watchdog")
                 self._notifier.ready(f"{len(node.names())} batteries on {', '.join(self.bound)}")
                 _log.info("serving", node=node.name, listen=list(self.bound), batteries=len(node.names()))

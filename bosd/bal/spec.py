@@ -78,7 +78,7 @@ class NullSpec(BatterySpec):
 class AggregatorSpec(BatterySpec):
     """Several batteries as one; members lie within `voltage_v` +- `voltage_tolerance_v`.
 
-    `share` is how a set point is shared over them, `least_current_a` the least current each can use: it gets that much or nothing.
+    `share` is how a set point is shared over them, `least_current_a` the least each can use: it gets that much or nothing.
     """
 
     kind: ClassVar[str] = "aggregator"

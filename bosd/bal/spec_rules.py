@@ -23,6 +23,8 @@ Faults = Iterator[tuple[str, str]]
 FractionKind = Literal["charge", "capacity", "current", "charge_current"]
 FRACTION_KINDS: tuple[FractionKind, ...] = ("charge", "capacity", "current", "charge_current")
 FRACTION_TOLERANCE = 1e-6
+LONGEST_BOOKING_H = 8784.0
+"""A leap year."""
 MOST_EXPONENT = 10.0
 
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
@@ -92,6 +94,7 @@ def _partition(spec: PartitionSpec) -> Faults:
     yield from _reserve(spec.min_soc, spec.max_soc)
     if not isfinite(spec.safe_current_a):
         yield "safe_current_a", "is not finite"
+    yield from _longest_booking(spec.max_booking_h)
 
 
 def _sums(partitions: tuple[PartitionSpec, ...]) -> Faults:
@@ -111,6 +114,7 @@ def _common(spec: BatterySpec) -> Faults:
     yield from _reserve(spec.min_soc, spec.max_soc)
     if not isfinite(spec.safe_current_a):
         yield "safe_current_a", "is not finite"
+    yield from _longest_booking(spec.max_booking_h)
     stale_s, gone_s = spec.max_staleness_s, spec.unavailable_after_s
     if stale_s is not None and not 0.0 < stale_s < float("inf"):
         yield "max_staleness_s", f"{stale_s!r} is no age: it is above 0 s"
@@ -123,6 +127,11 @@ def _common(spec: BatterySpec) -> Faults:
 def _reserve(min_soc: float, max_soc: float) -> Faults:
     if not 0.0 <= min_soc < max_soc <= 1.0:
         yield "min_soc", f"min_soc {min_soc!r} and max_soc {max_soc!r}: 0 <= min_soc < max_soc <= 1"
+
+
+def _longest_booking(max_booking_h: float) -> Faults:
+    if not 0.0 < max_booking_h <= LONGEST_BOOKING_H:
+        yield "max_booking_h", f"{max_booking_h!r} is no length of a booking: above 0 and at most {LONGEST_BOOKING_H:g} h"
 
 
 def _not_negative(spec: BatterySpec, *keys: str) -> Faults:
@@ -237,10 +246,13 @@ def _sharing(spec: AggregatorSpec) -> Faults:
                 yield f"{key}.{name}", "is no source of this aggregator"
             if not 0.0 <= value < float("inf"):
                 yield f"{key}.{name}", f"{value!r} is negative or not finite; it is 0 or above"
-    if spec.share != "ratio":
-        if spec.share_ratios:
-            yield "share_ratios", f'only share = "ratio" has them; this is "{spec.share}"'
-        return
+    if spec.share == "ratio":
+        yield from _ratios(spec)
+    elif spec.share_ratios:
+        yield "share_ratios", f'only share = "ratio" has them; this is "{spec.share}"'
+
+
+def _ratios(spec: AggregatorSpec) -> Faults:
     if missing := [source for source in spec.sources if source not in dict(spec.share_ratios)]:
         yield "share_ratios", f"missing: {', '.join(missing)}; give every source a number, 0 for none"
     total = fsum(value for _, value in spec.share_ratios)

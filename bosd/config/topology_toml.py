@@ -30,15 +30,14 @@ _LATER_BATTERY_KEYS = frozenset(
     {
         "alone_charge_limit_w",
         "alone_discharge_limit_w",
-        "bookings",
         "efficiency",
-        "max_booking_h",
         "max_ramp_a_per_s",
         "meter",
         "node",
         "voltage_max_v",
     }
 )
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){33}")
 
 
@@ -174,7 +173,9 @@ def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
         item = getattr(value, field.name)
         if field.default is not MISSING and item == field.default:
             continue
-        if isinstance(item, tuple):
+        if isinstance(item, tuple) and item and isinstance(item[0], tuple):
+            found[field.name] = dict(item)
+        elif isinstance(item, tuple):
             found[field.name] = [_plain(each) if is_dataclass(each) else each for each in item]
         else:
             found[field.name] = _plain(item) if is_dataclass(item) else item
@@ -191,9 +192,13 @@ def _written(header: str, table: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name)
+
+
 def _inline(value: object) -> str:
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{key} = {_inline(each)}' for key, each in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(key)} = {_inline(each)}' for key, each in value.items())} }}"
     if isinstance(value, list):
         return f"[{', '.join(map(_inline, value))}]"
     # JSON writes text, numbers and truth as TOML does, but for the one control character that JSON allows

@@ -20,7 +20,7 @@ from bosd.store.store import Store
 class Editor:
     """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens.
 
-    `admit` raises for a topology that this node cannot have.
+    `admit` raises for a topology that this node cannot have. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Editor:
         self._clock = clock
         self._applied = applied
         self._admit = admit
-        self._lock = asyncio.Lock()
+        self.lock = asyncio.Lock()
         self._new_revision = asyncio.Condition()
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
@@ -105,7 +105,7 @@ class Editor:
 
     async def apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         """Store and apply edits; nothing happens if they change nothing."""
-        async with self._lock:
+        async with self.lock:
             topology, differences, recuts = self._planned(edits, expected_revision)
             if differences:
                 await self._append(topology, differences, expected=self.revision, who=who, comment=comment)

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from bosd.bal.battery import DeviceLeaf
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
+from bosd.node.api import BookingView, BookResult
 
 
 class NetworkLeaf(DeviceLeaf):
@@ -12,6 +14,18 @@ class NetworkLeaf(DeviceLeaf):
     kind = NetworkSpec.kind
     expires = True
     __slots__ = ()
+
+    async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
+        """Book at the node that owns the battery; raises what it refuses with."""
+        raise NotImplementedError(self.kind)
+
+    async def bookings(self) -> tuple[BookingView, ...]:
+        """Return the battery's bookings there."""
+        raise NotImplementedError(self.kind)
+
+    async def cancel_booking(self, booking_id: str) -> BookingView:
+        """Cancel a booking there, by the owner's id; return what it was."""
+        raise NotImplementedError(self.kind)
 
     async def refresh(self, *, recursive: bool) -> None:
         """Have the remote battery sampled; raises its error."""

@@ -25,8 +25,11 @@ from bosd.node.execute import Executor
 from bosd.node.hub import Hub
 from bosd.node.links import NetworkLeaf, RemoteFactory
 from bosd.node.refresh import Refresher, port_of
+from bosd.node.scheduler import ClockTrust, Scheduler
 from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy
+from bosd.policy.sharing import sharing
+from bosd.store.bookings import BookingTable
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
 
@@ -46,18 +49,37 @@ class Node:
     """One battery node. `make_remote` builds the stubs of other nodes' batteries; `run` owns every task."""
 
     def __init__(
-        self, *, name: str, clock: Clock, store: Store, make_remote: RemoteFactory, default_ttl_s: float, longest_ttl_s: float
+        self,
+        *,
+        name: str,
+        clock: Clock,
+        store: Store,
+        make_remote: RemoteFactory,
+        default_ttl_s: float,
+        longest_ttl_s: float,
+        trust: ClockTrust | None = None,
     ) -> None:
         self.name = name
         self.clock = clock
         self._store = store
         self._make_remote = make_remote
-        self.directory = Directory(self._make_leaf, policy)
+        self.directory = Directory(self._make_leaf, policy, sharing)
         executor = Executor(clock, self._sample_soon)
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._keep_fresh)
         self.time = Timekeeper(clock, self.directory, [self._controller])
-        self._editor = Editor(self.directory, store, clock, self._replaced, self.time.admit)
+        self._editor = Editor(self.directory, store, clock, self._replaced, self._admit)
+        self._scheduler = Scheduler(
+            self.directory,
+            clock,
+            BookingTable(store),
+            trust or ClockTrust(lambda: True, overridden=False),
+            self._controller.look_again,
+            node=name,
+            edits=self._editor.lock,
+        )
+        self.time.add(self._scheduler)
+        self.book, self.bookings, self.cancel_booking = self._scheduler.book, self._scheduler.bookings, self._scheduler.cancel
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
@@ -65,6 +87,10 @@ class Node:
         self._unrecorded_stops: dict[str, StopLatch] = {}
 
     # --- life
+
+    def _admit(self, topology: Topology) -> None:
+        self.time.admit(topology)
+        self._scheduler.check_edit(topology)
 
     def _make_leaf(self, spec: BatterySpec) -> Battery:
         if isinstance(spec, JbdSpec):
@@ -81,11 +107,13 @@ class Node:
         for latch in await self._store.load_stops():
             if latch.name in self.directory.batteries:
                 self.directory[latch.name].latch(stopped=True)
+        await self._scheduler.load()
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
         self._group = group
         group.create_task(self._controller.run(group), name="controller")
+        group.create_task(self._scheduler.run(), name="scheduler")
         group.create_task(self._age(), name="ageing")
         group.create_task(self.time.run(), name="clock")
         group.create_task(self._record_stops(), name="record stops")
@@ -128,6 +156,7 @@ class Node:
                 leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
         self._start_leaves(replaced.added, leaving)
         self._controller.topology_changed()
+        self._scheduler.look_again()
         self._hub.topology_changed()
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
@@ -345,8 +374,9 @@ class Node:
         _log.warning("released", batteries=[battery.name for battery in batteries], who=holder)
         return tuple(battery.name for battery in batteries)
 
-    async def modify_pseudo(self, name: str, values: Mapping[str, float]) -> BatteryStatus:
+    async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         """Change what a pseudo battery reports now."""
+        del holder
         battery = self.directory[name]
         if not isinstance(battery, PseudoBattery):
             raise UnsupportedError(

@@ -1,0 +1,43 @@
+"""What may be booked: checked when it is booked; when it runs, present limits clamp it (bal.md, "Schedules")."""
+
+from bosd.bal.battery import Battery
+from bosd.bal.status import BatteryStatus
+from bosd.errors import CurrentOutOfRangeError, NotAllowedError, UnavailableError, UnsupportedError
+from bosd.node.requests import SLACK, check_free
+
+NODE_PREFIX = "node:"
+"""What the name of an asker begins with that is another node."""
+
+
+def check_bookable(battery: Battery, holder: str) -> None:
+    """Raise BatteryInUseError for a source of another battery, NotAllowedError where its owner takes no such bookings."""
+    check_free(battery)
+    allowed = battery.spec.bookings
+    if allowed == "none":
+        raise NotAllowedError(f'{battery.name} takes no bookings (bookings = "none")', name=battery.name)
+    if allowed == "local" and holder.startswith(NODE_PREFIX):
+        raise NotAllowedError(f'{battery.name} takes no bookings of other nodes (bookings = "local")', name=battery.name)
+
+
+def check_current(status: BatteryStatus, current_a: float) -> None:
+    """Check a booking against the ideal limits of `status`.
+
+    Raises UnsupportedError for a battery that cannot follow a set point, UnavailableError while its ideal limits are unknown,
+    CurrentOutOfRangeError with the bounds.
+    """
+    if not status.controllable:
+        raise UnsupportedError(f"{status.name} cannot follow a set point: {status.reason}", name=status.name)
+    if status.ideal_max_discharge_current_a is None or status.ideal_max_charge_current_a is None:
+        raise UnavailableError(
+            f"the ideal limits of {status.name} are not known yet ({status.reason or 'no sample'}): book when they are",
+            name=status.name,
+        )
+    lower_a, upper_a = 0.0 - status.ideal_max_charge_current_a, status.ideal_max_discharge_current_a
+    if not lower_a * SLACK <= current_a <= upper_a * SLACK:
+        raise CurrentOutOfRangeError(
+            f"{status.name} can ideally do {lower_a:g} to {upper_a:g} A, booked were {current_a:g} A",
+            name=status.name,
+            asked_a=current_a,
+            lower_a=lower_a,
+            upper_a=upper_a,
+        )

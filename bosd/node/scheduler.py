@@ -1,0 +1,408 @@
+"""The scheduler: books, lists, cancels, and has what is booked put in force by the node that owns the battery.
+
+Everything is UTC seconds, so no hour is twice or missing. While the wall clock is trusted a booking follows it. While it is not,
+no booking begins; those that had begun go on by monotonic time from where the clock was last trusted (control.md, "Bookings").
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import structlog
+
+from bosd.bal.battery import Battery
+from bosd.bal.directory import Directory
+from bosd.bal.graph import Graph
+from bosd.bal.schedule import Booking, Moment, Schedule, Segment, checked_times
+from bosd.bal.setpoint import Booked
+from bosd.bal.spec import NetworkSpec, Topology
+from bosd.bal.status import BatteryStatus
+from bosd.clock import Clock
+from bosd.errors import (
+    BadNameError,
+    BatteryInUseError,
+    InvalidArgumentError,
+    NoResourcesError,
+    StoreError,
+)
+from bosd.node.api import BookingView, BookResult
+from bosd.node.booking_rules import check_bookable, check_current
+from bosd.node.links import NetworkLeaf
+from bosd.store.bookings import BookingTable
+
+LOOK_S = 1.0
+"""How often a stepped wall clock, or one that has become trusted, is looked for while anything is booked."""
+STEP_S = 2.0
+"""A wall clock that goes back by no more than this has been adjusted, not set."""
+EDGE_SLACK_S = 1e-6
+"""An edge this near is reached: UTC seconds in doubles are no finer."""
+SAME_END_S = 0.05
+ADJUSTED_S = 0.02
+"""A wall clock that moved by no more than this against the monotonic one needs no closer look."""
+MAX_BOOKINGS = 10_000
+MAX_BOOKINGS_OF_ONE = 1000
+SEPARATOR = "/"
+
+_log = structlog.get_logger("schedule")
+
+
+class ClockTrust:
+    """Judges the wall clock: the kernel calls it synchronised, and it is not earlier than the newest time known here."""
+
+    def __init__(self, synchronised: Callable[[], bool], *, overridden: bool) -> None:
+        self._synchronised = synchronised
+        self._overridden = overridden
+        self.newest_utc_s = 0.0
+
+    def doubt(self, utc_s: float) -> str:
+        """Return why `utc_s` is not to be trusted; empty when it is."""
+        if self._overridden:
+            return ""
+        if utc_s < self.newest_utc_s - STEP_S:
+            return f"it is {self.newest_utc_s - utc_s:.0f} s behind the newest time known here"
+        return "" if self._synchronised() else "the kernel does not call it synchronised"
+
+
+class Scheduler:
+    """The bookings of the batteries that this node owns; `changed` is told whose booking in force is another one now."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        table: BookingTable,
+        trust: ClockTrust,
+        changed: Callable[[Iterable[Battery]], None],
+        *,
+        node: str,
+        edits: asyncio.Lock,
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._table = table
+        self._trust = trust
+        self._changed = changed
+        self._survives = f"node {node}"
+        self._edits = edits
+        self._schedules: dict[str, Schedule] = {}
+        self._trusted_utc_s = -math.inf
+        self._trusted_s = 0.0
+        self._trusted_until_utc_s = -math.inf
+        self._doubted = False
+        self._next_s = math.inf
+        self._unrecorded: dict[int, None] = {}
+        self._mark_utc_s: float | None = None
+        self._standing = False
+        self._wake = asyncio.Event()
+
+    # --- life
+
+    async def load(self) -> None:
+        """Take the bookings that survived. Raises StoreError."""
+        bookings, newest_utc_s = await self._table.load()
+        self._trust.newest_utc_s = max(self._trust.newest_utc_s, newest_utc_s)
+        for battery in dict.fromkeys(each.battery for each in bookings):
+            self._schedules[battery] = Schedule(each for each in bookings if each.battery == battery)
+        self._next_s = self._clock.now_s()
+
+    async def run(self) -> None:
+        """Put bookings in force when they are due, for ever; record that they are over."""
+        while True:
+            self._wake.clear()
+            self.attend_due()
+            await self._record()
+            due_s = math.inf if self._standing else min(self.due_s(), self._look_s())
+            timeout_s = due_s - self._clock.now_s()
+            try:
+                async with asyncio.timeout(None if timeout_s == math.inf else max(0.001, timeout_s)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def settle(self) -> None:
+        """Wait until nothing that was begun goes on in a task: nothing does."""
+
+    def stand(self, *, standing: bool) -> None:
+        """Know whether time stands still between ticks."""
+        self._standing = standing
+        self._wake.set()
+
+    def due_s(self) -> float:
+        """Return the monotonic instant of the next edge, as the clocks stand now; infinite when there is none."""
+        now_s = self._clock.now_s()
+        if self._schedules and not self._doubted and abs(self._clock.utc_s() - self._believed_utc_s(now_s)) >= ADJUSTED_S:
+            return now_s
+        return self._next_s
+
+    def _look_s(self) -> float:
+        return self._clock.now_s() + LOOK_S if self._schedules or self._unrecorded or self._mark_utc_s is not None else math.inf
+
+    def attend_due(self) -> None:
+        """Put in force what is booked now; cheap when nothing changes."""
+        if not self._schedules:
+            self._next_s = math.inf
+            return
+        now_s, utc_s = self._clock.now_s(), self._clock.utc_s()
+        doubt = self._trust.doubt(utc_s)
+        if not doubt and not self._doubted and now_s < self._next_s and abs(utc_s - self._believed_utc_s(now_s)) < ADJUSTED_S:
+            self._trusted_until_utc_s = utc_s
+            return
+        self._attend(now_s, utc_s, doubt)
+
+    def _believed_utc_s(self, now_s: float) -> float:
+        """Return the wall clock as it would be had nobody touched it since it was last trusted and looked at closely."""
+        return self._trusted_utc_s + (now_s - self._trusted_s)
+
+    def _attend(self, now_s: float, utc_s: float, doubt: str) -> None:
+        self._doubted = bool(doubt)
+        if not doubt:
+            self._trusted_utc_s, self._trusted_s, self._trusted_until_utc_s = utc_s, now_s, utc_s
+            self._trust.newest_utc_s = max(self._trust.newest_utc_s, utc_s)
+        believed_utc_s = self._believed_utc_s(now_s)
+        changed = []
+        next_utc_s = math.inf
+        for name, schedule in tuple(self._schedules.items()):
+            valid = schedule.until(self._trusted_until_utc_s + EDGE_SLACK_S) if doubt else schedule
+            segment = valid.at(believed_utc_s + EDGE_SLACK_S)
+            next_utc_s = min(next_utc_s, valid.next_edge_utc_s(believed_utc_s + EDGE_SLACK_S))
+            battery = self._directory.batteries.get(name)
+            if battery is not None and self._put(battery, segment, now_s - believed_utc_s, self._note(segment, doubt)):
+                changed.append(battery)
+                self._mark_utc_s = utc_s if not doubt else self._mark_utc_s
+            if not doubt:
+                self._drop_over(name, schedule, utc_s)
+        self._next_s = next_utc_s + (now_s - believed_utc_s) if next_utc_s < math.inf else math.inf
+        if self._unrecorded or changed:
+            self._wake.set()
+        if changed:
+            self._changed(changed)
+
+    def _put(self, battery: Battery, segment: Segment | None, offset_s: float, note: str) -> bool:
+        """Put a segment in force on a battery; return whether what is booked changed."""
+        if battery.user is not None or isinstance(battery, NetworkLeaf):
+            return False
+        if battery.booking_note != note:
+            battery.booking_note = note
+            battery.touch()
+        was = battery.booked
+        if segment is None:
+            booked = None
+        else:
+            ends_s = segment.end_utc_s + offset_s
+            if was is not None and was.number == segment.booking.number and abs(was.ends_s - ends_s) <= SAME_END_S:
+                return False
+            booked = Booked(number=segment.booking.number, current_a=segment.booking.current_a, ends_s=ends_s)
+        if booked is was:
+            return False
+        battery.booked = booked
+        battery.touch()
+        _log.info(
+            "booking_in_force" if booked else "booking_over",
+            battery=battery.name,
+            booking=booked.number if booked else was.number if was else 0,
+            current_a=booked.current_a if booked else None,
+        )
+        return True
+
+    @staticmethod
+    def _note(segment: Segment | None, doubt: str) -> str:
+        if not doubt:
+            return ""
+        goes_on = "" if segment is None else f"booking {segment.booking.number} goes on by monotonic time, "
+        return f"{goes_on}no booking begins: the wall clock is not trusted, {doubt} (trust_clock = true overrides)"
+
+    def _drop_over(self, name: str, schedule: Schedule, utc_s: float) -> None:
+        over = schedule.over(utc_s + EDGE_SLACK_S)
+        if not over:
+            return
+        gone = {each.number for each in over}
+        self._unrecorded.update(dict.fromkeys(gone))
+        self._keep(name, Schedule(each for each in schedule.bookings if each.number not in gone))
+        self._mark_utc_s = utc_s
+
+    def _keep(self, name: str, schedule: Schedule) -> None:
+        if schedule:
+            self._schedules[name] = schedule
+        else:
+            self._schedules.pop(name, None)
+
+    async def _record(self) -> None:
+        """Write down that bookings began or are over; where that fails it is tried again, and nothing waits for it."""
+        numbers, mark_utc_s = tuple(self._unrecorded), self._mark_utc_s
+        if not numbers and mark_utc_s is None:
+            return
+        try:
+            await self._table.remove(numbers, at_utc_s=mark_utc_s)
+        except StoreError as error:
+            _log.error("store_failed", detail=error.message, unrecorded_bookings=len(numbers))
+            return
+        for number in numbers:
+            self._unrecorded.pop(number, None)
+        if self._mark_utc_s == mark_utc_s:
+            self._mark_utc_s = None
+
+    def look_again(self) -> None:
+        """Attend soon: the topology or a schedule changed."""
+        self._next_s = self._clock.now_s()
+        self.attend_due()
+        self._wake.set()
+
+    # --- booking
+
+    async def book(
+        self, name: str, current_a: float, start: Moment, end: Moment, *, holder: str, request_id: str = ""
+    ) -> BookResult:
+        """Keep a booking, durable before it returns; of a stub at the node that owns the battery; see NodeApi.book."""
+        battery = self._directory[name]
+        if not math.isfinite(current_a):
+            raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
+        if isinstance(battery, NetworkLeaf):
+            check_bookable(battery, holder)
+            return _at_stub(name, await battery.book(current_a, start, end, request_id=request_id))
+        async with self._edits:
+            booking, status = await self._add(name, current_a, start, end, holder, request_id)
+        self.look_again()
+        return self._answer(booking, status)
+
+    async def _add(
+        self, name: str, current_a: float, start: Moment, end: Moment, holder: str, request_id: str
+    ) -> tuple[Booking, BatteryStatus]:
+        battery = self._directory[name]
+        now_s, utc_s = self._clock.now_s(), self._clock.utc_s()
+        status = battery.status(now_s)
+        schedule = self._schedules.get(name, Schedule())
+        for each in schedule.bookings:
+            if request_id and (each.who, each.request_id) == (holder, request_id):
+                return each, status
+        check_bookable(battery, holder)
+        check_current(status, current_a)
+        start_utc_s, end_utc_s = checked_times(start, end, utc_s, battery.spec.max_booking_h)
+        if len(schedule.bookings) >= MAX_BOOKINGS_OF_ONE or self._count() >= MAX_BOOKINGS:
+            raise NoResourcesError(
+                f"{name} has {len(schedule.bookings)} bookings, the node {self._count()}: at most {MAX_BOOKINGS_OF_ONE} and "
+                f"{MAX_BOOKINGS} are kept; cancel some",
+                name=name,
+            )
+        wanted = Booking(
+            number=0,
+            battery=name,
+            current_a=current_a,
+            start_utc_s=start_utc_s,
+            end_utc_s=end_utc_s,
+            who=holder,
+            booked_utc_s=utc_s,
+            request_id=request_id,
+        )
+        booking = await self._table.add(wanted)
+        self._schedules[name] = self._schedules.get(name, Schedule()).plus(booking)
+        _log.info("booked", battery=name, booking=booking.number, current_a=current_a, who=holder)
+        return booking, status
+
+    def _count(self) -> int:
+        return sum(len(schedule.bookings) for schedule in self._schedules.values())
+
+    def _answer(self, booking: Booking, status: BatteryStatus) -> BookResult:
+        warnings = []
+        if doubt := self._trust.doubt(self._clock.utc_s()):
+            warnings.append(f"the wall clock is not trusted now, {doubt}: until it is, no booking begins")
+        if self._directory[booking.battery].stopped:
+            warnings.append(f"{booking.battery} is stopped: the booking waits for its release")
+        return BookResult(
+            booking=self._view(booking),
+            survives=self._survives,
+            lower_a=0.0 - (status.ideal_max_charge_current_a or 0.0),
+            upper_a=status.ideal_max_discharge_current_a or 0.0,
+            warnings=tuple(warnings),
+        )
+
+    def _view(self, booking: Booking) -> BookingView:
+        battery = self._directory.batteries.get(booking.battery)
+        booked = None if battery is None else battery.booked
+        segments = self._schedules.get(booking.battery, Schedule()).segments
+        return BookingView(
+            booking_id=str(booking.number),
+            name=booking.battery,
+            current_a=booking.current_a,
+            start_utc_s=booking.start_utc_s,
+            end_utc_s=booking.end_utc_s,
+            who=booking.who,
+            booked_utc_s=booking.booked_utc_s,
+            running=booked is not None and booked.number == booking.number,
+            in_force=tuple((each.start_utc_s, each.end_utc_s) for each in segments if each.booking.number == booking.number),
+        )
+
+    async def bookings(self, name: str = "") -> tuple[BookingView, ...]:
+        """Return the bookings of a battery (a stub's from its owner), or all that this node owns; see NodeApi.bookings."""
+        if name:
+            battery = self._directory[name]
+            if isinstance(battery, NetworkLeaf):
+                return tuple(_view_at_stub(name, view) for view in await battery.bookings())
+        names = [name] if name else list(self._schedules)
+        found = [each for battery in names for each in self._schedules.get(battery, Schedule()).bookings]
+        return tuple(self._view(each) for each in sorted(found, key=lambda each: (each.start_utc_s, each.number)))
+
+    async def cancel(self, booking_id: str, *, holder: str) -> BookingView:
+        """Forget a booking, durable before it returns; what runs of it ends; see NodeApi.cancel_booking."""
+        stub, separator, rest = booking_id.partition(SEPARATOR)
+        if separator:
+            battery = self._directory[stub]
+            if not isinstance(battery, NetworkLeaf):
+                raise BadNameError(f"no booking {booking_id}: {stub} is not another node's battery", booking=booking_id)
+            return _view_at_stub(stub, await battery.cancel_booking(rest))
+        async with self._edits:
+            for schedule in self._schedules.values():
+                for booking in schedule.bookings:
+                    if str(booking.number) == booking_id:
+                        view = self._view(booking)
+                        await self._table.remove([booking.number])
+                        self._keep(booking.battery, self._schedules[booking.battery].minus(booking.number))
+                        self._end(booking)
+                        _log.info("booking_cancelled", battery=booking.battery, booking=booking.number, who=holder)
+                        return view
+        raise BadNameError(f"no booking {booking_id}", booking=booking_id)
+
+    def _end(self, booking: Booking) -> None:
+        """Take back what is in force of a booking that is gone; what it covered follows."""
+        battery = self._directory.batteries.get(booking.battery)
+        if battery is not None and booking.battery not in self._schedules:
+            self._put(battery, None, 0.0, "")
+            self._changed([battery])
+        self.look_again()
+
+    # --- edits
+
+    def check_edit(self, topology: Topology) -> None:
+        """Refuse an edit that puts a booked battery in use, takes it away or gives it to another node.
+
+        Raises BatteryInUseError with the bookings listed.
+        """
+        if not self._schedules:
+            return
+        graph = Graph(topology)
+        stubs = {spec.name for spec in topology.batteries if isinstance(spec, NetworkSpec)}
+        for name, schedule in self._schedules.items():
+            if name not in graph.kinds:
+                _refuse(f"{name} would be gone", name, schedule)
+            elif graph.users[name]:
+                _refuse(f"{name} would be in use by {', '.join(graph.users[name])}", name, schedule)
+            elif name in stubs:
+                _refuse(f"{name} would belong to another node", name, schedule)
+
+
+def _refuse(why: str, name: str, schedule: Schedule) -> None:
+    listed = ", ".join(f"{each.number} ({each.current_a:g} A)" for each in schedule.bookings[:20])
+    raise BatteryInUseError(
+        f"{why}, but it is booked: {listed}; cancel that first",
+        name=name,
+        bookings=",".join(str(each.number) for each in schedule.bookings),
+    )
+
+
+def _view_at_stub(stub: str, view: BookingView) -> BookingView:
+    """Return another node's booking by the names it has here: `STUB/ID` cancels it."""
+    return replace(view, name=stub, booking_id=f"{stub}{SEPARATOR}{view.booking_id}")
+
+
+def _at_stub(stub: str, result: BookResult) -> BookResult:
+    return replace(result, booking=_view_at_stub(stub, result.booking))
