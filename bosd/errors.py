@@ -11,6 +11,8 @@ class BosError(Exception):
     """Root of every deliberate refusal or failure; `metadata` holds its data as strings."""
 
     reason: ClassVar[str] = "INTERNAL"
+    audited = False
+    """Whether the audit has it already."""
 
     def __init__(self, message: str, /, **metadata: object) -> None:
         super().__init__(message)

@@ -17,6 +17,8 @@ _SECTIONS = ("node", "store", "battery", "splitter")
 _LATER_SECTIONS = frozenset({"security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
+_LONGEST_RETENTION_DAYS = 36525.0
+_LARGEST_AUDIT_MIB = 4096.0
 
 
 def _default_name() -> str:
@@ -43,9 +45,11 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
-    """Where durable state is; `sqlite` is a file in the state directory."""
+    """Where durable state is; `sqlite` is a file in the state directory. The audit keeps what is within both bounds."""
 
     url: str = "sqlite"
+    audit_retention_days: float = 365.0
+    audit_max_mib: float = 64.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +153,8 @@ def _listen_fault(address: str, before: tuple[str, ...]) -> str | None:
 def _check_store(store: StoreConfig, faults: FileFaults) -> None:
     if store.url != "sqlite":
         faults.add("store.url", f'{shown(store.url)} is not supported by this version; write "sqlite"')
+    if not 1.0 <= store.audit_retention_days <= _LONGEST_RETENTION_DAYS:
+        text = f"{store.audit_retention_days!r} is not 1 to {_LONGEST_RETENTION_DAYS:g} days"
+        faults.add("store.audit_retention_days", text)
+    if not 1.0 <= store.audit_max_mib <= _LARGEST_AUDIT_MIB:
+        faults.add("store.audit_max_mib", f"{store.audit_max_mib!r} is not 1 to {_LARGEST_AUDIT_MIB:g} MiB")

@@ -80,7 +80,9 @@ class BatteryService(BatteryServiceServicer):
             raise failed.exceptions[0] from None
 
     async def SetCurrent(self, request: pb.SetCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._set_current(request, context))
+        return await self._edge.answer(
+            context, self._set_current(request, context), None if request.dry_run else ("set", [request.name])
+        )
 
     async def _set_current(self, request: pb.SetCurrentRequest, context: Context) -> pb.SetCurrentResponse:
         result = await self._node.set_current(
@@ -94,7 +96,7 @@ class BatteryService(BatteryServiceServicer):
         return self._setpoint(result)
 
     async def ClearCurrent(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._clear_current(request, context))
+        return await self._edge.answer(context, self._clear_current(request, context), ("clear", [request.name]))
 
     async def _clear_current(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:
         return self._setpoint(await self._node.clear_current(need_name(request.name), holder=holder_of(context)))
@@ -114,7 +116,7 @@ class BatteryService(BatteryServiceServicer):
         return response
 
     async def Stop(self, request: pb.StopRequest, context: Context) -> pb.StopResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._stop(request, context))
+        return await self._edge.answer(context, self._stop(request, context), ("stop", request.names))
 
     async def _stop(self, request: pb.StopRequest, context: Context) -> pb.StopResponse:
         names = need_names(list(request.names))
@@ -125,7 +127,7 @@ class BatteryService(BatteryServiceServicer):
         return pb.StopResponse(stopped=result.stopped, unconfirmed=result.unconfirmed)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._release(request, context))
+        return await self._edge.answer(context, self._release(request, context), ("release", request.names))
 
     async def _release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:
         names = need_names(list(request.names))
@@ -140,14 +142,14 @@ class BatteryService(BatteryServiceServicer):
         return self._message(await self._node.refresh(need_name(request.name), recursive=request.recursive))
 
     async def ModifyPseudo(self, request: pb.ModifyPseudoRequest, context: Context) -> pb.BatteryStatus:  # noqa: D102, N802
-        return await self._edge.answer(context, self._modify_pseudo(request))
+        return await self._edge.answer(context, self._modify_pseudo(request, context), ("pseudo", [request.name]))
 
-    async def _modify_pseudo(self, request: pb.ModifyPseudoRequest) -> pb.BatteryStatus:
+    async def _modify_pseudo(self, request: pb.ModifyPseudoRequest, context: Context) -> pb.BatteryStatus:
         name = need_name(request.name)
         values = {field: need_finite(getattr(request, field), field) for field in _PSEUDO_FIELDS if request.HasField(field)}
         if not values:
             raise InvalidArgumentError(f"nothing to change: give {', '.join(_PSEUDO_FIELDS)}", field="voltage_v")
-        return self._message(await self._node.modify_pseudo(name, values))
+        return self._message(await self._node.modify_pseudo(name, values, holder=holder_of(context)))
 
     async def Watch(self, request: pb.WatchRequest, context: Context) -> None:  # noqa: D102, N802
         await self._edge.stream(context, self._watch(request, context))

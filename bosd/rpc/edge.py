@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
 
@@ -15,6 +15,8 @@ from bosd.rpc.status import abort
 T = TypeVar("T")
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 BugSink: TypeAlias = Callable[[BaseException], None]
+Command: TypeAlias = tuple[str, Sequence[str]]
+"""What the audit calls a command, and the batteries it names."""
 
 DEFAULT_DEADLINE_S = 10.0
 LONGEST_DEADLINE_S = 60.0
@@ -42,6 +44,8 @@ class Edge:
         self._max_watchers = max_watchers
         self._streams: set[asyncio.Task[object]] = set()
         self._shutting = False
+        self.refused: Callable[[str, BosError, str, Sequence[str]], None] = lambda *_: None
+        """Gets commands that are refused before the node hears of them: action, error, who, batteries."""
 
     @property
     def watchers(self) -> int:
@@ -54,8 +58,8 @@ class Edge:
         for task in tuple(self._streams):
             task.cancel()
 
-    async def answer(self, context: Context, call: Coroutine[Any, Any, T]) -> T:
-        """Return what `call` returns, or end the RPC with the status of what it raises."""
+    async def answer(self, context: Context, call: Coroutine[Any, Any, T], command: Command | None = None) -> T:
+        """Return what `call` returns, or end the RPC with the status of what it raises; a refused command is recorded."""
         try:
             try:
                 first = call.send(None)  # most calls wait for nothing: they are answered here, and need no deadline
@@ -64,6 +68,8 @@ class Edge:
                 return answer
             return await self._bounded(context, _Begun(call, first))
         except BosError as error:
+            if command is not None and not error.audited and not isinstance(error, _LateError):
+                self.refused(command[0], error, _asker(context), command[1])
             await abort(context, error, _code_of_late(error))
         except Exception as bug:  # noqa: BLE001 (reported, and never answered with its text)
             self._on_bug(bug)
@@ -166,6 +172,13 @@ def holder_of(context: Context) -> str:
     peer = context.peer()
     host = peer if peer.startswith("unix:") else peer.rpartition(":")[0]
     return f"peer:{host or peer}"
+
+
+def _asker(context: Context) -> str:
+    try:
+        return holder_of(context)
+    except InvalidArgumentError:
+        return f"peer:{context.peer()}"
 
 
 def need_name(name: str, field: str = "name") -> str:

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from bosd.node.api import NodeApi
+from bosd.node.audit import AuditLog
 from bosd.rpc import addresses
 from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.clock_service import ClockService
@@ -36,14 +37,21 @@ _UMASK = 0o117
 _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
+_AUDIT = "bosd.v1.AuditService"
 
 
 class RpcServer:
-    """Serves a node. `on_bug` gets every exception that is no BosError; it should stop the daemon loudly."""
+    """Serves a node, and its audit if it has one.
 
-    def __init__(self, node: NodeApi, on_bug: BugSink) -> None:
+    `on_bug` gets every exception that is no BosError; it should stop the daemon loudly.
+    """
+
+    def __init__(self, node: NodeApi, on_bug: BugSink, audit: AuditLog | None = None) -> None:
         self._node = node
+        self._audit = audit
         self.edge = Edge(on_bug)
+        if audit is not None:
+            self.edge.refused = lambda action, error, who, names: audit.refused(action, error, who=who, names=names)
         self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         self._sockets: list[tuple[Path, int]] = []
         self._health: Any = None
@@ -56,6 +64,9 @@ class RpcServer:
         add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
         lazy = (_LazyService(_HEALTH, self._load_health), _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1))
         self._server.add_generic_rpc_handlers(lazy)
+        if self._audit is not None:
+            audit = self._audit
+            self._server.add_generic_rpc_handlers((_LazyService(_AUDIT, lambda: self._load_audit(audit)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -120,6 +131,12 @@ class RpcServer:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.stop()
 
+    def _load_audit(self, audit: AuditLog) -> dict[str, Any]:
+        from bosd.rpc.audit_service import AuditService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.audit_pb2_grpc import add_AuditServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_AuditServiceServicer_to_server(AuditService(audit, self.edge), server))
+
     def _load_health(self) -> dict[str, Any]:
         from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # noqa: PLC0415 (imported when first asked)
 
@@ -134,9 +151,17 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
+    from bosd.v1 import audit_pb2  # noqa: PLC0415
+
     names = [
         service.full_name
-        for file in (battery_pb2.DESCRIPTOR, clock_pb2.DESCRIPTOR, topology_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
+        for file in (
+            audit_pb2.DESCRIPTOR,
+            battery_pb2.DESCRIPTOR,
+            clock_pb2.DESCRIPTOR,
+            topology_pb2.DESCRIPTOR,
+            health_pb2.DESCRIPTOR,
+        )
         for service in file.services_by_name.values()
     ]
     servicer = _async.ReflectionServicer([*names, _REFLECTION, _REFLECTION_V1])

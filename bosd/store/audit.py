@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select
 
-from bosd.store.audit_chain import PRUNE, Cut, Record, Row, bytes_of, record_of, row_of
+from bosd.store.audit_chain import PRUNE, Cut, Record, Row, bytes_of, canonical, record_of, row_of
 from bosd.store.audit_schema import COLUMNS, audit, audit_head, audit_open
 from bosd.store.store import Store
 
@@ -81,12 +81,13 @@ def _load(connection: Connection) -> tuple[Head, tuple[Record, ...]]:
 
 def _append(connection: Connection, records: Sequence[Record], counting: Mapping[str, Record | None]) -> Head:
     head = _head(connection)
-    rows = [row_of(record) for record in records if record.number > head.cut.number]
+    known = next((place for place, record in enumerate(records, 1) if record.hash == head.cut.hash), 0)
+    rows = [row_of(record) for record in records[known:]]
     size_bytes = head.size_bytes + sum(map(bytes_of, rows))
     if rows:
-        connection.execute(insert(audit), rows)
-    for record in records:
-        if record.action == PRUNE and record.number > head.cut.number:
+        connection.execute(insert(audit).prefix_with("OR REPLACE"), rows)
+    for record in records[known:]:
+        if record.action == PRUNE:
             size_bytes -= _cut(connection, Cut.of(record).number)
     _keep(connection, counting)
     if not rows:
@@ -123,7 +124,7 @@ def _page(connection: Connection, wanted: AuditFilter, limit: int) -> tuple[Reco
     if wanted.until_utc_s is not None:
         query = query.where(audit.c.at_utc_s <= wanted.until_utc_s)
     if wanted.battery:
-        query = query.where(func.instr(audit.c.names, f'"{wanted.battery}"') > 0)
+        query = query.where(func.instr(audit.c.names, canonical(wanted.battery)) > 0)
     if wanted.who:
         query = query.where(audit.c.who == wanted.who)
     if wanted.before_number is not None:
@@ -148,4 +149,5 @@ def _cut_to(connection: Connection, older_utc_s: float, excess_bytes: int) -> tu
             break
         excess_bytes -= bytes_of(_plain(row))
         found = Cut(row["number"], row["hash"]), count
+    rows.close()
     return found

@@ -162,7 +162,10 @@ class Verifier:
         self.last = Cut(record.number, record.hash)
         self.records += 1
         if record.action == PRUNE:
-            self._cut = Cut.of(record)
+            try:
+                self._cut = Cut.of(record)
+            except (ValueError, TypeError, KeyError):
+                self.fault = Fault(record.number, "it tells of a cut, but not of which")
 
     def _place(self, row: Mapping[str, object]) -> int:
         number = row["number"]
