@@ -82,17 +82,19 @@ def test_a_replaced_source_relinks_what_rests_on_it() -> None:
 def test_removal_frees_the_sources() -> None:
     """Without ab and sp, a and b are free again, held back by nothing."""
     made = directory()
-    made["a"].target_a = 5.0
-    made["a"].held_out = True
+    freed = made["a"]
+    freed.target_a, freed.held_out = 5.0, True
     made.change(Topology(batteries=(leaf("a"), leaf("b"), leaf("c"))), 1.0)
-    assert (made["a"].user, made["a"].target_a, made["a"].held_out) == (None, None, False)
+    assert made["a"] is freed
+    assert [made["a"].user, made["a"].target_a, made["a"].held_out] == [None, None, False]
     assert {battery.name for battery in made} == {"a", "b", "c"}
 
 
 def test_a_battery_that_comes_into_use_loses_its_set_point() -> None:
     """C follows 5 A and becomes a member: its own request is over, what it runs is its user's to bring down."""
     made = directory()
-    made["c"].setpoint = SetPoint(current_a=5.0, ends_s=60.0, holder="h")
+    taken = made["c"]
+    taken.setpoint = SetPoint(current_a=5.0, ends_s=60.0, holder="h")
     made.change(Topology(batteries=(*BASE.batteries, whole("top", "c")), splitters=BASE.splitters), 1.0)
     assert made["c"].setpoint is None
     assert made["c"].status(1.0).setpoint_source is None

@@ -1,7 +1,7 @@
 """Watchers: the first batch at once, then what changed, latest wins, beats (bal.md, "The topology")."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 import pytest
@@ -40,8 +40,10 @@ class Bench:
         del batteries
         self.kept.append(rate_s)
 
-    def watch(self, *names: str, every_s: float = 0.0, max_staleness_s: float = 0.0) -> AsyncIterator[WatchBatch]:
-        return self.hub.watch(names or None, min_interval_s=every_s, max_staleness_s=max_staleness_s)
+    def watch(self, *names: str, every_s: float = 0.0, max_staleness_s: float = 0.0) -> AsyncGenerator[WatchBatch, None]:
+        batches = self.hub.watch(names or None, min_interval_s=every_s, max_staleness_s=max_staleness_s)
+        assert isinstance(batches, AsyncGenerator)
+        return batches
 
     def report(self, name: str, charge_ah: float) -> None:
         battery = self.directory[name]
@@ -163,6 +165,6 @@ async def test_nothing_stays_behind() -> None:
     node = Bench("a")
     async with aclosing(node.watch()) as batches:
         await anext(batches)
-        assert len(node.directory["a"].listeners) == 1
-    assert node.directory["a"].listeners == ()
-    assert node.hub._watchers == {}
+        during = [len(node.directory["a"].listeners), len(node.hub._watchers)]
+    after = [len(node.directory["a"].listeners), len(node.hub._watchers)]
+    assert (during, after) == ([1, 1], [0, 0])
