@@ -13,6 +13,7 @@ from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
 from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
 from bosd.bal.peculiar import Peculiarities
+from bosd.bal.sharing import Candidate, Reach, SharePolicy, candidate_of, reach, share
 from bosd.bal.spec import AggregatorSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 from bosd.bal.totals import Totals
@@ -26,10 +27,25 @@ class Aggregator(Battery):
     """Several batteries as one; a set point given to it is shared over the members."""
 
     kind = AggregatorSpec.kind
-    __slots__ = ("_blocks", "_charge", "_discharge", "_drift", "_members", "_peculiarities")
+    __slots__ = (
+        "_blocks",
+        "_charge",
+        "_charge_reach",
+        "_discharge",
+        "_discharge_reach",
+        "_drift",
+        "_least_a",
+        "_members",
+        "_peculiarities",
+        "_policy",
+    )
 
-    def __init__(self, spec: AggregatorSpec, members: tuple[Battery, ...]) -> None:
+    def __init__(self, spec: AggregatorSpec, members: tuple[Battery, ...], policy: SharePolicy | None = None) -> None:
+        """Share by `policy`; without one, or by C-rate and without least currents, in the quick way of `figures` and `crate`."""
         super().__init__(spec)
+        self._least_a = dict(spec.least_current_a)
+        self._policy = policy if spec.share != "c_rate" or spec.least_current_a else None
+        self._discharge_reach = self._charge_reach = Reach(0.0, ())
         self._drift = DriftJudge(spec)
         self._discharge = self._charge = BestSet(0.0, 0.0, 0.0, 0.0, 0.0)
         self._peculiarities = Peculiarities(Totals(NOTHING, 0.0), 0.0)
@@ -46,6 +62,11 @@ class Aggregator(Battery):
     def judged_s(self) -> float:
         """The last instant before a member's drift is judged, as far as it was looked at; infinite when none drifts."""
         return self._drift.next_s
+
+    @property
+    def may_leave_over(self) -> bool:
+        """Whether a set point within the limits may not be shared whole: some member has a least current."""
+        return self._policy is not None and bool(self._least_a)
 
     @property
     def sources(self) -> tuple[Battery, ...]:
@@ -104,9 +125,10 @@ class Aggregator(Battery):
                 peculiar.add(member, status, out=member.held_out)
         self._drift.settle(block.peculiar for block in self._blocks)
         self._discharge, self._charge = totals.discharge.best(), totals.charge.best()
+        self._discharge_reach, self._charge_reach = self._reaches(totals, now_s)
         able = not peculiar.uncontrollable and not self.stopped
-        discharge_a = self._discharge.limit_a + peculiar.stale_discharge_a if able else 0.0
-        charge_a = self._charge.limit_a + peculiar.stale_charge_a if able else 0.0
+        discharge_a = self._discharge_reach.limit_a + peculiar.stale_discharge_a if able else 0.0
+        charge_a = self._charge_reach.limit_a + peculiar.stale_charge_a if able else 0.0
         limits: LimitFields = {
             "max_discharge_current_a": discharge_a,
             "max_charge_current_a": charge_a,
@@ -114,6 +136,25 @@ class Aggregator(Battery):
             "ideal_max_charge_current_a": totals.charge.ideal_a(totals),
         }
         return self._status_of(totals, peculiar, limits, now_s)
+
+    def _reaches(self, totals: Totals, now_s: float) -> tuple[Reach, Reach]:
+        """Return what can be carried on discharge and on charge."""
+        if self._policy is not None:
+            candidates = (self._candidates(now_s, discharging=discharging) for discharging in (True, False))
+            discharge, charge = (reach(self._policy, list(each.values())) for each in candidates)
+            return discharge, charge
+        pairs = ((totals.discharge, self._discharge), (totals.charge, self._charge))
+        discharge, charge = (Reach(best.limit_a, tuple(direction.left_out(best))) for direction, best in pairs)
+        return discharge, charge
+
+    def _candidates(self, now_s: float, *, discharging: bool) -> dict[Battery, Candidate]:
+        """Return the members that a set point is shared over, stale and lost ones apart."""
+        apart = self._peculiarities.set_apart
+        return {
+            member: candidate_of(member.status(now_s), member.spec, self._least_a.get(member.name, 0.0), discharging=discharging)
+            for member in self._members
+            if member not in apart
+        }
 
     def _status_of(self, totals: Totals, peculiar: Peculiarities, limits: LimitFields, now_s: float) -> BatteryStatus:
         controllable = not peculiar.uncontrollable
@@ -137,7 +178,7 @@ class Aggregator(Battery):
                 quality=self._quality(totals, peculiar),
                 commandable=controllable and not self.stopped and count > 0,
                 controllable=controllable,
-                reason=self._reason(totals, peculiar),
+                reason=self._reason(peculiar),
                 path=tuple(peculiar.path),
                 hops=peculiar.hops,
                 max_staleness_s=max(peculiar.max_staleness_s, LEAST_STALENESS_S),
@@ -155,13 +196,12 @@ class Aggregator(Battery):
             return peculiar.quality
         return Quality.UNAVAILABLE
 
-    def _reason(self, totals: Totals, peculiar: Peculiarities) -> str:
+    def _reason(self, peculiar: Peculiarities) -> str:
         reasons = ["stopped"] if self.stopped else []
         reasons += peculiar.reasons()
-        for direction, best, verb in ((totals.discharge, self._discharge, "discharge"), (totals.charge, self._charge, "charge")):
-            left_out = direction.left_out(best)
-            if left_out:
-                reasons.append(f"derated, left out of the {verb} limit: {', '.join(left_out)}")
+        for each, verb in ((self._discharge_reach, "discharge"), (self._charge_reach, "charge")):
+            if each.left_out:
+                reasons.append(f"derated, left out of the {verb} limit: {', '.join(each.left_out)}")
         if self.clamped_by:
             reasons.append(self.clamped_by)
         return "; ".join(reasons)
@@ -170,6 +210,7 @@ class Aggregator(Battery):
         """Return each member's part of a set point of `current_a`, which must lie within the present limits.
 
         Stale members keep what they run, unavailable ones what they may run; that is not given to others.
+        Where members have least currents the shares may add up to less than asked.
         """
         self.status(now_s)
         discharging = current_a > 0.0
@@ -178,6 +219,8 @@ class Aggregator(Battery):
         without_share = self._peculiarities.without_share
         best = self._discharge if discharging else self._charge
         free_a = max(0.0, abs(current_a) - sum(share_a * sign for share_a in fixed.values() if share_a * sign > 0.0))
+        if self._policy is not None:
+            return self._by_policy(fixed, free_a, now_s, discharging=discharging)
         whole = free_a <= best.all_limit_a * LIMIT_SLACK
         weight_ah, cutoff_per_h = (best.all_weight_ah, 0.0) if whole else (best.weight_ah, best.cutoff_per_h)
         limit_a = best.all_limit_a if whole else best.limit_a
@@ -192,6 +235,17 @@ class Aggregator(Battery):
                 share_a = _part(member.status(now_s), factor, cutoff_per_h)
             shares.append((member, share_a))
         return shares
+
+    def _by_policy(
+        self, fixed: dict[Battery, float], free_a: float, now_s: float, *, discharging: bool
+    ) -> list[tuple[Battery, float]]:
+        assert self._policy is not None  # noqa: S101 (narrowing: the caller looked)
+        candidates = self._candidates(now_s, discharging=discharging)
+        limit_a = (self._discharge_reach if discharging else self._charge_reach).limit_a
+        shared = share(self._policy, list(candidates.values()), min(free_a, limit_a))
+        shares_a = dict(zip(candidates, shared.shares_a, strict=True))
+        sign = 1.0 if discharging else -1.0
+        return [(member, fixed[member] if member in fixed else sign * shares_a.get(member, 0.0)) for member in self._members]
 
 
 def _part(status: BatteryStatus, factor: float, cutoff_per_h: float) -> float:

@@ -34,6 +34,7 @@ class Plan:
     """What a dispatch would change: applied currents and what is asked, per battery; sources after their users.
 
     `lost` are the devices that cannot be commanded now: they are told too, but nobody waits for their confirmation.
+    `left_over_a` is what aggregators cannot share because it is less than what their members can use at least.
     """
 
     targets_a: dict[Battery, float] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Plan:
     splitters: dict[Splitter, None] = field(default_factory=dict)
     ends_s: dict[Battery, float | None] = field(default_factory=dict)
     lost: set[Battery] = field(default_factory=set)
+    left_over_a: dict[Battery, float] = field(default_factory=dict)
 
 
 def asked_a(battery: Battery) -> float:
@@ -76,7 +78,9 @@ def clamp(current_a: float, status: BatteryStatus) -> Clamped:
             status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A"
         )
     if current_a < 0.0 - status.max_charge_current_a:
-        return Clamped(0.0 - status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A")
+        return Clamped(
+            0.0 - status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A"
+        )
     return Clamped(current_a, "")
 
 
@@ -124,6 +128,8 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
 
 def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *, move_shares: bool) -> list[Battery]:
     shares = battery.share(current_a, now_s)
+    if battery.may_leave_over:
+        current_a = _carried(result, battery, current_a, sum(share_a for _, share_a in shares))
     if current_a == battery.applied_a and _may_stay(shares, current_a, now_s, move_shares=move_shares):
         shares = [(member, member.applied_a) for member, _ in shares]
     followers: list[Battery] = []
@@ -139,6 +145,24 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
             result.ends_s[member] = ends_s
             followers.append(member)
     return followers
+
+
+def _carried(result: Plan, battery: Aggregator, current_a: float, carried_a: float) -> float:
+    """Return what of a set point is shared; note what is left over, and have the partitions above do with less."""
+    left_a = current_a - carried_a
+    if abs(left_a) <= SUM_TOLERANCE * max(1.0, abs(current_a)):
+        return current_a
+    reason = f"{abs(left_a):g} A left over: less than its members can use at least"
+    result.left_over_a[battery] = left_a
+    result.clamped[battery] = Clamped(carried_a, reason)
+    if isinstance(battery.user, Splitter):
+        planned = [part for part in battery.user.partitions if part in result.clamped]
+        same = [part for part in planned if result.clamped[part].current_a * left_a > 0.0]
+        total_a = sum(result.clamped[part].current_a for part in same)
+        for part in same:
+            part_a = result.clamped[part].current_a
+            result.clamped[part] = Clamped(part_a - left_a * part_a / total_a, f"{battery.name}: {reason}")
+    return carried_a
 
 
 def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:

@@ -106,6 +106,11 @@ class Peculiarities:
         else:
             self.stale_charge_a -= kept_a
 
+    @property
+    def set_apart(self) -> set[Battery]:
+        """The members that no set point is shared over anew."""
+        return self.without_share.union((member for member, _ in self._lost), (member for member, _ in self._stale))
+
     def fixed_shares(self, current_a: float) -> dict[Battery, float]:
         """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
+from bosd.bal.spec import Amounts
 from bosd.config.faults import FileFaults, did_you_mean
 
 T = TypeVar("T")
@@ -79,6 +80,8 @@ def _shape(cls: type[Any]) -> _Shape:
 def _converter(hint: Any, key: str) -> Convert:  # noqa: ANN401 (a type hint is any object)
     if isinstance(hint, UnionType):
         (hint,) = (each for each in get_args(hint) if each is not NoneType)
+    if hint == Amounts:
+        return _amounts(_number(key))
     if get_origin(hint) is Literal:
         return _word(cast("tuple[str, ...]", get_args(hint)))
     if get_origin(hint) is tuple:
@@ -181,6 +184,16 @@ def _table(cls: type[Any]) -> Convert:
             found = read_table(cls, value, place, faults)
             return BAD if found is None else found
         faults.add(place, f"expected a table, got {shown(value)}")
+        return BAD
+
+    return convert
+
+
+def _amounts(convert_one: Convert) -> Convert:
+    def convert(value: object, place: str, faults: FileFaults) -> object:
+        if isinstance(value, dict):
+            return tuple(sorted((name, convert_one(each, f"{place}.{name}", faults)) for name, each in value.items()))
+        faults.add(place, f"expected a table of numbers by name, got {shown(value)}; write {{ b1 = 1.0 }}")
         return BAD
 
     return convert

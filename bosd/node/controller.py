@@ -25,7 +25,7 @@ from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.api import LeafCommand, SetCurrentResult
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
-from bosd.node.requests import check_free, check_holder, check_request, checked_ttl_s
+from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s
 
 T = TypeVar("T")
 
@@ -147,6 +147,7 @@ class Controller:
             check_request(battery, current_a, holder, battery.status(now_s), now_s)
             ends_s = now_s + ttl_s
             planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s={battery: ends_s})
+            check_carried(battery, current_a, holder, planned, now_s)
             result = self._result(battery, current_a, ends_s, planned, dry_run=dry_run)
             if dry_run:
                 return result

@@ -2,7 +2,9 @@
 
 import math
 
+from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
+from bosd.bal.dispatch import Plan
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
     BatteryInUseError,
@@ -89,6 +91,22 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
             lower_a=lower_a,
             upper_a=upper_a,
         )
+
+
+def check_carried(battery: Battery, current_a: float, holder: str, planned: Plan, now_s: float) -> None:
+    """Refuse what an aggregate below cannot share within its members' bounds. Raises CurrentOutOfRangeError; left_over_a."""
+    if not planned.left_over_a or _lowers(battery, current_a, holder, now_s):
+        return
+    for below in members_of(battery):
+        if below in planned.left_over_a:
+            left_a = abs(planned.left_over_a[below])
+            raise CurrentOutOfRangeError(
+                f"{below.name} cannot share {current_a:g} A: each member takes its least current or nothing; "
+                f"{left_a:g} A left over",
+                name=battery.name,
+                asked_a=current_a,
+                left_over_a=left_a,
+            )
 
 
 def _lowers(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:

@@ -3,7 +3,7 @@
 import pytest
 
 from bosd.bal.edits import Add, Remove, Replace, Whole
-from bosd.bal.spec import JbdSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import AggregatorSpec, JbdSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config import format_topology, parse_edit, parse_topology
 from bosd.errors import ConfigError
 
@@ -58,3 +58,40 @@ def test_text_is_escaped() -> None:
     """Quotes, backslashes and control characters of a device path read back."""
     topology = Topology(batteries=(JbdSpec(name="b", port='/dev/"\\\x7f\x01ä\n'),))
     assert parse_topology(format_topology(topology)) == topology
+
+
+AGGREGATE = (
+    '[[battery]]\nname = "agg"\nkind = "aggregator"\nsources = ["b1", "b.2\'"]\nvoltage_v = 48.0\nvoltage_tolerance_v = 2.0\n'
+)
+
+
+def test_tables_of_numbers_by_name_read_back() -> None:
+    """Ratios and least currents are tables; names that are no bare keys are quoted."""
+    written = AGGREGATE + 'share = "ratio"\nshare_ratios = { "b.2\'" = 0.3, b1 = 0.7 }\nleast_current_a = { b1 = 2.0 }\n'
+    topology = parse_topology(written)
+    (spec,) = topology.batteries
+    assert isinstance(spec, AggregatorSpec)
+    assert (spec.share, dict(spec.share_ratios), spec.least_current_a) == ("ratio", {"b1": 0.7, "b.2'": 0.3}, (("b1", 2.0),))
+    assert format_topology(topology) == written
+
+
+@pytest.mark.parametrize(
+    ("keys", "complaint"),
+    [
+        ('share = "ratio"\nshare_ratios = { b1 = 1.0 }', "share_ratios: missing: b.2'"),
+        ('share = "ratio"\nshare_ratios = { b1 = 0.5, "b.2\'" = 0.4 }', "they add up to 0.9"),
+        ("share_ratios = { b1 = 1.0 }", 'only share = "ratio" has them; this is "c_rate"'),
+        ("share_exponent = 2.0", 'only share = "charge" has one'),
+        ('share = "charge"\nshare_exponent = -1.0', "-1.0 lies outside 0 to 10"),
+        ("least_current_a = { b3 = 1.0 }", "least_current_a.b3: is no source of this aggregator"),
+        ("least_current_a = { b1 = -1.0 }", "least_current_a.b1: -1.0 is negative"),
+        ("least_current_a = 2.0", "least_current_a: expected a table of numbers by name"),
+        ('least_current_a = { b1 = "2 A" }', "least_current_a.b1: expected a number in amperes"),
+        ('share = "fair"', 'expected "c_rate" or "charge" or "allowed" or "ratio"'),
+    ],
+)
+def test_faults_of_sharing(keys: str, complaint: str) -> None:
+    """Each key of sharing belongs to its policy and to the sources, and a fault says so with its place."""
+    with pytest.raises(ConfigError) as refusal:
+        parse_topology(AGGREGATE + keys)
+    assert complaint in refusal.value.message
