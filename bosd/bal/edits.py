@@ -180,7 +180,7 @@ def _forget_changed(before: Topology, after: Topology, recuts: Recuts) -> None:
     kept = {splitter.name: splitter for splitter in after.splitters}
     for splitter in before.splitters:
         if kept.get(splitter.name) != splitter:
-            recuts.forget(splitter.name, written_anew=splitter.name in kept)
+            recuts.forget(splitter.name)
 
 
 def _nothing_live(name: str) -> Portions:

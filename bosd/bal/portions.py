@@ -28,7 +28,7 @@ _KEYS: dict[FractionKind, str] = {
 class Split:
     """Split `name` off the partition `donor` of a splitter, below all others or above one.
 
-    What is not given follows the capacity; `fraction` is of the source, amounts are in Ah and A.
+    What is not given follows the capacity; `fraction` is of the source's capacity, amounts are in Ah and A.
     """
 
     splitter: str
@@ -152,10 +152,10 @@ class Portions:
         """Return what is asked of one kind as a part of the source, None where nothing is."""
         key, total = _KEYS[kind], self.totals[kind]
         amount: float | None = getattr(asked, key)
+        if amount is None and kind == "capacity" and asked.fraction is not None:
+            return self._checked("capacity fraction", asked.fraction, 1.0, kind, donor)
         if amount is None:
-            if asked.fraction is None:
-                return None
-            return self._checked("fraction", asked.fraction, 1.0, kind, donor)
+            return None
         if total is None:
             raise UnavailableError(f'what "{self.splitter}" has of {key} is not known now: give fraction, or wait for a sample')
         return self._checked(key, amount, total, kind, donor)
@@ -165,8 +165,7 @@ class Portions:
             raise InvalidArgumentError(f"{key} {amount!r}: it is a number of 0 or above", field=key)
         has = donor.parts[kind] * total
         if amount > has * (1.0 + SLACK):
-            what = f"{kind} fraction" if key == "fraction" else key
-            message = f'"{donor.spec.name}" has {what} {has:g}; {amount:g} is asked for'
+            message = f'"{donor.spec.name}" has {key} {has:g}; {amount:g} is asked for'
             raise NoResourcesError(message, name=donor.spec.name, key=key, asked=amount, has=has)
         return min(amount / total, donor.parts[kind]) if total else 0.0
 
@@ -198,11 +197,10 @@ class Recuts:
         after = self._portions[splitter] = self._of(splitter).after_merge(asked)
         return after.specs()
 
-    def forget(self, splitter: str, *, written_anew: bool) -> None:
-        """Forget what was done to a splitter that is gone or written anew; what the new one has is not known yet."""
+    def forget(self, splitter: str) -> None:
+        """Forget what was done to a splitter that is gone or written anew; what a new one has is not known yet."""
         self._portions.pop(splitter, None)
-        if written_anew:
-            self._anew.add(splitter)
+        self._anew.add(splitter)
 
     def steps(self) -> dict[str, tuple[Step, ...]]:
         """Return what is to be done to meters, by splitter."""

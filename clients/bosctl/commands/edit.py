@@ -1,4 +1,4 @@
-"""Edits of the topology, each one transaction: `add`, `rm`, `replace`, `split`, `merge`; shared with `topology apply`: `submit`."""
+"""Edits of the topology, each one transaction: `add`, `rm`, `replace`, `split`, `merge`; `submit` is for `topology`, too."""
 
 import sys
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def split(
         typer.Argument(
             metavar="KEY=VALUE...",
             autocompletion=complete_amounts,
-            help=f"What it gets: {', '.join(SPLIT_KEYS)} (of the source); what is left out follows the capacity.",
+            help=f"What it gets: {', '.join(SPLIT_KEYS)} (of the source's capacity); what is left out follows the capacity.",
             show_default=False,
         ),
     ],
