@@ -15,6 +15,7 @@ from bosd.errors import BadNameError, InvalidArgumentError
 
 START_GRACE_S = 5.0
 """A start at most this far in the past is now (bal.md, "Schedules")."""
+FARTHEST_START_S = 3660.0 * 86400.0
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -137,9 +138,13 @@ def checked_times(start: Moment, end: Moment, now_utc_s: float, longest_h: float
         raise InvalidArgumentError(
             f"the start is {late_s:.0f} s in the past; at most {START_GRACE_S:g} s are taken for now", field="start"
         )
+    if start_s - now_utc_s > FARTHEST_START_S:
+        raise InvalidArgumentError(
+            f"the start is {(start_s - now_utc_s) / 86400.0:.0f} days ahead; at most 3660 are taken", field="start"
+        )
     start_s = max(start_s, now_utc_s)
     if end_s <= start_s:
-        raise InvalidArgumentError(f"the end is not after the start ({start_s - end_s:.0f} s before it)", field="end")
+        raise InvalidArgumentError(f"the end is not after the start but {start_s - end_s:g} s before it", field="end")
     if end_s - start_s > longest_h * SECONDS_PER_HOUR:
         raise InvalidArgumentError(
             f"a booking of {(end_s - start_s) / SECONDS_PER_HOUR:.1f} h: at most {longest_h:g} h are taken (max_booking_h)",

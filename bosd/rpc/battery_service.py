@@ -9,6 +9,7 @@ from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, InvalidArgumentError
 from bosd.node.api import NodeApi, SetCurrentResult, WatchBatch
+from bosd.rpc.booking_calls import BookingCalls
 from bosd.rpc.convert import to_message
 from bosd.rpc.edge import (
     Context,
@@ -38,7 +39,7 @@ class _Optional(Protocol):
         ...
 
 
-class BatteryService(BatteryServiceServicer):
+class BatteryService(BookingCalls, BatteryServiceServicer):
     """Batteries of one node: reading, watching and commanding them."""
 
     def __init__(self, node: NodeApi, edge: Edge) -> None:

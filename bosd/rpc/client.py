@@ -2,11 +2,16 @@
 
 import asyncio
 
+from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
+from bosd.errors import BadNameError
+from bosd.node.api import BookingView, BookResult
+from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
 from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
 from bosd.v1 import battery_pb2 as pb
+from bosd.v1 import schedule_pb2 as spb
 
 __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 
@@ -84,6 +89,29 @@ class RemoteLink:
         request = pb.ClearCurrentRequest(name=self.remote_name)
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
+
+    async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
+        """Book there; relative times are resolved there."""
+        request = schedule_request(self.remote_name, current_a, start, end, request_id)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        return book_result(await self._remote.call(lambda stub: stub.Schedule(request, timeout=timeout_s, metadata=metadata)))
+
+    async def bookings(self) -> tuple[BookingView, ...]:
+        """Return its bookings there."""
+        request = spb.ListScheduleRequest(name=self.remote_name)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        answer = await self._remote.call(lambda stub: stub.ListSchedule(request, timeout=timeout_s, metadata=metadata))
+        return tuple(map(booking_view, answer.bookings))
+
+    async def cancel_booking(self, booking_id: str) -> BookingView:
+        """Cancel a booking of this battery there. Raises BadNameError for another battery's."""
+        if all(view.booking_id != booking_id for view in await self.bookings()):
+            raise BadNameError(f"no booking {booking_id} of {self.remote_name}", booking=booking_id)
+        request = spb.CancelScheduleRequest(id=booking_id)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        return booking_view(
+            await self._remote.call(lambda stub: stub.CancelSchedule(request, timeout=timeout_s, metadata=metadata))
+        )
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> BatteryStatus:
         """Have a fresh sample taken there; the sink hears of it too."""

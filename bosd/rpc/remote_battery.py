@@ -3,9 +3,11 @@
 import math
 from typing import ClassVar
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
 from bosd.errors import CycleError, UnavailableError
+from bosd.node.api import BookingView, BookResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink, RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
@@ -70,6 +72,18 @@ class RemoteBattery(NetworkLeaf):
             await self._wire.clear()
         else:
             await self._wire.set_current(current_a, ttl_s)
+
+    async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
+        """Book at the owner; raises what it refuses with, or UnavailableError."""
+        return await self._wire.book(current_a, start, end, request_id=request_id)
+
+    async def bookings(self) -> tuple[BookingView, ...]:
+        """Return the battery's bookings at its owner."""
+        return await self._wire.bookings()
+
+    async def cancel_booking(self, booking_id: str) -> BookingView:
+        """Cancel one of them by the owner's id."""
+        return await self._wire.cancel_booking(booking_id)
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
         """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""

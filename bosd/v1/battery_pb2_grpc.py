@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from bosd.v1 import battery_pb2 as bosd_dot_v1_dot_battery__pb2
+from bosd.v1 import schedule_pb2 as bosd_dot_v1_dot_schedule__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -58,6 +59,21 @@ class BatteryServiceStub:
                 '/bosd.v1.BatteryService/ClearCurrent',
                 request_serializer=bosd_dot_v1_dot_battery__pb2.ClearCurrentRequest.SerializeToString,
                 response_deserializer=bosd_dot_v1_dot_battery__pb2.SetCurrentResponse.FromString,
+                _registered_method=True)
+        self.Schedule = channel.unary_unary(
+                '/bosd.v1.BatteryService/Schedule',
+                request_serializer=bosd_dot_v1_dot_schedule__pb2.ScheduleRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_schedule__pb2.ScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedule = channel.unary_unary(
+                '/bosd.v1.BatteryService/ListSchedule',
+                request_serializer=bosd_dot_v1_dot_schedule__pb2.ListScheduleRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_schedule__pb2.ListScheduleResponse.FromString,
+                _registered_method=True)
+        self.CancelSchedule = channel.unary_unary(
+                '/bosd.v1.BatteryService/CancelSchedule',
+                request_serializer=bosd_dot_v1_dot_schedule__pb2.CancelScheduleRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_schedule__pb2.Booking.FromString,
                 _registered_method=True)
         self.Stop = channel.unary_unary(
                 '/bosd.v1.BatteryService/Stop',
@@ -116,6 +132,26 @@ class BatteryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Schedule(self, request, context):
+        """Book a current; durable at the node that owns the battery before it is answered.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedule(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelSchedule(self, request, context):
+        """Also while it runs; answers what it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Stop(self, request, context):
         """Latched at the owner; above every limit and set point.
         """
@@ -168,6 +204,21 @@ def add_BatteryServiceServicer_to_server(servicer, server):
                     servicer.ClearCurrent,
                     request_deserializer=bosd_dot_v1_dot_battery__pb2.ClearCurrentRequest.FromString,
                     response_serializer=bosd_dot_v1_dot_battery__pb2.SetCurrentResponse.SerializeToString,
+            ),
+            'Schedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.Schedule,
+                    request_deserializer=bosd_dot_v1_dot_schedule__pb2.ScheduleRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_schedule__pb2.ScheduleResponse.SerializeToString,
+            ),
+            'ListSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedule,
+                    request_deserializer=bosd_dot_v1_dot_schedule__pb2.ListScheduleRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_schedule__pb2.ListScheduleResponse.SerializeToString,
+            ),
+            'CancelSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSchedule,
+                    request_deserializer=bosd_dot_v1_dot_schedule__pb2.CancelScheduleRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_schedule__pb2.Booking.SerializeToString,
             ),
             'Stop': grpc.unary_unary_rpc_method_handler(
                     servicer.Stop,
@@ -325,6 +376,87 @@ class BatteryService:
             '/bosd.v1.BatteryService/ClearCurrent',
             bosd_dot_v1_dot_battery__pb2.ClearCurrentRequest.SerializeToString,
             bosd_dot_v1_dot_battery__pb2.SetCurrentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Schedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.BatteryService/Schedule',
+            bosd_dot_v1_dot_schedule__pb2.ScheduleRequest.SerializeToString,
+            bosd_dot_v1_dot_schedule__pb2.ScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.BatteryService/ListSchedule',
+            bosd_dot_v1_dot_schedule__pb2.ListScheduleRequest.SerializeToString,
+            bosd_dot_v1_dot_schedule__pb2.ListScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.BatteryService/CancelSchedule',
+            bosd_dot_v1_dot_schedule__pb2.CancelScheduleRequest.SerializeToString,
+            bosd_dot_v1_dot_schedule__pb2.Booking.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from bosd.bal.edits import Change
+from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock, SystemClock
 from bosd.errors import BadNameError, UnsupportedError
 from bosd.node.api import (
     ApplyResult,
+    BookingView,
+    BookResult,
     Edit,
     Entry,
     LeafCommand,
@@ -53,6 +56,7 @@ class FakeNode:
         self.watching = 0
         self.silent = False
         self.revision = 1
+        self.booked: dict[str, BookingView] = {}
         self._wakers: set[asyncio.Event] = set()
         self._versions: dict[str, int] = {}
         self._version = 0
@@ -156,6 +160,33 @@ class FakeNode:
         return SetCurrentResult(
             name=name, requested_current_a=0.0, applied_current_a=0.0, setpoint_ends_s=None, reason="", leaves=()
         )
+
+    async def book(
+        self, name: str, current_a: float, start: Moment, end: Moment, *, holder: str, request_id: str = ""
+    ) -> BookResult:
+        await self._gate("book", name, current_a, start, end, holder, request_id)
+        start_s, end_s = start.resolved(self.clock.utc_s()), end.resolved(self.clock.utc_s())
+        view = BookingView(
+            booking_id=str(len(self.booked) + 1),
+            name=name,
+            current_a=current_a,
+            start_utc_s=start_s,
+            end_utc_s=end_s,
+            who=holder,
+            booked_utc_s=self.clock.utc_s(),
+            running=False,
+            in_force=((start_s, end_s),),
+        )
+        self.booked[view.booking_id] = view
+        return BookResult(booking=view, survives=f"node {self.name}", lower_a=-30.0, upper_a=50.0, warnings=("mind it",))
+
+    async def bookings(self, name: str = "") -> tuple[BookingView, ...]:
+        await self._gate("bookings", name)
+        return tuple(view for view in self.booked.values() if not name or view.name == name)
+
+    async def cancel_booking(self, booking_id: str, *, holder: str) -> BookingView:
+        await self._gate("cancel_booking", booking_id, holder)
+        return self.booked.pop(booking_id)
 
     async def stop(
         self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
