@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
 SHARE_PAUSE_S = 1.0
+LEAST_SLEEP_S = 1e-8
+"""More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
 JUST_AFTER_S = 1e-9
 """What an instant is looked at later, so that rounding does not make it one that is still to come."""
 REMEMBERED_ANSWERS = 256
@@ -272,7 +274,7 @@ class Controller:
                 await asyncio.sleep(0.0)  # however much is due at one instant, others have their turn
             timeout_s = math.inf if self._standing else self.due_s() - self._clock.now_s()
             try:
-                async with asyncio.timeout(None if timeout_s == math.inf else max(0.0, timeout_s)):
+                async with asyncio.timeout(None if timeout_s == math.inf else max(LEAST_SLEEP_S, timeout_s)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
