@@ -37,9 +37,16 @@ class StopLatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterCheckpoint:
-    """A meter as it stood: its charge and how much of its time it did not see."""
+    """A meter as it stood: its charge and how much of its time it did not see.
+
+    `deviation_ah` is how far a partition's charge was from it, `held_ah` the charge of a battery that exists in software only.
+    `identity` tells what the meter belonged to: one of another identity is not taken up again.
+    """
 
     name: str
     charge_ah: float
     unobserved_s: float
     at_utc_s: float
+    deviation_ah: float = 0.0
+    held_ah: float | None = None
+    identity: int = 0

@@ -39,6 +39,9 @@ meter_checkpoint = Table(
     Column("charge_ah", Float, nullable=False),
     Column("unobserved_s", Float, nullable=False),
     Column("at_utc_s", Float, nullable=False),
+    Column("deviation_ah", Float, nullable=False, server_default="0"),
+    Column("held_ah", Float),
+    Column("identity", Integer, nullable=False, server_default="0"),
 )
 
 
