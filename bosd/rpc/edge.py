@@ -26,6 +26,7 @@ MAX_NAMES = 10_000
 _MAX_HOLDER = 128
 _MAX_TEXT = 1024
 _LONGEST_S = 366 * 86400.0
+_DEADLINE_KEY = "deadline_s"
 
 
 class Edge:
@@ -68,9 +69,9 @@ class Edge:
                 return answer
             return await self._bounded(context, _Begun(call, first))
         except BosError as error:
-            if command is not None and not error.audited and not isinstance(error, _LateError):
+            if command is not None and not error.audited and not _is_late(error):
                 self.refused(command[0], error, _asker(context), command[1])
-            await abort(context, error, _code_of_late(error))
+            await abort(context, error, grpc.StatusCode.DEADLINE_EXCEEDED if _is_late(error) else None)
         except Exception as bug:  # noqa: BLE001 (reported, and never answered with its text)
             self._on_bug(bug)
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
@@ -87,7 +88,7 @@ class Edge:
         except TimeoutError:
             if not deadline.expired():
                 raise
-            raise _LateError(f"no answer within {limit_s:g} s", deadline_s=limit_s) from None
+            raise UnavailableError(f"no answer within {limit_s:g} s", **{_DEADLINE_KEY: limit_s}) from None
 
     async def stream(self, context: Context, call: Awaitable[None]) -> None:
         """Run a streaming call, counted among the watchers. Ends with NO_RESOURCES when there are too many."""
@@ -138,12 +139,9 @@ class _Begun(Awaitable[T]):
             return answer
 
 
-class _LateError(UnavailableError):
-    """A call that did not answer within the deadline the server gave it."""
-
-
-def _code_of_late(error: BosError) -> grpc.StatusCode | None:
-    return grpc.StatusCode.DEADLINE_EXCEEDED if isinstance(error, _LateError) else None
+def _is_late(error: BosError) -> bool:
+    """Whether a call did not answer within the deadline the server gave it."""
+    return isinstance(error, UnavailableError) and _DEADLINE_KEY in error.metadata
 
 
 def _close(call: Awaitable[None]) -> None:

@@ -140,7 +140,7 @@ def test_a_pack_unplugged_in_mid_discharge(rig: Node, packs: tuple[Pack, Pack]) 
     """Its last values with age and reason, then no current; the other stays within its limits; all as before on return."""
     rig.ask("set", "both", "60", "--ttl", "5m")
     assert loads(packs) == pytest.approx((30.0, 30.0), abs=0.5)
-    packs[0].tell("inject", fault="unplug", seconds=6.0)
+    packs[0].tell("inject", fault="unplug", seconds=10.0)
     stale = until(lambda: (found := rig.statuses())["b1"]["quality"] == "STALE" and found)
     assert stale["b1"]["current_a"] == pytest.approx(30.0, abs=0.5)
     assert stale["b1"]["age_s"] > 1.5
