@@ -6,8 +6,17 @@ the current is taken as linear; with a step between them it is the old sample's 
 """
 
 import math
+from typing import NamedTuple
 
 SECONDS_PER_HOUR = 3600.0
+
+
+class RestoredMeter(NamedTuple):
+    """A meter as it stood before the node started, at a wall-clock time in seconds since 1970-01-01 UTC."""
+
+    charge_ah: float
+    unobserved_s: float
+    at_utc_s: float
 
 
 class Meter:
@@ -53,6 +62,11 @@ class Meter:
             self.at_s = at_s
         self.current_a += delta_a
         self._stepped = True
+
+    def shift(self, by_ah: float) -> None:
+        """Expect `by_ah` more, as a reset does; it ends no interval."""
+        self.charge_ah += by_ah
+        self._sampled_ah += by_ah
 
     def seen_until_s(self) -> float:
         """Return the instant after which nothing that runs is known any more."""

@@ -5,7 +5,7 @@ import math
 from bosd.bal.battery import DeviceLeaf, LimitFields
 from bosd.bal.device import Device, Sample
 from bosd.bal.limits import allowed_directions, usable_ah
-from bosd.bal.meter import Meter
+from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import JbdSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
@@ -30,6 +30,7 @@ class PhysicalBattery(DeviceLeaf):
         "lazy",
         "max_staleness_s",
         "meter",
+        "restored",
         "sample",
         "told",
         "unavailable_after_s",
@@ -47,6 +48,7 @@ class PhysicalBattery(DeviceLeaf):
         self.unavailable_after_s = default_s if spec.unavailable_after_s is None else spec.unavailable_after_s
         self.sample: Sample | None = None
         self.meter: Meter | None = None
+        self.restored: RestoredMeter | None = None
         self.fault = ""
         self.told = False
         self.unowned = False
@@ -64,9 +66,20 @@ class PhysicalBattery(DeviceLeaf):
         if sample.current_a is not None:
             if self.meter is not None:
                 self.meter.sample(sample.sampled_s, sample.current_a)
-            elif sample.charge_ah is not None:
-                self.meter = Meter(sample.charge_ah, sample.sampled_s, sample.current_a, self.unavailable_after_s)
+            else:
+                self._begin_meter(sample, sample.current_a)
         self.touch()
+
+    def _begin_meter(self, sample: Sample, current_a: float) -> None:
+        """Let the meter go on where it stood before the node started, else begin at the charge the device reports."""
+        before = self.restored
+        charge_ah = sample.charge_ah if before is None else before.charge_ah
+        if charge_ah is None:
+            return
+        self.meter = Meter(charge_ah, sample.sampled_s, current_a, self.unavailable_after_s)
+        if before is not None:
+            self.meter.unobserved_s = before.unobserved_s + max(0.0, sample.sampled_utc_s - before.at_utc_s)
+            self.restored = None
 
     def found_running(self, current_a: float) -> None:
         """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""

@@ -84,6 +84,17 @@ class PseudoBattery(ComputedLeaf):
         self._at_s = now_s
         self.meter = Meter(spec.charge_ah, now_s)
 
+    def restore(self, meter_ah: float, held_ah: float, unobserved_s: float) -> None:
+        """Go on where a node that ended left it: the meter, the charge it held and the time that nobody observed."""
+        self._charge_ah = held_ah
+        self.meter.shift(meter_ah - self.meter.charge_ah)
+        self.meter.unobserved_s = unobserved_s
+        self.touch()
+
+    def held_ah(self, now_s: float) -> float:
+        """Return the charge it holds at `now_s`."""
+        return self._charge_at(now_s)[0]
+
     def ends_s(self) -> float:
         """Return the instant at which its charge reaches the reserve or full; infinite at rest."""
         if self.applied_a == 0.0:
@@ -169,6 +180,7 @@ class PseudoBattery(ComputedLeaf):
                 expected_charge_ah=self.meter.value_ah(now_s if running else min(now_s, max(self._at_s, self.ends_s()))),
                 expected_at_s=now_s,
                 expected_rate_a=current_a,
+                unobserved_s=self.meter.unobserved_s,
                 quality=Quality.GOOD,
                 commandable=not self.stopped,
                 controllable=True,
