@@ -91,7 +91,7 @@ class AuditLog:
 
     def __init__(self, store: AuditStore, clock: Clock, *, retention_days: float = 365.0, max_mib: float = 64.0) -> None:
         self._store = store
-        self._clock = clock
+        self.clock = clock
         self._retention_s = retention_days * DAY_S
         self._max_bytes = int(max_mib * 2**20)
         self._head = Head(Cut(), 0)
@@ -139,7 +139,7 @@ class AuditLog:
         counted: bool = False,
     ) -> None:
         """Record something; it never waits and never fails. `counted`: equal ones of a minute become one record."""
-        at_utc_s = self._clock.utc_s()
+        at_utc_s = self.clock.utc_s()
         entry = Entry(
             at_utc_s=at_utc_s,
             until_utc_s=at_utc_s,
@@ -282,7 +282,7 @@ class AuditLog:
             await self.flush()
             size_bytes = self._head.size_bytes
             excess_bytes = size_bytes - int(KEPT_SHARE * self._max_bytes) if size_bytes > self._max_bytes else 0
-            found = await self._store.cut_to(older_utc_s=self._clock.utc_s() - self._retention_s, excess_bytes=excess_bytes)
+            found = await self._store.cut_to(older_utc_s=self.clock.utc_s() - self._retention_s, excess_bytes=excess_bytes)
             if found is None:
                 return
             cut, records = found

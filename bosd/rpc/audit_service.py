@@ -29,7 +29,7 @@ class AuditService(AuditServiceServicer):
         if request.limit > MAX_LIMIT:
             raise InvalidArgumentError(f"limit is {request.limit}: at most {MAX_LIMIT} records", field="limit")
         limit = request.limit or DEFAULT_LIMIT
-        found = await self._audit.list(_filter(request), limit)
+        found = await self._audit.list(_filter(request, self._audit.clock.utc_s()), limit)
         response = pb.ListAuditResponse(unwritten=self._audit.unwritten, dropped=self._audit.dropped)
         response.records.extend(_messages(found))
         if len(found) == limit and found[-1].number > 1:
@@ -56,10 +56,16 @@ class AuditService(AuditServiceServicer):
         return response
 
 
-def _filter(request: pb.ListAuditRequest) -> AuditFilter:
+def _filter(request: pb.ListAuditRequest, utc_now_s: float) -> AuditFilter:
+    since_utc_s = need_finite(request.since, "since") if request.HasField("since") else None
+    if request.HasField("ago_s"):
+        since_utc_s = utc_now_s - need_finite(request.ago_s, "ago_s")
+    until_utc_s = need_finite(request.until, "until") if request.HasField("until") else None
+    if request.HasField("until_ago_s"):
+        until_utc_s = utc_now_s - need_finite(request.until_ago_s, "until_ago_s")
     return AuditFilter(
-        since_utc_s=need_finite(request.since, "since") if request.HasField("since") else None,
-        until_utc_s=need_finite(request.until, "until") if request.HasField("until") else None,
+        since_utc_s=since_utc_s,
+        until_utc_s=until_utc_s,
         battery=need_text(request.battery, "battery"),
         who=need_text(request.who, "who"),
         before_number=_number(request.before_number) if request.HasField("before_number") else None,

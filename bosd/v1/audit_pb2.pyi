@@ -43,7 +43,7 @@ class AuditRecord(_message.Message):
     def __init__(self, number: _Optional[int] = ..., at: _Optional[float] = ..., until: _Optional[float] = ..., who: _Optional[str] = ..., action: _Optional[str] = ..., outcome: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., count: _Optional[int] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., comment: _Optional[str] = ..., asked: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., previous: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
 
 class ListAuditRequest(_message.Message):
-    __slots__ = ("since", "until", "battery", "who", "limit", "before_number", "after_number")
+    __slots__ = ("since", "until", "battery", "who", "limit", "before_number", "after_number", "ago_s", "until_ago_s")
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     BATTERY_FIELD_NUMBER: _ClassVar[int]
@@ -51,6 +51,8 @@ class ListAuditRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     BEFORE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     AFTER_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    AGO_S_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_AGO_S_FIELD_NUMBER: _ClassVar[int]
     since: float
     until: float
     battery: str
@@ -58,7 +60,9 @@ class ListAuditRequest(_message.Message):
     limit: int
     before_number: int
     after_number: int
-    def __init__(self, since: _Optional[float] = ..., until: _Optional[float] = ..., battery: _Optional[str] = ..., who: _Optional[str] = ..., limit: _Optional[int] = ..., before_number: _Optional[int] = ..., after_number: _Optional[int] = ...) -> None: ...
+    ago_s: float
+    until_ago_s: float
+    def __init__(self, since: _Optional[float] = ..., until: _Optional[float] = ..., battery: _Optional[str] = ..., who: _Optional[str] = ..., limit: _Optional[int] = ..., before_number: _Optional[int] = ..., after_number: _Optional[int] = ..., ago_s: _Optional[float] = ..., until_ago_s: _Optional[float] = ...) -> None: ...
 
 class ListAuditResponse(_message.Message):
     __slots__ = ("records", "next_before", "unwritten", "dropped")

@@ -60,6 +60,13 @@ class Connection:
 
         return ClockServiceStub(self.channel)
 
+    @property
+    def audit(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the audit's service."""
+        from bosd.v1.audit_pb2_grpc import AuditServiceStub  # noqa: PLC0415 (as above)
+
+        return AuditServiceStub(self.channel)
+
     def call(self, method: Stub, request: object, *, long: bool = False, doing: str = "waiting") -> Any:  # noqa: ANN401
         """Return the answer within the deadline, with a spinner on a terminal after a second. Raises Failure."""
         deadline_s = self.timeout_s or (LONG_TIMEOUT_S if long else DEFAULT_TIMEOUT_S)

@@ -1,0 +1,118 @@
+"""Records of the audit, as JSON documents and as lines for people."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bosd.v1 import audit_pb2 as pb
+from clients.bosctl.format_json import Document, rfc3339
+
+_SIGNS = {"add": "+", "remove": "-", "replace": "~"}
+
+
+def record_document(record: pb.AuditRecord) -> Document:
+    """Return one record; one that is still being counted has no number and no hash yet."""
+    return {
+        "number": record.number or None,
+        "at": rfc3339(record.at),
+        "until": rfc3339(record.until),
+        "who": record.who,
+        "action": record.action,
+        "outcome": record.outcome,
+        "names": list(record.names),
+        "count": record.count,
+        "reason": record.reason or None,
+        "message": record.message or None,
+        "comment": record.comment or None,
+        "asked": values_of(record.asked),
+        "before": values_of(record.before),
+        "after": values_of(record.after),
+        "previous": record.previous or None if record.number else None,
+        "hash": record.hash or None if record.number else None,
+    }
+
+
+def verdict_document(answer: pb.VerifyAuditResponse) -> Document:
+    """Return what following the chain gave."""
+    return {
+        "ok": answer.ok,
+        "records": answer.records,
+        "first_number": answer.first_number or None,
+        "last_number": answer.last_number or None,
+        "last_hash": answer.last_hash or None,
+        "unwritten": answer.unwritten,
+        "dropped": answer.dropped,
+    }
+
+
+def values_of(text: str) -> Any:  # noqa: ANN401 (whatever the JSON holds)
+    """Return the values a record holds as JSON; None for none, the text itself where it is no JSON."""
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def what(record: pb.AuditRecord) -> str:
+    """Return in one line what was asked and what came of it."""
+    asked, before, after = (values_of(text) for text in (record.asked, record.before, record.after))
+    if record.outcome != "done":
+        parts = [record.reason, _asked(asked), record.message]
+    elif record.action in ("set", "renew", "clear"):
+        parts = [_current(before, after), record.message]
+    elif record.action == "apply":
+        parts = [_edit(after)]
+    else:
+        parts = [_pairs(after if after is not None else asked)]
+    if record.comment:
+        parts.append(f"“{record.comment}”")
+    return "; ".join(part for part in parts if part)
+
+
+def batteries(record: pb.AuditRecord, most: int = 4) -> str:
+    """Return the first few names."""
+    names = ", ".join(record.names[:most])
+    return names if len(record.names) <= most else f"{names} and {len(record.names) - most} more"
+
+
+def _asked(asked: object) -> str:
+    if isinstance(asked, Mapping) and "current_a" in asked:
+        return f"asked {asked['current_a']:g} A"
+    return ""
+
+
+def _current(before: object, after: object) -> str:
+    old = before.get("requested_current_a") if isinstance(before, Mapping) else None
+    new = after.get("requested_current_a") if isinstance(after, Mapping) else None
+    applied = after.get("applied_current_a") if isinstance(after, Mapping) else None
+    text = f"{_amperes(old)} -> {_amperes(new)}"
+    return text if applied == new or new is None else f"{text}, {_amperes(applied)} applied"
+
+
+def _amperes(value: object) -> str:
+    return f"{value:+g} A" if isinstance(value, int | float) and value else "0 A" if value == 0.0 else "none"
+
+
+def _edit(after: object) -> str:
+    if not isinstance(after, Mapping):
+        return ""
+    changes = after.get("changes") or ()
+    named = ", ".join(f"{_SIGNS.get(change['action'], '?')}{change['name']}" for change in changes)
+    more = f" and {after['more']} more" if after.get("more") else ""
+    return f"revision {after.get('revision')}: {named}{more}" if named else f"revision {after.get('revision')}"
+
+
+def _pairs(values: object) -> str:
+    if not isinstance(values, Mapping):
+        return ""
+    return ", ".join(f"{key} {_short(value)}" for key, value in values.items() if value not in ([], None))
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return json.dumps(value) if not isinstance(value, str) else value[:16]
