@@ -295,7 +295,9 @@ class Controller:
     def due_s(self) -> float:
         """Return when something is due: a look, or the end of a set point; infinite when nothing is."""
         for battery in self._active:
-            if battery.setpoint is not None and battery.setpoint.ends_s < self._due_s.get(battery, math.inf):
+            if battery.setpoint is None or battery.component in self._running:
+                continue
+            if battery.setpoint.ends_s < self._due_s.get(battery, math.inf):
                 self._due_s[battery] = battery.setpoint.ends_s
         return min(self._due_s.values(), default=math.inf)
 
@@ -356,6 +358,7 @@ class Controller:
         finally:
             for waiting in self._running.pop(component, {}):
                 self._look(waiting, self._least_pause_s)
+            self._wake.set()
             if not self._running:
                 self._idle.set()
 

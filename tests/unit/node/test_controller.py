@@ -492,6 +492,29 @@ async def test_an_edit_during_a_command() -> None:
         assert (await node.set("a", 5.0)).applied_current_a == 5.0
 
 
+async def test_an_end_while_devices_are_told_is_waited_for_at_rest() -> None:
+    """The request of x ends while its device hangs for 5 s over a clamp: the controller turns a few times, not for ever."""
+    async with bench(device("x")) as node:
+        await node.set("x", 20.0, ttl_s=10.0)
+        await asyncio.sleep(9.0)
+        node.leaf("x").hangs = True
+        limit(node["x"], 5.0)
+        turns, attend = 0, node.controller.attend_due
+
+        def counted() -> None:
+            nonlocal turns
+            turns += 1
+            attend()
+
+        node.controller.attend_due = counted  # type: ignore[method-assign]
+        await asyncio.sleep(4.0)
+        assert turns < 20
+        node.leaf("x").hangs = False
+        node.leaf("x").go_on.set()
+        await asyncio.sleep(2.0)
+        assert (node["x"].setpoint, node.leaf("x").runs_a) == (None, 0.0)
+
+
 async def test_closing_refuses() -> None:
     """A node that shuts down takes no new command."""
     async with bench(device("x")) as node:
