@@ -3,7 +3,7 @@
 Everybody else keeps charge, meter and limits; fractions are re-based to what the partitions have at that moment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import fsum, isfinite
 
@@ -201,6 +201,10 @@ class Recuts:
         """Forget what was done to a splitter that is gone or written anew; what a new one has is not known yet."""
         self._portions.pop(splitter, None)
         self._anew.add(splitter)
+
+    def portions(self) -> Mapping[str, Portions]:
+        """Return what the partitions of the splitters concerned have afterwards, by splitter."""
+        return self._portions
 
     def steps(self) -> dict[str, tuple[Step, ...]]:
         """Return what is to be done to meters, by splitter."""

@@ -128,6 +128,8 @@ class Splitter:
         capacities_ah = charges_ah = deviations_ah = None
         if source.capacity_ah is not None:
             capacities_ah = allocation.capacities_ah(self.policy, self.fractions.capacity, self.base_ah, source.capacity_ah)
+        if self.accounts.metered_ah is None and self.accounts.restored is None:
+            self.settled_ah = [0.0] * len(self.partitions)
         metered_ah = self.accounts.metered(source, at_s, applied_a)
         if source.capacity_ah and self.base_ah is None and metered_ah is not None:
             self.base_ah = source.capacity_ah

@@ -12,8 +12,10 @@ from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
 from bosd.errors import StaleRevisionError
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
+from bosd.node.bases import Bases
 from bosd.node.voltages import check_voltages
 from bosd.policy.registry import POLICY_NAMES
+from bosd.store.bases import SplitterBase
 from bosd.store.store import Store
 
 
@@ -36,6 +38,7 @@ class Editor:
         self._clock = clock
         self._applied = applied
         self._admit = admit
+        self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
         self._new_revision = asyncio.Condition()
         self.revision = 0
@@ -46,13 +49,16 @@ class Editor:
         self._admit(configured)
         stored = await self._store.load_topology()
         if stored is None:
-            await self._append(configured, diff(Topology(), configured), expected=0, who="configuration", comment="first start")
+            await self._append(
+                configured, diff(Topology(), configured), (), expected=0, who="configuration", comment="first start"
+            )
             topology = configured
         else:
             topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
             self._admit(topology)
             self.revision, self._changed_utc_s = stored.revision, stored.changed_utc_s
         self._directory.change(topology, self._clock.now_s())
+        await self.bases.load()
         differences = diff(topology, configured)
         if not differences:
             return ""
@@ -108,18 +114,32 @@ class Editor:
         async with self.lock:
             topology, differences, recuts = self._planned(edits, expected_revision)
             if differences:
-                await self._append(topology, differences, expected=self.revision, who=who, comment=comment)
+                bases = self.bases.after(topology, recuts, self._clock.now_s())
+                await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
                 async with self._new_revision:
                     self._new_revision.notify_all()
         return ApplyResult(revision=self.revision, changes=differences)
 
     async def _append(
-        self, topology: Topology, differences: tuple[Change, ...], *, expected: int, who: str, comment: str
+        self,
+        topology: Topology,
+        differences: tuple[Change, ...],
+        bases: tuple[SplitterBase, ...],
+        *,
+        expected: int,
+        who: str,
+        comment: str,
     ) -> None:
         now_utc_s = self._clock.utc_s()
         self.revision = await self._store.append_revision(
-            expected, toml=format_topology(topology), changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s
+            expected,
+            toml=format_topology(topology),
+            changes=differences,
+            who=who,
+            comment=comment,
+            changed_utc_s=now_utc_s,
+            bases=bases,
         )
         self._changed_utc_s = now_utc_s
 

@@ -117,6 +117,7 @@ class Node:
         group.create_task(self._age(), name="ageing")
         group.create_task(self.time.run(), name="clock")
         group.create_task(self._record_stops(), name="record stops")
+        group.create_task(self._editor.bases.run(), name="bases")
         self._start_leaves(self.directory)
 
     def _start_leaves(self, batteries: Iterable[Battery], leaving: Mapping[str, "asyncio.Task[None]"] = NOBODY) -> None:

@@ -16,6 +16,7 @@ from bosd.store import (
     booking_schema,  # noqa: F401
     queries,
 )
+from bosd.store.bases import SplitterBase, save_bases
 from bosd.store.database import Database
 from bosd.store.lock import DirectoryLock
 from bosd.store.records import MeterCheckpoint, StopLatch, StoredRevision, StoredTopology
@@ -72,11 +73,27 @@ class Store:
         return await self.transact(lambda connection: queries.load_topology(connection, revision))
 
     async def append_revision(
-        self, expected_revision: int, *, toml: str, changes: Sequence[Change], who: str, comment: str, changed_utc_s: float
+        self,
+        expected_revision: int,
+        *,
+        toml: str,
+        changes: Sequence[Change],
+        who: str,
+        comment: str,
+        changed_utc_s: float,
+        bases: Sequence[SplitterBase] = (),
     ) -> int:
-        """Add a topology after the expected revision (0: the first) and return its number. Raises StaleRevisionError."""
+        """Add a topology after the expected revision (0: the first), with what its splitters expect; return its number.
+
+        Raises StaleRevisionError.
+        """
         row = {"toml": toml, "who": who, "comment": comment, "changed_utc_s": changed_utc_s}
-        return await self.transact(lambda connection: queries.append_revision(connection, expected_revision, row, changes))
+
+        def append(connection: Connection) -> int:
+            save_bases(connection, bases)
+            return queries.append_revision(connection, expected_revision, row, changes)
+
+        return await self.transact(append)
 
     async def history(self, limit: int) -> tuple[StoredRevision, ...]:
         """Return the newest revisions, newest first."""

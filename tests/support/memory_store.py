@@ -7,6 +7,7 @@ from sqlalchemy import Connection, create_engine
 
 from bosd.bal.edits import Change
 from bosd.errors import StaleRevisionError, StoreError
+from bosd.store.bases import SplitterBase, save_bases
 from bosd.store.records import StopLatch, StoredRevision, StoredTopology
 from bosd.store.schema import prepare
 
@@ -40,9 +41,17 @@ class MemoryStore:
         return found[-1] if found else None
 
     async def append_revision(
-        self, expected_revision: int, *, toml: str, changes: Sequence[Change], who: str, comment: str, changed_utc_s: float
+        self,
+        expected_revision: int,
+        *,
+        toml: str,
+        changes: Sequence[Change],
+        who: str,
+        comment: str,
+        changed_utc_s: float,
+        bases: Sequence[SplitterBase] = (),
     ) -> int:
-        self._check()
+        await self.transact(lambda connection: save_bases(connection, bases))
         if expected_revision != len(self.revisions):
             raise StaleRevisionError("moved on", expected=expected_revision, actual=len(self.revisions))
         number = expected_revision + 1
