@@ -215,10 +215,12 @@ class DeviceLeaf(Battery):
 
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
-    end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves.
+    end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
+    confirmed within `command_deadline_s` is given up.
     """
 
     expires: ClassVar[bool] = False
+    command_deadline_s: ClassVar[float] = 5.0
 
     __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a")
 

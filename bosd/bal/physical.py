@@ -12,6 +12,7 @@ from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 PERIODS_UNTIL_STALE = 3.0
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
+GATE_DEADLINE_S = 8.0
 
 
 class PhysicalBattery(DeviceLeaf):
@@ -52,6 +53,12 @@ class PhysicalBattery(DeviceLeaf):
         self.fault = ""
         self.told = False
         self.unowned = False
+
+    @property
+    def command_deadline_s(self) -> float:  # type: ignore[override]
+        """A gate closes 5 s after its last switching at the earliest and has 2 s to show it (JBD protocol, current control)."""
+        gate = isinstance(self.spec, JbdSpec) and self.spec.current_control == "gate"
+        return GATE_DEADLINE_S if gate else DeviceLeaf.command_deadline_s
 
     @property
     def controllable(self) -> bool:

@@ -13,7 +13,6 @@ from bosd.bal.dispatch import Plan
 from bosd.clock import Clock
 from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
-COMMAND_DEADLINE_S = 5.0
 SAME_END_S = 0.25
 RETRY_S = 1.0
 """Pause before a device that did not follow is told again."""
@@ -203,10 +202,10 @@ class Executor:
         leaf.telling_a = move.new_a
         ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
         try:
-            async with asyncio.timeout(COMMAND_DEADLINE_S):
+            async with asyncio.timeout(leaf.command_deadline_s):
                 await leaf.command(move.new_a, ttl_s)
         except (TransientError, TimeoutError) as cause:
-            error = cause if isinstance(cause, BosError) else UnavailableError(f"no answer within {COMMAND_DEADLINE_S:g} s")
+            error = cause if isinstance(cause, BosError) else UnavailableError(f"no answer within {leaf.command_deadline_s:g} s")
             self._failed(move, outcome, error, "unknown")
         except BosError as error:
             self._failed(move, outcome, error, "old")

@@ -14,6 +14,8 @@ from clients.bosctl.errors import from_rpc
 
 DEFAULT_TARGET = "127.0.0.1:4004"
 DEFAULT_TIMEOUT_S = 5.0
+COMMAND_TIMEOUT_S = 10.0
+"""Longer than any device may take: a gate closes 5 s after its last switching and has 2 s to show it."""
 LONG_TIMEOUT_S = 60.0
 """Deadline of calls that wait for many devices or for the store, where none is given."""
 PATIENCE_S = 1.0
@@ -67,9 +69,11 @@ class Connection:
 
         return AuditServiceStub(self.channel)
 
-    def call(self, method: Stub, request: object, *, long: bool = False, doing: str = "waiting") -> Any:  # noqa: ANN401
+    def call(
+        self, method: Stub, request: object, *, long: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S, doing: str = "waiting"
+    ) -> Any:  # noqa: ANN401
         """Return the answer within the deadline, with a spinner on a terminal after a second. Raises Failure."""
-        deadline_s = self.timeout_s or (LONG_TIMEOUT_S if long else DEFAULT_TIMEOUT_S)
+        deadline_s = self.timeout_s or (LONG_TIMEOUT_S if long else timeout_s)
         future = method.future(request, timeout=deadline_s, metadata=self.metadata)
         try:
             return _result(future, doing)

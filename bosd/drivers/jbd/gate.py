@@ -11,6 +11,8 @@ from bosd.errors import DriverError, NotFollowedError, UnavailableError
 
 CONFIRM_S = 2.0
 """A command has failed when the board does not show it by then."""
+SPARED_ABOVE_A = 1.5
+"""While about 2 A flow the other way, newer firmware closes a disabled FET again to spare its body diode: it has obeyed."""
 _LOOK_AGAIN_S = 0.1
 _DWELL_S = 5.0
 """Shortest time between a switching and the next switching on; switching off never waits."""
@@ -21,6 +23,16 @@ def conducting_for(current_a: float) -> int:
     if current_a > 0:
         return DISCHARGE_FET
     return CHARGE_FET if current_a < 0 else 0
+
+
+def _shown(info: BasicInfo, conducting: int) -> int:
+    """Return the FETs that conduct, without one that the board closes to spare its body diode under a current of `conducting`."""
+    shown = info.fet_bits & BOTH_FETS
+    if conducting == DISCHARGE_FET and info.inflow_a < -SPARED_ABOVE_A:
+        return shown & ~CHARGE_FET
+    if conducting == CHARGE_FET and info.inflow_a > SPARED_ABOVE_A:
+        return shown & ~DISCHARGE_FET
+    return shown
 
 
 class Gate:
@@ -70,7 +82,7 @@ class Gate:
         """Return the FETs that conduct; opening both for the first time is not delayed by looking."""
         if not wanted and self._commanded != 0:
             return BOTH_FETS
-        return (await self._board.read_basic()).fet_bits & BOTH_FETS
+        return _shown(await self._board.read_basic(), wanted if wanted == self._commanded else 0)
 
     async def _dwell(self) -> None:
         if self._switched_s is not None:
@@ -87,7 +99,7 @@ class Gate:
         until_s = loop.time() + CONFIRM_S
         while True:
             info = await self._look(until_s)
-            if info is not None and info.fet_bits & BOTH_FETS == conducting:
+            if info is not None and _shown(info, conducting) == conducting:
                 self.opened, self._commanded = off, conducting
                 return
             if loop.time() >= until_s:

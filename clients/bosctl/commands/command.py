@@ -7,7 +7,7 @@ from typer.core import TyperCommand
 
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.commands.names import Name, Names, OptionalNames
-from clients.bosctl.connection import Connection
+from clients.bosctl.connection import COMMAND_TIMEOUT_S, Connection
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_json import set_current_document, status_document
 from clients.bosctl.holding import keep_asking, new_request_id
@@ -50,7 +50,9 @@ def set_current(
         if dry_run or hold or ttl is not None:
             raise typer.BadParameter("none ends a set point now: it takes neither --ttl, --hold nor --dry-run.")
         with session.connect() as connection:
-            answer = connection.call(connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name))
+            answer = connection.call(
+                connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name), timeout_s=COMMAND_TIMEOUT_S
+            )
         session.answer(set_current_document(answer, dry_run=False), lambda console: _draw_set(console, answer, dry_run=False))
         return
     if hold and dry_run:
@@ -58,7 +60,7 @@ def set_current(
     with session.connect() as connection:
         current_a = _amperes(connection, name, amps)
         request = pb.SetCurrentRequest(name=name, current_a=current_a, ttl_s=ttl, dry_run=dry_run, request_id=new_request_id())
-        answer = connection.call(connection.batteries.SetCurrent, request, doing=f"setting {name}")
+        answer = connection.call(connection.batteries.SetCurrent, request, timeout_s=COMMAND_TIMEOUT_S, doing=f"setting {name}")
     session.answer(set_current_document(answer, dry_run=dry_run), lambda console: _draw_set(console, answer, dry_run=dry_run))
     if hold:
         keep_asking(session, request, answer.ttl_s)

@@ -208,6 +208,19 @@ async def expect_overtaken(driver: JbdDriver) -> None:
         await driver.set_current(-5.0)
 
 
+@pytest.mark.parametrize(("current_a", "board_10ma"), [(7.0, -700), (-7.0, 700)])
+async def test_gate_spares_the_body_diode(current_a: float, board_10ma: int) -> None:
+    """A board that closes the disabled FET again while 7 A flow the other way (newer firmware) has obeyed; at rest it has not."""
+    board = FakeBoard(current_10ma=board_10ma)
+    board.obeys = False
+    driver = drive(board, current_control="gate")
+    await driver.set_current(current_a)
+    assert board.writes == [0b01 if current_a > 0 else 0b10]
+    board.basic["current_10ma"] = 0
+    with pytest.raises(NotFollowedError):
+        await drive(board, current_control="gate").set_current(current_a)
+
+
 async def test_gate_not_followed() -> None:
     """A board that acknowledges and does nothing fails the call after two seconds of looking."""
     board = FakeBoard(current_10ma=-250)
