@@ -156,6 +156,22 @@ class Aggregator(Battery):
             if member not in apart
         }
 
+    def rates_per_weight(self, now_s: float, *, discharging: bool) -> dict[Battery, float]:
+        """Return the limit per weight of each member in use; the least one bounds the aggregate."""
+        self.status(now_s)
+        left_out = (self._discharge_reach if discharging else self._charge_reach).left_out
+        rates = {}
+        for member, candidate in self._candidates(now_s, discharging=discharging).items():
+            weight = candidate.available_ah if self._policy is None else self._policy.weigh(candidate)
+            if (
+                weight > 0.0
+                and candidate.limit_a > 0.0
+                and candidate.limit_a >= candidate.least_a
+                and member.name not in left_out
+            ):
+                rates[member] = candidate.limit_a / weight
+        return rates
+
     def _status_of(self, totals: Totals, peculiar: Peculiarities, limits: LimitFields, now_s: float) -> BatteryStatus:
         controllable = not peculiar.uncontrollable
         count, capacity_ah = totals.count, totals.capacity_ah
