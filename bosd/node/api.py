@@ -244,6 +244,10 @@ class NodeApi(Protocol):
         """Apply an edit whole or not at all; durable before it returns."""
         ...
 
+    async def stored_topology(self, revision: int) -> TopologyView:
+        """Return the topology of a revision. Raises InvalidArgumentError for one the node does not remember."""
+        ...
+
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""
         ...

@@ -10,7 +10,7 @@ from bosd.bal.portions import Recuts
 from bosd.bal.spec import Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
-from bosd.errors import StaleRevisionError
+from bosd.errors import InvalidArgumentError, StaleRevisionError
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
 from bosd.node.voltages import check_voltages
@@ -71,22 +71,19 @@ class Editor:
 
     def view(self) -> TopologyView:
         """Return the topology in force."""
-        graph = Graph(self._directory.topology)
-        return TopologyView(
-            revision=self.revision,
-            toml=format_topology(self._directory.topology),
-            entries=tuple(
-                Entry(
-                    name=name,
-                    kind=kind,
-                    sources=graph.sources[name],
-                    users=graph.users[name],
-                    splitter=graph.splitter_of.get(name, ""),
-                )
-                for name, kind in graph.kinds.items()
-            ),
-            changed_utc_s=self._changed_utc_s,
-        )
+        return _view(self.revision, self._directory.topology, self._changed_utc_s)
+
+    async def stored_topology(self, revision: int) -> TopologyView:
+        """Return the topology of a revision; see NodeApi."""
+        stored = await self._store.load_topology(revision) if 0 < revision <= self.revision else None
+        if stored is None:
+            raise InvalidArgumentError(
+                f"revision {revision} is not remembered; in force is {self.revision}, history lists the others",
+                field="revision",
+                revision=revision,
+            )
+        place = f"stored topology, revision {revision}"
+        return _view(revision, parse_topology(stored.toml, place), stored.changed_utc_s)
 
     def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
         """Check edits whole and return the differences."""
@@ -171,3 +168,22 @@ def _operation(edit: Edit) -> EditOperation:
         return edit.recut
     assert edit.action != "recut"  # noqa: S101 (narrowing: a recut says what)
     return parse_edit(edit.action, edit.name, edit.toml)
+
+
+def _view(revision: int, topology: Topology, changed_utc_s: float) -> TopologyView:
+    graph = Graph(topology)
+    return TopologyView(
+        revision=revision,
+        toml=format_topology(topology),
+        entries=tuple(
+            Entry(
+                name=name,
+                kind=kind,
+                sources=graph.sources[name],
+                users=graph.users[name],
+                splitter=graph.splitter_of.get(name, ""),
+            )
+            for name, kind in graph.kinds.items()
+        ),
+        changed_utc_s=changed_utc_s,
+    )

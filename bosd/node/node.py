@@ -69,6 +69,7 @@ class Node:
         self._hub = Hub(self.directory, clock, self._keep_fresh)
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._admit)
+        self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,
             clock,

@@ -81,6 +81,12 @@ class TopologyService(TopologyServiceServicer):
             )
         return response
 
+    async def GetRevision(self, request: pb.GetRevisionRequest, context: Context) -> pb.Topology:  # noqa: D102, N802
+        return await self._edge.answer(context, self._get_revision(request))
+
+    async def _get_revision(self, request: pb.GetRevisionRequest) -> pb.Topology:
+        return self._topology(await self._node.stored_topology(request.revision))
+
     async def Watch(self, request: pb.WatchTopologyRequest, context: Context) -> None:  # noqa: D102, N802
         del request
         await self._edge.stream(context, self._watch(context))
@@ -122,11 +128,11 @@ def _edit(message: pb.TopologyEdit, field: str) -> Edit:
         case "whole":
             return Edit(action="whole", toml=message.whole)
         case "split":
-            return Edit(action="recut", recut=_split(message.split, f"{field}.split"))
+            return Edit(action="recut", name=message.split.name, recut=_split(message.split, f"{field}.split"))
         case "merge":
             merge = message.merge
             names = need_name(merge.name, f"{field}.merge.name"), need_name(merge.into, f"{field}.merge.into")
-            return Edit(action="recut", recut=Merge(name=names[0], into=names[1]))
+            return Edit(action="recut", name=names[0], recut=Merge(name=names[0], into=names[1]))
         case _:
             raise InvalidArgumentError(f"{field} is empty or of a kind this node does not know", field=field)
 

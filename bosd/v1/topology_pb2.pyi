@@ -165,6 +165,12 @@ class TopologyHistoryResponse(_message.Message):
     revisions: _containers.RepeatedCompositeFieldContainer[TopologyRevision]
     def __init__(self, revisions: _Optional[_Iterable[_Union[TopologyRevision, _Mapping]]] = ...) -> None: ...
 
+class GetRevisionRequest(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
 class WatchTopologyRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -54,6 +54,11 @@ class TopologyServiceStub:
                 request_serializer=bosd_dot_v1_dot_topology__pb2.TopologyHistoryRequest.SerializeToString,
                 response_deserializer=bosd_dot_v1_dot_topology__pb2.TopologyHistoryResponse.FromString,
                 _registered_method=True)
+        self.GetRevision = channel.unary_unary(
+                '/bosd.v1.TopologyService/GetRevision',
+                request_serializer=bosd_dot_v1_dot_topology__pb2.GetRevisionRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_topology__pb2.Topology.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/bosd.v1.TopologyService/Watch',
                 request_serializer=bosd_dot_v1_dot_topology__pb2.WatchTopologyRequest.SerializeToString,
@@ -90,6 +95,13 @@ class TopologyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetRevision(self, request, context):
+        """The topology of an earlier revision, as long as the node remembers it; INVALID_ARGUMENT otherwise.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """The current topology at once, then each new revision.
         """
@@ -119,6 +131,11 @@ def add_TopologyServiceServicer_to_server(servicer, server):
                     servicer.History,
                     request_deserializer=bosd_dot_v1_dot_topology__pb2.TopologyHistoryRequest.FromString,
                     response_serializer=bosd_dot_v1_dot_topology__pb2.TopologyHistoryResponse.SerializeToString,
+            ),
+            'GetRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevision,
+                    request_deserializer=bosd_dot_v1_dot_topology__pb2.GetRevisionRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_topology__pb2.Topology.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -234,6 +251,33 @@ class TopologyService:
             '/bosd.v1.TopologyService/History',
             bosd_dot_v1_dot_topology__pb2.TopologyHistoryRequest.SerializeToString,
             bosd_dot_v1_dot_topology__pb2.TopologyHistoryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.TopologyService/GetRevision',
+            bosd_dot_v1_dot_topology__pb2.GetRevisionRequest.SerializeToString,
+            bosd_dot_v1_dot_topology__pb2.Topology.FromString,
             options,
             channel_credentials,
             insecure,

@@ -223,6 +223,10 @@ class FakeNode:
         self.revision += 1
         return ApplyResult(revision=self.revision, changes=(), warnings=("mind the gap",))
 
+    async def stored_topology(self, revision: int) -> TopologyView:
+        await self._gate("stored_topology", revision)
+        return replace(self.topology(), revision=revision)
+
     async def history(self, limit: int) -> tuple[Revision, ...]:
         await self._gate("history", limit)
         return (Revision(revision=1, changed_utc_s=1.0, who="someone", comment="first", changes=()),)

@@ -54,6 +54,20 @@ def apply(context: typer.Context, file: File, revision: Revision = None, comment
     submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, comment)
 
 
+@app.command("rollback")
+def rollback(
+    context: typer.Context,
+    number: Annotated[int, typer.Argument(metavar="REV", min=1, help="The revision to go back to.", show_default=False)],
+    revision: Revision = None,
+    comment: Comment = "",
+) -> None:
+    """Make the topology that of an earlier revision, as a new one: whole or not at all."""
+    session = session_of(context)
+    with session.connect() as connection:
+        earlier = connection.call(connection.topology.GetRevision, pb.GetRevisionRequest(revision=number))
+    submit(session, [pb.TopologyEdit(whole=earlier.toml)], revision, comment or f"rollback to revision {number}")
+
+
 @app.command("history")
 def history(
     context: typer.Context,
