@@ -15,7 +15,7 @@ import structlog
 from bosd import __version__
 from bosd.clock import Clock, SteppedClock, SystemClock, kernel_synchronised
 from bosd.config import Config
-from bosd.errors import BosError
+from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.node import Node
@@ -52,7 +52,26 @@ class Daemon:
         self._end = asyncio.Event()
         self._bug: BaseException | None = None
         self._commands = False
+        self._node: Node | None = None
+        self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
+
+    async def open(self, address: str) -> str:
+        """Listen on one more address, until `shut`; return it as bound. Raises ConfigError where that cannot be."""
+        if self._node is None:
+            raise UnavailableError("the daemon does not serve yet")
+        server = RpcServer(self._node, self._on_bug)
+        (bound,) = await server.start((address,))
+        self._more[bound] = server
+        return bound
+
+    async def shut(self, address: str) -> str:
+        """Listen no more on an address that was opened; return it. Raises BadNameError."""
+        server = self._more.pop(address, None)
+        if server is None:
+            raise BadNameError(f"nothing was opened at {address}", name=address, known=", ".join(self._more))
+        await server.stop(CALLS_GRACE_S)
+        return address
 
     def end(self) -> None:
         """Ask the daemon to stop; idempotent."""
@@ -123,6 +142,7 @@ class Daemon:
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
         self.bound = await server.start(self._config.node.listen)
         self._commands = True
+        self._node = node
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
@@ -142,7 +162,8 @@ class Daemon:
         """Refuse new calls and make devices safe while links and lines are still served."""
         try:
             async with asyncio.timeout(STOP_DEADLINE_S), asyncio.TaskGroup() as group:
-                group.create_task(server.stop(CALLS_GRACE_S), name="refuse calls")
+                for each in (server, *self._more.values()):
+                    group.create_task(each.stop(CALLS_GRACE_S), name="refuse calls")
                 safe = group.create_task(node.shut_down(), name="make safe")
         except TimeoutError:
             _log.error("stop_timed_out", after_s=STOP_DEADLINE_S)

@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bosd import __version__
-from clients.bosctl.commands import audit, clock, command, doctor, edit, read, schedule, shell_completion, topology, watch
+from clients.bosctl.commands import audit, clock, command, doctor, edit, read, schedule, shell, shell_completion, topology, watch
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
 from clients.bosctl.values import guard_negative, parse_address, parse_duration_s
@@ -92,5 +92,6 @@ clock.register(app)
 edit.register(app)
 app.add_typer(topology.app, name="topology")
 audit.register(app)
+shell.register(app)
 doctor.register(app)
 shell_completion.register(app)
