@@ -23,6 +23,7 @@ from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.hub import Hub
+from bosd.node.ledger import Ledger
 from bosd.node.links import NetworkLeaf, RemoteFactory
 from bosd.node.refresh import Refresher, port_of
 from bosd.node.scheduler import ClockTrust, Scheduler
@@ -30,6 +31,7 @@ from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy
 from bosd.policy.sharing import sharing
 from bosd.store.bookings import BookingTable
+from bosd.store.ledger import LedgerTable
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
 
@@ -80,6 +82,8 @@ class Node:
             edits=self._editor.lock,
         )
         self.time.add(self._scheduler)
+        self.ledger = Ledger(self.directory, clock, LedgerTable(store))
+        self.time.add(self.ledger)
         self.book, self.bookings, self.cancel_booking = self._scheduler.book, self._scheduler.bookings, self._scheduler.cancel
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
@@ -109,6 +113,7 @@ class Node:
             if latch.name in self.directory.batteries:
                 self.directory[latch.name].latch(stopped=True)
         await self._scheduler.load()
+        await self.ledger.load()
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
@@ -116,6 +121,7 @@ class Node:
         group.create_task(self._controller.run(group), name="controller")
         group.create_task(self._scheduler.run(), name="scheduler")
         group.create_task(self._age(), name="ageing")
+        group.create_task(self.ledger.run(), name="ledger")
         group.create_task(self.time.run(), name="clock")
         group.create_task(self._record_stops(), name="record stops")
         group.create_task(self._editor.bases.run(), name="bases")
@@ -160,6 +166,7 @@ class Node:
         self._controller.topology_changed()
         self._scheduler.look_again()
         self._hub.topology_changed()
+        self.ledger.topology_changed()
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that is no longer in the topology, and let go of its line."""
@@ -220,7 +227,8 @@ class Node:
         return ""
 
     async def close(self) -> None:
-        """Let go of every line and link."""
+        """Write the meters a last time and let go of every line and link."""
+        await self.ledger.stop()
         for battery in self.directory:
             if isinstance(battery, PhysicalBattery):
                 await battery.device.close()

@@ -67,12 +67,12 @@ class Sum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """One write: entries that were closed, meters that changed or went, and the open entries of some accounts."""
+    """One write: entries that were closed, meters that changed or went, and the open entries of some accounts (None: of all)."""
 
     entries: Sequence[LedgerEntry]
     meters: Sequence[MeterCheckpoint]
     gone: Sequence[str]
-    open_accounts: Sequence[str]
+    open_accounts: Sequence[str] | None
     open_entries: Sequence[LedgerEntry]
 
 
@@ -127,7 +127,9 @@ def _write(connection: Connection, books: Books) -> None:
         connection.execute(statement, [asdict(meter) for meter in books.meters])
     for name in books.gone:
         connection.execute(delete(meter_checkpoint).where(meter_checkpoint.c.name == name))
-    for account in books.open_accounts:
+    if books.open_accounts is None:
+        connection.execute(delete(ledger_open))
+    for account in books.open_accounts or ():
         connection.execute(delete(ledger_open).where(ledger_open.c.account == account))
     if books.open_entries:
         connection.execute(insert(ledger_open), [_row(entry) for entry in books.open_entries])
