@@ -172,6 +172,8 @@ class Verifier:
         return number if isinstance(number, int) else self.last.number + 1
 
     def _wrong(self, row: Mapping[str, object], record: Record) -> str:
+        if not isinstance(row["number"], int):
+            return "its number is none"
         if self.first is not None and record.number != self.last.number + 1:
             return f"the record before it, number {record.number - 1}, is missing: the last in place is {self.last.number}"
         try:
