@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
@@ -60,7 +61,8 @@ class ClockTrust:
         if self._overridden:
             return ""
         if utc_s < self.newest_utc_s - STEP_S:
-            return f"it is {self.newest_utc_s - utc_s:.0f} s behind the newest time known here"
+            newest = datetime.fromtimestamp(self.newest_utc_s, UTC)
+            return f"it is earlier than the newest time known here, {newest:%Y-%m-%dT%H:%M:%SZ}"
         return "" if self._synchronised() else "the kernel does not call it synchronised"
 
 
@@ -146,9 +148,14 @@ class Scheduler:
         now_s, utc_s = self._clock.now_s(), self._clock.utc_s()
         doubt = self._trust.doubt(utc_s)
         if not doubt and not self._doubted and now_s < self._next_s and abs(utc_s - self._believed_utc_s(now_s)) < ADJUSTED_S:
-            self._trusted_until_utc_s = utc_s
+            self._seen(utc_s)
             return
         self._attend(now_s, utc_s, doubt)
+
+    def _seen(self, utc_s: float) -> None:
+        """Note a time at which the wall clock was trusted."""
+        self._trusted_until_utc_s = utc_s
+        self._trust.newest_utc_s = max(self._trust.newest_utc_s, utc_s)
 
     def _believed_utc_s(self, now_s: float) -> float:
         """Return the wall clock as it would be had nobody touched it since it was last trusted and looked at closely."""
@@ -157,8 +164,8 @@ class Scheduler:
     def _attend(self, now_s: float, utc_s: float, doubt: str) -> None:
         self._doubted = bool(doubt)
         if not doubt:
-            self._trusted_utc_s, self._trusted_s, self._trusted_until_utc_s = utc_s, now_s, utc_s
-            self._trust.newest_utc_s = max(self._trust.newest_utc_s, utc_s)
+            self._trusted_utc_s, self._trusted_s = utc_s, now_s
+            self._seen(utc_s)
         believed_utc_s = self._believed_utc_s(now_s)
         changed = []
         next_utc_s = math.inf
