@@ -55,7 +55,7 @@ class NullBattery(ComputedLeaf):
             quality=Quality.GOOD,
             commandable=not self.stopped,
             controllable=True,
-            reason="stopped" if self.stopped else "",
+            reason="stopped" if self.stopped else "absent on purpose",
             max_staleness_s=ANNOUNCED_STALENESS_S,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from bosd.bal.consequences import consequences, leaving
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
@@ -13,6 +14,7 @@ from bosd.config.topology_toml import format_topology, parse_edit, parse_topolog
 from bosd.errors import InvalidArgumentError, StaleRevisionError
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
+from bosd.node.drain import StopDevices, drained
 from bosd.node.voltages import check_voltages
 from bosd.policy.registry import POLICY_NAMES
 from bosd.store.bases import SplitterBase
@@ -22,7 +24,8 @@ from bosd.store.store import Store
 class Editor:
     """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens.
 
-    `admit` raises for a topology that this node cannot have. What must not meet an edit halfway holds `lock`.
+    `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
+    a topology that this node cannot have. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -31,12 +34,14 @@ class Editor:
         store: Store,
         clock: Clock,
         applied: Callable[[Replaced], None],
+        stop: StopDevices,
         admit: Callable[[Topology], None] = lambda _topology: None,
     ) -> None:
         self._directory = directory
         self._store = store
         self._clock = clock
         self._applied = applied
+        self._stop = stop
         self._admit = admit
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
@@ -87,8 +92,9 @@ class Editor:
 
     def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
         """Check edits whole and return the differences."""
-        _, differences, _ = self._planned(edits, expected_revision)
-        return ApplyResult(revision=self.revision, changes=differences)
+        topology, differences, recuts = self._planned(edits, expected_revision)
+        warnings = consequences(self._directory, topology, recuts.steps())
+        return ApplyResult(revision=self.revision, changes=differences, warnings=warnings)
 
     def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
         if expected_revision is not None and expected_revision != self.revision:
@@ -110,13 +116,17 @@ class Editor:
         """Store and apply edits; nothing happens if they change nothing."""
         async with self.lock:
             topology, differences, recuts = self._planned(edits, expected_revision)
+            warnings = consequences(self._directory, topology, recuts.steps())
             if differences:
-                bases = self.bases.after(topology, recuts, self._clock.now_s())
-                await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
-                self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
+                async with drained(leaving(self._directory, topology), self._stop) as held:
+                    bases = self.bases.after(topology, recuts, self._clock.now_s())
+                    await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
+                    held.let_go()
+                    self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
+                warnings += held.warnings()
                 async with self._new_revision:
                     self._new_revision.notify_all()
-        return ApplyResult(revision=self.revision, changes=differences)
+        return ApplyResult(revision=self.revision, changes=differences, warnings=warnings)
 
     async def _append(
         self,

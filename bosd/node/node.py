@@ -10,6 +10,7 @@ import structlog
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory, Replaced
+from bosd.bal.explain import Explanation
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
@@ -22,6 +23,7 @@ from bosd.node.controller import Controller
 from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
+from bosd.node.explaining import explained
 from bosd.node.hub import Hub
 from bosd.node.ledger import Ledger
 from bosd.node.links import NetworkLeaf, RemoteFactory
@@ -70,7 +72,7 @@ class Node:
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._keep_fresh)
         self.time = Timekeeper(clock, self.directory, [self._controller])
-        self._editor = Editor(self.directory, store, clock, self._replaced, self._admit)
+        self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,
@@ -308,6 +310,11 @@ class Node:
             if isinstance(result, BaseException):
                 raise result
         return self.directory[name].status(self.clock.now_s())
+
+    async def explain(self, name: str, *, within_s: float = 1.0) -> Explanation:
+        """Return which chain of limits binds, and what is in force, across nodes."""
+        self.directory[name]
+        return await explained(self.directory.batteries, name, self.clock.now_s(), self.name, within_s)
 
     # --- commanding
 

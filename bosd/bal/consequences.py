@@ -1,0 +1,74 @@
+"""What an edit ends or begins anew, in words: set points, meters and currents of batteries that another one replaces."""
+
+from collections.abc import Collection, Iterator
+
+from bosd.bal.aggregator import members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.directory import Directory
+from bosd.bal.graph import Graph
+from bosd.bal.spec import BatterySpec, JbdSpec, NullSpec, PartitionSpec, Topology
+from bosd.bal.splitter import Splitter
+
+MOST = 50
+"""Sentences at most: an edit of a thousand batteries is not read line by line."""
+
+
+def consequences(directory: Directory, topology: Topology, recut: Collection[str]) -> tuple[str, ...]:
+    """Return what a person should know before `topology` is put in force; splitters in `recut` keep their meters."""
+    graph = Graph(topology)
+    specs = _specs(topology)
+    told = [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
+    changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
+    fragments = {spec.name: spec for spec in topology.splitters}
+    for splitter in directory.splitters.values():
+        spec = fragments.get(splitter.name)
+        if spec is None:
+            continue
+        anew = spec != splitter.spec and splitter.name not in recut
+        told += _of_splitter(splitter, changed if spec.source == splitter.source.name else None, written_anew=anew)
+    return (*told[:MOST], f"and {len(told) - MOST} more") if len(told) > MOST else tuple(told)
+
+
+def leaving(directory: Directory, topology: Topology) -> list[DeviceLeaf]:
+    """Return the devices that carry a current and would be replaced or removed."""
+    specs = _specs(topology)
+    return [
+        battery
+        for battery in directory
+        if isinstance(battery, DeviceLeaf) and battery.counts_at_a != 0.0 and specs.get(battery.name) != battery.spec
+    ]
+
+
+def _specs(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:
+    specs: dict[str, BatterySpec | PartitionSpec] = {spec.name: spec for spec in topology.batteries}
+    specs.update((part.name, part) for splitter in topology.splitters for part in splitter.partitions)
+    return specs
+
+
+def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, graph: Graph) -> Iterator[str]:
+    name = battery.name
+    if isinstance(battery, DeviceLeaf) and battery.counts_at_a != 0.0 and spec != battery.spec:
+        yield f"{name} carries {battery.counts_at_a:g} A: it is brought to 0 A first"
+    if spec is not None and not battery.sources and spec != battery.spec:
+        yield f"{name} begins its meter anew"
+    setpoint = battery.setpoint
+    if setpoint is None or setpoint.current_a == 0.0:
+        return
+    what = f"the set point of {setpoint.current_a:g} A on {name}, held by {setpoint.holder},"
+    if spec is None:
+        yield f"{what} ends: {name} is gone"
+    elif battery.user is None and graph.users[name]:
+        yield f"{what} ends: it is in use by {', '.join(graph.users[name])} now"
+    elif spec != battery.spec and isinstance(spec, NullSpec):
+        yield f"{what} is not followed while a null battery stands there"
+    elif spec != battery.spec and isinstance(spec, JbdSpec) and spec.current_control == "none":
+        yield f"{what} cannot be followed any more: no current control"
+
+
+def _of_splitter(splitter: Splitter, changed: Collection[str] | None, *, written_anew: bool) -> Iterator[str]:
+    """Yield what becomes of the partitions' meters; `changed` are batteries written otherwise, None for another source."""
+    names = ", ".join(partition.name for partition in splitter.partitions)
+    if written_anew:
+        yield f"{splitter.name} is written anew: what its partitions ({names}) have begins at their fractions"
+    elif changed is None or any(below.name in changed for below in members_of(splitter.source)):
+        yield f"the meters of {names} begin anew at their fractions of what is below {splitter.name} then"

@@ -1,0 +1,42 @@
+"""Devices that an edit takes away are brought to 0 A before it is applied."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from bosd.bal.battery import Battery, DeviceLeaf
+
+DRAIN_DEADLINE_S = 3.0
+
+StopDevices = Callable[[Sequence[Battery], float], Awaitable[Sequence[str]]]
+
+
+class Drained:
+    """Devices held at 0 A until `let_go`; `unconfirmed` are the names of those that did not confirm it."""
+
+    def __init__(self, leaves: Sequence[DeviceLeaf]) -> None:
+        self._held = [(leaf, leaf.stopped) for leaf in leaves]
+        self.unconfirmed: Sequence[str] = ()
+        for leaf in leaves:
+            leaf.latch(stopped=True)
+
+    def let_go(self) -> None:
+        """Hold them no longer; done twice it is done."""
+        for leaf, stopped in self._held:
+            leaf.latch(stopped=stopped)
+        self._held = []
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what a person should look at."""
+        return tuple(f"{name} did not confirm 0 A: look at its device" for name in self.unconfirmed)
+
+
+@asynccontextmanager
+async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices) -> AsyncIterator[Drained]:
+    """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on."""
+    held = Drained(leaves)
+    try:
+        if leaves:
+            held.unconfirmed = await stop(leaves, DRAIN_DEADLINE_S)
+        yield held
+    finally:
+        held.let_go()
