@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bosd.bal.edits import Change
+from bosd.bal.explain import Explanation
 from bosd.bal.portions import Merge, Split
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
+from bosd.node.statement import LedgerApi
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,15 @@ class NodeApi(Protocol):
         """The node's clock, to be read and moved."""
         ...
 
+    @property
+    def ledger(self) -> LedgerApi:
+        """The node's ledger, to be read."""
+        ...
+
+    async def reset_meter(self, name: str, *, holder: str) -> float:
+        """Let a leaf's meter be the charge it holds and re-base all above; return the shift in Ah."""
+        ...
+
     def names(self) -> tuple[str, ...]:
         """Return the names of all batteries, in topology order."""
         ...
@@ -186,6 +197,10 @@ class NodeApi(Protocol):
         self, names: Sequence[str] | None, *, min_interval_s: float = 0.0, max_staleness_s: float = 0.0
     ) -> AsyncIterator[WatchBatch]:
         """Yield the current statuses at once, then every change, latest wins, and beats; None watches all, later ones too."""
+        ...
+
+    async def explain(self, name: str, *, within_s: float = 1.0) -> Explanation:
+        """Return which chain of limits binds and what is in force; other nodes are asked `within_s`. Raises BadNameError."""
         ...
 
     async def set_current(

@@ -86,6 +86,7 @@ class Node:
         self.time.add(self._scheduler)
         self.ledger = Ledger(self.directory, clock, LedgerTable(store))
         self.time.add(self.ledger)
+        self.reset_meter = self.ledger.reset_meter
         self.book, self.bookings, self.cancel_booking = self._scheduler.book, self._scheduler.bookings, self._scheduler.cancel
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}

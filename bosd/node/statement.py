@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bosd.bal.directory import Directory
 from bosd.bal.partition import Partition
@@ -35,6 +36,20 @@ class Statement:
     unobserved_s: float = 0.0
     unallocated_ah: float | None = None
     unattributed_ah: float | None = None
+
+
+class LedgerApi(Protocol):
+    """A node's ledger, to be read; methods raise BadNameError and StoreError."""
+
+    async def entries(
+        self, name: str, *, since_utc_s: float | None, until_utc_s: float | None, after_number: int, limit: int
+    ) -> tuple[LedgerEntry, ...]:
+        """Return up to `limit` entries of a battery or splitter after a number, oldest first; open ones (number 0) come last."""
+        ...
+
+    async def statement(self, name: str, *, since_utc_s: float | None, until_utc_s: float | None) -> Statement:
+        """Return the sums of a period, what is still open included."""
+        ...
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
+_LEDGER = "bosd.v1.LedgerService"
 
 
 class RpcServer:
@@ -62,7 +63,11 @@ class RpcServer:
         add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge), self._server)
         add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), self._server)
         add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
-        lazy = (_LazyService(_HEALTH, self._load_health), _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1))
+        lazy = (
+            _LazyService(_HEALTH, self._load_health),
+            _LazyService(_LEDGER, self._load_ledger),
+            _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1),
+        )
         self._server.add_generic_rpc_handlers(lazy)
         if self._audit is not None:
             audit = self._audit
@@ -137,6 +142,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_AuditServiceServicer_to_server(AuditService(audit, self.edge), server))
 
+    def _load_ledger(self) -> dict[str, Any]:
+        from bosd.rpc.ledger_service import LedgerService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_LedgerServiceServicer_to_server(LedgerService(self._node, self.edge), server))
+
     def _load_health(self) -> dict[str, Any]:
         from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # noqa: PLC0415 (imported when first asked)
 
@@ -151,13 +162,14 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, ledger_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
         for file in (
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
+            ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             topology_pb2.DESCRIPTOR,
             health_pb2.DESCRIPTOR,
