@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bosd.bal.battery import DeviceLeaf
+from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.node.api import BookingView, BookResult
@@ -25,6 +26,10 @@ class NetworkLeaf(DeviceLeaf):
 
     async def cancel_booking(self, booking_id: str) -> BookingView:
         """Cancel a booking there, by the owner's id; return what it was."""
+        raise NotImplementedError(self.kind)
+
+    async def explain(self, within_s: float) -> Explanation:
+        """Return what its own node explains, asked within `within_s`; raises UnavailableError and what that node raises."""
         raise NotImplementedError(self.kind)
 
     async def refresh(self, *, recursive: bool) -> None:

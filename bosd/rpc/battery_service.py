@@ -22,6 +22,7 @@ from bosd.rpc.edge import (
     need_names,
     need_text,
 )
+from bosd.rpc.explain_calls import ExplainCalls
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceServicer
 
@@ -39,7 +40,7 @@ class _Optional(Protocol):
         ...
 
 
-class BatteryService(BookingCalls, BatteryServiceServicer):
+class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
     """Batteries of one node: reading, watching and commanding them."""
 
     def __init__(self, node: NodeApi, edge: Edge) -> None:

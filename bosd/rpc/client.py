@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
@@ -9,8 +10,10 @@ from bosd.errors import BadNameError
 from bosd.node.api import BookingView, BookResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
+from bosd.rpc.explain_calls import from_explain_message
 from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
 from bosd.v1 import battery_pb2 as pb
+from bosd.v1 import explain_pb2 as epb
 from bosd.v1 import schedule_pb2 as spb
 
 __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
@@ -112,6 +115,13 @@ class RemoteLink:
         return booking_view(
             await self._remote.call(lambda stub: stub.CancelSchedule(request, timeout=timeout_s, metadata=metadata))
         )
+
+    async def explain(self, within_s: float) -> Explanation:
+        """Return what that node explains, waiting for nodes below it for `within_s`."""
+        request = epb.ExplainRequest(name=self.remote_name, within_s=within_s)
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        answer = await self._remote.call(lambda stub: stub.Explain(request, timeout=timeout_s, metadata=metadata))
+        return from_explain_message(answer, self._pool.clock.now_s())
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> BatteryStatus:
         """Have a fresh sample taken there; the sink hears of it too."""

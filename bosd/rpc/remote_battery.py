@@ -3,6 +3,7 @@
 import math
 from typing import ClassVar
 
+from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
@@ -84,6 +85,10 @@ class RemoteBattery(NetworkLeaf):
     async def cancel_booking(self, booking_id: str) -> BookingView:
         """Cancel one of them by the owner's id."""
         return await self._wire.cancel_booking(booking_id)
+
+    async def explain(self, within_s: float) -> Explanation:
+        """Return what the remote's node explains. Raises what it refuses with, or UnavailableError."""
+        return await self._wire.explain(within_s)
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
         """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""

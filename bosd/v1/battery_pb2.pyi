@@ -1,3 +1,4 @@
+from bosd.v1 import explain_pb2 as _explain_pb2
 from bosd.v1 import schedule_pb2 as _schedule_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

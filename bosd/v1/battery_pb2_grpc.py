@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from bosd.v1 import battery_pb2 as bosd_dot_v1_dot_battery__pb2
+from bosd.v1 import explain_pb2 as bosd_dot_v1_dot_explain__pb2
 from bosd.v1 import schedule_pb2 as bosd_dot_v1_dot_schedule__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -85,6 +86,11 @@ class BatteryServiceStub:
                 request_serializer=bosd_dot_v1_dot_battery__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=bosd_dot_v1_dot_battery__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/bosd.v1.BatteryService/Explain',
+                request_serializer=bosd_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_explain__pb2.ExplainResponse.FromString,
+                _registered_method=True)
         self.Refresh = channel.unary_unary(
                 '/bosd.v1.BatteryService/Refresh',
                 request_serializer=bosd_dot_v1_dot_battery__pb2.RefreshRequest.SerializeToString,
@@ -165,6 +171,13 @@ class BatteryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Explain(self, request, context):
+        """The chain of limits that binds, and what is in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Refresh(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -229,6 +242,11 @@ def add_BatteryServiceServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=bosd_dot_v1_dot_battery__pb2.ReleaseRequest.FromString,
                     response_serializer=bosd_dot_v1_dot_battery__pb2.ReleaseResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=bosd_dot_v1_dot_explain__pb2.ExplainRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_explain__pb2.ExplainResponse.SerializeToString,
             ),
             'Refresh': grpc.unary_unary_rpc_method_handler(
                     servicer.Refresh,
@@ -511,6 +529,33 @@ class BatteryService:
             '/bosd.v1.BatteryService/Release',
             bosd_dot_v1_dot_battery__pb2.ReleaseRequest.SerializeToString,
             bosd_dot_v1_dot_battery__pb2.ReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.BatteryService/Explain',
+            bosd_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
+            bosd_dot_v1_dot_explain__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,7 +6,20 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from bosd import __version__
-from clients.bosctl.commands import audit, clock, command, doctor, edit, read, schedule, shell, shell_completion, topology, watch
+from clients.bosctl.commands import (
+    audit,
+    clock,
+    command,
+    doctor,
+    edit,
+    explain,
+    read,
+    schedule,
+    shell,
+    shell_completion,
+    topology,
+    watch,
+)
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
 from clients.bosctl.values import guard_negative, parse_address, parse_duration_s
@@ -85,6 +98,7 @@ def globals_(
 
 
 read.register(app)
+explain.register(app)
 watch.register(app)
 command.register(app, NumbersAllowed)
 schedule.register(app, NumbersAllowed)

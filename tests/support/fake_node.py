@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 from bosd.bal.edits import Change
+from bosd.bal.explain import Explanation, InForce, Step
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock, SystemClock
@@ -201,6 +202,18 @@ class FakeNode:
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:
         await self._gate("refresh", name, recursive)
         return self.status(name)
+
+    async def explain(self, name: str, *, within_s: float = 1.0) -> Explanation:
+        await self._gate("explain", name, within_s)
+        status = self.status(name)
+        limit_a, ideal_a = status.max_discharge_current_a, status.ideal_max_discharge_current_a
+        step = Step(
+            battery=name, kind=status.kind, depth=0, limit_a=limit_a, ideal_a=ideal_a, cause="configured", by=(name,), text="so"
+        )
+        force = InForce(source="", requested_a=None, applied_a=None, holder="", ends_s=None, limited_by="", text="nothing asked")
+        return Explanation(
+            name=name, discharge=(step,), charge=(), in_force=force, empty_in_s=None, full_in_s=None, node=self.name
+        )
 
     async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         await self._gate("modify_pseudo", name, dict(values))
