@@ -110,12 +110,15 @@ def _pairs(word: str) -> dict[str, float]:
         field = PAIR_KEYS[key]
         if field in values:
             raise WrongWord(pair, f"each value once; {key} is given twice")
-        values[field] = number(text, f"a number after {key}=") if _NUMBER.fullmatch(text) else _no_number(pair, key)
+        values[field] = _number_of(pair, key, text)
     return values
 
 
-def _no_number(pair: str, key: str) -> float:
-    raise WrongWord(pair, f"a number after {key}=")
+def _number_of(pair: str, key: str, text: str) -> float:
+    try:
+        return number(text, f"a number after {key}=")
+    except WrongWord as wrong:
+        raise WrongWord(pair, wrong.expected) from None
 
 
 _KEYS_SHOWN = (
