@@ -13,6 +13,7 @@ from clients.bosctl.commands import (
     doctor,
     edit,
     explain,
+    ledger,
     read,
     schedule,
     shell,
@@ -106,6 +107,7 @@ clock.register(app)
 edit.register(app)
 app.add_typer(topology.app, name="topology")
 audit.register(app)
+ledger.register(app)
 shell.register(app)
 doctor.register(app)
 shell_completion.register(app)

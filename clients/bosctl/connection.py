@@ -69,6 +69,13 @@ class Connection:
 
         return AuditServiceStub(self.channel)
 
+    @property
+    def ledger(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the ledger's service."""
+        from bosd.v1.ledger_pb2_grpc import LedgerServiceStub  # noqa: PLC0415 (as above)
+
+        return LedgerServiceStub(self.channel)
+
     def call(
         self, method: Stub, request: object, *, long: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S, doing: str = "waiting"
     ) -> Any:  # noqa: ANN401

@@ -24,6 +24,8 @@ from bosd.node.api import (
     TopologyView,
     WatchBatch,
 )
+from bosd.node.statement import Statement
+from bosd.store.ledger import LedgerEntry
 
 
 class FakeTime:
@@ -42,6 +44,18 @@ class FakeTime:
         raise UnsupportedError(f"no {follow}, {utc_s}, {rate}")
 
 
+class FakeLedger:
+    """A ledger in which nothing stands."""
+
+    async def entries(
+        self, name: str, *, since_utc_s: float | None, until_utc_s: float | None, after_number: int, limit: int
+    ) -> tuple[LedgerEntry, ...]:
+        return ()
+
+    async def statement(self, name: str, *, since_utc_s: float | None, until_utc_s: float | None) -> Statement:
+        return Statement(name=name, counterparties=(), transfers=(), unpriced_ah=0.0)
+
+
 class FakeNode:
     """Holds statuses; `put` changes one and wakes the watchers; `raises` is what the next call raises."""
 
@@ -49,6 +63,7 @@ class FakeNode:
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.time = FakeTime(self.clock)
+        self.ledger = FakeLedger()
         self.beat_s = beat_s
         self.statuses: dict[str, BatteryStatus] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -97,6 +112,9 @@ class FakeNode:
             await self.hang.wait()
         if self.raises is not None:
             raise self.raises
+
+    async def reset_meter(self, name: str, *, holder: str) -> float:
+        raise UnsupportedError(f"{holder} resets no {name}")
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.statuses)
