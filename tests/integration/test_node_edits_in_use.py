@@ -54,8 +54,10 @@ def test_a_member_replaced_by_a_null_battery(node: Node, packs: tuple[Pack, Pack
     node.ask("set", "both", "20", "--ttl", "10m")
     edit = tmp_path / "null.toml"
     edit.write_text(battery("b1", "null", voltage_v=13.0))
-    node.ask("replace", "b1", str(edit))
-    until(lambda: packs[0].load_a == 0.0)
+    replaced = node.ask("replace", "b1", str(edit))
+    assert packs[0].load_a == 0.0
+    assert any(warning.startswith("b1 carries ") and "brought to 0 A first" in warning for warning in replaced["warnings"])
+    assert node.status("b1")["reason"] == "absent on purpose"
     until(lambda: packs[1].load_a == pytest.approx(20.0))
     whole = node.status("both")
     assert (whole["quality"], whole["requested_current_a"], whole["capacity_ah"]) == ("GOOD", 20.0, 100.0)

@@ -26,6 +26,7 @@ File = Annotated[str, typer.Argument(metavar="FILE", help="A TOML file; - reads 
 Revision = Annotated[
     int | None, typer.Option("--revision", min=0, metavar="N", help="Only if the topology still is at this revision.")
 ]
+Plan = Annotated[bool, typer.Option("--plan", help="Show what would change; change nothing.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", metavar="TEXT", help="Why, for the history.")]
 
 
@@ -79,13 +80,14 @@ def split(
         str, typer.Option("--above", metavar="NAME", autocompletion=complete_names, help="Stand above this one, not last.")
     ] = "",
     *,
+    plan: Plan = False,
     revision: Revision = None,
     comment: Comment = "",
 ) -> None:
     """Split a new partition off a free one; every other one keeps its charge, meter and limits."""
     amounts = parse_pairs(pairs, SPLIT_KEYS)
     edit = pb.TopologyEdit.Split(splitter=policy, name=new, donor=donor, above=above, **amounts)
-    submit(session_of(context), [pb.TopologyEdit(split=edit)], revision, comment)
+    submit(session_of(context), [pb.TopologyEdit(split=edit)], revision, comment, plan=plan)
 
 
 def merge(
@@ -94,11 +96,13 @@ def merge(
     into: Annotated[
         str, typer.Option("--into", metavar="NAME", autocompletion=complete_names, help="The partition that gets all of it.")
     ],
+    *,
+    plan: Plan = False,
     revision: Revision = None,
     comment: Comment = "",
 ) -> None:
     """Merge a free partition back into another one of the same splitter."""
-    submit(session_of(context), [pb.TopologyEdit(merge={"name": name, "into": into})], revision, comment)
+    submit(session_of(context), [pb.TopologyEdit(merge={"name": name, "into": into})], revision, comment, plan=plan)
 
 
 def submit(
