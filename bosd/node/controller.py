@@ -14,16 +14,14 @@ from typing import TypeVar
 
 import structlog
 
-from bosd.bal.aggregator import Aggregator, members_of
-from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
-from bosd.bal.dispatch import Plan, asked_a, next_piece_s, plan
-from bosd.bal.partition import Partition
-from bosd.bal.pseudo import PseudoBattery
+from bosd.bal.dispatch import Plan, asked_a, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.api import LeafCommand, SetCurrentResult
+from bosd.node.ends import changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s
 
@@ -320,7 +318,7 @@ class Controller:
         """Plan what is in force for all that is connected with `battery`, without what has ended."""
         asked = self._asked(battery)
         for top in asked:
-            _end(top, now_s)
+            end_what_is_over(top, now_s)
             self._due_s.pop(top, None)
         pause_s = self._shared_s.get(battery.component, -math.inf) + SHARE_PAUSE_S - now_s
         if pause_s > 0.0:
@@ -333,10 +331,10 @@ class Controller:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
         for top in self._asked(battery):
-            end_s = _changes_s(top, now_s)
+            end_s = changes_s(top, now_s)
             if end_s < math.inf:
                 self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
-            elif top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not _unsettled(top):
+            elif top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not runs_anything(top):
                 self._retire(top)
 
     async def _enforce(self, battery: Battery, component: int) -> None:
@@ -378,37 +376,3 @@ class Controller:
         if self._complaints.get(battery.component) != error.message:
             self._complaints[battery.component] = error.message
             _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
-
-
-def _end(top: Battery, now_s: float) -> None:
-    """End a set point whose time is over, or whose partition ran empty or full."""
-    setpoint = top.setpoint
-    if setpoint is None:
-        return
-    why = "expired" if setpoint.ends_s <= now_s else ""
-    if not why and isinstance(top, Partition):
-        why = top.exhausted(setpoint.current_a, now_s)
-    if why:
-        top.setpoint = None
-        top.touch()
-        _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
-
-
-def _changes_s(top: Battery, now_s: float) -> float:
-    """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
-    instants_s = [top.status(now_s).valid_until_s]
-    told_in_pieces = top.setpoint is None and top.booked is not None
-    for below in members_of(top):
-        if isinstance(below, PseudoBattery):
-            instants_s.append(below.ends_s())
-        elif isinstance(below, Aggregator):
-            instants_s.append(below.judged_s)
-        elif isinstance(below, Partition):
-            instants_s.append(below.ends_s(now_s))
-        elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
-            instants_s.append(next_piece_s(now_s))
-    return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
-
-
-def _unsettled(battery: Battery) -> bool:
-    return any(isinstance(leaf, DeviceLeaf) and leaf.counts_at_a != 0.0 for leaf in members_of(battery))

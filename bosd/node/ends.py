@@ -1,0 +1,48 @@
+"""What time alone does to a free battery: ends of set points, and when to look again."""
+
+import math
+
+import structlog
+
+from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.dispatch import next_piece_s
+from bosd.bal.partition import Partition
+from bosd.bal.pseudo import PseudoBattery
+
+_log = structlog.get_logger("control")
+
+
+def end_what_is_over(top: Battery, now_s: float) -> None:
+    """End a set point whose time is over, or whose partition ran empty or full."""
+    setpoint = top.setpoint
+    if setpoint is None:
+        return
+    why = "expired" if setpoint.ends_s <= now_s else ""
+    if not why and isinstance(top, Partition):
+        why = top.exhausted(setpoint.current_a, now_s)
+    if why:
+        top.setpoint = None
+        top.touch()
+        _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
+
+
+def changes_s(top: Battery, now_s: float) -> float:
+    """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
+    instants_s = [top.status(now_s).valid_until_s]
+    told_in_pieces = top.setpoint is None and top.booked is not None
+    for below in members_of(top):
+        if isinstance(below, PseudoBattery):
+            instants_s.append(below.ends_s())
+        elif isinstance(below, Aggregator):
+            instants_s += [below.judged_s, below.ends_s(now_s)]
+        elif isinstance(below, Partition):
+            instants_s.append(below.ends_s(now_s))
+        elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
+            instants_s.append(next_piece_s(now_s))
+    return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
+
+
+def runs_anything(battery: Battery) -> bool:
+    """Whether a device below may be running because it was told to."""
+    return any(isinstance(leaf, DeviceLeaf) and leaf.counts_at_a != 0.0 for leaf in members_of(battery))
