@@ -16,7 +16,7 @@ NO_PARTITIONS = (OUTSIDE, UNATTRIBUTED, DEVIATION, REPLACED)
 
 MOST_PAIRS = 256
 """Above this many pairs, transfers are matched in order instead of in proportion, so that a step costs O(partitions)."""
-LEAST_AH = 1e-12
+LEAST_AH = 1e-10
 """What is less stays open and is added to the next entry."""
 MOST_CLOSED = 4096
 """Closed entries that wait for their reader; beyond these nothing is closed, and nothing lost."""

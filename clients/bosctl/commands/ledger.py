@@ -203,7 +203,7 @@ def _draw_statement(console: "Console", statement: "pb.LedgerStatement") -> None
 
 def _draw_accounts(console: "Console", statement: "pb.LedgerStatement") -> None:
     if statement.HasField("expected_charge_ah"):
-        console.print(f"meter of {statement.name}: {statement.expected_charge_ah:.4f} Ah", markup=False)
+        console.print(f"meter of {statement.name}: {round(statement.expected_charge_ah, 4) + 0.0:.4f} Ah", markup=False)
     if statement.unobserved_s > 0.0:
         console.print(f"{statement.unobserved_s:.0f} s were not observed", markup=False)
     if statement.HasField("unallocated_ah"):
