@@ -5,6 +5,7 @@ when charging, so that all members finish together. Members that are not what th
 keep the share they run, unavailable ones are in no sum, those outside the voltage tolerance are led out and back in.
 """
 
+import math
 from collections.abc import Iterable
 
 from bosd.bal.battery import TOUCHED, Battery, LimitFields, SampleFields
@@ -12,6 +13,7 @@ from bosd.bal.block import BLOCK_SIZE, Block
 from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
 from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
+from bosd.bal.limits import reaches_reserve_s, reserved
 from bosd.bal.peculiar import Peculiarities
 from bosd.bal.sharing import Candidate, Reach, SharePolicy, candidate_of, reach, share
 from bosd.bal.spec import AggregatorSpec
@@ -172,10 +174,22 @@ class Aggregator(Battery):
                 rates[member] = candidate.limit_a / weight
         return rates
 
+    def ends_s(self, now_s: float) -> float:
+        """Return the instant at which its charge reaches its own reserve or ceiling; infinite without one."""
+        if self.spec.min_soc <= 0.0 and self.spec.max_soc >= 1.0:
+            return math.inf
+        return reaches_reserve_s(self.spec, self.status(now_s), now_s)
+
     def _status_of(self, totals: Totals, peculiar: Peculiarities, limits: LimitFields, now_s: float) -> BatteryStatus:
         controllable = not peculiar.uncontrollable
         count, capacity_ah = totals.count, totals.capacity_ah
         known = not peculiar.unknown and not (count == 0 and (peculiar.away or peculiar.left_out))
+        usable_ah = 0.0 if self.stopped else totals.usable_ah
+        reserve = reserved(self.spec, totals.charge_ah if known else None, capacity_ah, usable_ah, totals.balanced_ah)
+        if not reserve.discharges:
+            limits["max_discharge_current_a"] = 0.0
+        if not reserve.charges:
+            limits["max_charge_current_a"] = 0.0
         return frozen(
             Draft(
                 name=self.name,
@@ -185,8 +199,8 @@ class Aggregator(Battery):
                 charge_ah=totals.charge_ah if known else None,
                 capacity_ah=capacity_ah if known else None,
                 soc=totals.charge_ah / capacity_ah if known and capacity_ah > 0.0 else None,
-                usable_charge_ah=totals.usable_ah if known else None,
-                balanced_usable_charge_ah=totals.balanced_ah if known else None,
+                usable_charge_ah=reserve.usable_ah if known else None,
+                balanced_usable_charge_ah=reserve.balanced_ah if known else None,
                 expected_charge_ah=None if peculiar.meter_unknown else totals.expected_ah,
                 expected_at_s=now_s,
                 expected_rate_a=totals.rate_a,
@@ -194,7 +208,7 @@ class Aggregator(Battery):
                 quality=self._quality(totals, peculiar),
                 commandable=controllable and not self.stopped and count > 0,
                 controllable=controllable,
-                reason=self._reason(peculiar),
+                reason=self._reason(peculiar, reserve.reason),
                 path=tuple(peculiar.path),
                 hops=peculiar.hops,
                 max_staleness_s=max(peculiar.max_staleness_s, LEAST_STALENESS_S),
@@ -212,8 +226,10 @@ class Aggregator(Battery):
             return peculiar.quality
         return Quality.UNAVAILABLE
 
-    def _reason(self, peculiar: Peculiarities) -> str:
+    def _reason(self, peculiar: Peculiarities, by_charge: str) -> str:
         reasons = ["stopped"] if self.stopped else []
+        if by_charge:
+            reasons.append(by_charge)
         reasons += peculiar.reasons()
         for each, verb in ((self._discharge_reach, "discharge"), (self._charge_reach, "charge")):
             if each.left_out:

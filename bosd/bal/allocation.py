@@ -160,13 +160,17 @@ def limits_a(
 def usable(
     source: BatteryStatus, parts: Sequence[Part], charges_ah: Sequence[float] | None, capacities_ah: Sequence[float] | None
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Return the charge above each reserve, and the part of it that the source can deliver now."""
+    """Return each one's charge above its reserve, of it what the source could deliver balanced and what it can deliver now."""
     if charges_ah is None or capacities_ah is None or source.usable_charge_ah is None:
         return None, None
-    balanced_ah = tuple(
+    above_ah = [
         usable_ah(part.spec, charge_ah, capacity_ah)
         for part, charge_ah, capacity_ah in zip(parts, charges_ah, capacities_ah, strict=True)
+    ]
+    best_ah = source.usable_charge_ah if source.balanced_usable_charge_ah is None else source.balanced_usable_charge_ah
+    total_ah = sum(above_ah)
+    best, now = (min(1.0, each_ah / total_ah) if total_ah > 0.0 else 0.0 for each_ah in (best_ah, source.usable_charge_ah))
+    return (
+        tuple([best * part_ah for part_ah in above_ah]),
+        tuple([0.0 if part.stopped else now * part_ah for part, part_ah in zip(parts, above_ah, strict=True)]),
     )
-    total_ah = sum(balanced_ah)
-    factor = min(1.0, source.usable_charge_ah / total_ah) if total_ah > 0.0 else 0.0
-    return balanced_ah, tuple(0.0 if part.stopped else factor * part_ah for part, part_ah in zip(parts, balanced_ah, strict=True))

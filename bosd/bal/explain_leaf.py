@@ -12,7 +12,9 @@ FET_OPEN = "_fet_open"
 def leaf_cause(battery: Battery, status: BatteryStatus, *, discharging: bool) -> tuple[str, str]:
     """Return why a leaf's limit is what it is: a word for programs and words for people."""
     if status.hops:
-        return _remote_cause(status)
+        own = battery.spec.min_soc > 0.0 or battery.spec.max_soc < 1.0
+        by_charge = _by_charge(battery, status, discharging=discharging) if own and status.commandable else None
+        return by_charge or _remote_cause(status)
     if status.quality is Quality.UNAVAILABLE:
         return "unavailable", f"silence: {status.reason}" if status.reason else "silence"
     if isinstance(battery, PhysicalBattery):

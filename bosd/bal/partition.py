@@ -1,11 +1,9 @@
 """A partition: one part of a split source, which behaves like a battery and forwards every question to its splitter."""
 
-import math
 from typing import TYPE_CHECKING
 
 from bosd.bal.battery import Battery
-from bosd.bal.limits import allowed_directions
-from bosd.bal.meter import SECONDS_PER_HOUR
+from bosd.bal.limits import allowed_directions, reaches_reserve_s
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
@@ -77,12 +75,7 @@ class Partition(Battery):
 
     def ends_s(self, now_s: float) -> float:
         """Return the instant at which its charge reaches the reserve or full if all goes on as it does; infinite at rest."""
-        status = self.status(now_s)
-        charge_ah, capacity_ah, current_a = status.charge_ah, status.capacity_ah, status.current_a
-        if charge_ah is None or capacity_ah is None or not current_a or status.sampled_to_s is None:
-            return math.inf
-        bound_ah = capacity_ah * (self.spec.min_soc if current_a > 0.0 else self.spec.max_soc)
-        return min(now_s, status.sampled_to_s) + max(0.0, (charge_ah - bound_ah) / current_a) * SECONDS_PER_HOUR
+        return reaches_reserve_s(self.spec, self.status(now_s), now_s)
 
     def exhausted(self, current_a: float, now_s: float) -> str:
         """Return `empty` or `full` where its own charge ends a set point of `current_a`, else nothing."""

@@ -4,6 +4,7 @@ import math
 from typing import ClassVar
 
 from bosd.bal.explain import Explanation
+from bosd.bal.limits import reserved
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
@@ -158,18 +159,22 @@ class RemoteBattery(NetworkLeaf):
                 "setpoint_source": remote.setpoint_source,
                 "setpoint_ends_s": remote.setpoint_ends_s,
             }
+        reserve = reserved(
+            self.spec, remote.charge_ah, remote.capacity_ah, remote.usable_charge_ah, remote.balanced_usable_charge_ah
+        )
         return amended(
             remote,
             name=self.name,
             kind=self.kind,
             current_a=None if away else remote.current_a,
-            max_discharge_current_a=remote.max_discharge_current_a if commandable else 0.0,
-            max_charge_current_a=remote.max_charge_current_a if commandable else 0.0,
-            usable_charge_ah=0.0 if away and remote.usable_charge_ah is not None else remote.usable_charge_ah,
+            max_discharge_current_a=remote.max_discharge_current_a if commandable and reserve.discharges else 0.0,
+            max_charge_current_a=remote.max_charge_current_a if commandable and reserve.charges else 0.0,
+            usable_charge_ah=0.0 if (away or self.stopped) and reserve.usable_ah is not None else reserve.usable_ah,
+            balanced_usable_charge_ah=reserve.balanced_ah,
             quality=quality,
             link=self._link,
             commandable=commandable,
-            reason=self._reason(remote, quality),
+            reason="; ".join(filter(None, (reserve.reason, self._reason(remote, quality)))),
             path=self._path(remote),
             hops=remote.hops + 1,
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
