@@ -154,9 +154,13 @@ class Verifier:
 
     def _look(self, row: Mapping[str, object]) -> None:
         record = record_of(row)
-        why = self._wrong(row, record)
-        if why:
-            self.fault = Fault(self._place(row), why)
+        expected = self.last.number + 1
+        if self.first is not None and record.number != expected:
+            self.fault = Fault(expected, f"it is missing: the next in place is {record.number}")
+        elif why := self._wrong(row, record):
+            number = row["number"]
+            self.fault = Fault(number if isinstance(number, int) else expected, why)
+        if self.fault is not None:
             return
         self.first = self.first or record
         self.last = Cut(record.number, record.hash)
@@ -167,15 +171,7 @@ class Verifier:
             except (ValueError, TypeError, KeyError):
                 self.fault = Fault(record.number, "it tells of a cut, but not of which")
 
-    def _place(self, row: Mapping[str, object]) -> int:
-        number = row["number"]
-        return number if isinstance(number, int) else self.last.number + 1
-
     def _wrong(self, row: Mapping[str, object], record: Record) -> str:
-        if not isinstance(row["number"], int):
-            return "its number is none"
-        if self.first is not None and record.number != self.last.number + 1:
-            return f"the record before it, number {record.number - 1}, is missing: the last in place is {self.last.number}"
         try:
             right = hash_of(row) == record.hash
         except (ValueError, TypeError):
@@ -196,7 +192,7 @@ class Verifier:
         if self.first is not None:
             cut = self._cut or Cut()
             if self.first.number != cut.number + 1:
-                self.fault = Fault(self.first.number, f"the records before it, from {cut.number + 1} on, are missing")
+                self.fault = Fault(cut.number + 1, f"it is missing: the oldest in place is {self.first.number}")
             elif self.first.previous != cut.hash:
                 self.fault = Fault(self.first.number, "it does not follow what stood before it")
         if self.fault is None and self.last != head:

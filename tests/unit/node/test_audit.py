@@ -201,9 +201,9 @@ async def test_a_tampered_file_is_found_while_running_and_after(tmp_path: Path) 
     """A changed name, a record that is gone, a cut end with a changed note of the end: each by its number."""
     for number, statement in (
         (4, "UPDATE audit SET who = 'bob' WHERE number = 4"),
-        (8, "DELETE FROM audit WHERE number = 7"),
+        (7, "DELETE FROM audit WHERE number = 7"),
         (10, "DELETE FROM audit WHERE number = 10"),
-        (2, "DELETE FROM audit WHERE number = 1"),
+        (1, "DELETE FROM audit WHERE number = 1"),
         (10, "UPDATE audit_head SET number = 9"),
     ):
         directory = tmp_path / str(abs(hash(statement)))
