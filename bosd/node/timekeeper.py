@@ -171,6 +171,7 @@ class Timekeeper:
                 clock = self._standing_clock()
                 if utc_s is not None:
                     clock.set_utc(utc_s)
+                    await self._attend(clock)
             if rate is not None:
                 self._rate = rate
                 self._rate_changed.set()

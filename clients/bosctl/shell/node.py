@@ -10,6 +10,7 @@ from bosd.clock import SystemClock
 from bosd.config.topology_toml import format_topology, parse_topology
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import clock_pb2 as cpb
+from bosd.v1 import ledger_pb2 as lpb
 from bosd.v1 import topology_pb2 as tpb
 from clients.bosctl.connection import Connection
 from clients.bosctl.errors import ExitStatus, Failure, is_passing
@@ -115,6 +116,17 @@ class ShellNode:
         for field, amount in amounts.items():
             setattr(split, field, amount)
         self.edit(tpb.TopologyEdit(split=split))
+
+    def ledger(self, name: str) -> list[lpb.LedgerEntry]:
+        """Return all entries of a battery, a partition or a splitter, oldest first."""
+        request = lpb.ListLedgerRequest(name=name)
+        entries: list[lpb.LedgerEntry] = []
+        while True:
+            answer = self.connection.call(self.connection.ledger.List, request, long=True, doing="reading the ledger")
+            entries += answer.entries
+            if not answer.next_after:
+                return entries
+            request.after_number = answer.next_after
 
     def clock(self) -> cpb.ClockState:
         """Return the node's clock."""
