@@ -15,7 +15,8 @@ from bosd.errors import BadNameError, InvalidArgumentError
 
 START_GRACE_S = 5.0
 """A start at most this far in the past is now (bal.md, "Schedules")."""
-FARTHEST_START_S = 3660.0 * 86400.0
+LAST_UTC_S = 253_402_300_799.0
+"""9999-12-31T23:59:59Z, the last that people can be shown."""
 SECONDS_PER_HOUR = 3600.0
 
 
@@ -138,10 +139,8 @@ def checked_times(start: Moment, end: Moment, now_utc_s: float, longest_h: float
         raise InvalidArgumentError(
             f"the start is {late_s:.0f} s in the past; at most {START_GRACE_S:g} s are taken for now", field="start"
         )
-    if start_s - now_utc_s > FARTHEST_START_S:
-        raise InvalidArgumentError(
-            f"the start is {(start_s - now_utc_s) / 86400.0:.0f} days ahead; at most 3660 are taken", field="start"
-        )
+    if end_s > LAST_UTC_S:
+        raise InvalidArgumentError("the end is after the year 9999", field="end")
     start_s = max(start_s, now_utc_s)
     if end_s <= start_s:
         raise InvalidArgumentError(f"the end is not after the start but {start_s - end_s:g} s before it", field="end")

@@ -79,6 +79,7 @@ def test_times_that_are_taken() -> None:
         (1000.0, 1000.0 + 24.1 * 3600.0, "at most 24 h"),
         (math.nan, 2000.0, "finite"),
         (1000.0, math.inf, "finite"),
+        (1000.0, 3e11, "year 9999"),
     ],
 )
 def test_times_that_are_refused(start_s: float, end_s: float, said: str) -> None:
