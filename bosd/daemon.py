@@ -53,14 +53,15 @@ class Daemon:
         self._bug: BaseException | None = None
         self._commands = False
         self._node: Node | None = None
+        self._audit: AuditLog | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
     async def open(self, address: str) -> str:
         """Listen on one more address, until `shut`; return it as bound. Raises ConfigError where that cannot be."""
-        if self._node is None:
+        if self._node is None or self._audit is None:
             raise UnavailableError("the daemon does not serve yet")
-        server = RpcServer(self._node, self._on_bug)
+        server = RpcServer(audited(self._node, self._audit), self._on_bug, self._audit)
         (bound,) = await server.start((address,))
         self._more[bound] = server
         return bound
@@ -142,7 +143,7 @@ class Daemon:
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
         self.bound = await server.start(self._config.node.listen)
         self._commands = True
-        self._node = node
+        self._node, self._audit = node, audit
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")

@@ -185,6 +185,15 @@ class AuditedNode:
         command = self._node.modify_pseudo(name, values, holder=holder)
         return await self._recorded("pseudo", command, who=holder, names=[name], asked=values, note=note)
 
+    async def reset_meter(self, name: str, *, holder: str) -> float:
+        """Record that a meter was set to the charge its battery holds."""
+
+        def note(shift_ah: float) -> None:
+            self._audit.note("reset", who=holder, names=[name], after={"shift_ah": shift_ah})
+
+        command = self._node.reset_meter(name, holder=holder)
+        return await self._recorded("reset", command, who=holder, names=[name], asked={}, note=note)
+
     async def apply(
         self, edits: Sequence[Edit], *, expected_revision: int | None, holder: str, comment: str = "", request_id: str = ""
     ) -> ApplyResult:

@@ -14,7 +14,7 @@ class BookingCalls:
     _edge: Edge
 
     async def Schedule(self, request: pb.ScheduleRequest, context: Context) -> pb.ScheduleResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._schedule(request, context))
+        return await self._edge.answer(context, self._schedule(request, context), ("book", [request.name]))
 
     async def _schedule(self, request: pb.ScheduleRequest, context: Context) -> pb.ScheduleResponse:
         start, end = moments_of(request)
@@ -41,7 +41,7 @@ class BookingCalls:
         return pb.ListScheduleResponse(bookings=map(booking_message, await self._node.bookings(request.name)))
 
     async def CancelSchedule(self, request: pb.CancelScheduleRequest, context: Context) -> pb.Booking:  # noqa: D102, N802
-        return await self._edge.answer(context, self._cancel_schedule(request, context))
+        return await self._edge.answer(context, self._cancel_schedule(request, context), ("cancel", ()))
 
     async def _cancel_schedule(self, request: pb.CancelScheduleRequest, context: Context) -> pb.Booking:
         if not request.id:

@@ -47,7 +47,7 @@ class LedgerService(LedgerServiceServicer):
         return _statement(await self._node.ledger.statement(name, since_utc_s=since_utc_s, until_utc_s=until_utc_s))
 
     async def ResetMeter(self, request: pb.ResetMeterRequest, context: Context) -> pb.ResetMeterResponse:  # noqa: D102, N802
-        return await self._edge.answer(context, self._reset(request, context))
+        return await self._edge.answer(context, self._reset(request, context), ("reset", [request.name]))
 
     async def _reset(self, request: pb.ResetMeterRequest, context: Context) -> pb.ResetMeterResponse:
         name = need_name(request.name)

@@ -144,6 +144,22 @@ def test_tampering_with_the_file_is_found(tmp_path: Path, statement: str, number
         assert why in error["message"]
 
 
+def test_bookings_and_meters_leave_their_records(tmp_path: Path) -> None:
+    """A booking with its times, its refusal, its end, and the reset of a meter."""
+    with Node(tmp_path, pseudo("p")) as node:
+        booked = node.ask("schedule", "add", "p", "4", "--start", "+1h", "--end", "+2h")
+        assert node.refusal("schedule", "add", "p", "400", "--start", "+1h", "--end", "+2h")["reason"] == "CURRENT_OUT_OF_RANGE"
+        identity = str(booked["id"])
+        node.ask("schedule", "cancel", identity)
+        node.ask("meter", "reset", "p")
+        found = {(record["action"], record["outcome"]): record for record in records(node)[1:]}
+        assert set(found) == {("book", "done"), ("book", "refused"), ("cancel", "done"), ("reset", "done")}
+        book, cancel = found["book", "done"], found["cancel", "done"]
+        assert (book["names"], book["after"]["current_a"], book["after"]["booking_id"]) == (["p"], 4.0, identity)
+        assert book["after"]["end_utc_s"] - book["after"]["start_utc_s"] == pytest.approx(3600.0, abs=0.1)
+        assert cancel["before"]["booking_id"] == identity
+
+
 async def held(state_dir: Path) -> tuple[list[float], object]:
     """Open the store of a dead node as a daemon would; return the set points in its audit, oldest first, and the verdict."""
     store = await Store.open(state_dir)
