@@ -48,6 +48,11 @@ def test_two_hours_of_partition_accounting(tmp_path: Path) -> None:
         assert halfway["p2"]["charge_ah"] == pytest.approx(20.0 + 50.0)
         node.ask("tick", "1h")
         after = node.statuses()
+        flowed_ah: dict[tuple[str, str], float] = {}
+        for entry in node.ask("ledger", "src")["entries"]:
+            way = (entry["from"], entry["to"])
+            flowed_ah[way] = flowed_ah.get(way, 0.0) + entry["charge_ah"]
+    assert flowed_ah == pytest.approx({("p1", "p2"): 80.0, ("outside", "p2"): 20.0}, abs=1e-6)
     assert after["p1"]["charge_ah"] == pytest.approx(0.0, abs=1e-6)
     assert after["p2"]["charge_ah"] == pytest.approx(120.0)
     assert after["src"]["charge_ah"] == pytest.approx(100.0 + 2 * 10.0)
