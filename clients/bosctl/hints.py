@@ -15,6 +15,8 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
             "Is bosd running there? Start it with `bosd run --config FILE`, "
             "or name another node with --target ADDR (or in BOSD_TARGET)."
         )
+    if "booking" in failure.metadata or "bookings" in failure.metadata:
+        return "`bosctl schedule ls` shows the bookings; `bosctl schedule cancel ID` takes one back."
     if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
         return "Remove or change its users in the same edit, or exchange it with `bosctl replace NAME FILE`."
     advise = _HINTS.get(failure.reason)

@@ -128,7 +128,7 @@ def test_no_acknowledged_booking_is_lost(tmp_path: Path) -> None:
         for _ in range(4):
             for _ in range(moments.randint(1, 3)):
                 acknowledged.add(node.ask("schedule", "add", "b", "10", "--start", FAR, "--end", LATER)["id"])
-            gone = sorted(acknowledged)[0]
+            gone = min(acknowledged)
             node.ask("schedule", "cancel", gone)
             acknowledged.remove(gone)
             node.kill()

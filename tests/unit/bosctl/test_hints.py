@@ -25,6 +25,8 @@ def refused(error: errors.BosError) -> str | None:
         (errors.StoppedError("stopped"), "bosctl release"),
         (errors.BadNameError("no such"), "bosctl ls"),
         (errors.NameTakenError("taken"), "bosctl replace"),
+        (errors.BadNameError("no booking 7", booking="7"), "bosctl schedule ls"),
+        (errors.BatteryInUseError("is booked", name="b", bookings="1,2"), "bosctl schedule cancel"),
         (errors.ClaimedError("claimed", holder="ann@desk", remaining_s=41.6), "ann@desk: wait until that set point ends in 42 s"),
         (errors.CurrentOutOfRangeError("full", name="p", lower_a=-0.0, upper_a=40.9091), "between 0 A (charging) and +40.9 A"),
         (errors.CurrentOutOfRangeError("stopped", name="p", lower_a=0.0, upper_a=0.0), "Nothing can be asked of it now"),
