@@ -1,6 +1,7 @@
 """`topology`: the topology as a file."""
 
 import sys
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,15 @@ from clients.bosctl.session import session_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class Form(StrEnum):
+    """How a picture is printed."""
+
+    TEXT = "text"
+    DOT = "dot"
+    SVG = "svg"
+
 
 app = typer.Typer(
     help="Show, export and change the topology as a whole.",
@@ -52,6 +62,36 @@ def plan(context: typer.Context, file: File, revision: Revision = None) -> None:
 def apply(context: typer.Context, file: File, revision: Revision = None, comment: Comment = "") -> None:
     """Make the node look like the file, in one transaction: whole or not at all."""
     submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, comment)
+
+
+@app.command("graph")
+def graph(
+    context: typer.Context,
+    form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.TEXT,
+) -> None:
+    """Draw what rests on what, with kinds, shares, currents and quality."""
+    from clients.bosctl.graph.dot import dot_of  # noqa: PLC0415 (only where something is drawn)
+    from clients.bosctl.graph.picture import picture_document, picture_of  # noqa: PLC0415
+    from clients.bosctl.graph.svg import svg_of  # noqa: PLC0415
+    from clients.bosctl.graph.text import text_of  # noqa: PLC0415
+
+    session = session_of(context)
+    with session.connect() as connection:
+        topology = connection.call(connection.topology.Get, pb.GetTopologyRequest())
+        statuses = connection.call(connection.batteries.ListStatuses, bpb.ListStatusesRequest()).statuses
+    picture = picture_of(topology, {status.name: status for status in statuses})
+    title = f"{topology.node}, revision {topology.revision}"
+
+    def draw(console: "Console") -> None:
+        if form is not Form.TEXT:
+            _write(svg_of(picture, title) if form is Form.SVG else dot_of(picture, title))
+            return
+        text, columns = text_of(picture, unicode=console.encoding.startswith("utf"))
+        if columns > console.width and console.is_terminal:
+            console.print(f"{columns} columns are needed, {console.width} are there: widen the window, or use --format svg")
+        _write(text)
+
+    session.answer({"node": topology.node, "revision": topology.revision, **picture_document(picture)}, draw)
 
 
 @app.command("rollback")

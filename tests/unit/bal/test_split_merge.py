@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,8 @@ POLICIES = ("proportional", "tranched", "reserved")
 
 def source(**fields: float) -> PseudoSpec:
     """Return 100 of 200 Ah, 100 A out and 80 A in."""
-    values = {"charge_ah": 100.0, "capacity_ah": 200.0, "max_discharge_current_a": 100.0, "max_charge_current_a": 80.0, **fields}
+    usual = {"charge_ah": 100.0, "capacity_ah": 200.0, "max_discharge_current_a": 100.0, "max_charge_current_a": 80.0}
+    values: dict[str, Any] = {**usual, **fields}
     return PseudoSpec(name="s", voltage_v=48.0, **values)
 
 
