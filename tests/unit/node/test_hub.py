@@ -22,8 +22,14 @@ pytestmark = pytest.mark.jumping
 
 def spec(name: str, charge_ah: float = 50.0) -> PseudoSpec:
     """Return a pseudo battery of 100 Ah."""
-    limits = {"max_discharge_current_a": 40.0, "max_charge_current_a": 40.0}
-    return PseudoSpec(name=name, voltage_v=48.0, charge_ah=charge_ah, capacity_ah=100.0, **limits)
+    return PseudoSpec(
+        name=name,
+        voltage_v=48.0,
+        charge_ah=charge_ah,
+        capacity_ah=100.0,
+        max_discharge_current_a=40.0,
+        max_charge_current_a=40.0,
+    )
 
 
 class Bench:

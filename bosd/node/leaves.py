@@ -1,0 +1,177 @@
+"""The leaves of a node: one refreshing task a physical battery, devices made safe and let go, samples taken when needed."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import structlog
+
+from bosd.bal.aggregator import members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.directory import Directory, Replaced
+from bosd.bal.physical import PhysicalBattery
+from bosd.bal.spec import JbdSpec
+from bosd.bal.status import Quality
+from bosd.clock import Clock, LoopClock
+from bosd.errors import BosError
+from bosd.node.adopt import adopt
+from bosd.node.links import NetworkLeaf
+from bosd.node.refresh import Refresher, port_of
+
+REFRESH_DEADLINE_S = 5.0
+SAFE_DEADLINE_S = 3.0
+SLOT_S = 0.05
+"""Reads are spread over the period in steps of this, so that of a thousand batteries many share one waking of the process."""
+NOBODY: Mapping[str, "asyncio.Task[None]"] = {}
+
+_log = structlog.get_logger("node")
+
+
+class Leaves:
+    """Tasks and freshness of the batteries that need the outside world; `look_above` has what is in force on one put in force."""
+
+    def __init__(self, directory: Directory, clock: Clock, look_above: Callable[[Battery], None]) -> None:
+        self.directory = directory
+        self.clock = clock
+        self._look_above = look_above
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[Battery, asyncio.Task[None]] = {}
+        self._refreshers: dict[Battery, Refresher] = {}
+        self._lazy: dict[str, tuple[Refresher, ...]] = {}
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Start the tasks of all leaves inside `group`."""
+        self._group = group
+        self._start_leaves(self.directory)
+
+    def _start_leaves(self, batteries: Iterable[Battery], leaving: Mapping[str, "asyncio.Task[None]"] = NOBODY) -> None:
+        """Start the tasks of these leaves, those on a port in `leaving` once the battery that had it has let go."""
+        assert self._group is not None  # noqa: S101 (edits come from the API, which is up after start)
+        physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
+        for number, each in enumerate(physical):
+            delay_s = number / len(physical) * self._period_s(each)
+            refresher = Refresher(each, LoopClock(asyncio.get_running_loop()), first_delay_s=delay_s // SLOT_S * SLOT_S)
+            self._refreshers[each] = refresher
+            task = refresher.run(after=leaving.get(port_of(each)))
+            self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
+            if each.controllable:
+                self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
+        self._lazy = {}
+
+    @staticmethod
+    def _period_s(battery: PhysicalBattery) -> float:
+        spec = battery.spec
+        return spec.refresh_period_s if isinstance(spec, JbdSpec) else 0.0
+
+    def follow(self, replaced: Replaced) -> None:
+        """Follow an edit: tasks of leaves that went end, those of new ones begin."""
+        assert self._group is not None  # noqa: S101 (see _start_leaves)
+        leaving: dict[str, asyncio.Task[None]] = {}
+        for battery in replaced.removed:
+            self._refreshers.pop(battery, None)
+            if isinstance(battery, NetworkLeaf):
+                self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
+            elif isinstance(battery, PhysicalBattery):
+                retiring = self._retire(battery, self._tasks.pop(battery))
+                leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
+        self._start_leaves(replaced.added, leaving)
+
+    async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
+        """Make a device safe that is no longer in the topology, and let go of its line."""
+        task.cancel()
+        await asyncio.wait([task])
+        if battery.controllable and battery.counts_at_a != 0.0:
+            await self._make_safe(battery)
+        await battery.device.close()
+
+    async def _leave(self, battery: NetworkLeaf) -> None:
+        """Give back what was asked of a stub that is no longer in the topology, and let go of the link."""
+        if battery.counts_at_a != 0.0:
+            await self._let_go(battery)
+        battery.close()
+
+    async def make_safe(self) -> tuple[str, ...]:
+        """Make every device safe, all lines at the same time; return what was not confirmed."""
+        leaves = [battery for battery in self.directory if isinstance(battery, PhysicalBattery) and battery.controllable]
+        remote = [battery for battery in self.directory if isinstance(battery, NetworkLeaf) and battery.counts_at_a != 0.0]
+        results = await asyncio.gather(*map(self._make_safe, leaves), *map(self._let_go, remote))
+        return tuple(name for name in results if name)
+
+    async def _make_safe(self, battery: PhysicalBattery) -> str:
+        """Apply a battery's safe action; return its name if that was not confirmed."""
+        try:
+            async with asyncio.timeout(SAFE_DEADLINE_S):
+                done = await battery.device.make_safe()
+        except (BosError, TimeoutError) as error:
+            _log.error("not_made_safe", battery=battery.name, detail=str(error) or "no answer in time")
+            return battery.name
+        _log.info("made_safe", battery=battery.name, action=done)
+        return ""
+
+    async def _let_go(self, battery: NetworkLeaf) -> str:
+        try:
+            async with asyncio.timeout(SAFE_DEADLINE_S):
+                await battery.command(0.0, None)
+        except (BosError, TimeoutError) as error:
+            _log.error("not_let_go", battery=battery.name, detail=str(error) or "no answer in time")
+            return battery.name
+        return ""
+
+    async def close(self) -> None:
+        """Let go of every line and link."""
+        for battery in self.directory:
+            if isinstance(battery, PhysicalBattery):
+                await battery.device.close()
+            elif isinstance(battery, NetworkLeaf):
+                battery.close()
+
+    def old_below(self, battery: Battery, max_age_s: float | None = None) -> list[Refresher]:
+        """Return whom to ask for a sample: the lazy batteries below that are stale, or all that are older than `max_age_s`."""
+        if max_age_s is None:
+            return [each for each in self._lazy_below(battery) if self._is_stale(each.battery)]
+        return [each for each in self._below(battery) if self._older(each.battery, max_age_s)]
+
+    @staticmethod
+    async def freshen(old: Iterable[Refresher]) -> None:
+        """Wait for a sample of each; those that fail show it in their status."""
+        await asyncio.gather(*(each.refresh(REFRESH_DEADLINE_S) for each in old), return_exceptions=True)
+
+    def _is_stale(self, battery: PhysicalBattery) -> bool:
+        return battery.status(self.clock.now_s()).quality is not Quality.GOOD
+
+    def _older(self, battery: PhysicalBattery, age_s: float) -> bool:
+        return battery.sample is None or self.clock.now_s() - battery.sample.sampled_s > age_s
+
+    def _below(self, battery: Battery) -> list[Refresher]:
+        return [self._refreshers[leaf] for leaf in members_of(battery) if leaf in self._refreshers]
+
+    def _lazy_below(self, battery: Battery) -> tuple[Refresher, ...]:
+        lazy = self._lazy.get(battery.name)
+        if lazy is None:
+            lazy = self._lazy[battery.name] = tuple(each for each in self._below(battery) if each.battery.lazy)
+        return lazy
+
+    def keep_fresh(self, batteries: Iterable[Battery], rate_s: float) -> None:
+        """Have lazy batteries below sampled at the slower of their period and the watcher's rate."""
+        for battery in batteries:
+            for refresher in self._lazy_below(battery):
+                if self._older(refresher.battery, max(refresher.period_s, rate_s) * 0.99):
+                    refresher.ask()
+
+    def sample_soon(self, leaf: DeviceLeaf) -> None:
+        """Have a sample taken of a device that was told something."""
+        refresher = self._refreshers.get(leaf)
+        if refresher is not None:
+            refresher.ask()
+
+    async def refresh(self, battery: Battery, *, recursive: bool) -> None:
+        """Take a fresh sample of it, or of everything below, across nodes. Raises what a device raised."""
+        waits = []
+        for leaf in list(members_of(battery)) if recursive else [battery]:
+            if leaf in self._refreshers:
+                waits.append(self._refreshers[leaf].refresh(REFRESH_DEADLINE_S))
+            elif isinstance(leaf, NetworkLeaf):
+                waits.append(leaf.refresh(recursive=recursive))
+        for result in await asyncio.gather(*waits, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
