@@ -87,5 +87,6 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str]] = {
     ),
     "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
     "NOT_ALLOWED": _say("Your role does not permit this: ask an admin of the node."),
+    "AUDIT_BROKEN": _say("Keep the store as it is (`bosd.sqlite` in the state directory) and find out who could write it."),
     "INTERNAL": _say("This is a fault in the daemon: its log says more."),
 }

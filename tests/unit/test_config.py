@@ -19,6 +19,8 @@ trust_clock = true
 
 [store]
 url = "sqlite"
+audit_retention_days = 30
+audit_max_mib = 8.5
 
 [[battery]]
 name = "b1"
@@ -128,6 +130,9 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
         ),
         ("node = 5", "node: expected a [node] section, got 5"),
         ('[store]\nurl = "postgresql://db"', 'store.url: "postgresql://db" is not supported by this version; write "sqlite"'),
+        ("[store]\naudit_retention_days = 0", "store.audit_retention_days: 0.0 is not 1 to 36525 days"),
+        ("[store]\naudit_max_mib = 5000", "store.audit_max_mib: 5000.0 is not 1 to 4096 MiB"),
+        ('[store]\naudit_max_mib = "64"', 'store.audit_max_mib: expected a number, got "64"; write 64.0'),
         ("[mqtt]\nurl = 1", "[mqtt]: not supported by this version; remove it"),
         ('[[node]]\nserial = "x"', "[[node]]: not supported by this version; remove it"),
         ('[[grant]]\nwho = "x"', "[[grant]]: not supported by this version; remove it"),
