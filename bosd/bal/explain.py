@@ -77,8 +77,8 @@ def explain(battery: Battery, now_s: float) -> Explanation:
     empty_in_s, full_in_s = times_s(battery, status)
     return Explanation(
         name=battery.name,
-        discharge=_chain(battery, now_s, discharging=True),
-        charge=_chain(battery, now_s, discharging=False),
+        discharge=chain(battery, now_s, discharging=True),
+        charge=chain(battery, now_s, discharging=False),
         in_force=in_force(battery, status, now_s),
         empty_in_s=empty_in_s,
         full_in_s=full_in_s,
@@ -150,7 +150,8 @@ class _Cause:
     left_out: tuple[Battery, ...] = ()
 
 
-def _chain(battery: Battery, now_s: float, *, discharging: bool) -> tuple[Step, ...]:
+def chain(battery: Battery, now_s: float, *, discharging: bool) -> tuple[Step, ...]:
+    """Return the steps from what binds a direction up to `battery`."""
     steps: list[Step] = []
     depth = 0
     at: Battery | None = battery

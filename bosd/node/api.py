@@ -15,16 +15,24 @@ from bosd.node.statement import LedgerApi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeafCommand:
-    """What one battery without sources is told, in amperes, positive on discharge."""
+    """What one battery without sources is told, in amperes, positive on discharge.
+
+    `limit_a` is the magnitude that it may be asked in that direction now, `reason` why it is told less than its share.
+    """
 
     name: str
     old_current_a: float
     new_current_a: float
+    limit_a: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCurrentResult:
-    """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more."""
+    """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more.
+
+    Of a dry run, `leaves` are all below, and `binds` says which chain of limits bounds the battery in that direction.
+    """
 
     name: str
     requested_current_a: float
@@ -32,6 +40,7 @@ class SetCurrentResult:
     setpoint_ends_s: float | None
     reason: str
     leaves: tuple[LeafCommand, ...]
+    binds: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

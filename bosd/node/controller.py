@@ -20,7 +20,8 @@ from bosd.bal.dispatch import Plan, asked_a, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
-from bosd.node.api import LeafCommand, SetCurrentResult
+from bosd.node.api import SetCurrentResult
+from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s
@@ -191,18 +192,15 @@ class Controller:
         self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool
     ) -> SetCurrentResult:
         clamped = planned.clamped.get(battery)
-        leaves: list[LeafCommand] = []
-        if dry_run:
-            told = [(leaf.name, leaf.applied_a, new_a) for leaf, new_a in planned.computed]
-            told += [(move.leaf.name, move.old_a, move.new_a) for move in moves_of(planned, self._clock.now_s())]
-            leaves = [LeafCommand(name=leaf, old_current_a=old_a, new_current_a=new_a) for leaf, old_a, new_a in told]
+        now_s = self._clock.now_s()
         return SetCurrentResult(
             name=battery.name,
             requested_current_a=current_a,
             applied_current_a=battery.applied_a if clamped is None else clamped.current_a,
             setpoint_ends_s=ends_s,
             reason="" if clamped is None else clamped.reason,
-            leaves=tuple(leaves),
+            leaves=leaf_commands(battery, planned, now_s) if dry_run else (),
+            binds=binding(battery, current_a, now_s) if dry_run else "",
         )
 
     def _activate(self, battery: Battery, pause_s: float | None = None) -> None:

@@ -109,12 +109,19 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             requested_current_a=result.requested_current_a,
             applied_current_a=result.applied_current_a,
             reason=result.reason,
+            binds=result.binds,
         )
         if result.setpoint_ends_s is not None:
             response.ttl_s = max(0.0, result.setpoint_ends_s - self._clock.now_s())
             response.setpoint_ends_at = self._clock.utc_s() + response.ttl_s
         for leaf in result.leaves:
-            response.leaves.add(name=leaf.name, old_current_a=leaf.old_current_a, new_current_a=leaf.new_current_a)
+            response.leaves.add(
+                name=leaf.name,
+                old_current_a=leaf.old_current_a,
+                new_current_a=leaf.new_current_a,
+                limit_a=leaf.limit_a,
+                reason=leaf.reason,
+            )
         return response
 
     async def Stop(self, request: pb.StopRequest, context: Context) -> pb.StopResponse:  # noqa: D102, N802

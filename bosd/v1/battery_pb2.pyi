@@ -193,17 +193,21 @@ class SetCurrentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ..., request_id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
 
 class LeafCommand(_message.Message):
-    __slots__ = ("name", "old_current_a", "new_current_a")
+    __slots__ = ("name", "old_current_a", "new_current_a", "limit_a", "reason")
     NAME_FIELD_NUMBER: _ClassVar[int]
     OLD_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     NEW_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_A_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     name: str
     old_current_a: float
     new_current_a: float
-    def __init__(self, name: _Optional[str] = ..., old_current_a: _Optional[float] = ..., new_current_a: _Optional[float] = ...) -> None: ...
+    limit_a: float
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., old_current_a: _Optional[float] = ..., new_current_a: _Optional[float] = ..., limit_a: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SetCurrentResponse(_message.Message):
-    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves")
+    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves", "binds")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     APPLIED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
@@ -211,6 +215,7 @@ class SetCurrentResponse(_message.Message):
     TTL_S_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     LEAVES_FIELD_NUMBER: _ClassVar[int]
+    BINDS_FIELD_NUMBER: _ClassVar[int]
     name: str
     requested_current_a: float
     applied_current_a: float
@@ -218,7 +223,8 @@ class SetCurrentResponse(_message.Message):
     ttl_s: float
     reason: str
     leaves: _containers.RepeatedCompositeFieldContainer[LeafCommand]
-    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ...) -> None: ...
+    binds: str
+    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ...) -> None: ...
 
 class ClearCurrentRequest(_message.Message):
     __slots__ = ("name",)

@@ -9,6 +9,10 @@ from clients.bosctl import format_text as text
 from clients.bosctl.format_json import link_word, source_word
 from clients.bosctl.tables import age_text, quality_text
 
+LEAST_CURRENT_A = 0.005
+"""Below this a battery rests, as far as two digits show."""
+SECONDS_PER_HOUR = 3600.0
+
 
 def status_card(status: pb.BatteryStatus) -> RenderableType:
     """Return everything about one battery, top down."""
@@ -30,6 +34,7 @@ def _card_rows(status: pb.BatteryStatus) -> list[tuple[str, str]]:
         ("charge", _charge(status)),
         ("state of charge", text.with_unit(text.percent(text.optional(status, "soc")), "%")),
         ("usable charge", _pair(status, "usable_charge_ah", "balanced_usable_charge_ah", "balanced")),
+        *_times(status, current_a),
         ("expected charge", _measure(status, "expected_charge_ah", "Ah") + _unobserved(status)),
         ("may discharge", _limit(status, "max_discharge_current_a")),
         ("may charge", _limit(status, "max_charge_current_a")),
@@ -46,6 +51,20 @@ def _card_rows(status: pb.BatteryStatus) -> list[tuple[str, str]]:
     if status.reason:
         rows.append(("reason", status.reason))
     return rows
+
+
+def _times(status: pb.BatteryStatus, current_a: float | None) -> list[tuple[str, str]]:
+    """Return the time to empty, or to full, at the present current; nothing at rest or where charge is unknown."""
+    if current_a is None or abs(current_a) < LEAST_CURRENT_A:
+        return []
+    usable_ah, charge_ah, capacity_ah = (
+        text.optional(status, field) for field in ("usable_charge_ah", "charge_ah", "capacity_ah")
+    )
+    if current_a > 0.0:
+        return [] if usable_ah is None else [("empty in", text.duration(usable_ah / current_a * SECONDS_PER_HOUR))]
+    if charge_ah is None or capacity_ah is None:
+        return []
+    return [("full in", text.duration(max(0.0, capacity_ah - charge_ah) / -current_a * SECONDS_PER_HOUR))]
 
 
 def _physical_rows(status: pb.BatteryStatus) -> list[tuple[str, str]]:

@@ -121,9 +121,15 @@ def set_current_document(answer: pb.SetCurrentResponse, *, dry_run: bool) -> Doc
         "setpoint_ends_at": rfc3339(answer.setpoint_ends_at) if answer.setpoint_ends_at > 0.0 else None,
         "reason": answer.reason,
         "leaves": [
-            {"name": leaf.name, "old_current_a": number(leaf.old_current_a), "new_current_a": number(leaf.new_current_a)}
+            {
+                "name": leaf.name,
+                "old_current_a": number(leaf.old_current_a),
+                "new_current_a": number(leaf.new_current_a),
+                **({"limit_a": number(leaf.limit_a), "reason": leaf.reason} if dry_run else {}),
+            }
             for leaf in answer.leaves
         ],
+        **({"binds": answer.binds} if dry_run else {}),
         "dry_run": dry_run,
     }
 

@@ -274,7 +274,7 @@ def test_a_device_that_does_not_answer_is_a_refusal(cli: Cli, home: Home) -> Non
         ["topology", "apply", "/nonexistent/file.toml"],
         ["status", "--target", "nowhere"],
         ["--timeout", "0", "ls"],
-        ["explain", "b1"],
+        ["reboot", "b1"],
     ],
 )
 def test_usage_errors_are_exit_status_2_and_ask_nothing(cli: Cli, home: Home, arguments: list[str]) -> None:

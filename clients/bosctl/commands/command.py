@@ -162,4 +162,8 @@ def _draw_set(console: "Console", answer: pb.SetCurrentResponse, *, dry_run: boo
     if answer.reason:
         console.print(f"  {answer.reason}", style="yellow", markup=False)
     for leaf in answer.leaves:
-        console.print(f"  {leaf.name}: {signed(leaf.old_current_a)} A to {signed(leaf.new_current_a)} A", markup=False)
+        change = f"{signed(leaf.old_current_a)} A to {signed(leaf.new_current_a)} A"
+        of = f", may {leaf.limit_a:.2f} A" if dry_run else ""
+        console.print(f"  {leaf.name}: {change}{of}{f' ({leaf.reason})' if leaf.reason else ''}", markup=False)
+    if answer.binds:
+        console.print(f"  bounded by: {answer.binds}", markup=False)
