@@ -98,6 +98,7 @@ class Daemon:
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
                 trust=self._trust(),
             )
+            node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             server = RpcServer(audited(node, audit), self._on_bug, audit)

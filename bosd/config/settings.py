@@ -19,6 +19,7 @@ _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
 _LONGEST_RETENTION_DAYS = 36525.0
 _LARGEST_AUDIT_MIB = 4096.0
+_MOST_LEDGER_ENTRIES = 100_000_000
 
 
 def _default_name() -> str:
@@ -45,11 +46,13 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
-    """Where durable state is; `sqlite` is a file in the state directory. The audit keeps what is within both bounds."""
+    """Where durable state is; `sqlite` is a file in the state directory. Audit and ledger keep what is within their bounds."""
 
     url: str = "sqlite"
     audit_retention_days: float = 365.0
     audit_max_mib: float = 64.0
+    ledger_retention_days: float = 400.0
+    ledger_max_entries: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,5 +159,10 @@ def _check_store(store: StoreConfig, faults: FileFaults) -> None:
     if not 1.0 <= store.audit_retention_days <= _LONGEST_RETENTION_DAYS:
         text = f"{store.audit_retention_days!r} is not 1 to {_LONGEST_RETENTION_DAYS:g} days"
         faults.add("store.audit_retention_days", text)
+    if not 1.0 <= store.ledger_retention_days <= _LONGEST_RETENTION_DAYS:
+        text = f"{store.ledger_retention_days!r} is not 1 to {_LONGEST_RETENTION_DAYS:g} days"
+        faults.add("store.ledger_retention_days", text)
+    if not 1000 <= store.ledger_max_entries <= _MOST_LEDGER_ENTRIES:
+        faults.add("store.ledger_max_entries", f"{store.ledger_max_entries!r} is not 1000 to {_MOST_LEDGER_ENTRIES}")
     if not 1.0 <= store.audit_max_mib <= _LARGEST_AUDIT_MIB:
         faults.add("store.audit_max_mib", f"{store.audit_max_mib!r} is not 1 to {_LARGEST_AUDIT_MIB:g} MiB")

@@ -47,12 +47,12 @@ _log = structlog.get_logger("ledger")
 class Ledger:
     """The books of every splitter, and of every battery that is no partition and not split.
 
-    Entries that ended more than `retention_days` ago, or are more than `most_entries`, are forgotten.
+    Reading ends no interval: what is taken up then are samples, which end one anyway, and computed batteries, which are exact.
     """
 
     def __init__(self, directory: Directory, clock: Clock, table: LedgerTable) -> None:
-        self.retention_days = 400.0
-        self.most_entries = 1_000_000
+        self._retention_days = 400.0
+        self._most_entries = 1_000_000
         self._directory = directory
         self._clock = clock
         self._table = table
@@ -68,6 +68,10 @@ class Ledger:
         self._failed = False
 
     # --- life
+
+    def keep(self, *, days: float, most_entries: int) -> None:
+        """Forget, at full hours, entries that ended more than `days` ago or are more than `most_entries`."""
+        self._retention_days, self._most_entries = days, most_entries
 
     async def load(self) -> None:
         """Close what was open when the node ended, and let meters go on from where they stood. Raises StoreError."""
@@ -154,8 +158,8 @@ class Ledger:
 
     async def _prune(self) -> None:
         with contextlib.suppress(StoreError):
-            older_utc_s = self._clock.utc_s() - self.retention_days * DAY_S
-            gone = await self._table.prune(older_utc_s=older_utc_s, most=self.most_entries)
+            older_utc_s = self._clock.utc_s() - self._retention_days * DAY_S
+            gone = await self._table.prune(older_utc_s=older_utc_s, most=self._most_entries)
             if gone:
                 _log.info("ledger_pruned", entries=gone)
 
