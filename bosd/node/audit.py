@@ -146,7 +146,7 @@ class AuditLog:
             who=clean(who),
             action=action,
             outcome=outcome,
-            names=tuple(clean(name[:_MAX_NAME]) for name in names),
+            names=tuple(clean(name[:_MAX_NAME]) for name in names if name),
             reason=reason,
             message=clean(message),
             comment=clean(comment),

@@ -39,7 +39,12 @@ class MemoryAudit:
 
     async def page(self, wanted: AuditFilter, limit: int) -> tuple[Record, ...]:
         self._check()
-        return tuple(record for record in reversed(self.records) if wanted.admits(record))[:limit]
+        before = self.records[-1].number + 1 if wanted.before_number is None and self.records else wanted.before_number or 0
+        return tuple(
+            record
+            for record in reversed(self.records)
+            if wanted.admits(record) and (wanted.after_number or 0) < record.number < before
+        )[:limit]
 
     async def chunk(self, after_number: int) -> Sequence[Mapping[str, object]]:
         self._check()

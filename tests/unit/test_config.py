@@ -6,6 +6,7 @@ import pytest
 
 from bosd.bal.spec import AggregatorSpec, JbdSpec, NullSpec, PseudoSpec
 from bosd.config import NodeConfig, load_config, parse_config
+from bosd.config.settings import StoreConfig
 from bosd.errors import ConfigError
 
 WHOLE = """
@@ -82,6 +83,7 @@ def test_a_whole_file() -> None:
         max_setpoint_ttl_s=600.5,
         trust_clock=True,
     )
+    assert config.store == StoreConfig(url="sqlite", audit_retention_days=30.0, audit_max_mib=8.5)
     pack, pseudo, aggregate = config.topology.batteries
     assert isinstance(pack, JbdSpec)
     assert pack.regulator is not None
