@@ -25,17 +25,18 @@ class PrioritisedPolicy:
         difference = amount - sum(shares)
         top_down = range(len(shares))
         if difference < 0.0:
-            _take(shares, reversed(top_down), -difference)
-            return Allotment(tuple(shares), 0.0)
+            return Allotment(_kept(shares, amount), 0.0)
         rest = _give(shares, maxima, top_down if self._surplus_to_top else reversed(top_down), difference)
         return Allotment(tuple(shares), rest)
 
 
-def _take(shares: list[float], order: Iterable[int], amount: float) -> None:
-    for slot in order:
-        part = min(shares[slot], amount)
-        shares[slot] -= part
-        amount -= part
+def _kept(shares: Sequence[float], amount: float) -> tuple[float, ...]:
+    """Take a deficit from the bottom first: from the top each keeps its share as far as `amount` reaches; of 0 nobody has any."""
+    kept = []
+    for share in shares:
+        kept.append(min(share, amount))
+        amount -= kept[-1]
+    return tuple(kept)
 
 
 def _give(shares: list[float], maxima: Sequence[float], order: Iterable[int], amount: float) -> float:
