@@ -59,6 +59,11 @@ def _claimed(metadata: Mapping[str, str]) -> str:
     return f"Held by {holder}: wait until that set point ends{when}, or ask for `bosctl set NAME none` there."
 
 
+def _no_resources(metadata: Mapping[str, str]) -> str | None:
+    name, has, key = metadata.get("name"), metadata.get("has"), metadata.get("key", "")
+    return f"Ask for at most {key}={has}, or split another partition: `bosctl status {name}`." if name and has else None
+
+
 def _names(text: str) -> list[str]:
     return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
 
@@ -67,10 +72,11 @@ def _say(text: str) -> Callable[[Mapping[str, str]], str]:
     return lambda _metadata: text
 
 
-_EDITS = ("add", "rm", "replace", "topology")
-_HINTS: dict[str, Callable[[Mapping[str, str]], str]] = {
+_EDITS = ("add", "rm", "replace", "topology", "split", "merge")
+_HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
     "BAD_NAME": _say("`bosctl ls` shows the names this node knows."),
     "NAME_TAKEN": _say("Choose another name, or exchange the battery with `bosctl replace NAME FILE`."),
+    "NO_RESOURCES": _no_resources,
     "CURRENT_OUT_OF_RANGE": _out_of_range,
     "BATTERY_IN_USE": _in_use,
     "CLAIMED": _claimed,

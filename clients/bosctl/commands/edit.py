@@ -115,7 +115,7 @@ def submit(
     with session.connect() as connection:
         method = connection.topology.Plan if plan else connection.topology.Apply
         answer = connection.call(method, request, long=True, doing="planning" if plan else "applying")
-    session.answer(apply_document(answer, planned=plan), lambda console: _draw(console, answer, plan=plan))
+    session.answer(apply_document(answer, planned=plan), lambda console: draw_apply(console, answer, plan=plan))
 
 
 def read_toml(file: str) -> str:
@@ -137,7 +137,8 @@ def _read_file(path: Path) -> bytes:
         return stream.read(MAX_FILE_BYTES + 1)
 
 
-def _draw(console: "Console", answer: pb.ApplyTopologyResponse, *, plan: bool) -> None:
+def draw_apply(console: "Console", answer: pb.ApplyTopologyResponse, *, plan: bool) -> None:
+    """Draw what an edit changed, or would change."""
     from rich.text import Text  # noqa: PLC0415 (JSON needs no text)
 
     for change in answer.changes:

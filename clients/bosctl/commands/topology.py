@@ -8,6 +8,7 @@ import typer
 
 from bosd.v1 import battery_pb2 as bpb
 from bosd.v1 import topology_pb2 as pb
+from clients.bosctl.commands import topology_edit
 from clients.bosctl.commands.edit import Comment, File, Revision, read_toml, submit
 from clients.bosctl.format_topology import change_summary, revision_document, topology_document
 from clients.bosctl.session import session_of
@@ -62,6 +63,9 @@ def plan(context: typer.Context, file: File, revision: Revision = None) -> None:
 def apply(context: typer.Context, file: File, revision: Revision = None, comment: Comment = "") -> None:
     """Make the node look like the file, in one transaction: whole or not at all."""
     submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, comment)
+
+
+app.command("edit")(topology_edit.edit)
 
 
 @app.command("graph")

@@ -53,7 +53,8 @@ def _height(box: Box | None) -> float:
 
 
 def _lines(picture: Picture, layout: Layout, middles: dict[str, float]) -> list[str]:
-    drawn = []
+    drawn: list[str] = []
+    labels: list[str] = []
     for use, path in zip(picture.uses, layout.paths, strict=True):
         points = [(MARGIN + layout.centres[key], middles[key]) for key in path]
         first = points[0][0], points[0][1] + _height(picture.boxes[path[0]]) / 2.0
@@ -66,11 +67,11 @@ def _lines(picture: Picture, layout: Layout, middles: dict[str, float]) -> list[
         drawn.append(f'<path d="{curve}" fill="none" stroke="#78909c" stroke-width="1.4"/>')
         if use.label:
             x, y = (points[0][0] + points[1][0]) / 2.0, (points[0][1] + points[1][1]) / 2.0 + 4.0
-            drawn.append(
+            labels.append(
                 f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="#37474f" stroke="#ffffff" stroke-width="4" '
                 f'paint-order="stroke">{escape(use.label)}</text>'
             )
-    return drawn
+    return drawn + labels
 
 
 def _box(key: str, box: Box, layout: Layout, middle: float) -> str:
