@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import clock_pb2 as cpb
 from clients.bosctl.errors import ExitStatus, Failure
-from clients.bosctl.format_json import link_word, listing, quality_word, rfc3339, status_document
+from clients.bosctl.format_json import listing, rfc3339, status_document
 from clients.bosctl.shell import accounts, tables
 from clients.bosctl.shell.holds import Holds
 from clients.bosctl.shell.node import ShellNode
@@ -130,6 +130,7 @@ def _tick(shell: Shell, values: Values) -> None:
         if left_s <= 0.0:
             break
         shell.holds.renew()
+    shell.node.refresh_devices()
     document = clock_document(state)
     shell.printer.show(document, str(document["time"]))
 
@@ -142,35 +143,17 @@ def _time(shell: Shell, values: Values) -> None:
 
 def _visualize(shell: Shell, values: Values) -> None:
     del values
+    from clients.bosctl.graph.picture import picture_document, picture_of  # noqa: PLC0415 (only where something is drawn)
+    from clients.bosctl.graph.text import text_of  # noqa: PLC0415
+
     topology = shell.node.topology()
-    statuses = {status.name: status for status in shell.node.statuses()}
-    entries = [entry for entry in topology.entries if entry.name in statuses]
-    document = [
-        {
-            "name": entry.name,
-            "kind": entry.kind,
-            "sources": list(entry.sources),
-            "users": list(entry.users),
-            "splitter": entry.splitter or None,
-            "current_a": status_document(statuses[entry.name])["current_a"],
-            "quality": quality_word(statuses[entry.name].quality),
-            "link": link_word(statuses[entry.name].link),
-        }
-        for entry in entries
-    ]
+    picture = picture_of(topology, {status.name: status for status in shell.node.statuses()})
 
     def draw(console: "Console") -> None:
-        from clients.bosctl.tables import status_table  # noqa: PLC0415 (JSON needs no tables)
-        from clients.bosctl.tree import ASCII_GUIDES, UNICODE_GUIDES, tree_lines  # noqa: PLC0415
+        text, _ = text_of(picture, unicode=console.encoding.startswith("utf"))
+        print(text if topology.entries else "no batteries\n", end="")
 
-        if not entries:
-            console.print("no batteries")
-            return
-        lines = tree_lines(entries, UNICODE_GUIDES if console.encoding.startswith("utf") else ASCII_GUIDES)
-        rows = [statuses[line.name] for line in lines]
-        console.print(status_table(rows, console.width, labels=[line.label for line in lines], notes=False))
-
-    shell.printer.draw(document, draw)
+    shell.printer.draw(picture_document(picture), draw)
 
 
 def _server_start(shell: Shell, values: Values) -> None:

@@ -1,5 +1,6 @@
 """The node behind a shell: its services in one word each, and the local one where the shell has its own."""
 
+import contextlib
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,6 +19,8 @@ from clients.bosctl.holding import new_request_id
 
 FIRST_SAMPLE_S = 10.0
 LOOK_S = 0.2
+OUTSIDE = frozenset({"jbd", "network"})
+"""Kinds of batteries that live by another clock."""
 
 
 class ShellNode:
@@ -52,6 +55,13 @@ class ShellNode:
         """Take a fresh sample of everything below a battery."""
         request = pb.RefreshRequest(name=name, recursive=True)
         self.connection.call(self.connection.batteries.Refresh, request, long=True, doing=f"refreshing {name}")
+
+    def refresh_devices(self) -> None:
+        """Read what lies outside the node's clock again, after that was moved; what does not answer stays as old as it is."""
+        for entry in self.topology().entries:
+            if entry.kind in OUTSIDE:
+                with contextlib.suppress(Failure):
+                    self.refresh(entry.name)
 
     def topology(self) -> tpb.Topology:
         """Return the topology."""
