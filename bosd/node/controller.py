@@ -7,7 +7,6 @@ a time; a stop waits for nobody.
 
 import asyncio
 import math
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -20,6 +19,7 @@ from bosd.bal.dispatch import Plan, asked_a, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
+from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import changes_s, end_what_is_over, runs_anything
@@ -34,7 +34,6 @@ LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
 JUST_AFTER_S = 1e-9
 """What an instant is looked at later, so that rounding does not make it one that is still to come."""
-REMEMBERED_ANSWERS = 256
 
 _log = structlog.get_logger("control")
 
@@ -62,7 +61,7 @@ class Controller:
         self._locks: dict[int, asyncio.Lock] = {}
         self._draining: list[asyncio.Lock] = []
         self._complaints: dict[int, str] = {}
-        self._answers: OrderedDict[tuple[str, str], SetCurrentResult] = OrderedDict()
+        self._answers: Answers[SetCurrentResult] = Answers()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
         self.closing = False
@@ -142,8 +141,8 @@ class Controller:
         async with self._exclusive(name) as battery:
             if self.closing:
                 raise ShuttingDownError("the node is shutting down")
-            if request_id and (holder, request_id) in self._answers:
-                return self._answers[holder, request_id]
+            if (answered := self._answers.get(holder, request_id)) is not None:
+                return answered
             now_s = self._clock.now_s()
             check_request(battery, current_a, holder, battery.status(now_s), now_s)
             ends_s = now_s + ttl_s
@@ -156,11 +155,7 @@ class Controller:
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id)
             battery.touch()
             self._activate(battery)
-            if request_id:
-                self._answers[holder, request_id] = result
-                while len(self._answers) > REMEMBERED_ANSWERS:
-                    self._answers.popitem(last=False)
-            return result
+            return self._answers.keep(holder, request_id, result)
 
     async def _done(self, battery: Battery, planned: Plan, do: Callable[[Plan, Callable[[], bool]], Awaitable[T]]) -> T:
         """Return what doing a plan gives; after a failure have it looked at what is in force."""

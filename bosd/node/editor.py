@@ -12,6 +12,7 @@ from bosd.bal.spec import Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
 from bosd.errors import InvalidArgumentError, StaleRevisionError
+from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
 from bosd.node.drain import StopDevices, drained
@@ -45,6 +46,7 @@ class Editor:
         self._admit = admit
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
+        self._answers: Answers[ApplyResult] = Answers()
         self._new_revision = asyncio.Condition()
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
@@ -112,20 +114,27 @@ class Editor:
         check_voltages(topology, differences, self._directory.batteries, now_s)
         return topology, differences, recuts
 
-    async def apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
-        """Store and apply edits; nothing happens if they change nothing."""
+    async def apply(
+        self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str, request_id: str = ""
+    ) -> ApplyResult:
+        """Store and apply edits; nothing happens if they change nothing. A repeat with the same id gets the first answer."""
         async with self.lock:
-            topology, differences, recuts = self._planned(edits, expected_revision)
-            warnings = consequences(self._directory, topology, recuts.steps())
-            if differences:
-                async with drained(leaving(self._directory, topology), self._stop) as held:
-                    bases = self.bases.after(topology, recuts, self._clock.now_s())
-                    await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
-                    held.let_go()
-                    self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
-                warnings += held.warnings()
-                async with self._new_revision:
-                    self._new_revision.notify_all()
+            if (answered := self._answers.get(who, request_id)) is not None:
+                return answered
+            return self._answers.keep(who, request_id, await self._apply(edits, expected_revision, who, comment))
+
+    async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
+        topology, differences, recuts = self._planned(edits, expected_revision)
+        warnings = consequences(self._directory, topology, recuts.steps())
+        if differences:
+            async with drained(leaving(self._directory, topology), self._stop) as held:
+                bases = self.bases.after(topology, recuts, self._clock.now_s())
+                await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
+                held.let_go()
+                self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
+            warnings += held.warnings()
+            async with self._new_revision:
+                self._new_revision.notify_all()
         return ApplyResult(revision=self.revision, changes=differences, warnings=warnings)
 
     async def _append(

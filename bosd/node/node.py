@@ -20,6 +20,7 @@ from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained
+from bosd.node.hooks import Hooks
 from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
@@ -57,6 +58,7 @@ class Node:
         self.directory = Directory(self._make_leaf, policy, sharing)
         self._leaves = Leaves(self.directory, clock, self._look_above)
         executor = Executor(clock, self._leaves.sample_soon)
+        self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller)
@@ -99,6 +101,11 @@ class Node:
         await self._stops.load()
         await self._scheduler.load()
         await self.ledger.load()
+
+    def attach(self, hooks: Hooks) -> None:
+        """Let hooks hear of what happens to devices."""
+        self._hub.attach(hooks.watcher)
+        self._executor.not_followed = hooks.not_followed
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
@@ -234,8 +241,7 @@ class Node:
         self, edits: Sequence[Edit], *, expected_revision: int | None, holder: str, comment: str = "", request_id: str = ""
     ) -> ApplyResult:
         """Apply an edit whole or not at all; durable before it returns."""
-        del request_id
-        return await self._editor.apply(edits, expected_revision, holder, comment)
+        return await self._editor.apply(edits, expected_revision, holder, comment, request_id)
 
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""

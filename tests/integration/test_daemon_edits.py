@@ -211,3 +211,14 @@ def test_an_edit_does_not_disturb_the_others(tmp_path: Path) -> None:
         assert pack.load_a == 5.0
         assert pack.tell("stats")["stats"]["requests"] > requests
         assert not node.events("battery_lost")
+
+
+def test_an_edit_repeated_with_its_id_gets_its_first_answer(tmp_path: Path) -> None:
+    """After a lost answer the same request is safe to send again: one revision, the same answer."""
+    with Node(tmp_path, pseudo("p")) as node, grpc.insecure_channel(node.target) as channel:
+        edits = [tpb.TopologyEdit(add='[[battery]]\nname = "spare"\nkind = "null"\nvoltage_v = 48.0\n')]
+        request = tpb.ApplyTopologyRequest(edits=edits, expected_revision=1, request_id="once")
+        stub = TopologyServiceStub(channel)
+        answers = [stub.Apply(request, timeout=5.0, metadata=(("bosd-client", "test"),)) for _ in range(2)]
+        assert answers[0] == answers[1]
+        assert stub.Get(tpb.GetTopologyRequest(), timeout=5.0).revision == 2
