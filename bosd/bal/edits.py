@@ -80,13 +80,14 @@ def apply_edits(
             case Whole(whole):
                 topology = whole
             case Split():
-                topology = _split(topology, edit, recuts)
+                _split(topology, edit, recuts)
             case Merge():
-                topology = _merge(topology, edit, recuts)
+                _merge(topology, edit, recuts)
         if isinstance(edit, Remove | Replace):
             removed |= _battery_names(before)
         if not isinstance(edit, Split | Merge):
             _forget_changed(before, topology, recuts)
+    topology = _with_partitions(topology, recuts)
     _refuse_left_behind(topology, removed - _battery_names(topology))
     validate(topology, policies)
     return topology
@@ -140,34 +141,33 @@ def _replace_splitter(topology: Topology, spec: SplitterSpec) -> Topology:
     return with_fields(topology, splitters=splitters)
 
 
-def _split(topology: Topology, asked: Split, recuts: Recuts) -> Topology:
-    splitter = _splitter(topology, asked.splitter)
-    if asked.name in _all_names(topology):
+def _split(topology: Topology, asked: Split, recuts: Recuts) -> None:
+    if all(each.name != asked.splitter for each in topology.splitters):
+        known = ", ".join(each.name for each in topology.splitters) or "none"
+        raise BadNameError(f'no splitter "{asked.splitter}"; there are: {known}', name=asked.splitter, known=known)
+    if recuts.splitter_of(asked.name) or asked.name in _all_names(topology):
         raise NameTakenError(f'the name "{asked.name}" is taken', name=asked.name)
     _refuse_used(topology, asked.donor)
-    return _with_partitions(topology, splitter, recuts.split(asked))
+    recuts.split(asked)
 
 
-def _merge(topology: Topology, asked: Merge, recuts: Recuts) -> Topology:
-    owner = next((each for each in topology.splitters if any(part.name == asked.name for part in each.partitions)), None)
+def _merge(topology: Topology, asked: Merge, recuts: Recuts) -> None:
+    owners = (each.name for each in topology.splitters if any(part.name == asked.name for part in each.partitions))
+    owner = recuts.splitter_of(asked.name) or next(owners, None)
     if owner is None:
         raise BadNameError(f'no partition "{asked.name}"', name=asked.name)
     _refuse_used(topology, asked.name)
     _refuse_used(topology, asked.into)
-    return _with_partitions(topology, owner, recuts.merge(owner.name, asked))
+    recuts.merge(owner, asked)
 
 
-def _splitter(topology: Topology, name: str) -> SplitterSpec:
-    for splitter in topology.splitters:
-        if splitter.name == name:
-            return splitter
-    known = ", ".join(each.name for each in topology.splitters) or "none"
-    raise BadNameError(f'no splitter "{name}"; there are: {known}', name=name, known=known)
-
-
-def _with_partitions(topology: Topology, splitter: SplitterSpec, partitions: tuple[PartitionSpec, ...]) -> Topology:
-    after = with_fields(splitter, partitions=partitions)
-    return with_fields(topology, splitters=tuple(after if each is splitter else each for each in topology.splitters))
+def _with_partitions(topology: Topology, recuts: Recuts) -> Topology:
+    """Return the topology with the partitions that splits and merges leave."""
+    changed = recuts.portions()
+    splitters = tuple(
+        with_fields(each, partitions=changed[each.name].specs()) if each.name in changed else each for each in topology.splitters
+    )
+    return with_fields(topology, splitters=splitters) if changed else topology
 
 
 def _refuse_used(topology: Topology, name: str) -> None:

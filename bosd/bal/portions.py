@@ -186,21 +186,27 @@ class Recuts:
         self._find = find
         self._portions: dict[str, Portions] = {}
         self._anew: set[str] = set()
+        self._made: dict[str, str] = {}
 
-    def split(self, asked: Split) -> tuple[PartitionSpec, ...]:
-        """Return the splitter's partitions after a split. Raises what `Portions.after_split` raises."""
-        after = self._portions[asked.splitter] = self._of(asked.splitter).after_split(asked)
-        return after.specs()
+    def split(self, asked: Split) -> None:
+        """Split a partition. Raises what `Portions.after_split` raises."""
+        self._portions[asked.splitter] = self._of(asked.splitter).after_split(asked)
+        self._made[asked.name] = asked.splitter
 
-    def merge(self, splitter: str, asked: Merge) -> tuple[PartitionSpec, ...]:
-        """Return the splitter's partitions after a merge. Raises what `Portions.after_merge` raises."""
-        after = self._portions[splitter] = self._of(splitter).after_merge(asked)
-        return after.specs()
+    def merge(self, splitter: str, asked: Merge) -> None:
+        """Merge a partition. Raises what `Portions.after_merge` raises."""
+        self._portions[splitter] = self._of(splitter).after_merge(asked)
+        self._made.pop(asked.name, None)
+
+    def splitter_of(self, name: str) -> str | None:
+        """Return the splitter off which a partition was split in this transaction."""
+        return self._made.get(name)
 
     def forget(self, splitter: str) -> None:
         """Forget what was done to a splitter that is gone or written anew; what a new one has is not known yet."""
         self._portions.pop(splitter, None)
         self._anew.add(splitter)
+        self._made = {name: owner for name, owner in self._made.items() if owner != splitter}
 
     def portions(self) -> Mapping[str, Portions]:
         """Return what the partitions of the splitters concerned have afterwards, by splitter."""
