@@ -17,7 +17,7 @@ import structlog
 from bosd.clock import Clock
 from bosd.errors import BosError, StoreError
 from bosd.store.audit import AuditFilter, Head
-from bosd.store.audit_chain import PRUNE, Cut, Entry, Fault, Outcome, Record, Verifier, clean, detail, seal
+from bosd.store.audit_chain import PRUNE, Cut, Entry, Fault, Outcome, Record, Verifier, clean, detail, seal, weight
 
 GROUP_S = 0.5
 """How long a record waits for others; with the writing itself less than a second."""
@@ -26,6 +26,7 @@ RETRY_S = 5.0
 PRUNE_PERIOD_S = 3600.0
 FIRST_PRUNE_S = 60.0
 MAX_WAITING = 4096
+MAX_WAITING_BYTES = 16 * 2**20
 KEPT_FOR_STOPS = 256
 """Places in memory that only what makes safe may take."""
 MAX_COUNTED = 256
@@ -97,6 +98,7 @@ class AuditLog:
         self._head = Head(Cut(), 0)
         self._sealed = Cut()
         self._waiting: deque[Record] = deque()
+        self._waiting_bytes = 0
         self._counting: dict[str, _Counting] = {}
         self._unkept: set[str] = set()
         self._wake = asyncio.Event()
@@ -191,15 +193,20 @@ class AuditLog:
 
     def _place(self, entry: Entry) -> None:
         """Give an entry its place in the chain, or count it as lost where memory is full."""
-        room = MAX_WAITING + (KEPT_FOR_STOPS if entry.action in _SAFE_ACTIONS else 0)
-        if len(self._waiting) >= room:
+        if not self._has_room(entry):
             self._lost += 1
             self.dropped += 1
             return
         record = seal(entry, self._sealed.number + 1, self._sealed.hash)
         self._sealed = Cut(record.number, record.hash)
         self._waiting.append(record)
+        self._waiting_bytes += weight(record)
         self._wake.set()
+
+    def _has_room(self, entry: Entry) -> bool:
+        if entry.action in _SAFE_ACTIONS:
+            return len(self._waiting) < MAX_WAITING + KEPT_FOR_STOPS
+        return len(self._waiting) < MAX_WAITING and self._waiting_bytes < MAX_WAITING_BYTES
 
     # --- writing
 
@@ -262,8 +269,9 @@ class AuditLog:
                 self._unkept |= keys
                 self._wake.set()
                 raise
-            for _ in records:
+            for record in records:
                 self._waiting.popleft()
+                self._waiting_bytes -= weight(record)
         if self._lost:
             lost, self._lost = self._lost, 0
             self.note("lost", who=NODE, outcome="failed", after={"records": lost}, comment="no room while the store failed")

@@ -8,7 +8,7 @@ newest record of action `prune` says which record was cut last and what its hash
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Literal, Self
 
 GENESIS = "0" * 64
@@ -18,6 +18,8 @@ MAX_DETAIL = 16 * 1024
 MAX_CHANGES = 100
 ROW_OVERHEAD_BYTES = 100
 """What a row takes in the file beside its texts: both indices of SQLite's B-tree, column headers, numbers; generous."""
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=str)
 
 Outcome = Literal["done", "refused", "failed"]
 Row = dict[str, str | int | float]
@@ -55,6 +57,10 @@ class Record(Entry):
     hash: str
 
 
+_ENTRY = tuple(field.name for field in fields(Entry))
+_RECORD = tuple(field.name for field in fields(Record))
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """The first record that is not as it was written, and why."""
@@ -64,8 +70,8 @@ class Fault:
 
 
 def canonical(value: object) -> str:
-    """Return JSON that is the same for equal values: keys sorted, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    """Return JSON that is the same for equal values: keys sorted, no spaces, ASCII; what JSON does not know is its text."""
+    return _ENCODER.encode(value)
 
 
 def detail(values: Mapping[str, object] | None) -> str:
@@ -81,6 +87,8 @@ def detail(values: Mapping[str, object] | None) -> str:
 
 def clean(text: str) -> str:
     """Return a text that every store can hold, shortened to `MAX_TEXT` characters."""
+    if text.isascii() and len(text) <= MAX_TEXT:
+        return text
     kept = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
     return kept.encode("utf-8", "replace").decode("utf-8")
 
@@ -93,14 +101,14 @@ def hash_of(row: Mapping[str, object]) -> str:
 
 def seal(entry: Entry, number: int, previous: str) -> Record:
     """Give an entry its place after the record whose hash is `previous`."""
-    values = {field.name: getattr(entry, field.name) for field in fields(Entry)}
-    unsealed = Record(**values, number=number, previous=previous, hash="")
-    return Record(**values, number=number, previous=previous, hash=hash_of(row_of(unsealed)))
+    values = {name: getattr(entry, name) for name in _ENTRY}
+    row = {**values, "names": canonical(entry.names), "number": number, "previous": previous}
+    return Record(**values, number=number, previous=previous, hash=hash_of(row))
 
 
 def row_of(record: Record) -> Row:
     """Return a record as the store's columns."""
-    return {**asdict(record), "names": canonical(record.names)}
+    return {**{name: getattr(record, name) for name in _RECORD}, "names": canonical(record.names)}
 
 
 def record_of(row: Mapping[str, object]) -> Record:
@@ -110,6 +118,12 @@ def record_of(row: Mapping[str, object]) -> Record:
     except (ValueError, TypeError):
         names = (str(row["names"]),)
     return Record(**{**row, "names": names})  # type: ignore[arg-type]
+
+
+def weight(entry: Entry) -> int:
+    """Return about how much memory an entry takes, in bytes."""
+    texts = (entry.message, entry.comment, entry.asked, entry.before, entry.after, *entry.names)
+    return ROW_OVERHEAD_BYTES + sum(map(len, texts))
 
 
 def bytes_of(row: Row) -> int:

@@ -160,6 +160,22 @@ async def test_memory_is_bounded_and_keeps_room_for_stops() -> None:
 
 
 @pytest.mark.jumping
+async def test_memory_is_bounded_in_bytes_too() -> None:
+    """Without a disk, records of 10 kB each: 16 MiB of them wait, not 4096; all the room is given back afterwards."""
+    store = MemoryAudit()
+    async with running(store) as audit:
+        for _ in range(2):
+            store.failed = True
+            for _ in range(3000):
+                audit.note("apply", who="ann", after={"changes": "x" * 10_000})
+            assert audit.unwritten * 10_000 == pytest.approx(module.MAX_WAITING_BYTES, rel=0.05)
+            store.failed = False
+            await asyncio.sleep(module.RETRY_S + 2.0)
+            assert audit.unwritten == 0
+        assert [record.action for record in store.records].count("lost") == 2
+
+
+@pytest.mark.jumping
 async def test_what_is_not_written_yet_is_listed() -> None:
     """A reader sees a command at once, before its group is on the disk, and no record twice."""
     store = MemoryAudit()
