@@ -9,19 +9,19 @@ import json
 import math
 from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from bosd.clock import Clock
 from bosd.errors import BosError, StoreError
+from bosd.node.audit_counts import Counts
 from bosd.store.audit import AuditFilter, Head
 from bosd.store.audit_chain import PRUNE, Cut, Entry, Fault, Outcome, Record, Verifier, clean, detail, seal, weight
 
 GROUP_S = 0.5
 """How long a record waits for others; with the writing itself less than a second."""
-COUNTED_S = 60.0
 RETRY_S = 5.0
 PRUNE_PERIOD_S = 3600.0
 FIRST_PRUNE_S = 60.0
@@ -29,7 +29,6 @@ MAX_WAITING = 4096
 MAX_WAITING_BYTES = 16 * 2**20
 KEPT_FOR_STOPS = 256
 """Places in memory that only what makes safe may take."""
-MAX_COUNTED = 256
 KEPT_SHARE = 0.9
 """What is left of the size bound after it was reached, so that cutting is rare."""
 DAY_S = 86400.0
@@ -37,7 +36,6 @@ NODE = "bosd"
 """Who did what the node did by itself."""
 _SAFE_ACTIONS = frozenset({"stop", "clear"})
 _MAX_NAME = 128
-_OTHERS = "(others)"
 
 _log = structlog.get_logger("audit")
 
@@ -81,12 +79,6 @@ class Verdict:
     dropped: int
 
 
-@dataclass(slots=True)
-class _Counting:
-    record: Record
-    due_s: float
-
-
 class AuditLog:
     """The audit of one node. Other parts record what they do with `note` and `refused`."""
 
@@ -99,8 +91,7 @@ class AuditLog:
         self._sealed = Cut()
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
-        self._counting: dict[str, _Counting] = {}
-        self._unkept: set[str] = set()
+        self._counts = Counts()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._reading = asyncio.Lock()
@@ -119,8 +110,7 @@ class AuditLog:
         self._head, counting = await self._store.load()
         self._sealed = self._head.cut
         for record in counting:
-            key = _key(record)
-            self._unkept.add(key)
+            self._counts.forget(record)
             self._place(record)
 
     # --- recording
@@ -156,10 +146,10 @@ class AuditLog:
             before=detail(before),
             after=detail(after),
         )
-        if counted:
-            self._count(entry)
-        else:
+        if not counted:
             self._place(entry)
+        elif self._counts.add(entry, asyncio.get_running_loop().time()):
+            self._wake.set()
 
     def refused(
         self, action: str, error: BosError, *, who: str, names: Sequence[str] = (), asked: Mapping[str, object] | None = None
@@ -175,21 +165,6 @@ class AuditLog:
             asked=asked,
             counted=True,
         )
-
-    def _count(self, entry: Entry) -> None:
-        key = _key(entry)
-        if key not in self._counting and len(self._counting) >= MAX_COUNTED:
-            entry = replace(entry, who=_OTHERS, names=(), message="", asked="", before="", after="")
-            key = _key(entry)
-        counting = self._counting.get(key)
-        if counting is None:
-            due_s = asyncio.get_running_loop().time() + COUNTED_S
-            self._counting[key] = _Counting(seal(entry, 0, ""), due_s)
-            self._unkept.add(key)
-            self._wake.set()
-        else:
-            old = counting.record
-            counting.record = replace(old, count=old.count + 1, until_utc_s=entry.until_utc_s)
 
     def _place(self, entry: Entry) -> None:
         """Give an entry its place in the chain, or count it as lost where memory is full."""
@@ -225,9 +200,8 @@ class AuditLog:
 
     async def _something_to_do(self, now_s: float) -> None:
         """Return a moment after the first record that waits, or when a count or the next cutting is due."""
-        due_s = min((counting.due_s for counting in self._counting.values()), default=math.inf)
         try:
-            async with asyncio.timeout(max(0.0, min(due_s, self._prune_s) - now_s)):
+            async with asyncio.timeout(max(0.0, min(self._counts.due_s, self._prune_s) - now_s)):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -247,26 +221,20 @@ class AuditLog:
         return True
 
     def _close_counts(self, now_s: float) -> None:
-        for key in [key for key, counting in self._counting.items() if counting.due_s <= now_s]:
-            self._close_count(key)
-
-    def _close_count(self, key: str) -> None:
-        self._unkept.add(key)
-        self._place(self._counting.pop(key).record)
+        for record in self._counts.close(now_s):
+            self._place(record)
 
     async def flush(self) -> None:
         """Write all that waits, in one transaction. Raises StoreError; then it waits on."""
         async with self._writing:
             self._wake.clear()
-            if not self._waiting and not self._unkept:
+            if not self._waiting and not self._counts.unkept:
                 return
-            records, keys = tuple(self._waiting), self._unkept
-            self._unkept = set()
-            counting = {key: self._counting[key].record if key in self._counting else None for key in keys}
+            records, counting = tuple(self._waiting), self._counts.take_unkept()
             try:
                 self._head = await self._store.append(records, counting)
             except BaseException:
-                self._unkept |= keys
+                self._counts.give_back(counting)
                 self._wake.set()
                 raise
             for record in records:
@@ -278,8 +246,7 @@ class AuditLog:
 
     async def close(self) -> None:
         """Give every count its place and write all. Raises StoreError."""
-        for key in tuple(self._counting):
-            self._close_count(key)
+        self._close_counts(math.inf)
         await self.flush()
 
     async def prune(self) -> None:
@@ -301,7 +268,7 @@ class AuditLog:
 
     async def list(self, wanted: AuditFilter, limit: int) -> tuple[Record, ...]:
         """Return the newest records that pass, newest first, those included that are not written yet. Raises StoreError."""
-        counting = [each.record for each in reversed(tuple(self._counting.values()))] if wanted.before_number is None else []
+        counting = self._counts.newest_first() if wanted.before_number is None else []
         waiting = [record for record in reversed(self._waiting) if _in_range(record, wanted)]
         unwritten = [record for record in (*counting, *waiting) if wanted.admits(record)][:limit]
         known = {record.number for record in waiting}
@@ -344,8 +311,3 @@ class AuditLog:
 def _in_range(record: Record, wanted: AuditFilter) -> bool:
     above = wanted.after_number is None or record.number > wanted.after_number
     return above and (wanted.before_number is None or record.number < wanted.before_number)
-
-
-def _key(entry: Entry) -> str:
-    """Return what makes two records equal, as one text."""
-    return json.dumps([entry.who, entry.action, entry.outcome, entry.names, entry.reason])

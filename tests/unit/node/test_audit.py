@@ -12,6 +12,7 @@ from bosd.clock import LoopClock, SystemClock
 from bosd.errors import ClaimedError, StoppedError
 from bosd.node import audit as module
 from bosd.node.audit import AuditLog
+from bosd.node.audit_counts import MAX_COUNTED
 from bosd.store.audit import AuditFilter, AuditTable
 from bosd.store.audit_chain import PRUNE, Record
 from bosd.store.store import Store
@@ -102,7 +103,7 @@ async def test_a_flood_of_names_takes_bounded_room() -> None:
         for number in range(10_000):
             audit.refused("set", ClaimedError("x"), who=f"ann{number}", names=["b"])
         await audit.close()
-    assert len(store.records) == module.MAX_COUNTED + 1
+    assert len(store.records) == MAX_COUNTED + 1
     assert sum(record.count for record in store.records) == 10_000
 
 
