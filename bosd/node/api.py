@@ -132,11 +132,13 @@ class TimeApi(Protocol):
         """Return what the clock shows."""
         ...
 
-    async def tick(self, duration_s: float) -> TimeView:
+    async def tick(self, duration_s: float, *, holder: str = "") -> TimeView:
         """Move time on; all that is due on the way happens at its own instant."""
         ...
 
-    async def adjust(self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None) -> TimeView:
+    async def adjust(
+        self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None, holder: str = ""
+    ) -> TimeView:
         """Follow the machine's time or stand; set the wall clock alone; let simulated time run at a rate. None stays."""
         ...
 

@@ -14,6 +14,7 @@ from bosd.bal.status import BatteryStatus
 from bosd.errors import BosError
 from bosd.node.api import ApplyResult, BookingView, BookResult, Edit, NodeApi, SetCurrentResult, StopResult
 from bosd.node.audit import AuditLog
+from bosd.node.audited_time import AuditedTime
 from bosd.store.audit_chain import MAX_CHANGES
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class AuditedNode:
         self._audit = audit
         self.name = node.name
         self.clock = node.clock
+        self.time = AuditedTime(node.time, audit)
         for name in dir(node):
             if not name.startswith("_") and not hasattr(self, name) and callable(method := getattr(node, name)):
                 setattr(self, name, method)

@@ -87,11 +87,12 @@ class Timekeeper:
         rate = self._rate if simulated else 1.0
         return TimeView(simulated=simulated, utc_s=clock.utc_s(), now_s=clock.now_s(), rate=rate, instants=instants)
 
-    async def tick(self, duration_s: float) -> TimeView:
+    async def tick(self, duration_s: float, *, holder: str = "") -> TimeView:
         """Move time on by `duration_s`; all that is due on the way happens at its own instant.
 
         Raises UnsupportedError where time is not simulated, InvalidArgumentError outside 0 to `LONGEST_TICK_S`.
         """
+        del holder
         if not 0.0 <= duration_s <= LONGEST_TICK_S:
             raise InvalidArgumentError(
                 f"duration_s {duration_s:g} is outside 0 to {LONGEST_TICK_S:g} s: time only moves on", field="duration_s"
@@ -157,11 +158,14 @@ class Timekeeper:
         instants: Iterable[float] = (*(each.due_s() for each in self._timed), *judged)
         return min((instant_s for instant_s in instants if instant_s > now_s), default=math.inf)
 
-    async def adjust(self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None) -> TimeView:
+    async def adjust(
+        self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None, holder: str = ""
+    ) -> TimeView:
         """Follow the machine's time or stand; set the wall clock alone; let simulated time run at a rate. None stays.
 
         Raises UnsupportedError where the clock is the machine's, InvalidArgumentError for a rate outside 0 to `HIGHEST_RATE`.
         """
+        del holder
         if rate is not None and not 0.0 <= rate <= HIGHEST_RATE:
             raise InvalidArgumentError(f"rate {rate:g} is outside 0 to {HIGHEST_RATE:g}", field="rate")
         async with self._lock:

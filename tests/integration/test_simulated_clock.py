@@ -114,6 +114,7 @@ def test_time_stands_between_ticks_and_what_is_sampled_when_asked_does_not_age(t
         assert first["simulated"] is True
         node.ask("tick", "1d")
         status = node.status("p")
+        assert [record["action"] for record in node.ask("audit")].count("tick") == 1
     assert (status["quality"], status["age_s"]) == ("GOOD", 0.0)
 
 

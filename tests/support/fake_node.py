@@ -37,10 +37,14 @@ class FakeTime:
     def view(self) -> TimeView:
         return TimeView(simulated=False, utc_s=self._clock.utc_s(), now_s=self._clock.now_s(), rate=1.0)
 
-    async def tick(self, duration_s: float) -> TimeView:
+    async def tick(self, duration_s: float, *, holder: str = "") -> TimeView:
+        del holder
         raise UnsupportedError(f"no tick of {duration_s} s")
 
-    async def adjust(self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None) -> TimeView:
+    async def adjust(
+        self, *, follow: bool | None = None, utc_s: float | None = None, rate: float | None = None, holder: str = ""
+    ) -> TimeView:
+        del holder
         raise UnsupportedError(f"no {follow}, {utc_s}, {rate}")
 
 
