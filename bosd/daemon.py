@@ -18,6 +18,7 @@ from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
+from bosd.node.hooks import Hooks
 from bosd.node.node import Node
 from bosd.node.scheduler import ClockTrust
 from bosd.rpc.client import RemotePool
@@ -150,6 +151,10 @@ class Daemon:
                 group.create_task(pool.run(), name="links")
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
+                if (asked := self._config.hooks).command:
+                    hooks = Hooks(node.name, self._clock, asked.command, asked.events, asked.timeout_s)
+                    node.attach(hooks)
+                    group.create_task(hooks.run(), name="hooks")
                 group.create_task(self._notifier.keep_alive(), name="watchdog")
                 self._notifier.ready(f"{len(node.names())} batteries on {', '.join(self.bound)}")
                 _log.info("serving", node=node.name, listen=list(self.bound), batteries=len(node.names()))

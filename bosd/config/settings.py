@@ -5,6 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from bosd.bal.spec import Topology
 from bosd.bal.spec_rules import host_port, name_fault
@@ -13,10 +14,11 @@ from bosd.config.faults import FileFaults, did_you_mean
 from bosd.config.reader import T, read_table, shown
 from bosd.config.topology_toml import check_graph, read_toml, read_topology
 
-_SECTIONS = ("node", "store", "battery", "splitter")
+_SECTIONS = ("node", "store", "hooks", "battery", "splitter")
 _LATER_SECTIONS = frozenset({"security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
+_LONGEST_HOOK_S = 600.0
 _LONGEST_RETENTION_DAYS = 36525.0
 _LARGEST_AUDIT_MIB = 4096.0
 _MOST_LEDGER_ENTRIES = 100_000_000
@@ -56,6 +58,15 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HooksConfig:
+    """A command run on events, with a JSON document on stdin; without a command nothing is run."""
+
+    command: tuple[str, ...] = ()
+    events: tuple[Literal["UNAVAILABLE", "PROTECTION", "NOT_FOLLOWED"], ...] = ("UNAVAILABLE", "PROTECTION", "NOT_FOLLOWED")
+    timeout_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration file; `place` names it in messages."""
 
@@ -63,6 +74,7 @@ class Config:
     store: StoreConfig
     topology: Topology
     place: str
+    hooks: HooksConfig = field(default_factory=HooksConfig)
 
 
 def load_config(path: str | Path, policies: Collection[str] = POLICIES) -> Config:
@@ -95,12 +107,15 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     _check_sections(tables, faults)
     node = _section(NodeConfig, tables, "node", faults)
     store = _section(StoreConfig, tables, "store", faults)
+    hooks = _section(HooksConfig, tables, "hooks", faults)
+    if "hooks" in tables:
+        _check_hooks(hooks, faults)
     _check_node(node, faults)
     _check_store(store, faults)
     topology, lost = read_topology(tables, faults)
     check_graph(topology, lost, policies, faults)
     faults.raise_any()
-    return Config(node=node, store=store, topology=topology, place=place)
+    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks)
 
 
 def _check_sections(tables: Mapping[str, object], faults: FileFaults) -> None:
@@ -119,6 +134,17 @@ def _section(cls: type[T], tables: Mapping[str, object], key: str, faults: FileF
     if not isinstance(value, list) or key != "node":
         faults.add(key, f"expected a [{key}] section, got {shown(value)}")
     return cls()
+
+
+def _check_hooks(hooks: HooksConfig, faults: FileFaults) -> None:
+    if not hooks.command or not all(word and "\0" not in word for word in hooks.command):
+        faults.add("hooks.command", 'write the program and its arguments, such as ["/usr/local/bin/notify", "--urgent"]')
+    elif not hooks.command[0].startswith("/"):
+        faults.add("hooks.command", f"{shown(hooks.command[0])} is no absolute path; the daemon looks programs up nowhere")
+    if not hooks.events:
+        faults.add("hooks.events", "is empty: a hook runs on something")
+    if not 0.0 < hooks.timeout_s <= _LONGEST_HOOK_S:
+        faults.add("hooks.timeout_s", f"{hooks.timeout_s!r} lies outside 0 to {_LONGEST_HOOK_S:g}")
 
 
 def _check_node(node: NodeConfig, faults: FileFaults) -> None:

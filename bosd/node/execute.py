@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan
 from bosd.clock import Clock
-from bosd.errors import BosError, DriverError, TransientError, UnavailableError
+from bosd.errors import BosError, DriverError, NotFollowedError, TransientError, UnavailableError
 
 SAME_END_S = 0.25
 RETRY_S = 1.0
@@ -125,11 +125,15 @@ def commit(plan: Plan, now_s: float) -> None:
 
 
 class Executor:
-    """Tells devices what to do. `settled` is called with each one that confirmed, to have it sampled at once."""
+    """Tells devices what to do. `settled` is called with each one that confirmed, to have it sampled at once.
+
+    `not_followed` hears of those that answered and do not do it.
+    """
 
     def __init__(self, clock: Clock, settled: Callable[[DeviceLeaf], None]) -> None:
         self._clock = clock
         self._settled = settled
+        self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool]) -> None:
         """Do what was asked for, all or nothing: lower, confirm, raise, commit.
@@ -229,3 +233,5 @@ class Executor:
             leaf.lost_answer(move.new_a)
         outcome.states[leaf.name] = state
         outcome.errors[leaf.name] = error
+        if self.not_followed is not None and isinstance(error, NotFollowedError):
+            self.not_followed(leaf, error)

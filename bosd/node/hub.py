@@ -79,6 +79,11 @@ class Hub:
         for watcher in self._watchers:
             watcher.follow(self._directory)
 
+    def attach(self, watcher: Watcher) -> None:
+        """Have a watcher of this process follow the batteries from now on; nothing is kept fresh for it."""
+        self._watchers[watcher] = None
+        watcher.follow(self._directory)
+
     async def watch(
         self, names: Sequence[str] | None, *, min_interval_s: float, max_staleness_s: float
     ) -> AsyncIterator[WatchBatch]:

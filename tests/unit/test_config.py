@@ -291,3 +291,32 @@ def test_a_file_is_loaded(tmp_path: Path) -> None:
     config = load_config(path)
     assert config.topology.batteries == (NullSpec(name="n", voltage_v=48.0),)
     assert config.place == str(path)
+
+
+def test_hooks() -> None:
+    """All three events by default; nothing is run without the section."""
+    assert parse_config("").hooks.command == ()
+    hooks = parse_config('[hooks]\ncommand = ["/usr/bin/notify", "-u"]\n').hooks
+    assert (hooks.command, hooks.events, hooks.timeout_s) == (
+        ("/usr/bin/notify", "-u"),
+        ("UNAVAILABLE", "PROTECTION", "NOT_FOLLOWED"),
+        10.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "complaint"),
+    [
+        ("", "hooks.command: write the program and its arguments"),
+        ('command = ["notify"]', 'hooks.command: "notify" is no absolute path'),
+        ('command = ["/n"]\nevents = []', "hooks.events: is empty"),
+        ('command = ["/n"]\nevents = ["FULL"]', "hooks.events[0]: expected"),
+        ('command = ["/n"]\ntimeout_s = 0', "hooks.timeout_s: 0.0 lies outside"),
+        ('command = "/n"', "hooks.command: expected an array"),
+    ],
+)
+def test_faults_of_hooks(section: str, complaint: str) -> None:
+    """A hook that cannot run as written is refused with its place."""
+    with pytest.raises(ConfigError) as refusal:
+        parse_config(f"[hooks]\n{section}\n")
+    assert complaint in refusal.value.message
