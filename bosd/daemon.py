@@ -18,9 +18,9 @@ from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.hooks import Hooks
 from bosd.node.node import Node
-from bosd.node.scheduler import ClockTrust
 from bosd.rpc.client import RemotePool
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer

@@ -1,8 +1,13 @@
 """What may be booked: checked when it is booked; when it runs, present limits clamp it (bal.md, "Schedules")."""
 
+from collections.abc import Mapping
+
 from bosd.bal.battery import Battery
+from bosd.bal.graph import Graph
+from bosd.bal.schedule import Schedule
+from bosd.bal.spec import NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus
-from bosd.errors import CurrentOutOfRangeError, NotAllowedError, UnavailableError, UnsupportedError
+from bosd.errors import BatteryInUseError, CurrentOutOfRangeError, NotAllowedError, UnavailableError, UnsupportedError
 from bosd.node.requests import SLACK, check_free
 
 NODE_PREFIX = "node:"
@@ -41,3 +46,25 @@ def check_current(status: BatteryStatus, current_a: float) -> None:
             lower_a=lower_a,
             upper_a=upper_a,
         )
+
+
+def check_kept(topology: Topology, schedules: Mapping[str, Schedule]) -> None:
+    """Raise BatteryInUseError, bookings listed, if `topology` puts a booked battery in use, lacks it or gives it away."""
+    graph = Graph(topology)
+    stubs = {spec.name for spec in topology.batteries if isinstance(spec, NetworkSpec)}
+    for name, schedule in schedules.items():
+        if name not in graph.kinds:
+            _refuse(f"{name} would be gone", name, schedule)
+        elif graph.users[name]:
+            _refuse(f"{name} would be in use by {', '.join(graph.users[name])}", name, schedule)
+        elif name in stubs:
+            _refuse(f"{name} would belong to another node", name, schedule)
+
+
+def _refuse(why: str, name: str, schedule: Schedule) -> None:
+    listed = ", ".join(f"{each.number} ({each.current_a:g} A)" for each in schedule.bookings[:20])
+    raise BatteryInUseError(
+        f"{why}, but it is booked: {listed}; cancel that first",
+        name=name,
+        bookings=",".join(str(each.number) for each in schedule.bookings),
+    )

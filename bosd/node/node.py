@@ -15,6 +15,7 @@ from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.errors import InvalidArgumentError, UnsupportedError
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
 from bosd.node.devices import make_device
 from bosd.node.editor import Editor
@@ -25,7 +26,7 @@ from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
-from bosd.node.scheduler import ClockTrust, Scheduler
+from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
 from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy

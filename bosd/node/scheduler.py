@@ -8,34 +8,30 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
-from bosd.bal.graph import Graph
 from bosd.bal.schedule import Booking, Moment, Schedule, Segment, checked_times
 from bosd.bal.setpoint import Booked
-from bosd.bal.spec import NetworkSpec, Topology
+from bosd.bal.spec import Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.errors import (
     BadNameError,
-    BatteryInUseError,
     InvalidArgumentError,
     NoResourcesError,
     StoreError,
 )
 from bosd.node.api import BookingView, BookResult
-from bosd.node.booking_rules import check_bookable, check_current
+from bosd.node.booking_rules import check_bookable, check_current, check_kept
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.links import NetworkLeaf
 from bosd.store.bookings import BookingTable
 
 LOOK_S = 1.0
 """How often a stepped wall clock, or one that has become trusted, is looked for while anything is booked."""
-STEP_S = 2.0
-"""A wall clock that goes back by no more than this has been adjusted, not set."""
 EDGE_SLACK_S = 1e-6
 """An edge this near is reached: UTC seconds in doubles are no finer."""
 SAME_END_S = 0.05
@@ -46,24 +42,6 @@ MAX_BOOKINGS_OF_ONE = 1000
 SEPARATOR = "/"
 
 _log = structlog.get_logger("schedule")
-
-
-class ClockTrust:
-    """Judges the wall clock: the kernel calls it synchronised, and it is not earlier than the newest time known here."""
-
-    def __init__(self, synchronised: Callable[[], bool], *, overridden: bool) -> None:
-        self._synchronised = synchronised
-        self._overridden = overridden
-        self.newest_utc_s = 0.0
-
-    def doubt(self, utc_s: float) -> str:
-        """Return why `utc_s` is not to be trusted; empty when it is."""
-        if self._overridden:
-            return ""
-        if utc_s < self.newest_utc_s - STEP_S:
-            newest = datetime.fromtimestamp(self.newest_utc_s, UTC)
-            return f"it is earlier than the newest time known here, {newest:%Y-%m-%dT%H:%M:%SZ}"
-        return "" if self._synchronised() else "the kernel does not call it synchronised"
 
 
 class Scheduler:
@@ -384,26 +362,8 @@ class Scheduler:
 
         Raises BatteryInUseError with the bookings listed.
         """
-        if not self._schedules:
-            return
-        graph = Graph(topology)
-        stubs = {spec.name for spec in topology.batteries if isinstance(spec, NetworkSpec)}
-        for name, schedule in self._schedules.items():
-            if name not in graph.kinds:
-                _refuse(f"{name} would be gone", name, schedule)
-            elif graph.users[name]:
-                _refuse(f"{name} would be in use by {', '.join(graph.users[name])}", name, schedule)
-            elif name in stubs:
-                _refuse(f"{name} would belong to another node", name, schedule)
-
-
-def _refuse(why: str, name: str, schedule: Schedule) -> None:
-    listed = ", ".join(f"{each.number} ({each.current_a:g} A)" for each in schedule.bookings[:20])
-    raise BatteryInUseError(
-        f"{why}, but it is booked: {listed}; cancel that first",
-        name=name,
-        bookings=",".join(str(each.number) for each in schedule.bookings),
-    )
+        if self._schedules:
+            check_kept(topology, self._schedules)
 
 
 def _view_at_stub(stub: str, view: BookingView) -> BookingView:

@@ -10,7 +10,8 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import PseudoSpec, Topology
-from bosd.node.scheduler import ClockTrust, Scheduler
+from bosd.node.clock_trust import ClockTrust
+from bosd.node.scheduler import Scheduler
 from bosd.policy.registry import policy
 from bosd.store.bookings import BookingTable
 from tests.support.memory_store import MemoryStore

@@ -8,8 +8,8 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import AggregatorSpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
-from bosd.node.scheduler import ClockTrust
 from bosd.store.store import Store
 from tests.support.jumping_loop import run_jumping
 from tests.support.memory_store import MemoryStore

@@ -22,9 +22,9 @@ from bosd.errors import (
 )
 from bosd.node import scheduler
 from bosd.node.api import BookingView, BookResult, Edit
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
-from bosd.node.scheduler import ClockTrust
 from bosd.store.store import Store
 from tests.support.memory_store import MemoryStore
 from tests.support.wall_clock import UTC_AT_ZERO_S, WallClock
