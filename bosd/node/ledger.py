@@ -255,7 +255,12 @@ class Ledger:
         self._look(now_s, whole=whole)
         entries = tuple(self._pending)
         accounts = {entry.account for entry in entries}
-        meters = {each.name: each for each in self._meters(now_s) if whole or each.name in self._concerned(accounts)}
+        concerned = self._concerned(accounts)
+        if not whole:
+            accounts |= concerned & (self._splitters.keys() | self._tallies.keys())
+            for tally in [self._tallies[name] for name in accounts & self._tallies.keys()]:
+                self._settle(tally, now_s)
+        meters = {each.name: each for each in self._meters(now_s) if whole or each.name in concerned}
         changed = [each for name, each in meters.items() if not _same(each, self._saved.get(name))]
         gone = [name for name in self._saved if name not in meters] if whole else []
         still_open = [entry for entry in self._open(now_s) if whole or entry.account in accounts]
@@ -277,8 +282,11 @@ class Ledger:
             self._checkpoint_s = now_s + CHECKPOINT_PERIOD_S
 
     def _concerned(self, accounts: set[str]) -> set[str]:
-        parts = [name for account in accounts if account in self._splitters for name in self._splitters[account].accounts.names]
-        return {NODE, *accounts, *parts}
+        """Return everything that shares a leaf with one of the accounts: meters of one instant add up, of several they do not."""
+        sources = {name: splitter.source for name, splitter in self._splitters.items()}
+        owners = {**self._directory.batteries, **sources}
+        components = {owners[account].component for account in accounts if account in owners}
+        return {NODE, *accounts, *(name for name, battery in owners.items() if battery.component in components)}
 
     def _meters(self, now_s: float) -> Iterable[MeterCheckpoint]:
         utc_s = self._clock.utc_s()
