@@ -39,7 +39,7 @@ def shell(
 def _run(session: Session, stack: contextlib.ExitStack, scripts: list[str], *, local: bool) -> None:
     from bosd.v1 import clock_pb2 as cpb  # noqa: PLC0415 (this command only)
     from clients.bosctl.connection import Connection  # noqa: PLC0415
-    from clients.bosctl.shell.actions import Listeners, Shell, TargetListeners  # noqa: PLC0415
+    from clients.bosctl.shell.context import Listeners, Shell, TargetListeners  # noqa: PLC0415
     from clients.bosctl.shell.holds import Holds  # noqa: PLC0415
     from clients.bosctl.shell.interpreter import Interpreter  # noqa: PLC0415
     from clients.bosctl.shell.node import ShellNode  # noqa: PLC0415

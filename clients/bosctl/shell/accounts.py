@@ -1,16 +1,16 @@
 """The `ledger` command: who gave charge to whom."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from clients.bosctl.commands.ledger import entry_document
 from clients.bosctl.format_text import moment
+from clients.bosctl.shell.context import Shell, Values
 
 if TYPE_CHECKING:
     from bosd.v1 import ledger_pb2 as pb
-    from clients.bosctl.shell.actions import Shell
 
 
-def ledger(shell: "Shell", values: Any) -> None:  # noqa: ANN401 (see actions.Values)
+def ledger(shell: Shell, values: Values) -> None:
     """Print the entries of a battery, a partition or a policy; of every policy where none is named."""
     names = [values["NAME"]] if "NAME" in values else _policies(shell)
     entries = [entry for name in names for entry in shell.node.ledger(name)]
@@ -18,7 +18,7 @@ def ledger(shell: "Shell", values: Any) -> None:  # noqa: ANN401 (see actions.Va
     shell.printer.show([entry_document(entry) for entry in entries], text)
 
 
-def _policies(shell: "Shell") -> list[str]:
+def _policies(shell: Shell) -> list[str]:
     return list(dict.fromkeys(entry.splitter for entry in shell.node.topology().entries if entry.splitter))
 
 

@@ -2,47 +2,19 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import clock_pb2 as cpb
-from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_json import listing, rfc3339, status_document
-from clients.bosctl.shell import accounts, tables
-from clients.bosctl.shell.holds import Holds
-from clients.bosctl.shell.node import ShellNode
-from clients.bosctl.shell.printing import Printer
+from clients.bosctl.shell import accounts, making
+from clients.bosctl.shell.context import Shell, Values
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Values = Mapping[str, Any]
 SECONDS_PER_HOUR = 3600.0
 DEFAULT_PORT = 4004
-LOOPBACK = "127.0.0.1"
-
-
-class Listeners(Protocol):
-    """Where a node can be reached by other nodes."""
-
-    def start(self, port: int) -> str:
-        """Listen on a port of loopback; return the address. Raises Failure."""
-        ...
-
-    def stop(self, port: int) -> str:
-        """Listen there no more; return the address. Raises Failure."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Shell:
-    """What commands act on."""
-
-    node: ShellNode
-    printer: Printer
-    holds: Holds
-    listeners: Listeners
 
 
 def _list(shell: Shell, values: Values) -> None:
@@ -166,89 +138,6 @@ def _server_stop(shell: Shell, values: Values) -> None:
     shell.printer.show({"closed": address}, f"no longer listening on {address}")
 
 
-def _make_null(shell: Shell, values: Values) -> None:
-    shell.node.add(tables.null_table(values["NAME"], values["VOLTAGE"]))
-
-
-def _make_battery(shell: Shell, values: Values) -> None:
-    name = values["NAME"]
-    shell.node.add_sampled(name, tables.jbd_table(name, values["IFACE"], values["ADDRESS"]))
-    limit_a = tables.BATTERY_LIMIT_A
-    document = {
-        "name": name,
-        "ideal_max_discharge_current_a": limit_a,
-        "ideal_max_charge_current_a": limit_a,
-        "current_control": "none",
-    }
-    text = f"{name}: ideal limits set to {limit_a:g} A both ways, current_control none: it cannot follow a set point"
-    shell.printer.show(document, text)
-
-
-def _make_pseudo(shell: Shell, values: Values) -> None:
-    name, pairs = values["NAME"], values["k=v[,k=v]..."]
-    shell.node.add(tables.pseudo_table(name, pairs))
-    if pairs.get("current_a", 0.0) != 0.0:
-        try:
-            shell.holds.ask(name, pairs["current_a"])
-        except Failure:
-            shell.node.remove(name)
-            raise
-
-
-def _make_aggregator(shell: Shell, values: Values) -> None:
-    name, sources = values["NAME"], values["SRC[,SRC]..."]
-    shell.node.add(tables.aggregator_table(name, sources, values["VOLTAGE"], values["TOLERANCE"]))
-
-
-def _make_policy(shell: Shell, values: Values) -> None:
-    shell.node.add(tables.splitter_table(values["NAME"], values["POLICY"], values["SOURCE"], values["FIRST_PARTITION"]))
-
-
-_DONOR_FIELDS: Mapping[str, str] = {
-    "charge_ah": "charge_ah",
-    "capacity_ah": "capacity_ah",
-    "max_discharge_current_a": "ideal_max_discharge_current_a",
-    "max_charge_current_a": "ideal_max_charge_current_a",
-}
-"""What a donor has of each thing that can be split off: limits are shared by the ideal ones (bal.md, "Splitters")."""
-
-
-def _make_partition(shell: Shell, values: Values) -> None:
-    """Split off what is asked, at most what the donor has; say what was given."""
-    name, donor, pairs = values["NAME"], values["FROM_PARTITION"], values["k=v[,k=v]..."]
-    status = shell.node.status(donor)
-    given: dict[str, float] = {}
-    for field, has in _DONOR_FIELDS.items():
-        if field in pairs:
-            given[field] = max(0.0, min(pairs[field], getattr(status, has)) if status.HasField(has) else pairs[field])
-    shell.node.split(name, values["POLICY"], donor, given)
-    asked = {field: pairs[field] for field in given}
-    left_out = [field for field in pairs if field not in given]
-    shown = ", ".join(
-        f"{field} {given[field]:g}" + (f" of {asked[field]:g} asked" if given[field] != asked[field] else "") for field in given
-    )
-    text = f"{name}: {shown or 'nothing asked'}, from {donor}" + (f"; not its own: {', '.join(left_out)}" if left_out else "")
-    shell.printer.show({"name": name, "from": donor, "asked": asked, "given": given, "ignored": left_out}, text)
-
-
-def _make_network(shell: Shell, values: Values) -> None:
-    name = values["NAME"]
-    shell.node.add_sampled(name, tables.network_table(name, values["REMOTE_NAME"], values["HOST"], values["PORT"]))
-
-
-def _modify(shell: Shell, values: Values) -> None:
-    name, pairs = values["NAME"], dict(values["k=v[,k=v]..."])
-    current_a = pairs.pop("current_a", None)
-    if pairs:
-        shell.node.modify(name, pairs)
-    if current_a is not None:
-        shell.holds.ask(name, current_a)
-
-
-def _remove(shell: Shell, values: Values) -> None:
-    shell.node.remove(values["NAME"])
-
-
 def _sleep(shell: Shell, values: Values) -> None:
     del shell
     threading.Event().wait(values["S"])
@@ -275,40 +164,15 @@ ACTIONS: Mapping[str, Callable[[Shell, Values], None]] = {
     "visualize": _visualize,
     "server start": _server_start,
     "server stop": _server_stop,
-    "make null": _make_null,
-    "make battery": _make_battery,
-    "make pseudo": _make_pseudo,
-    "make aggregator": _make_aggregator,
-    "make splitter policy": _make_policy,
-    "make splitter battery": _make_partition,
-    "make network": _make_network,
-    "modify pseudo": _modify,
-    "remove": _remove,
+    "make null": making.make_null,
+    "make battery": making.make_battery,
+    "make pseudo": making.make_pseudo,
+    "make aggregator": making.make_aggregator,
+    "make splitter policy": making.make_policy,
+    "make splitter battery": making.make_partition,
+    "make network": making.make_network,
+    "modify pseudo": making.modify,
+    "remove": making.remove,
     "sleep": _sleep,
     "echo": _echo,
 }
-
-
-class TargetListeners:
-    """The listeners of a daemon of its own: its configuration says where it listens, not a shell."""
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-
-    def start(self, port: int) -> str:
-        """Return where the node listens already. Raises Failure for another port."""
-        self._check(port, "start")
-        return self._target
-
-    def stop(self, port: int) -> str:
-        """Refuse: others may be served."""
-        raise self._refusal(f"the node at {self._target} listens where its configuration says; stop the daemon itself", port)
-
-    def _check(self, port: int, verb: str) -> None:
-        if self._target.rpartition(":")[2] != str(port):
-            message = f"the node at {self._target} listens where its configuration says; server {verb} {port} needs --local"
-            raise self._refusal(message, port)
-
-    @staticmethod
-    def _refusal(message: str, port: int) -> Failure:
-        return Failure(ExitStatus.REFUSED, "UNSUPPORTED", message, {"port": str(port)})

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clients.bosctl.errors import ExitStatus, Failure
-from clients.bosctl.shell.actions import ACTIONS, Shell, Values
+from clients.bosctl.shell.actions import ACTIONS
+from clients.bosctl.shell.context import Shell, Values
 from clients.bosctl.shell.grammar import COMMANDS
 from clients.bosctl.shell.parse import parse, split_words
 from clients.bosctl.shell.words import WrongWord
