@@ -36,9 +36,8 @@ class Holds:
         self._thread: threading.Thread | None = None
 
     def ask(self, name: str, current_a: float) -> float:
-        """Ask for a current and hold it; return what is applied. Raises Failure."""
+        """Ask for a current and hold it; return what is applied. Raises Failure; what was held before holds on then."""
         with self._lock:
-            self._held.pop(name, None)
             applied_a, ttl_s = self._ask(name, current_a)
             self._held[name] = _Hold(current_a, ttl_s)
         if self._thread is None:
