@@ -334,16 +334,16 @@ class Caller:
     """One gRPC connection to a node, by a client that names itself `who`."""
 
     def __init__(self, target: str, who: str = "tester") -> None:
-        self._channel = grpc.insecure_channel(target, options=(("grpc.use_local_subchannel_pool", 1),))
-        self.batteries: Any = BatteryServiceStub(self._channel)
-        self.topology: Any = TopologyServiceStub(self._channel)
+        self.channel = grpc.insecure_channel(target, options=(("grpc.use_local_subchannel_pool", 1),))
+        self.batteries: Any = BatteryServiceStub(self.channel)
+        self.topology: Any = TopologyServiceStub(self.channel)
         self.metadata = (("bosd-client", who),)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self._channel.close()
+        self.channel.close()
 
     def _call(self, method: Any, request: object) -> Any:
         return method(request, timeout=CALL_S, metadata=self.metadata, wait_for_ready=True)
