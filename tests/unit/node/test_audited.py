@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -11,13 +12,31 @@ from bosd.clock import LoopClock
 from bosd.errors import ClaimedError, StoreError
 from bosd.node.api import ApplyResult, Edit, NodeApi
 from bosd.node.audit import AuditLog
-from bosd.node.audited import audited
+from bosd.node.audited import AuditedNode, audited
 from bosd.store.audit import AuditFilter
 from bosd.store.audit_chain import Record
 from tests.support.fake_node import FakeNode
 from tests.support.memory_audit import MemoryAudit
 
 pytestmark = pytest.mark.jumping
+
+READS = {
+    "bookings",
+    "explain",
+    "fresh_status",
+    "history",
+    "ledger",
+    "names",
+    "plan",
+    "refresh",
+    "status",
+    "stored_topology",
+    "time",
+    "topology",
+    "watch",
+    "watch_topology",
+}
+"""And the clock, which moves on simulated nodes alone."""
 
 
 class Edited(FakeNode):
@@ -46,6 +65,15 @@ async def only(audit: AuditLog) -> Record:
 def values(text: str) -> Any:
     """Return what a record holds as JSON."""
     return json.loads(text)
+
+
+async def test_no_command_goes_past_the_audit() -> None:
+    """Whatever a node can be asked is a read named here, or recorded, with the same parameters."""
+    asked = {name for name in vars(NodeApi) if not name.startswith("_")}
+    commands = {name for name in vars(AuditedNode) if not name.startswith("_")}
+    assert asked - commands == READS
+    for name in commands:
+        assert list(signature(getattr(AuditedNode, name)).parameters) == list(signature(getattr(NodeApi, name)).parameters)
 
 
 async def test_reads_are_the_nodes_own() -> None:
