@@ -2,6 +2,7 @@
 
 import pytest
 
+from bosd.bal.portions import Merge, Split
 from bosd.errors import InvalidArgumentError
 from bosd.node.api import Edit
 from bosd.rpc.topology_service import edits_of
@@ -24,6 +25,21 @@ def test_all_four_edits() -> None:
     )
 
 
+def test_split_and_merge() -> None:
+    """What a split leaves out is None, not 0; a new partition stands last unless it says above whom."""
+    messages = [
+        pb.TopologyEdit(split={"splitter": "sp", "name": "n", "donor": "p", "capacity_ah": 4.0, "charge_ah": 0.0}),
+        pb.TopologyEdit(split={"splitter": "sp", "name": "m", "donor": "p", "fraction": 0.5, "above": "n"}),
+        pb.TopologyEdit(merge={"name": "n", "into": "p"}),
+    ]
+    recuts = (
+        Split(splitter="sp", name="n", donor="p", capacity_ah=4.0, charge_ah=0.0),
+        Split(splitter="sp", name="m", donor="p", fraction=0.5, above="n"),
+        Merge(name="n", into="p"),
+    )
+    assert edits_of(messages) == tuple(Edit(action="recut", name=recut.name, recut=recut) for recut in recuts)
+
+
 @pytest.mark.parametrize(
     ("messages", "field"),
     [
@@ -31,6 +47,8 @@ def test_all_four_edits() -> None:
         ([pb.TopologyEdit(add="x"), pb.TopologyEdit()], "edits[1]"),
         ([pb.TopologyEdit(remove=pb.TopologyEdit.Remove())], "edits[0].remove.name"),
         ([pb.TopologyEdit(replace=pb.TopologyEdit.Replace(toml="x"))], "edits[0].replace.name"),
+        ([pb.TopologyEdit(split={"splitter": "sp", "name": "n"})], "edits[0].split.donor"),
+        ([pb.TopologyEdit(merge={"name": "n"})], "edits[0].merge.into"),
     ],
 )
 def test_what_says_nothing_is_named(messages: list[pb.TopologyEdit], field: str) -> None:

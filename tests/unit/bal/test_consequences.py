@@ -1,0 +1,85 @@
+"""What an edit ends or begins anew, in words."""
+
+from dataclasses import replace
+
+from bosd.bal.consequences import MOST, consequences, leaving
+from bosd.bal.directory import Directory
+from bosd.bal.setpoint import SetPoint
+from bosd.bal.spec import AggregatorSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.policy.registry import policy
+from tests.support.bal_makers import jbd_spec, physical, sample
+
+WHOLE = AggregatorSpec(name="bank", sources=("a", "b"), voltage_v=48.0, voltage_tolerance_v=4.0)
+PARTS = tuple(PartitionSpec(name=name, fraction=0.5) for name in ("p", "q"))
+SPLIT = SplitterSpec(name="sp", policy="tranched", source="bank", partitions=PARTS)
+BASE = Topology(batteries=(jbd_spec("a"), jbd_spec("b"), jbd_spec("c"), WHOLE), splitters=(SPLIT,))
+NULL = NullSpec(name="a", voltage_v=48.0)
+
+
+def house() -> Directory:
+    """Return two packs as one that is split, and a third by itself; all sampled, p running 8 A of which a has 5."""
+    directory = Directory(lambda spec: physical(spec.name), policy)
+    directory.change(BASE, 0.0)
+    for name in ("a", "b", "c"):
+        directory[name].sampled(sample(0.0))  # type: ignore[attr-defined]
+    directory["p"].setpoint = SetPoint(current_a=8.0, ends_s=60.0, holder="ann", request_id="")
+    directory["a"].settled(5.0, 0.0)  # type: ignore[attr-defined]
+    return directory
+
+
+def told(directory: Directory, topology: Topology, *recut: str) -> tuple[str, ...]:
+    """Return what is said about an edit."""
+    return consequences(directory, topology, recut)
+
+
+def test_nothing_to_say() -> None:
+    """The same topology, or one with a battery more, concerns nobody."""
+    directory = house()
+    assert told(directory, BASE) == ()
+    assert told(directory, replace(BASE, batteries=(*BASE.batteries, jbd_spec("d")))) == ()
+
+
+def test_a_member_that_carries_something_is_replaced() -> None:
+    """It is brought to 0 A, its meter begins anew and so do the partitions' above; the set point on p stays and is not named."""
+    directory = house()
+    after = replace(BASE, batteries=(NULL, *BASE.batteries[1:]))
+    assert told(directory, after) == (
+        "a carries 5 A: it is brought to 0 A first",
+        "a begins its meter anew",
+        "the meters of p, q begin anew at their fractions of what is below sp then",
+    )
+    assert [leaf.name for leaf in leaving(directory, after)] == ["a"]
+    assert leaving(directory, BASE) == []
+
+
+def test_set_points_that_end() -> None:
+    """A battery that is removed, comes into use, or cannot follow any more loses its set point, with its holder named."""
+    directory = house()
+    directory["c"].setpoint = SetPoint(current_a=3.0, ends_s=60.0, holder="bob", request_id="")
+    gone = replace(BASE, batteries=(BASE.batteries[0], BASE.batteries[1], WHOLE))
+    assert "the set point of 3 A on c, held by bob, ends: c is gone" in told(directory, gone)
+    used = replace(BASE, batteries=(*BASE.batteries, replace(WHOLE, name="x", sources=("c",))))
+    assert told(directory, used) == ("the set point of 3 A on c, held by bob, ends: it is in use by x now",)
+    absent = replace(BASE, batteries=(*BASE.batteries[:2], replace(NULL, name="c"), WHOLE))
+    assert "the set point of 3 A on c, held by bob, is not followed while a null battery stands there" in told(directory, absent)
+    free = replace(BASE, batteries=(*BASE.batteries[:2], jbd_spec("c", current_control="none"), WHOLE))
+    assert "the set point of 3 A on c, held by bob, cannot be followed any more: no current control" in told(directory, free)
+
+
+def test_a_splitter_that_is_written_anew() -> None:
+    """Other fractions, written by hand: what the partitions had is gone; a split or merge keeps it and says nothing."""
+    directory = house()
+    other = replace(SPLIT, partitions=(replace(PARTS[0], fraction=0.4), replace(PARTS[1], fraction=0.6)))
+    after = replace(BASE, splitters=(other,))
+    assert told(directory, after) == ("sp is written anew: what its partitions (p, q) have begins at their fractions",)
+    assert told(directory, after, "sp") == ()
+
+
+def test_not_more_than_anybody_reads() -> None:
+    """A hundred packs replaced at once: 50 sentences and how many more."""
+    directory = Directory(lambda spec: physical(spec.name), policy)
+    before = Topology(batteries=tuple(jbd_spec(f"b{number}") for number in range(100)))
+    directory.change(before, 0.0)
+    after = Topology(batteries=tuple(jbd_spec(f"b{number}", 10.0) for number in range(100)))
+    said = told(directory, after)
+    assert (len(said), said[-1]) == (MOST + 1, "and 50 more")
