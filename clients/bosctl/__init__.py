@@ -2,6 +2,4 @@
 
 import os
 
-os.environ.setdefault(
-    "GRPC_VERBOSITY", "NONE"
-)  # gRPC writes to stderr past every error; it reads this when loaded
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC writes to stderr past every error; it reads this when loaded
