@@ -26,17 +26,18 @@ class ProportionalPolicy:
             if total <= 0.0:
                 weights = [maxima[slot] - shares[slot] for slot in open_slots]
                 total = sum(weights)
-            full, remaining = [], left
+            full: set[int] = set()
+            remaining = left
             for slot, weight in zip(open_slots, weights, strict=True):
                 part = remaining * (weight / total)
                 room = maxima[slot] - shares[slot]
                 if part >= room:
-                    full.append(slot)
+                    full.add(slot)
                     shares[slot] = maxima[slot]
                     left -= room
             if not full:
                 for slot, weight in zip(open_slots, weights, strict=True):
                     shares[slot] += remaining * (weight / total)
                 return Allotment(tuple(shares), 0.0)
-            open_slots = [slot for slot in open_slots if slot not in set(full)]
+            open_slots = [slot for slot in open_slots if slot not in full]
         return Allotment(tuple(shares), max(0.0, left) if left > amount * TOLERANCE else 0.0)
