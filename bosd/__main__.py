@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from bosd import __version__
 from bosd.errors import BosError
@@ -40,6 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="check a configuration and name everything wrong with it")
     check.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
     check.set_defaults(do=_check)
+    for name, text in (("backup", "write everything in the state directory to a file"), ("restore", "put a backup back")):
+        keep = commands.add_parser(name, help=text)
+        keep.add_argument("file", metavar="FILE", help="the archive (.tar.gz)")
+        keep.add_argument("--config", default=None, metavar="FILE", help="configuration that names the state directory")
+        keep.set_defaults(do=_backup if name == "backup" else _restore)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -74,6 +80,34 @@ def _check(args: argparse.Namespace) -> int:
     topology = config.topology
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
+    return 0
+
+
+def _state_dir(args: argparse.Namespace) -> Path:
+    """Return the state directory of a configuration, else the one a node without one uses."""
+    from bosd.config import NodeConfig, load_config  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    return NodeConfig().state_dir if args.config is None else load_config(args.config, POLICY_NAMES).node.state_dir
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.store.backup import back_up  # noqa: PLC0415
+
+    manifest = back_up(_state_dir(args), Path(args.file), version=__version__, now_utc_s=SystemClock().utc_s())
+    size = sum(size for size, _ in manifest.files.values())
+    sys.stdout.write(f"{args.file}: {len(manifest.files)} files, {size} bytes\n")
+    return 0
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from bosd.store.backup import BEFORE, restore  # noqa: PLC0415
+
+    state_dir = _state_dir(args)
+    manifest = restore(state_dir, Path(args.file))
+    kept = f"; what was there is kept as {BEFORE}" if (state_dir / BEFORE).exists() else ""
+    sys.stdout.write(f"{state_dir}: {len(manifest.files)} files restored, written by bosd {manifest.version}{kept}\n")
     return 0
 
 
