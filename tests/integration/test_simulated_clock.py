@@ -150,3 +150,15 @@ def test_time_at_a_rate_is_as_exact(tmp_path: Path) -> None:
         stands = node.ask("clock")
         assert node.ask("clock") == stands
         assert node.status("src")["charge_ah"] == pytest.approx(100.0 - 80.0, abs=1e-6)
+
+
+def test_bookings_begin_and_end_inside_a_tick(tmp_path: Path) -> None:
+    """200 A in [1, 3) h and then 300 A in [2, 4) h are 200 A for one hour and 300 A for two: 800 Ah (bal.md, "Schedules")."""
+    big = pseudo("p", charge_ah=5000.0, capacity_ah=10_000.0, max_discharge_current_a=500.0, max_charge_current_a=500.0)
+    with Simulated(tmp_path, big) as node:
+        node.ask("schedule", "add", "p", "200", "--start", "+1h", "--end", "+3h")
+        node.ask("schedule", "add", "p", "300", "--start", "+2h", "--end", "+4h")
+        node.ask("tick", "90m")
+        assert node.status("p")["current_a"] == 200.0
+        node.ask("tick", "8h")
+        assert node.status("p")["charge_ah"] == pytest.approx(5000.0 - 200.0 - 2 * 300.0, abs=1e-4)
