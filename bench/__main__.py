@@ -13,7 +13,20 @@ from rich.table import Table
 
 from bench.harness import Result, Row, results_of, write_results
 
-GROUPS = ("core", "leaf_reads", "commands", "calls", "chain", "stream", "isolation", "serial_line", "fleet", "footprint", "idle")
+GROUPS = (
+    "core",
+    "splitting",
+    "leaf_reads",
+    "commands",
+    "calls",
+    "chain",
+    "stream",
+    "isolation",
+    "serial_line",
+    "fleet",
+    "footprint",
+    "idle",
+)
 FREE = ("fleet", "idle")
 RESULTS = Path(__file__).parent / "results.json"
 
