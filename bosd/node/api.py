@@ -92,12 +92,16 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopologyView:
-    """The topology in force; `changed_utc_s` is seconds since 1970-01-01 UTC."""
+    """The topology in force; `changed_utc_s` is seconds since 1970-01-01 UTC.
+
+    `parted` says in what the configuration file that the node was started with differs from it, empty where it does not.
+    """
 
     revision: int
     toml: str
     entries: tuple[Entry, ...]
     changed_utc_s: float
+    parted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

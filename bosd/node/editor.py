@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from bosd.bal.consequences import consequences, leaving
 from bosd.bal.directory import Directory, Replaced
@@ -48,6 +49,7 @@ class Editor:
         self.lock = asyncio.Lock()
         self._answers: Answers[ApplyResult] = Answers()
         self._new_revision = asyncio.Condition()
+        self._configured = Topology()
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
 
@@ -66,7 +68,12 @@ class Editor:
             self.revision, self._changed_utc_s = stored.revision, stored.changed_utc_s
         self._directory.change(topology, self._clock.now_s())
         await self.bases.load()
-        differences = diff(topology, configured)
+        self._configured = configured
+        return self._parted()
+
+    def _parted(self) -> str:
+        """Return in what the configuration file and the topology in force part ways, nothing where they do not."""
+        differences = diff(self._directory.topology, self._configured)
         if not differences:
             return ""
         named = ", ".join(f"{change.action} {change.name}" for change in differences[:8])
@@ -78,7 +85,8 @@ class Editor:
 
     def view(self) -> TopologyView:
         """Return the topology in force."""
-        return _view(self.revision, self._directory.topology, self._changed_utc_s)
+        whole = _view(self.revision, self._directory.topology, self._changed_utc_s)
+        return replace(whole, parted=self._parted()) if self._configured != Topology() else whole
 
     async def stored_topology(self, revision: int) -> TopologyView:
         """Return the topology of a revision; see NodeApi."""

@@ -98,7 +98,9 @@ class TopologyService(TopologyServiceServicer):
                 await context.write(self._topology(view))
 
     def _topology(self, view: TopologyView) -> pb.Topology:
-        topology = pb.Topology(revision=view.revision, toml=view.toml, node=self._node.name, changed_at=view.changed_utc_s)
+        topology = pb.Topology(
+            revision=view.revision, toml=view.toml, node=self._node.name, changed_at=view.changed_utc_s, parted=view.parted
+        )
         for entry in view.entries:
             topology.entries.add(
                 name=entry.name, kind=entry.kind, sources=entry.sources, users=entry.users, splitter=entry.splitter

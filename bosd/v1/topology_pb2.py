@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62osd/v1/topology.proto\x12\x07\x62osd.v1\"]\n\rTopologyEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\x12\r\n\x05users\x18\x04 \x03(\t\x12\x10\n\x08splitter\x18\x05 \x01(\t\"u\n\x08Topology\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04toml\x18\x02 \x01(\t\x12\'\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x16.bosd.v1.TopologyEntry\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x12\n\nchanged_at\x18\x05 \x01(\x01\"\xc5\x01\n\x0eTopologyChange\x12.\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1e.bosd.v1.TopologyChange.Action\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"W\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_ADD\x10\x01\x12\x11\n\rACTION_REMOVE\x10\x02\x12\x12\n\x0e\x41\x43TION_REPLACE\x10\x03\"\x92\x05\n\x0cTopologyEdit\x12\r\n\x03\x61\x64\x64\x18\x01 \x01(\tH\x00\x12.\n\x06remove\x18\x02 \x01(\x0b\x32\x1c.bosd.v1.TopologyEdit.RemoveH\x00\x12\x30\n\x07replace\x18\x03 \x01(\x0b\x32\x1d.bosd.v1.TopologyEdit.ReplaceH\x00\x12\x0f\n\x05whole\x18\x04 \x01(\tH\x00\x12,\n\x05split\x18\x05 \x01(\x0b\x32\x1b.bosd.v1.TopologyEdit.SplitH\x00\x12,\n\x05merge\x18\x06 \x01(\x0b\x32\x1b.bosd.v1.TopologyEdit.MergeH\x00\x1a\x16\n\x06Remove\x12\x0c\n\x04name\x18\x01 \x01(\t\x1a%\n\x07Replace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04toml\x18\x02 \x01(\t\x1a\xb7\x02\n\x05Split\x12\x10\n\x08splitter\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x64onor\x18\x03 \x01(\t\x12\r\n\x05\x61\x62ove\x18\x04 \x01(\t\x12\x15\n\x08\x66raction\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12$\n\x17max_discharge_current_a\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14max_charge_current_a\x18\t \x01(\x01H\x04\x88\x01\x01\x42\x0b\n\t_fractionB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x1a\n\x18_max_discharge_current_aB\x17\n\x15_max_charge_current_a\x1a#\n\x05Merge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04into\x18\x02 \x01(\tB\x06\n\x04\x65\x64it\"\x14\n\x12GetTopologyRequest\"\x97\x01\n\x14\x41pplyTopologyRequest\x12$\n\x05\x65\x64its\x18\x01 \x03(\x0b\x32\x15.bosd.v1.TopologyEdit\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\tB\x14\n\x12_expected_revision\"e\n\x15\x41pplyTopologyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x17.bosd.v1.TopologyChange\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\'\n\x16TopologyHistoryRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"\x80\x01\n\x10TopologyRevision\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x12\n\nchanged_at\x18\x02 \x01(\x01\x12\x0b\n\x03who\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12(\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x17.bosd.v1.TopologyChange\"G\n\x17TopologyHistoryResponse\x12,\n\trevisions\x18\x01 \x03(\x0b\x32\x19.bosd.v1.TopologyRevision\"&\n\x12GetRevisionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x16\n\x14WatchTopologyRequest2\xa1\x03\n\x0fTopologyService\x12\x35\n\x03Get\x12\x1b.bosd.v1.GetTopologyRequest\x1a\x11.bosd.v1.Topology\x12\x45\n\x04Plan\x12\x1d.bosd.v1.ApplyTopologyRequest\x1a\x1e.bosd.v1.ApplyTopologyResponse\x12\x46\n\x05\x41pply\x12\x1d.bosd.v1.ApplyTopologyRequest\x1a\x1e.bosd.v1.ApplyTopologyResponse\x12L\n\x07History\x12\x1f.bosd.v1.TopologyHistoryRequest\x1a .bosd.v1.TopologyHistoryResponse\x12=\n\x0bGetRevision\x12\x1b.bosd.v1.GetRevisionRequest\x1a\x11.bosd.v1.Topology\x12;\n\x05Watch\x12\x1d.bosd.v1.WatchTopologyRequest\x1a\x11.bosd.v1.Topology0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62osd/v1/topology.proto\x12\x07\x62osd.v1\"]\n\rTopologyEntry\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07sources\x18\x03 \x03(\t\x12\r\n\x05users\x18\x04 \x03(\t\x12\x10\n\x08splitter\x18\x05 \x01(\t\"\x85\x01\n\x08Topology\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x0c\n\x04toml\x18\x02 \x01(\t\x12\'\n\x07\x65ntries\x18\x03 \x03(\x0b\x32\x16.bosd.v1.TopologyEntry\x12\x0c\n\x04node\x18\x04 \x01(\t\x12\x12\n\nchanged_at\x18\x05 \x01(\x01\x12\x0e\n\x06parted\x18\x06 \x01(\t\"\xc5\x01\n\x0eTopologyChange\x12.\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32\x1e.bosd.v1.TopologyChange.Action\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"W\n\x06\x41\x63tion\x12\x16\n\x12\x41\x43TION_UNSPECIFIED\x10\x00\x12\x0e\n\nACTION_ADD\x10\x01\x12\x11\n\rACTION_REMOVE\x10\x02\x12\x12\n\x0e\x41\x43TION_REPLACE\x10\x03\"\x92\x05\n\x0cTopologyEdit\x12\r\n\x03\x61\x64\x64\x18\x01 \x01(\tH\x00\x12.\n\x06remove\x18\x02 \x01(\x0b\x32\x1c.bosd.v1.TopologyEdit.RemoveH\x00\x12\x30\n\x07replace\x18\x03 \x01(\x0b\x32\x1d.bosd.v1.TopologyEdit.ReplaceH\x00\x12\x0f\n\x05whole\x18\x04 \x01(\tH\x00\x12,\n\x05split\x18\x05 \x01(\x0b\x32\x1b.bosd.v1.TopologyEdit.SplitH\x00\x12,\n\x05merge\x18\x06 \x01(\x0b\x32\x1b.bosd.v1.TopologyEdit.MergeH\x00\x1a\x16\n\x06Remove\x12\x0c\n\x04name\x18\x01 \x01(\t\x1a%\n\x07Replace\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04toml\x18\x02 \x01(\t\x1a\xb7\x02\n\x05Split\x12\x10\n\x08splitter\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x64onor\x18\x03 \x01(\t\x12\r\n\x05\x61\x62ove\x18\x04 \x01(\t\x12\x15\n\x08\x66raction\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12$\n\x17max_discharge_current_a\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14max_charge_current_a\x18\t \x01(\x01H\x04\x88\x01\x01\x42\x0b\n\t_fractionB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x1a\n\x18_max_discharge_current_aB\x17\n\x15_max_charge_current_a\x1a#\n\x05Merge\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04into\x18\x02 \x01(\tB\x06\n\x04\x65\x64it\"\x14\n\x12GetTopologyRequest\"\x97\x01\n\x14\x41pplyTopologyRequest\x12$\n\x05\x65\x64its\x18\x01 \x03(\x0b\x32\x15.bosd.v1.TopologyEdit\x12\x1e\n\x11\x65xpected_revision\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\tB\x14\n\x12_expected_revision\"e\n\x15\x41pplyTopologyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12(\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x17.bosd.v1.TopologyChange\x12\x10\n\x08warnings\x18\x03 \x03(\t\"\'\n\x16TopologyHistoryRequest\x12\r\n\x05limit\x18\x01 \x01(\r\"\x80\x01\n\x10TopologyRevision\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x12\n\nchanged_at\x18\x02 \x01(\x01\x12\x0b\n\x03who\x18\x03 \x01(\t\x12\x0f\n\x07\x63omment\x18\x04 \x01(\t\x12(\n\x07\x63hanges\x18\x05 \x03(\x0b\x32\x17.bosd.v1.TopologyChange\"G\n\x17TopologyHistoryResponse\x12,\n\trevisions\x18\x01 \x03(\x0b\x32\x19.bosd.v1.TopologyRevision\"&\n\x12GetRevisionRequest\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x16\n\x14WatchTopologyRequest2\xa1\x03\n\x0fTopologyService\x12\x35\n\x03Get\x12\x1b.bosd.v1.GetTopologyRequest\x1a\x11.bosd.v1.Topology\x12\x45\n\x04Plan\x12\x1d.bosd.v1.ApplyTopologyRequest\x1a\x1e.bosd.v1.ApplyTopologyResponse\x12\x46\n\x05\x41pply\x12\x1d.bosd.v1.ApplyTopologyRequest\x1a\x1e.bosd.v1.ApplyTopologyResponse\x12L\n\x07History\x12\x1f.bosd.v1.TopologyHistoryRequest\x1a .bosd.v1.TopologyHistoryResponse\x12=\n\x0bGetRevision\x12\x1b.bosd.v1.GetRevisionRequest\x1a\x11.bosd.v1.Topology\x12;\n\x05Watch\x12\x1d.bosd.v1.WatchTopologyRequest\x1a\x11.bosd.v1.Topology0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,38 +33,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TOPOLOGYENTRY']._serialized_start=35
   _globals['_TOPOLOGYENTRY']._serialized_end=128
-  _globals['_TOPOLOGY']._serialized_start=130
-  _globals['_TOPOLOGY']._serialized_end=247
-  _globals['_TOPOLOGYCHANGE']._serialized_start=250
-  _globals['_TOPOLOGYCHANGE']._serialized_end=447
-  _globals['_TOPOLOGYCHANGE_ACTION']._serialized_start=360
-  _globals['_TOPOLOGYCHANGE_ACTION']._serialized_end=447
-  _globals['_TOPOLOGYEDIT']._serialized_start=450
-  _globals['_TOPOLOGYEDIT']._serialized_end=1108
-  _globals['_TOPOLOGYEDIT_REMOVE']._serialized_start=688
-  _globals['_TOPOLOGYEDIT_REMOVE']._serialized_end=710
-  _globals['_TOPOLOGYEDIT_REPLACE']._serialized_start=712
-  _globals['_TOPOLOGYEDIT_REPLACE']._serialized_end=749
-  _globals['_TOPOLOGYEDIT_SPLIT']._serialized_start=752
-  _globals['_TOPOLOGYEDIT_SPLIT']._serialized_end=1063
-  _globals['_TOPOLOGYEDIT_MERGE']._serialized_start=1065
-  _globals['_TOPOLOGYEDIT_MERGE']._serialized_end=1100
-  _globals['_GETTOPOLOGYREQUEST']._serialized_start=1110
-  _globals['_GETTOPOLOGYREQUEST']._serialized_end=1130
-  _globals['_APPLYTOPOLOGYREQUEST']._serialized_start=1133
-  _globals['_APPLYTOPOLOGYREQUEST']._serialized_end=1284
-  _globals['_APPLYTOPOLOGYRESPONSE']._serialized_start=1286
-  _globals['_APPLYTOPOLOGYRESPONSE']._serialized_end=1387
-  _globals['_TOPOLOGYHISTORYREQUEST']._serialized_start=1389
-  _globals['_TOPOLOGYHISTORYREQUEST']._serialized_end=1428
-  _globals['_TOPOLOGYREVISION']._serialized_start=1431
-  _globals['_TOPOLOGYREVISION']._serialized_end=1559
-  _globals['_TOPOLOGYHISTORYRESPONSE']._serialized_start=1561
-  _globals['_TOPOLOGYHISTORYRESPONSE']._serialized_end=1632
-  _globals['_GETREVISIONREQUEST']._serialized_start=1634
-  _globals['_GETREVISIONREQUEST']._serialized_end=1672
-  _globals['_WATCHTOPOLOGYREQUEST']._serialized_start=1674
-  _globals['_WATCHTOPOLOGYREQUEST']._serialized_end=1696
-  _globals['_TOPOLOGYSERVICE']._serialized_start=1699
-  _globals['_TOPOLOGYSERVICE']._serialized_end=2116
+  _globals['_TOPOLOGY']._serialized_start=131
+  _globals['_TOPOLOGY']._serialized_end=264
+  _globals['_TOPOLOGYCHANGE']._serialized_start=267
+  _globals['_TOPOLOGYCHANGE']._serialized_end=464
+  _globals['_TOPOLOGYCHANGE_ACTION']._serialized_start=377
+  _globals['_TOPOLOGYCHANGE_ACTION']._serialized_end=464
+  _globals['_TOPOLOGYEDIT']._serialized_start=467
+  _globals['_TOPOLOGYEDIT']._serialized_end=1125
+  _globals['_TOPOLOGYEDIT_REMOVE']._serialized_start=705
+  _globals['_TOPOLOGYEDIT_REMOVE']._serialized_end=727
+  _globals['_TOPOLOGYEDIT_REPLACE']._serialized_start=729
+  _globals['_TOPOLOGYEDIT_REPLACE']._serialized_end=766
+  _globals['_TOPOLOGYEDIT_SPLIT']._serialized_start=769
+  _globals['_TOPOLOGYEDIT_SPLIT']._serialized_end=1080
+  _globals['_TOPOLOGYEDIT_MERGE']._serialized_start=1082
+  _globals['_TOPOLOGYEDIT_MERGE']._serialized_end=1117
+  _globals['_GETTOPOLOGYREQUEST']._serialized_start=1127
+  _globals['_GETTOPOLOGYREQUEST']._serialized_end=1147
+  _globals['_APPLYTOPOLOGYREQUEST']._serialized_start=1150
+  _globals['_APPLYTOPOLOGYREQUEST']._serialized_end=1301
+  _globals['_APPLYTOPOLOGYRESPONSE']._serialized_start=1303
+  _globals['_APPLYTOPOLOGYRESPONSE']._serialized_end=1404
+  _globals['_TOPOLOGYHISTORYREQUEST']._serialized_start=1406
+  _globals['_TOPOLOGYHISTORYREQUEST']._serialized_end=1445
+  _globals['_TOPOLOGYREVISION']._serialized_start=1448
+  _globals['_TOPOLOGYREVISION']._serialized_end=1576
+  _globals['_TOPOLOGYHISTORYRESPONSE']._serialized_start=1578
+  _globals['_TOPOLOGYHISTORYRESPONSE']._serialized_end=1649
+  _globals['_GETREVISIONREQUEST']._serialized_start=1651
+  _globals['_GETREVISIONREQUEST']._serialized_end=1689
+  _globals['_WATCHTOPOLOGYREQUEST']._serialized_start=1691
+  _globals['_WATCHTOPOLOGYREQUEST']._serialized_end=1713
+  _globals['_TOPOLOGYSERVICE']._serialized_start=1716
+  _globals['_TOPOLOGYSERVICE']._serialized_end=2133
 # @@protoc_insertion_point(module_scope)

@@ -22,18 +22,20 @@ class TopologyEntry(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., sources: _Optional[_Iterable[str]] = ..., users: _Optional[_Iterable[str]] = ..., splitter: _Optional[str] = ...) -> None: ...
 
 class Topology(_message.Message):
-    __slots__ = ("revision", "toml", "entries", "node", "changed_at")
+    __slots__ = ("revision", "toml", "entries", "node", "changed_at", "parted")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     TOML_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    PARTED_FIELD_NUMBER: _ClassVar[int]
     revision: int
     toml: str
     entries: _containers.RepeatedCompositeFieldContainer[TopologyEntry]
     node: str
     changed_at: float
-    def __init__(self, revision: _Optional[int] = ..., toml: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[TopologyEntry, _Mapping]]] = ..., node: _Optional[str] = ..., changed_at: _Optional[float] = ...) -> None: ...
+    parted: str
+    def __init__(self, revision: _Optional[int] = ..., toml: _Optional[str] = ..., entries: _Optional[_Iterable[_Union[TopologyEntry, _Mapping]]] = ..., node: _Optional[str] = ..., changed_at: _Optional[float] = ..., parted: _Optional[str] = ...) -> None: ...
 
 class TopologyChange(_message.Message):
     __slots__ = ("action", "name", "kind", "detail")

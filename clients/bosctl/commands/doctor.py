@@ -52,7 +52,7 @@ def doctor(context: typer.Context) -> None:
         "batteries": counts,
         "clock_difference_s": round(greeting.clock_ahead_s, 3),
         "clock_uncertainty_s": round(greeting.uncertainty_s, 3),
-        "advice": [*_clock_advice(greeting), *_battery_advice(list(statuses))],
+        "advice": [*_topology_advice(topology), *_clock_advice(greeting), *_battery_advice(list(statuses))],
     }
     session.answer(document, lambda console: _draw(console, document))
 
@@ -73,6 +73,10 @@ def _greet(connection: Connection) -> Greeting:
     half_s = (clock.now_s() - sent_s) / 2.0
     ahead_s = message.sent_at - (sent_utc_s + half_s) if message.sent_at else 0.0
     return Greeting(message=message, clock_ahead_s=ahead_s, uncertainty_s=half_s)
+
+
+def _topology_advice(topology: tpb.Topology) -> list[str]:
+    return [f"{topology.parted[:1].upper()}{topology.parted[1:]}."] if topology.parted else []
 
 
 def _clock_advice(greeting: Greeting) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 from bosd.v1 import battery_pb2 as bpb
 from bosd.v1 import topology_pb2 as pb
 from clients.bosctl.commands import topology_edit
-from clients.bosctl.commands.edit import Comment, File, Revision, read_toml, submit
+from clients.bosctl.commands.edit import Comment, File, Plan, Revision, read_toml, submit
 from clients.bosctl.format_topology import change_summary, revision_document, topology_document
 from clients.bosctl.session import session_of
 
@@ -102,6 +102,7 @@ def graph(
 def rollback(
     context: typer.Context,
     number: Annotated[int, typer.Argument(metavar="REV", min=1, help="The revision to go back to.", show_default=False)],
+    plan: Plan = False,
     revision: Revision = None,
     comment: Comment = "",
 ) -> None:
@@ -109,7 +110,7 @@ def rollback(
     session = session_of(context)
     with session.connect() as connection:
         earlier = connection.call(connection.topology.GetRevision, pb.GetRevisionRequest(revision=number))
-    submit(session, [pb.TopologyEdit(whole=earlier.toml)], revision, comment or f"rollback to revision {number}")
+    submit(session, [pb.TopologyEdit(whole=earlier.toml)], revision, comment or f"rollback to revision {number}", plan=plan)
 
 
 @app.command("history")
@@ -150,6 +151,8 @@ def _draw_topology(console: "Console", topology: pb.Topology, unallocated_ah: di
 
     changed = f", changed {moment(topology.changed_at)}" if topology.changed_at else ""
     console.print(f"node {topology.node}, revision {topology.revision}{changed}\n", markup=False)
+    if topology.parted:
+        console.print(f"{topology.parted}\n", style="yellow", markup=False)
     entries = {entry.name: entry for entry in topology.entries}
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("name", "kind", ""):

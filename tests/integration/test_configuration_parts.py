@@ -1,0 +1,25 @@
+"""Where the configuration file and the stored topology part ways, the node says so: in its log, `doctor` and `topology show`."""
+
+import subprocess
+from pathlib import Path
+
+from tests.support.processes import BOSCTL, REPOSITORY, Node, pseudo
+
+
+def test_doctor_and_show_name_the_difference(tmp_path: Path) -> None:
+    """An edit by command parts them, also after a restart, until it is taken back."""
+    spare = tmp_path / "spare.toml"
+    spare.write_text(pseudo("spare"))
+    with Node(tmp_path, pseudo("p")) as node:
+        assert node.ask("doctor")["advice"] == []
+        node.ask("add", str(spare))
+        assert node.terminate() == 0
+        node.start()
+        (advice,) = node.ask("doctor")["advice"]
+        assert "configuration file differs" in advice
+        assert "the file would remove spare" in advice
+        command = [*BOSCTL, "--target", node.target, "topology", "show"]
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=REPOSITORY).stdout
+        assert "the file would remove spare" in " ".join(shown.split())
+        node.ask("rm", "spare")
+        assert node.ask("doctor")["advice"] == []
