@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bosd.bal.ledger import DEVIATION, REPLACED, UNATTRIBUTED, Book
+from bosd.bal.ledger import DEVIATION, LEAST_AH, REPLACED, UNATTRIBUTED, Book
 from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.status import BatteryStatus
 
@@ -148,8 +148,9 @@ class Accounts:
             return False
         deviations_ah = tuple(charge - metered for charge, metered in zip(charges_ah, self.metered_ah, strict=True))
         gained_ah = [now_ah - before_ah for now_ah, before_ah in zip(deviations_ah, self.deviations_ah, strict=True)]
-        self.book.moved(DEVIATION, self.names, gained_ah, self.synced_s, source.voltage_v)
-        self.deviations_ah = deviations_ah
+        if any(abs(each_ah) >= LEAST_AH for each_ah in gained_ah):
+            self.book.moved(DEVIATION, self.names, gained_ah, self.synced_s, source.voltage_v)
+            self.deviations_ah = deviations_ah
         before = self.discharges, self.charges
         self.discharges, self.charges = tuple(able[0]), tuple(able[1])
         return before != (self.discharges, self.charges)

@@ -260,7 +260,7 @@ class Ledger:
             accounts |= concerned & (self._splitters.keys() | self._tallies.keys())
             for tally in [self._tallies[name] for name in accounts & self._tallies.keys()]:
                 self._settle(tally, now_s)
-        meters = {each.name: each for each in self._meters(now_s) if whole or each.name in concerned}
+        meters = {each.name: each for each in self._meters(now_s, None if whole else concerned)}
         changed = [each for name, each in meters.items() if not _same(each, self._saved.get(name))]
         gone = [name for name in self._saved if name not in meters] if whole else []
         still_open = [entry for entry in self._open(now_s) if whole or entry.account in accounts]
@@ -288,16 +288,18 @@ class Ledger:
         components = {owners[account].component for account in accounts if account in owners}
         return {NODE, *accounts, *(name for name, battery in owners.items() if battery.component in components)}
 
-    def _meters(self, now_s: float) -> Iterable[MeterCheckpoint]:
+    def _meters(self, now_s: float, concerned: set[str] | None) -> Iterable[MeterCheckpoint]:
+        """Yield the meters of these batteries and splitters, of all for None."""
         utc_s = self._clock.utc_s()
         yield MeterCheckpoint(name=NODE, charge_ah=0.0, unobserved_s=0.0, at_utc_s=utc_s)
-        for battery in self._directory:
-            if isinstance(battery, PhysicalBattery | PseudoBattery):
+        for name, battery in self._directory.batteries.items():
+            if isinstance(battery, PhysicalBattery | PseudoBattery) and (concerned is None or name in concerned):
                 checkpoint = self._leaf_meter(battery, now_s, utc_s)
                 if checkpoint is not None:
                     yield checkpoint
-        for splitter in self._splitters.values():
-            yield from self._account_meters(splitter, utc_s)
+        for name, splitter in self._splitters.items():
+            if concerned is None or name in concerned:
+                yield from self._account_meters(splitter, utc_s)
 
     def _leaf_meter(self, battery: PhysicalBattery | PseudoBattery, now_s: float, utc_s: float) -> MeterCheckpoint | None:
         status = battery.status(now_s)
