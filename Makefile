@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := bosd clients tests tools $(wildcard bench)
 WORKERS ?= 2
+STEPS ?= 1000000
+SEED ?= 0
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -27,8 +29,10 @@ test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
 	@tools/debian.sh systemd-analyze=systemd
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-long: $(STAMP) ## the properties again, each with 5,000 examples
+test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds, a million steps (STEPS=)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 1800 --hypothesis-profile long tests/property $(ARGS)
+	BOSD_CRASH_ROUNDS=200 $(BIN)/python -m pytest tests/integration/test_crash_rounds.py
+	$(BIN)/python -m tests.property.test_bal_long --steps $(STEPS) --seed $(SEED)
 
 check: $(STAMP) ## format, lint, types, layers, generated stubs
 	$(BIN)/ruff format --check .
