@@ -191,6 +191,7 @@ def test_rollback(tmp_path: Path) -> None:
         first = node.ask("topology", "export")["toml"]
         node.ask("add", edit_file(tmp_path, pseudo("b")))
         node.ask("add", edit_file(tmp_path, aggregator("ab", "a", "b")))
+        assert len(node.ask("topology", "rollback", "1", "--plan")["changes"]) == 2
         back = node.ask("topology", "rollback", "1")
         assert (back["revision"], {change["name"] for change in back["changes"]}) == (4, {"b", "ab"})
         assert node.ask("topology", "export")["toml"] == first

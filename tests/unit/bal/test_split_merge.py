@@ -218,6 +218,23 @@ def test_several_in_one_transaction() -> None:
     assert read(directory) == statuses
 
 
+def test_a_new_partition_is_used_in_the_same_transaction() -> None:
+    """Split off and made the source of another splitter in one edit."""
+    directory = house()
+    edit(
+        directory,
+        Split(splitter="sp", name="new", donor="p1", fraction=0.2),
+        Add(Topology(splitters=(three("reserved", 1.0, of="new", name="sq"),))),
+    )
+    assert read(directory)["q1"].charge_ah == pytest.approx(20)
+    with pytest.raises(NameTakenError):
+        edit(
+            directory,
+            Split(splitter="sp", name="twice", donor="p2", fraction=0.1),
+            Split(splitter="sp", name="twice", donor="p2", fraction=0.1),
+        )
+
+
 def test_a_source_that_is_empty() -> None:
     """Nothing to share out, but capacity and limits: the new one begins empty and takes its part of what comes."""
     directory = house("proportional", 1.0, charge_ah=0.0)
