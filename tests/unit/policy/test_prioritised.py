@@ -102,3 +102,9 @@ def test_the_two_differ_in_surplus_alone(given_parts: list[tuple[float, float]],
     expected, maxima = [part[0] for part in given_parts], [part[1] for part in given_parts]
     if amount < sum(map(min, expected, maxima)):
         assert TRANCHED.allot(expected, maxima, amount) == RESERVED.allot(expected, maxima, amount)
+
+
+@given(both, parts)
+def test_of_nothing_nobody_has_any(of: SplitPolicy, given_parts: list[tuple[float, float]]) -> None:
+    """Where a source gives 0, every share is 0 to the last bit: a stopped source lends no partition a rest of rounding."""
+    assert not any(of.allot([part[0] for part in given_parts], [part[1] for part in given_parts], 0.0).shares)
