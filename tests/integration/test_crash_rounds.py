@@ -25,7 +25,7 @@ from bosd.v1 import schedule_pb2 as spb
 from bosd.v1 import topology_pb2 as tpb
 from bosd.v1.audit_pb2_grpc import AuditServiceStub
 from bosd.v1.ledger_pb2_grpc import LedgerServiceStub
-from tests.support.processes import CALL_S, Caller, Node, bosctl, pseudo, until
+from tests.support.processes import CALL_S, Caller, Node, aggregator, bosctl, pseudo, until
 
 ROUNDS = int(os.environ.get("BOSD_CRASH_ROUNDS", "20"))
 OFTEN = "import bosd.node.ledger as ledger\nledger.COMMIT_PERIOD_S, ledger.CHECKPOINT_PERIOD_S = 0.02, 0.05"
@@ -43,9 +43,16 @@ fraction = 0.5
 name = "p2"
 fraction = 0.5
 """
-TOPOLOGY = pseudo("a") + pseudo("x") + pseudo("b") + pseudo("s") + SPLITTER
-BEGAN_AH = 25.0
-"""What p1 and p2 are metered to hold at first: half of 50 Ah each."""
+NESTED = SPLITTER.replace('"a"', '"p2"').replace('"p1"', '"q1"').replace('name = "p2"', 'name = "q2"').replace('"sp"', '"nested"')
+HALF = {"charge_ah": 25.0, "capacity_ah": 50.0}
+SOURCE = pseudo("a1", **HALF) + pseudo("a2", **HALF) + aggregator("a", "a1", "a2")
+TOPOLOGY = SOURCE + pseudo("x") + pseudo("b") + pseudo("s") + SPLITTER + NESTED
+ACCOUNTS = {"sp": ("a", 50.0, ("p1", "p2")), "nested": ("p2", 25.0, ("q1", "q2"))}
+"""By splitter: its source, what that is metered to hold at first, and its partitions, with half of it each."""
+
+
+Entry = tuple[str, str, str, float]
+"""Account, giver, taker and charge in Ah."""
 
 
 class Known:
@@ -60,7 +67,7 @@ class Known:
         self.doubtful: set[str] = set()
         self.may_have_booked = 0
         self.stops: set[bool] = {False}
-        self.entries: dict[int, tuple[str, str, float]] = {}
+        self.entries: dict[int, Entry] = {}
         self.acknowledged = 0
 
     def edit(self, caller: Caller) -> None:
@@ -90,8 +97,8 @@ class Known:
 
     def set(self, caller: Caller) -> None:
         """Give a partition a current: an interval ends and becomes entries of the ledger."""
-        name = self.chance.choice(["p1", "p2"])
-        request = pb.SetCurrentRequest(name=name, current_a=self.chance.uniform(-25.0, 25.0), ttl_s=60.0)
+        name = self.chance.choice(["p1", "q1", "q2"])
+        request = pb.SetCurrentRequest(name=name, current_a=self.chance.uniform(-12.0, 12.0), ttl_s=60.0)
         caller.batteries.SetCurrent(request, timeout=CALL_S)
 
     def latch(self, caller: Caller) -> None:
@@ -106,7 +113,9 @@ class Known:
 
     def read(self, caller: Caller) -> None:
         """Note the entries that are said to be on the disk."""
-        self.entries.update(closed(caller, max(self.entries, default=0)))
+        for name in ACCOUNTS:
+            of_it = (number for number, entry in self.entries.items() if entry[0] == name)
+            self.entries.update(closed(caller, name, max(of_it, default=0)))
 
     def work(self, node: Node, seconds: float) -> None:
         """Do all of it at the same time, kill the node after so many seconds."""
@@ -147,7 +156,7 @@ class Known:
         self.capacities.setdefault(self.revision + 1, self.asked_capacity_ah)
         assert found.revision in (self.revision, self.revision + 1)
         tables = {each["name"]: each for each in tomllib.loads(found.toml)["battery"]}
-        assert set(tables) == {"a", "b", "s", "x"}
+        assert set(tables) == {"a", "a1", "a2", "b", "s", "x"}
         assert tables["x"]["capacity_ah"] == self.capacities[found.revision]
         assert caller.status("x").capacity_ah == self.capacities[found.revision]
         self.revision = found.revision
@@ -163,16 +172,17 @@ class Known:
 
     def _check_ledger(self, caller: Caller) -> None:
         ledger: Any = LedgerServiceStub(caller.channel)
-        now = closed(caller, 0)
+        now = {number: entry for name in ACCOUNTS for number, entry in closed(caller, name, 0).items()}
         assert self.entries.items() <= now.items()
-        assert sorted(now) == list(range(1, len(now) + 1))
         self.entries = now
-        expected_ah = {name: caller.status(name).expected_charge_ah for name in ("a", "p1", "p2")}
-        for name in ("p1", "p2"):
-            moved_ah = sum(ah * ((taker == name) - (giver == name)) for giver, taker, ah in now.values())
-            assert expected_ah[name] == pytest.approx(BEGAN_AH + moved_ah, abs=1e-9)
-        unattributed_ah = ledger.Statement(lpb.LedgerStatementRequest(name="sp"), timeout=CALL_S).unattributed_ah
-        assert expected_ah["a"] == pytest.approx(expected_ah["p1"] + expected_ah["p2"] + unattributed_ah, abs=1e-9)
+        for splitter, (source, began_ah, parts) in ACCOUNTS.items():
+            expected_ah = {name: caller.status(name).expected_charge_ah for name in (source, *parts)}
+            for name in parts:
+                moved = [ah * ((taker == name) - (giver == name)) for of, giver, taker, ah in now.values() if of == splitter]
+                assert expected_ah[name] == pytest.approx(began_ah / 2.0 + sum(moved), abs=1e-9)
+            statement = ledger.Statement(lpb.LedgerStatementRequest(name=splitter), timeout=CALL_S)
+            together_ah = sum(expected_ah[name] for name in parts) + statement.unattributed_ah
+            assert expected_ah[source] == pytest.approx(together_ah, abs=1e-9)
 
 
 def code_of(error: Any) -> grpc.StatusCode:
@@ -181,14 +191,16 @@ def code_of(error: Any) -> grpc.StatusCode:
     return code
 
 
-def closed(caller: Caller, after: int) -> dict[int, tuple[str, str, float]]:
-    """Return the entries of the splitter's books that are on the disk: giver, taker, charge by number."""
+def closed(caller: Caller, splitter: str, after: int) -> dict[int, Entry]:
+    """Return the entries of a splitter's books that are on the disk, by number."""
     ledger: Any = LedgerServiceStub(caller.channel)
-    found: dict[int, tuple[str, str, float]] = {}
+    found: dict[int, Entry] = {}
     while True:
-        request = lpb.ListLedgerRequest(name="sp", after_number=after)
+        request = lpb.ListLedgerRequest(name=splitter, after_number=after)
         answer = ledger.List(request, timeout=CALL_S)
-        found.update({each.number: (each.giver, each.taker, each.charge_ah) for each in answer.entries if each.number})
+        found.update(
+            {each.number: (each.account, each.giver, each.taker, each.charge_ah) for each in answer.entries if each.number}
+        )
         if not answer.next_after:
             return found
         after = answer.next_after
