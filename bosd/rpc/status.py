@@ -81,7 +81,7 @@ async def abort(
 
 def from_rpc_error(error: grpc.aio.AioRpcError) -> BosError:
     """Return the error a remote raised, or the one that fits what gRPC says where the remote says nothing."""
-    trailing: Iterable[tuple[str, str | bytes]] = tuple(error.trailing_metadata() or ())  # type: ignore[arg-type]
+    trailing: Iterable[tuple[str, str | bytes]] = tuple(error.trailing_metadata() or ())
     for key, value in trailing:
         if key == _DETAILS_KEY and isinstance(value, bytes) and (told := _unpack(value)) is not None:
             return told

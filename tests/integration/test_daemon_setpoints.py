@@ -198,7 +198,7 @@ def refusal_of(call: Any) -> str:
 
     with pytest.raises(grpc.RpcError) as caught:
         call()
-    status = rpc_status.from_call(caught.value)  # type: ignore[arg-type]
+    status = rpc_status.from_call(caught.value)
     assert status is not None
     info = error_details_pb2.ErrorInfo()
     status.details[0].Unpack(info)
