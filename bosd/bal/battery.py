@@ -231,6 +231,11 @@ class DeviceLeaf(Battery):
         self.unconfirmed_a: float | None = None
         self.told_ends_s: float | None = None
 
+    def status(self, now_s: float) -> BatteryStatus:
+        """Return the status at `now_s`; whoever reads it first after time alone changed it lets listeners know."""
+        self.touch_if_older(now_s)
+        return super().status(now_s)
+
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
         raise NotImplementedError(self.kind)

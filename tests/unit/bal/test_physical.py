@@ -2,6 +2,7 @@
 
 import pytest
 
+from bosd.bal.battery import Battery
 from bosd.bal.status import Quality
 from tests.support.bal_makers import physical, sample, sampled
 
@@ -138,3 +139,23 @@ def test_a_status_is_computed_once_per_sample() -> None:
     assert battery.status(1.0) is battery.status(2.0)
     battery.sampled(sample(2.5))
     assert battery.status(2.5) is not battery.status(0.0) or battery.status(2.5).sampled_from_s == 2.5
+
+
+def test_whoever_reads_first_tells_that_it_grew_old() -> None:
+    """A read just after the edge of STALE does not hide the edge from listeners."""
+    battery = sampled("b")
+    battery.status(0.0)
+    told: list[str] = []
+
+    class Ear:
+        """A listener."""
+
+        def changed(self, battery: Battery) -> None:
+            """Note who changed."""
+            told.append(battery.name)
+
+    battery.listeners = (Ear(),)
+    assert battery.status(battery.max_staleness_s).quality is Quality.GOOD
+    assert told == []
+    assert battery.status(battery.max_staleness_s + 0.1).quality is Quality.STALE
+    assert told == [battery.name]
