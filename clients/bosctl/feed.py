@@ -1,5 +1,7 @@
 """Statuses as they change, through every loss of the connection."""
 
+import select
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -19,15 +21,25 @@ Item = Heard | Lost
 
 
 class Inbox:
-    """What a slow reader has not taken yet: latest wins, so it never holds more than one status a battery."""
+    """What a slow reader has not taken yet: latest wins, so it never holds more than one status a battery.
+
+    One reader. It waits for a byte of a socket pair: Ctrl-C leaves that as a KeyboardInterrupt at any instant, which neither a
+    Condition nor a SimpleQueue always does. A reader that was interrupted is done with the inbox.
+    """
 
     def __init__(self) -> None:
         self._items: deque[Item] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._filled, self._fill = socket.socketpair()  # holds one byte while there are items
+
+    def close(self) -> None:
+        """Give back what it holds open; nobody puts or gets any more."""
+        self._filled.close()
+        self._fill.close()
 
     def put(self, item: Item) -> None:
         """Add an item; one that follows its like is merged with it, and a loss that is over is forgotten."""
-        with self._changed:
+        with self._lock:
             items = self._items
             if isinstance(item, Heard) and len(items) >= 2 and isinstance(items[-2], Heard) and isinstance(items[-1], Lost):
                 items.pop()
@@ -38,14 +50,19 @@ class Inbox:
                 items[-1] = item
             else:
                 items.append(item)
-            self._changed.notify()
+            if last is None:
+                self._fill.send(b"x")
 
     def get(self, timeout_s: float) -> Item | None:
         """Return the next item, None after `timeout_s` without one."""
-        with self._changed:
+        ready, _, _ = select.select([self._filled], [], [], timeout_s)
+        if not ready:
+            return None
+        with self._lock:
+            item = self._items.popleft()
             if not self._items:
-                self._changed.wait(timeout_s)
-            return self._items.popleft() if self._items else None
+                self._filled.recv(1)
+            return item
 
 
 class Feed:
@@ -86,6 +103,7 @@ class Feed:
             retry_s = FIRST_RETRY_S if heard else min(2.0 * retry_s, LONGEST_RETRY_S)
             self._inbox.put(Lost(failure=failure))
             self._closed.wait(retry_s)
+        self._inbox.close()
 
     def _watch_once(self) -> tuple[bool, Failure]:
         """Read one connection to its end; tell whether it said anything, and how it ended."""

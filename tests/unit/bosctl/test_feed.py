@@ -1,10 +1,22 @@
+import signal
 import threading
+from collections.abc import Iterator
+
+import pytest
 
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.feed import Inbox
 from clients.bosctl.watching import Heard, Lost
 from tests.support.bosctl_node import physical
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """Return an empty inbox."""
+    inbox = Inbox()
+    yield inbox
+    inbox.close()
 
 
 def heard(at_s: float, *names: str, removed: tuple[str, ...] = ()) -> Heard:
@@ -26,9 +38,8 @@ def taken(inbox: Inbox) -> list[Heard | Lost]:
     return items
 
 
-def test_a_slow_reader_gets_the_latest_of_each_battery() -> None:
+def test_a_slow_reader_gets_the_latest_of_each_battery(inbox: Inbox) -> None:
     """A thousand unread messages are one item, with the time at which each status was heard."""
-    inbox = Inbox()
     inbox.put(heard(0.0, "b1", "b2"))
     for second in range(1, 1001):
         inbox.put(heard(float(second), "b1"))
@@ -41,9 +52,8 @@ def test_a_slow_reader_gets_the_latest_of_each_battery() -> None:
     assert item.heard_s == 1000.0
 
 
-def test_a_loss_keeps_its_place() -> None:
+def test_a_loss_keeps_its_place(inbox: Inbox) -> None:
     """Heard, then lost, then nothing: the reader learns of both, of the loss last."""
-    inbox = Inbox()
     inbox.put(heard(1.0, "b1"))
     inbox.put(lost("first"))
     inbox.put(lost("second"))
@@ -53,9 +63,8 @@ def test_a_loss_keeps_its_place() -> None:
     assert second.failure.message == "second"
 
 
-def test_connections_that_come_and_go_unread_stay_bounded() -> None:
+def test_connections_that_come_and_go_unread_stay_bounded(inbox: Inbox) -> None:
     """What is over before it is read is forgotten; the end is what counts."""
-    inbox = Inbox()
     inbox.put(lost("before anything"))
     for second in range(1000):
         inbox.put(heard(float(second), "b1"))
@@ -64,9 +73,8 @@ def test_connections_that_come_and_go_unread_stay_bounded() -> None:
     assert kinds == [Lost, Heard, Lost]
 
 
-def test_a_battery_removed_and_added_again_is_there() -> None:
+def test_a_battery_removed_and_added_again_is_there(inbox: Inbox) -> None:
     """The order of what was merged is kept."""
-    inbox = Inbox()
     inbox.put(heard(1.0, "b1", "b2"))
     inbox.put(heard(2.0, removed=("b1", "b2")))
     inbox.put(heard(3.0, "b1"))
@@ -75,12 +83,29 @@ def test_a_battery_removed_and_added_again_is_there() -> None:
     assert (list(item.batteries), item.removed) == (["b1"], ["b2"])
 
 
-def test_a_waiting_reader_wakes() -> None:
+def test_a_waiting_reader_wakes(inbox: Inbox) -> None:
     """What comes while someone waits is taken at once."""
-    inbox = Inbox()
     found: list[Heard | Lost | None] = []
     reader = threading.Thread(target=lambda: found.append(inbox.get(30.0)))
     reader.start()
     inbox.put(lost("now"))
     reader.join(30.0)
     assert [type(item) for item in found] == [Lost]
+
+
+def test_an_interrupt_at_any_instant_is_nothing_else() -> None:
+    """Ctrl-C is a KeyboardInterrupt wherever it meets the reader, which ends with it."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for round_number in range(500):
+            inbox = Inbox()
+            with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (the alarm must not go off outside)
+                signal.setitimer(signal.ITIMER_REAL, 0.0005 + round_number * 1e-6)
+                while True:
+                    inbox.put(heard(1.0, "b1"))
+                    inbox.get(0.0)
+                    inbox.get(1e-5)
+            inbox.close()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
