@@ -7,6 +7,10 @@ from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.spec import BatterySpec, PartitionSpec
 from bosd.bal.status import BatteryStatus
 
+DUST_AH = 1e-10
+"""Less charge than this is none: sums of charges are known to 1e-9 Ah (bal.md, "Invariants"), and what rounding leaves or finds
+must not be discharged, end, and be found again for ever."""
+
 
 def reserve_ah(spec: BatterySpec | PartitionSpec, capacity_ah: float) -> tuple[float, float]:
     """Return the charges at which the battery counts as empty and as full."""
@@ -22,7 +26,7 @@ def allowed_directions(
     """
     if charge_ah is not None and capacity_ah is not None:
         empty_ah, full_ah = reserve_ah(spec, capacity_ah)
-        empty, full = charge_ah <= empty_ah, charge_ah >= full_ah
+        empty, full = charge_ah <= empty_ah + DUST_AH, charge_ah >= full_ah - DUST_AH
     elif soc is not None:
         empty, full = soc <= spec.min_soc, soc >= spec.max_soc
     else:

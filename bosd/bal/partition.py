@@ -87,11 +87,9 @@ class Partition(Battery):
         reasons = ["stopped"] if self.stopped else []
         if source.quality is not Quality.GOOD or not source.commandable:
             reasons.append(f"{source.name}: {source.reason}" if source.reason else f"{source.name} {source.quality.name.lower()}")
-        if charge_ah is not None and capacity_ah is not None and not self.stopped:
-            if charge_ah <= self.spec.min_soc * capacity_ah:
-                reasons.append("empty")
-            elif charge_ah >= self.spec.max_soc * capacity_ah:
-                reasons.append("full")
+        by_charge = allowed_directions(self.spec, charge_ah, capacity_ah, None)[2]
+        if by_charge and not self.stopped:
+            reasons.append(by_charge)
         if self.clamped_by:
             reasons.append(self.clamped_by)
         return "; ".join(reasons)

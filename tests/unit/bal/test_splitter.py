@@ -5,9 +5,10 @@ import math
 import pytest
 
 from bosd.bal.battery import Battery
-from bosd.bal.spec import PartitionSpec
+from bosd.bal.spec import PartitionSpec, SplitterSpec
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus, Quality
+from bosd.policy.registry import policy
 from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled, split
 
 
@@ -50,6 +51,22 @@ def test_a_part_takes_no_more_than_its_capacity() -> None:
     )
     splitter = split(pseudo("s", 10.0, 120.0, 100.0), parts=parts)
     assert charges(splitter) == pytest.approx([60.0, 40.0])
+
+
+def test_dust_is_no_charge() -> None:
+    """What rounding finds (200 - 133.3 - 66.7 = 3e-14 Ah) goes to the top, which can use no current for it."""
+    parts = (
+        PartitionSpec(name="a", fraction=0.0, current_fraction=0.4),
+        PartitionSpec(name="b", fraction=2.0 / 3.0, current_fraction=0.3),
+        PartitionSpec(name="c", fraction=1.0 / 3.0, current_fraction=0.3),
+    )
+    source = pseudo("s", 50.0, 200.0, 100.0)
+    splitter = Splitter(SplitterSpec(name="sp", policy="tranched", source="s", partitions=parts), policy("tranched"), source)
+    statuses(splitter)
+    source.modify({"charge_ah": 150.0}, 0.0)
+    top = statuses(splitter)[0]
+    assert 0.0 < (top.charge_ah or 0.0) < 1e-9
+    assert (top.max_discharge_current_a, top.max_charge_current_a, top.reason) == (0.0, 0.0, "empty")
 
 
 def test_all_expectations_zero() -> None:
