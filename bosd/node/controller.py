@@ -274,8 +274,9 @@ class Controller:
         """Look at all that is due by now. What needs devices goes on in tasks of its own; all else is done on return."""
         now_s = self._clock.now_s()
         for battery in [battery for battery, due_s in self._due_s.items() if due_s <= now_s]:
-            if self._due_s.pop(battery, math.inf) > now_s:
-                continue
+            if self._due_s.get(battery, math.inf) > now_s:
+                continue  # an earlier one, connected with it, had it looked at: what that found due later stays
+            del self._due_s[battery]
             if not self._present(battery):
                 self._retire(battery)
             elif battery.component in self._running:
