@@ -23,8 +23,8 @@ Item = Heard | Lost
 class Inbox:
     """What a slow reader has not taken yet: latest wins, so it never holds more than one status a battery.
 
-    One reader. It waits for a byte of a socket pair: Ctrl-C leaves that as a KeyboardInterrupt at any instant, which neither a
-    Condition nor a SimpleQueue always does. A reader that was interrupted is done with the inbox.
+    One reader. It waits for a byte of a socket pair, which Ctrl-C leaves as a KeyboardInterrupt at any instant; out of a
+    Condition it may come as a RuntimeError. A reader that was interrupted is done with the inbox.
     """
 
     def __init__(self) -> None:

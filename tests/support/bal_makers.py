@@ -9,7 +9,7 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.spec import AggregatorSpec, JbdSpec, PartitionSpec, PseudoSpec, SplitterSpec
 from bosd.bal.splitter import Splitter
-from bosd.policy.proportional import ProportionalPolicy
+from bosd.policy.registry import policy
 
 
 class FakeDevice:
@@ -90,9 +90,9 @@ def aggregate(*members: Battery, name: str = "agg", tolerance_v: float = 4.0) ->
     return Aggregator(AggregatorSpec(name=name, sources=sources, voltage_v=48.0, voltage_tolerance_v=tolerance_v), members)
 
 
-def split(source: Battery, *fractions: float, name: str = "sp", parts: tuple[PartitionSpec, ...] = ()) -> Splitter:
-    """Return a proportional splitter with partitions sp1, sp2, ... of these fractions, or with `parts`."""
+def split(
+    source: Battery, *fractions: float, name: str = "sp", parts: tuple[PartitionSpec, ...] = (), by: str = "proportional"
+) -> Splitter:
+    """Return a splitter of policy `by` with partitions sp1, sp2, ... of these fractions, or with `parts`."""
     specs = parts or tuple(PartitionSpec(name=f"{name}{i}", fraction=each) for i, each in enumerate(fractions, 1))
-    return Splitter(
-        SplitterSpec(name=name, policy="proportional", source=source.name, partitions=specs), ProportionalPolicy(), source
-    )
+    return Splitter(SplitterSpec(name=name, policy=by, source=source.name, partitions=specs), policy(by), source)

@@ -5,10 +5,9 @@ import math
 import pytest
 
 from bosd.bal.battery import Battery
-from bosd.bal.spec import PartitionSpec, SplitterSpec
+from bosd.bal.spec import PartitionSpec
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus, Quality
-from bosd.policy.registry import policy
 from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled, split
 
 
@@ -61,7 +60,7 @@ def test_dust_is_no_charge() -> None:
         PartitionSpec(name="c", fraction=1.0 / 3.0, current_fraction=0.3),
     )
     source = pseudo("s", 50.0, 200.0, 100.0)
-    splitter = Splitter(SplitterSpec(name="sp", policy="tranched", source="s", partitions=parts), policy("tranched"), source)
+    splitter = split(source, parts=parts, by="tranched")
     statuses(splitter)
     source.modify({"charge_ah": 150.0}, 0.0)
     top = statuses(splitter)[0]

@@ -530,3 +530,20 @@ async def test_nothing_is_looked_after_for_ever() -> None:
         await asyncio.sleep(10.0)
         assert node.controller._active == {}
         assert node.controller._due_s == {}
+
+
+async def test_ends_of_batteries_looked_at_in_one_instant_are_all_kept() -> None:
+    """Of 50 Ah, 40 : 10: at 30 A the second is empty after 20 min, although the first one's look found that end as well."""
+    parts = (
+        PartitionSpec(name="p1", fraction=0.8, current_fraction=0.2),
+        PartitionSpec(name="p2", fraction=0.2, current_fraction=0.8),
+    )
+    splitter = SplitterSpec(name="sp", policy="proportional", source="s", partitions=parts)
+    async with bench(pseudo("s"), splitters=(splitter,)) as node:
+        await node.set("p1", 5.0, ttl_s=3600.0)
+        await node.set("p2", 30.0, ttl_s=3600.0)
+        await asyncio.sleep(1200.0 - 0.5)
+        assert node.applied() == pytest.approx({"s": 35.0, "p1": 5.0, "p2": 30.0})
+        await asyncio.sleep(1.0)
+        assert node.applied() == pytest.approx({"s": 5.0, "p1": 5.0, "p2": 0.0})
+        assert node["p2"].setpoint is None
