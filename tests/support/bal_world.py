@@ -56,13 +56,26 @@ class LongWorld(World):
     def _own_fractions(self, parts: tuple[PartitionSpec, ...]) -> tuple[PartitionSpec, ...]:
         if self.chance.random() < 0.5:
             return parts
-        weights = [self.chance.randint(1, 9) for _ in parts]
-        shares = [weight / sum(weights) for weight in weights]
         reserve = self.chance.choice([0.0, 0.0, 0.1])
+        own = zip(*(self._fractions(len(parts)) for _ in range(5)), strict=True)
         return tuple(
-            replace(part, current_fraction=share, charge_current_fraction=share, min_soc=reserve)
-            for part, share in zip(parts, shares, strict=True)
+            replace(
+                part,
+                fraction=fraction,
+                charge_fraction=charge,
+                capacity_fraction=capacity,
+                current_fraction=current,
+                charge_current_fraction=charging,
+                min_soc=reserve,
+            )
+            for part, (fraction, charge, capacity, current, charging) in zip(parts, own, strict=True)
         )
+
+    def _fractions(self, count: int) -> list[float]:
+        """Return fractions of a kind of its own, some of nothing; their sum is 1."""
+        weights = [self.chance.choice([0, 0, 1, 2, 3, 9]) for _ in range(count)]
+        weights[self.chance.randrange(count)] += 1
+        return [weight / sum(weights) for weight in weights]
 
     def step(self) -> None:
         """Let something happen, an event of the usual world or one of this one's own."""
@@ -148,10 +161,15 @@ class LongWorld(World):
         self.settle()
 
     def _book(self) -> None:
-        battery = self.chance.choice([battery for battery in self.directory if battery.user is None])
+        """Book free batteries, often several of them from one instant on."""
+        free = [battery for battery in self.directory if battery.user is None]
+        start_s = self.utc_s + self.chance.choice([0.0, *LENGTHS_S])
+        for battery in self.chance.sample(free, min(len(free), self.chance.choice([1, 1, 2, 4]))):
+            self._book_from(battery, start_s)
+
+    def _book_from(self, battery: Battery, start_s: float) -> None:
         status = battery.status(self.now_s)
         ideal_a = self.chance.choice([status.ideal_max_discharge_current_a, status.ideal_max_charge_current_a])
-        start_s = self.utc_s + self.chance.choice([0.0, *LENGTHS_S])
         self.bookings += 1
         booking = Booking(
             number=self.bookings,
