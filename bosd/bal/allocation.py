@@ -83,7 +83,8 @@ class Fractions:
 class Allocation:
     """One source status, shared: per partition, top first.
 
-    Meters hold at `made_s` and fall by `rates_a` from there; `deviations_ah` are charges minus meters at the source's sample.
+    Meters hold at `made_s` and fall by `rates_a` from there; `deviations_ah` are charges minus meters at the source's sample,
+    `apart` whether a charge is another than expected by more than rounding.
     Over a source that is sampled when asked, charges move between partitions although the source stands still: then it is valid
     at `made_s` only.
     """
@@ -93,6 +94,7 @@ class Allocation:
     valid_until_s: float
     charges_ah: tuple[float, ...] | None
     deviations_ah: tuple[float, ...] | None
+    apart: bool
     capacities_ah: tuple[float, ...] | None
     discharges_a: tuple[float, ...]
     charge_limits_a: tuple[float, ...]

@@ -84,6 +84,21 @@ def clamp(current_a: float, status: BatteryStatus) -> Clamped:
     return Clamped(current_a, "")
 
 
+def _steadily(current_a: float, battery: Battery, status: BatteryStatus) -> Clamped:
+    """Return `current_a` within the present limits; a virtual battery's limit that moved by rounding alone moves nothing.
+
+    Such a limit is a sum or difference of what runs below, so that rounding could move it, and what runs, to and fro for ever.
+    """
+    clamped = clamp(current_a, status)
+    if clamped.reason and not isinstance(battery, ComputedLeaf | DeviceLeaf):
+        slack_a = SUM_TOLERANCE * abs(clamped.current_a)
+        if abs(current_a - clamped.current_a) <= slack_a:
+            return Clamped(current_a, "")
+        if abs(battery.applied_a - clamped.current_a) <= slack_a:
+            return Clamped(battery.applied_a, clamped.reason)
+    return clamped
+
+
 def plan(
     asked: Mapping[Battery, float], now_s: float, *, move_shares: bool = True, ends_s: Mapping[Battery, float] | None = None
 ) -> Plan:
@@ -111,7 +126,7 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
         result.targets_a[battery] = _sum_of_partitions(result, battery.user, now_s)
     wanted_a = result.targets_a[battery]
     status = battery.status(now_s)
-    clamped = result.clamped[battery] = clamp(wanted_a, status)
+    clamped = result.clamped[battery] = _steadily(wanted_a, battery, status)
     if isinstance(battery, Aggregator):
         return _share(result, battery, clamped.current_a, now_s, move_shares=move_shares)
     if isinstance(battery, Partition):

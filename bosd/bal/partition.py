@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from bosd.bal.battery import Battery
-from bosd.bal.limits import allowed_directions, reaches_reserve_s
+from bosd.bal.limits import allowed_directions
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
@@ -72,10 +72,6 @@ class Partition(Battery):
                 **self.setpoint_fields(controllable=source.controllable),
             )
         )
-
-    def ends_s(self, now_s: float) -> float:
-        """Return the instant at which its charge reaches the reserve or full if all goes on as it does; infinite at rest."""
-        return reaches_reserve_s(self.spec, self.status(now_s), now_s)
 
     def exhausted(self, current_a: float, now_s: float) -> str:
         """Return `empty` or `full` where its own charge ends a set point of `current_a`, else nothing."""

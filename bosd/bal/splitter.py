@@ -12,7 +12,7 @@ from bosd.bal import allocation
 from bosd.bal.accounts import Accounts
 from bosd.bal.allocation import Allocation, Fractions, SplitPolicy
 from bosd.bal.battery import Battery
-from bosd.bal.limits import allowed_directions
+from bosd.bal.limits import DUST_AH, allowed_directions
 from bosd.bal.partition import Partition
 from bosd.bal.spec import SplitterSpec
 from bosd.bal.status import BatteryStatus
@@ -147,6 +147,7 @@ class Splitter:
             valid_until_s=now_s if moves else source.valid_until_s,
             charges_ah=charges_ah,
             deviations_ah=deviations_ah,
+            apart=deviations_ah is not None and self._apart(deviations_ah),
             capacities_ah=capacities_ah,
             discharges_a=allocation.limits_a(self.policy, source, self.partitions, 1.0, discharge_ideals_a, discharges),
             charge_limits_a=allocation.limits_a(self.policy, source, self.partitions, -1.0, charge_ideals_a, charges),
@@ -159,6 +160,13 @@ class Splitter:
             currents_a=None
             if source.current_a is None
             else tuple(own_a + residual_a for own_a, residual_a in zip(applied_a, residuals_a, strict=True)),
+        )
+
+    def _apart(self, deviations_ah: Sequence[float]) -> bool:
+        """Return whether a charge is another than expected by more than rounding."""
+        return any(
+            abs(deviation_ah - settled_ah) > DUST_AH
+            for deviation_ah, settled_ah in zip(deviations_ah, self.settled_ah, strict=True)
         )
 
     def _charges(self, metered_ah: Sequence[float] | None, capacities_ah: Sequence[float], charge_ah: float) -> tuple[float, ...]:

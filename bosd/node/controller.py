@@ -22,14 +22,13 @@ from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.dry_run import binding, leaf_commands
-from bosd.node.ends import changes_s, end_what_is_over, runs_anything
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s
 
 T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
-SHARE_PAUSE_S = 1.0
 LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
 JUST_AFTER_S = 1e-9

@@ -4,11 +4,15 @@ import math
 
 import structlog
 
+from bosd.bal import foresight
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.dispatch import next_piece_s
+from bosd.bal.dispatch import SHARE_MOVE, next_piece_s
 from bosd.bal.partition import Partition
 from bosd.bal.pseudo import PseudoBattery
+
+SHARE_PAUSE_S = 1.0
+"""Shares are moved at most this often (bal.md, "Aggregators")."""
 
 _log = structlog.get_logger("control")
 
@@ -28,16 +32,20 @@ def end_what_is_over(top: Battery, now_s: float) -> None:
 
 
 def changes_s(top: Battery, now_s: float) -> float:
-    """Return when time alone will change what may be asked: a software battery or a partition empty or full, a drift judged."""
+    """Return when time alone will change what may be asked: something empty or full, a drift judged, shares moved."""
     instants_s = [top.status(now_s).valid_until_s]
     told_in_pieces = top.setpoint is None and top.booked is not None
     for below in members_of(top):
         if isinstance(below, PseudoBattery):
             instants_s.append(below.ends_s())
         elif isinstance(below, Aggregator):
-            instants_s += [below.judged_s, below.ends_s(now_s)]
+            instants_s += [
+                below.judged_s,
+                below.ends_s(now_s),
+                max(below.shares_move_s(now_s, SHARE_MOVE), now_s + SHARE_PAUSE_S),
+            ]
         elif isinstance(below, Partition):
-            instants_s.append(below.ends_s(now_s))
+            instants_s.append(foresight.ends_s(below, now_s))
         elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
             instants_s.append(next_piece_s(now_s))
     return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)

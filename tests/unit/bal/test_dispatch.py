@@ -1,5 +1,7 @@
 """From what is asked at the top to what each leaf is told."""
 
+import math
+
 import pytest
 
 from bosd.bal.dispatch import Plan, plan
@@ -43,6 +45,18 @@ def test_partitions_are_summed() -> None:
     commit(planned, 0.0)
     assert (one.applied_a, other.applied_a, source.applied_a) == (40.0, -30.0, 10.0)
     assert told(plan({one: 20.0}, 0.0)) == {"s": -10.0}
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_limit_that_moved_by_rounding_moves_nothing(sign: float) -> None:
+    """Where a virtual limit is a rounding step away, what is applied stays, and what is asked just beyond is not clamped."""
+    part = split(pseudo("s", 50.0, 200.0, 100.0), 1.0).partitions[0]
+    almost_a = sign * math.nextafter(50.0, 0.0)
+    commit(plan({part: almost_a}, 0.0), 0.0)
+    assert told(plan({part: sign * 60.0}, 0.0)) == {}
+    assert plan({part: sign * 60.0}, 0.0).clamped[part].reason
+    assert not plan({part: sign * math.nextafter(50.0, 60.0)}, 0.0).clamped[part].reason
+    assert told(plan({part: sign * 60.0 / 2.0}, 0.0)) == {"s": sign * 30.0}
 
 
 def test_a_diamond() -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bosd.bal.battery import Battery
+from bosd.bal.foresight import ends_s
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus, Quality
@@ -144,7 +145,7 @@ def test_partition_accounting() -> None:
     assert source.status(0.0).current_a == -10.0
     assert [status.current_a for status in statuses(splitter)] == pytest.approx([40.0, -50.0])
     assert charges(splitter, 3600.0) == pytest.approx([40.0, 70.0])
-    assert splitter.partitions[0].ends_s(3600.0) == pytest.approx(7200.0)
+    assert ends_s(splitter.partitions[0], 3600.0) == pytest.approx(7200.0)
     assert charges(splitter, 7200.0) == pytest.approx([0.0, 120.0], abs=1e-9)
     assert [status.reason for status in statuses(splitter, 7200.0)] == ["empty", "full"]
     assert source.status(7200.0).charge_ah == pytest.approx(120.0)
