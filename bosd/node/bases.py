@@ -7,7 +7,7 @@ import structlog
 from bosd.bal.directory import Directory
 from bosd.bal.portions import Recuts
 from bosd.bal.recut import follow
-from bosd.bal.spec import Topology
+from bosd.bal.spec import AggregatorSpec, Topology
 from bosd.errors import StoreError
 from bosd.store.bases import SplitterBase, load_bases, save_bases
 from bosd.store.store import Store
@@ -38,6 +38,7 @@ class Bases:
     def after(self, topology: Topology, recuts: Recuts, now_s: float) -> tuple[SplitterBase, ...]:
         """Return what is to be kept with an edit: splitters that stay as they are, and those split or merged."""
         changed = recuts.portions()
+        anew = self._anew(topology, set(changed))
         found = []
         for spec in topology.splitters:
             splitter = self._directory.splitters.get(spec.name)
@@ -49,9 +50,25 @@ class Bases:
                 deviations_ah = splitter.allocation(now_s).deviations_ah or settled_ah
                 settled_ah = follow(deviations_ah, before, changed[spec.name].steps, names)
                 capacity_ah = changed[spec.name].totals["capacity"] or capacity_ah
+            if spec.source in anew:
+                settled_ah = [0.0] * len(names)
             settled = dict(zip(names, settled_ah, strict=True))
             found.append(SplitterBase(name=spec.name, capacity_ah=capacity_ah, settled_ah=settled))
         return tuple(found)
+
+    def _anew(self, topology: Topology, recut: set[str]) -> set[str]:
+        """Return the batteries that an edit makes anew and all that will rest on them: there meters begin anew."""
+        old = self._directory.topology
+        kept = set(old.batteries)
+        kept_splitters = {spec.name for spec in topology.splitters if spec in old.splitters or spec.name in recut}
+        anew = {spec.name for spec in topology.batteries if spec not in kept}
+        anew |= {part.name for spec in topology.splitters if spec.name not in kept_splitters for part in spec.partitions}
+        while True:
+            above = {spec.name for spec in topology.batteries if isinstance(spec, AggregatorSpec) and anew & set(spec.sources)}
+            above |= {part.name for spec in topology.splitters if spec.source in anew for part in spec.partitions}
+            if above <= anew:
+                return anew
+            anew |= above
 
     async def run(self) -> None:
         """Keep what has changed, for ever; a disk that fails is tried again."""
