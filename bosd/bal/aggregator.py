@@ -13,8 +13,7 @@ from bosd.bal.block import BLOCK_SIZE, Block
 from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
 from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
-from bosd.bal.limits import DUST_AH, reaches_reserve_s, reserve_ah, reserved
-from bosd.bal.meter import SECONDS_PER_HOUR
+from bosd.bal.limits import reaches_reserve_s, reserved
 from bosd.bal.peculiar import Peculiarities
 from bosd.bal.sharing import Candidate, Reach, SharePolicy, candidate_of, reach, share
 from bosd.bal.spec import AggregatorSpec
@@ -24,7 +23,6 @@ from bosd.errors import VoltageMismatchError
 
 LIMIT_SLACK = 1.0 + 1e-9
 LEAST_STALENESS_S = 1.5
-LEAST_SPREAD_PER_H = 1e-9
 
 
 class Aggregator(Battery):
@@ -33,7 +31,6 @@ class Aggregator(Battery):
     kind = AggregatorSpec.kind
     __slots__ = (
         "_blocks",
-        "_by_c_rate",
         "_charge",
         "_charge_reach",
         "_discharge",
@@ -43,15 +40,12 @@ class Aggregator(Battery):
         "_members",
         "_peculiarities",
         "_policy",
-        "_sensitivity",
     )
 
     def __init__(self, spec: AggregatorSpec, members: tuple[Battery, ...], policy: SharePolicy | None = None) -> None:
         """Share by `policy`; without one, or by C-rate and without least currents, in the quick way of `figures` and `crate`."""
         super().__init__(spec)
         self._least_a = dict(spec.least_current_a)
-        self._by_c_rate = spec.share == "c_rate"
-        self._sensitivity = {"c_rate": 1.0, "charge": spec.share_exponent}.get(spec.share, 0.0)
         self._policy = policy if spec.share != "c_rate" or spec.least_current_a else None
         self._discharge_reach = self._charge_reach = Reach(0.0, ())
         self._drift = DriftJudge(spec)
@@ -185,27 +179,6 @@ class Aggregator(Battery):
         if self.spec.min_soc <= 0.0 and self.spec.max_soc >= 1.0:
             return math.inf
         return reaches_reserve_s(self.spec, self.status(now_s), now_s)
-
-    def shares_move_s(self, now_s: float, part: float) -> float:
-        """Return when a member's weight, as part of all, will have moved by about `part` if all goes on; infinite when none does.
-
-        A weight changes at the rate of the member's current per ampere-hour available; members that differ in it change places.
-        """
-        if self._sensitivity == 0.0:
-            return math.inf
-        rates: tuple[list[float], list[float]] = ([], [])
-        for member in self._members:
-            status = member.status(now_s)
-            charge_ah, capacity_ah, current_a = status.charge_ah, status.capacity_ah, status.current_a
-            if charge_ah is None or not capacity_ah or current_a is None:
-                continue
-            reserved_ah, ceiling_ah = (0.0, capacity_ah) if self._by_c_rate else reserve_ah(member.spec, capacity_ah)
-            if status.max_discharge_current_a > 0.0 and charge_ah - reserved_ah > DUST_AH:
-                rates[0].append(current_a / (charge_ah - reserved_ah))
-            if status.max_charge_current_a > 0.0 and ceiling_ah - charge_ah > DUST_AH:
-                rates[1].append(current_a / (ceiling_ah - charge_ah))
-        spread_per_h = self._sensitivity * max((max(each) - min(each) for each in rates if each), default=0.0)
-        return now_s + part / spread_per_h * SECONDS_PER_HOUR if spread_per_h > LEAST_SPREAD_PER_H else math.inf
 
     def _status_of(self, totals: Totals, peculiar: Peculiarities, limits: LimitFields, now_s: float) -> BatteryStatus:
         controllable = not peculiar.uncontrollable

@@ -1,4 +1,4 @@
-"""Foresight: when a partition's charge will reach its reserve or its ceiling if all goes on as it does.
+"""Foresight: when charges will have moved so far that something follows from it, if all goes on as it does.
 
 Where a source holds something else than its partitions' meters say, a partition's charge does not fall by its own current:
 what the policy re-allocates moves with everybody's meter (proportional: whose meter reaches 0 holds nothing, whatever it holds
@@ -13,11 +13,16 @@ from bosd.bal.battery import Battery
 from bosd.bal.limits import DUST_AH, reaches_reserve_s, reserve_ah
 from bosd.bal.meter import SECONDS_PER_HOUR
 from bosd.bal.partition import Partition
+from bosd.bal.spec import AggregatorSpec
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus
 
 MOST_DOUBLINGS = 8
 RESOLUTION = 1e-12
+LEAST_SPREAD_PER_H = 1e-9
+PROBE_H = 1.0 / SECONDS_PER_HOUR
+BENT_S = 30.0
+"""Where charges move along bent lines, what is foreseen is looked at again after this time."""
 
 
 def ends_s(partition: Partition, now_s: float) -> float:
@@ -27,6 +32,36 @@ def ends_s(partition: Partition, now_s: float) -> float:
     if straight_s == math.inf or status.sampled_to_s != math.inf or _straight(partition, now_s):
         return straight_s
     return now_s + SECONDS_PER_HOUR * _crossing_h(partition, status, now_s, (straight_s - now_s) / SECONDS_PER_HOUR)
+
+
+def shares_move_s(whole: Aggregator, now_s: float, part: float) -> float:
+    """Return when a member's weight will have moved by about `part` of all; infinite when none does.
+
+    Shares by C-rate and by charge follow what is available of each member; members that lose it at different rates change places.
+    """
+    spec = whole.spec
+    assert isinstance(spec, AggregatorSpec)  # noqa: S101 (narrowing: an aggregator has no other)
+    sensitivity = {"c_rate": 1.0, "charge": spec.share_exponent}.get(spec.share, 0.0)
+    if sensitivity == 0.0:
+        return math.inf
+    rates_per_h: tuple[list[float], list[float]] = ([], [])
+    bent = False
+    for member in whole.sources:
+        status = member.status(now_s)
+        charge_ah, capacity_ah, current_a = status.charge_ah, status.capacity_ah, status.current_a
+        if charge_ah is None or not capacity_ah or current_a is None:
+            continue
+        if status.sampled_to_s == math.inf and not _straight(member, now_s):
+            bent = True
+            current_a = (charge_ah - _charge_ah(member, now_s, PROBE_H, {})) / PROBE_H
+        reserved_ah, ceiling_ah = (0.0, capacity_ah) if spec.share == "c_rate" else reserve_ah(member.spec, capacity_ah)
+        if status.max_discharge_current_a > 0.0 and charge_ah - reserved_ah > DUST_AH:
+            rates_per_h[0].append(current_a / (charge_ah - reserved_ah))
+        if status.max_charge_current_a > 0.0 and ceiling_ah - charge_ah > DUST_AH:
+            rates_per_h[1].append(current_a / (ceiling_ah - charge_ah))
+    spread_per_h = sensitivity * max((max(each) - min(each) for each in rates_per_h if each), default=0.0)
+    move_s = now_s + part / spread_per_h * SECONDS_PER_HOUR if spread_per_h > LEAST_SPREAD_PER_H else math.inf
+    return min(move_s, now_s + BENT_S) if bent and (whole.applied_a != 0.0 or spread_per_h > 0.0) else move_s
 
 
 def _straight(battery: Battery, now_s: float) -> bool:

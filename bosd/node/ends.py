@@ -42,7 +42,7 @@ def changes_s(top: Battery, now_s: float) -> float:
             instants_s += [
                 below.judged_s,
                 below.ends_s(now_s),
-                max(below.shares_move_s(now_s, SHARE_MOVE), now_s + SHARE_PAUSE_S),
+                max(foresight.shares_move_s(below, now_s, SHARE_MOVE), now_s + SHARE_PAUSE_S),
             ]
         elif isinstance(below, Partition):
             instants_s.append(foresight.ends_s(below, now_s))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bosd.bal.foresight import ends_s
+from bosd.bal.foresight import ends_s, shares_move_s
 from bosd.bal.splitter import Splitter
 from tests.support.bal_makers import aggregate, pseudo, split
 
@@ -84,6 +84,6 @@ def test_shares_move_when_members_run_at_different_rates() -> None:
     fast, slow = pseudo("a", 50.0, 100.0, 50.0), pseudo("b", 50.0, 100.0, 50.0)
     both = aggregate(fast, slow)
     fast.apply(10.0, 0.0)
-    assert both.shares_move_s(0.0, 0.01) == pytest.approx(180.0)
+    assert shares_move_s(both, 0.0, 0.01) == pytest.approx(180.0)
     slow.apply(10.0, 0.0)
-    assert both.shares_move_s(0.0, 0.01) == math.inf
+    assert shares_move_s(both, 0.0, 0.01) == math.inf
