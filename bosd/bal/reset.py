@@ -49,17 +49,22 @@ def _refusal(battery: Battery) -> UnsupportedError:
     return UnsupportedError(f"{battery.name} is of kind {battery.kind}: its meter is not kept here", battery=battery.name)
 
 
-def _above(battery: Battery, shift_ah: float, now_s: float) -> Iterator[tuple[Splitter, list[float], float]]:
-    """Yield what each splitter above shares, and how, where a battery's meter moves by `shift_ah`; sources before users."""
-    user = battery.user
-    if isinstance(user, Aggregator):
-        yield from _above(user, shift_ah, now_s)
-    elif isinstance(user, Splitter):
-        user.step(now_s)
-        by_ah = _shares(user, shift_ah, now_s)
-        yield user, by_ah, shift_ah
-        for partition, part_ah in zip(user.partitions, by_ah, strict=True):
-            yield from _above(partition, part_ah, now_s)
+def _above(leaf: Battery, shift_ah: float, now_s: float) -> Iterator[tuple[Splitter, list[float], float]]:
+    """Yield what each splitter above shares, and how, where a leaf's meter moves by `shift_ah`; sources before users.
+
+    What rests on several partitions of one splitter moves by the sum of theirs, once.
+    """
+    shifts_ah: dict[Battery, float] = {leaf: shift_ah}
+    while shifts_ah:
+        battery = min(shifts_ah, key=lambda each: each.rank)
+        by_ah, user = shifts_ah.pop(battery), battery.user
+        if isinstance(user, Aggregator):
+            shifts_ah[user] = shifts_ah.get(user, 0.0) + by_ah
+        elif isinstance(user, Splitter):
+            user.step(now_s)
+            parts_ah = _shares(user, by_ah, now_s)
+            yield user, parts_ah, by_ah
+            shifts_ah.update(zip(user.partitions, parts_ah, strict=True))
 
 
 def _shares(splitter: Splitter, shift_ah: float, now_s: float) -> list[float]:

@@ -283,3 +283,17 @@ def test_a_reset_forgets_time_that_nobody_observed() -> None:
     assert battery.status(100.0).expected_ah(100.0) == pytest.approx(45.0)
     undo()
     assert battery.status(100.0).unobserved_s == 100.0
+
+
+def test_a_reset_below_a_diamond_is_shared_once() -> None:
+    """80/20 % of 100 Ah, room for 60 each: re-based they are 60 and 40 Ah, also where two ways lead up to them."""
+    leaf = pseudo("s", 10.0, 120.0, 100.0)
+    whole = aggregate(*split(leaf, 0.5, 0.5, name="lower").partitions)
+    parts = (
+        PartitionSpec(name="a", fraction=0.5, charge_fraction=0.8),
+        PartitionSpec(name="b", fraction=0.5, charge_fraction=0.2),
+    )
+    upper = split(whole, parts=parts)
+    assert [part.status(0.0).expected_ah(0.0) for part in upper.partitions] == pytest.approx([80.0, 20.0])
+    assert reset_meter(leaf, 0.0)[0] == 0.0
+    assert [part.status(0.0).expected_ah(0.0) for part in upper.partitions] == pytest.approx([60.0, 40.0])
