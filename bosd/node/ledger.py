@@ -66,6 +66,7 @@ class Ledger:
         self._hour_utc_s = self._next_hour()
         self._checkpoint_s = clock.now_s() + CHECKPOINT_PERIOD_S
         self._failed = False
+        self._standing = False
 
     # --- life
 
@@ -172,11 +173,13 @@ class Ledger:
         """Wait for nothing: no device is told anything here."""
 
     def stand(self, *, standing: bool) -> None:
-        """Books are closed by the node's clock, whoever moves it."""
-        del standing
+        """Where time jumps, books are closed in the instant of a step, so that what flows out and in again is not netted."""
+        self._standing = standing
 
     def due_s(self) -> float:
-        """Return the next full hour while anything runs; infinite while nothing does."""
+        """Return the next full hour while anything runs, now where time stands at a step; infinite while nothing runs."""
+        if self._standing and any(map(self._stepped, self._tallies.values())):
+            return self._clock.now_s()
         utc_s = self._clock.utc_s()
         if self._hour_utc_s - utc_s > HOUR_S:
             self._hour_utc_s = self._next_hour()
@@ -185,8 +188,14 @@ class Ledger:
         return self._clock.now_s() + max(0.0, self._hour_utc_s - utc_s)
 
     def attend_due(self) -> None:
-        """Close all books at a full hour."""
-        self._close_all(self._clock.now_s())
+        """Close all books at a full hour, before it those of whose set point is another."""
+        if self._clock.utc_s() >= self._hour_utc_s:
+            self._close_all(self._clock.now_s())
+        else:
+            self._look(self._clock.now_s(), whole=False)
+
+    def _stepped(self, tally: Tally) -> bool:
+        return tally.stepped and self._directory[tally.name].user is None
 
     # --- books
 
@@ -196,7 +205,7 @@ class Ledger:
             splitter.sampled(now_s)
             self._collect(splitter.name, splitter.accounts.book, now_s)
         for tally in self._tallies.values():
-            stepped = tally.stepped and self._directory[tally.name].user is None
+            stepped = self._stepped(tally)
             if whole or stepped:
                 self._settle(tally, now_s)
                 self._collect(tally.name, tally.book, now_s, close=stepped)

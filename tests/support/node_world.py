@@ -45,9 +45,9 @@ class Still:
 
 
 class NodeWorld:
-    """A node made from a seed; `step` lets something happen to it and checks."""
+    """A node made from a seed, or of a topology; `step` lets something happen to it and checks."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, first: Topology | None = None) -> None:
         self.chance = random.Random(seed)
         self.clock = SteppedClock(Still())
         self.store = MemoryStore()
@@ -55,7 +55,7 @@ class NodeWorld:
         self.number = 0
         self.apart_ah: dict[str, tuple[Battery, float]] = {}
         self.modified = False
-        self._first = self._topology()
+        self._first = first or self._topology()
 
     def _node(self) -> Node:
         return Node(
