@@ -20,13 +20,13 @@ class Tally:
 
     @property
     def stepped(self) -> bool:
-        """Whether the set point is another one than when it was last settled."""
-        return self._applied_a != self._battery.applied_a
+        """Whether it is free and its set point another one than when it was last settled."""
+        return self._applied_a != self._battery.applied_a and self._battery.user is None
 
     def settle(self, at_s: float, status: BatteryStatus, *, of: Battery) -> None:
         """Add what flowed up to `at_s`; `of` is who the status is of."""
         charge_ah = status.expected_ah(at_s)
-        self._applied_a = of.applied_a
+        self._applied_a = (self._battery if charge_ah is None else of).applied_a
         if charge_ah is None:
             return
         before_ah, self._charge_ah = self._charge_ah, charge_ah

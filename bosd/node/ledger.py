@@ -178,7 +178,7 @@ class Ledger:
 
     def due_s(self) -> float:
         """Return the next full hour while anything runs, now where time stands at a step; infinite while nothing runs."""
-        if self._standing and any(map(self._stepped, self._tallies.values())):
+        if self._standing and any(tally.stepped for tally in self._tallies.values()):
             return self._clock.now_s()
         utc_s = self._clock.utc_s()
         if self._hour_utc_s - utc_s > HOUR_S:
@@ -189,24 +189,18 @@ class Ledger:
 
     def attend_due(self) -> None:
         """Close all books at a full hour, before it those of whose set point is another."""
-        if self._clock.utc_s() >= self._hour_utc_s:
-            self._close_all(self._clock.now_s())
-        else:
-            self._look(self._clock.now_s(), whole=False)
-
-    def _stepped(self, tally: Tally) -> bool:
-        return tally.stepped and self._directory[tally.name].user is None
+        close = self._close_all if self._clock.utc_s() >= self._hour_utc_s else self._look
+        close(self._clock.now_s())
 
     # --- books
 
-    def _look(self, now_s: float, *, whole: bool) -> None:
+    def _look(self, now_s: float, *, whole: bool = False) -> None:
         """Take up the samples that came; settle those whose set point is another, with `whole` everybody."""
         for splitter in self._splitters.values():
             splitter.sampled(now_s)
             self._collect(splitter.name, splitter.accounts.book, now_s)
         for tally in self._tallies.values():
-            stepped = self._stepped(tally)
-            if whole or stepped:
+            if (stepped := tally.stepped) or whole:
                 self._settle(tally, now_s)
                 self._collect(tally.name, tally.book, now_s, close=stepped)
 
