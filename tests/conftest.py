@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.examples import LONG
 from tests.support.jumping_loop import loop_factories
 
 settings.register_profile("usual", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("long", parent=settings.get_profile("usual"), max_examples=5000)
+settings.register_profile("long", parent=settings.get_profile("usual"), max_examples=LONG)
 settings.load_profile("usual")
 
 

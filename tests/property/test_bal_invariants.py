@@ -22,6 +22,7 @@ from bosd.errors import InvalidArgumentError
 from bosd.node.execute import commit
 from bosd.policy.registry import policy
 from tests.support.bal_makers import aggregate, jbd_spec, physical, pseudo, sample
+from tests.support.examples import examples
 
 MOST_BATTERIES = 40
 MOST_LEVELS = 6
@@ -271,7 +272,7 @@ def check_aggregators(world: World) -> None:
         assert battery.status(world.now_s) == status
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_invariants(seed: int, steps: int) -> None:
     """Charges, capacities, limits, set points and meters add up at every level, whatever happens in whatever order."""

@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.bal_world import LongWorld
+from tests.support.examples import examples
 
 STEPS_A_WORLD = 100
 EVERY_S = 30.0
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32), st.integers(1, 40))
 def test_invariants_with_everything(seed: int, steps: int) -> None:
     """Bookings, splits, merges, rewritten splitters, silent members and clock steps break none of the invariants."""

@@ -18,6 +18,7 @@ from bosd.bal.spec import PartitionSpec
 from bosd.bal.splitter import Splitter
 from bosd.errors import UnsupportedError
 from tests.support.bal_makers import aggregate, physical, pseudo, sample, split
+from tests.support.examples import examples
 
 HOUR = Fraction(3600)
 AH = 1e-9
@@ -86,7 +87,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(steps)
 def test_the_fast_way_is_the_slow_way(events: list[tuple[int, list[int], int, bool]]) -> None:
     """Meters and every pair's charge and energy agree with the model to 1e-9 Ah, however often anybody reads in between."""
@@ -239,7 +240,7 @@ class World:
             sums[taker] = sums.get(taker, 0.0) + charge_ah
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_books_add_up_to_meters_and_meters_to_their_source(seed: int, events: int) -> None:
     """Three splitters on top of each other over a pack and a pseudo battery: nothing is ever lost or made."""

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.support.node_world import run
 
 STEPS = 40
@@ -15,7 +16,7 @@ def test_known_nodes(seed: int) -> None:
     run(seed, STEPS)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 2**32))
 def test_random_nodes(seed: int) -> None:
     """Commands, bookings, edits, changed batteries and restarts break none of the invariants."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bosd.bal.schedule import Booking, Schedule
+from tests.support.examples import examples
 
 DAY = 60
 """Seconds that the model keeps."""
@@ -62,5 +63,5 @@ class ScheduleMachine(RuleBasedStateMachine):
         assert found_edges == edges
 
 
-ScheduleMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+ScheduleMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=30, deadline=None)
 test_schedules_agree_with_the_model = ScheduleMachine.TestCase

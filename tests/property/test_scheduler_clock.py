@@ -14,6 +14,7 @@ from bosd.node.clock_trust import ClockTrust
 from bosd.node.scheduler import Scheduler
 from bosd.policy.registry import policy
 from bosd.store.bookings import BookingTable
+from tests.support.examples import examples
 from tests.support.memory_store import MemoryStore
 
 UTC_S = 1_800_000_000
@@ -138,5 +139,5 @@ class SchedulerMachine(RuleBasedStateMachine):
             assert battery.booked.ends_s > self.clock.mono_s
 
 
-SchedulerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+SchedulerMachine.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 test_the_scheduler_agrees_with_the_model = SchedulerMachine.TestCase
