@@ -5,9 +5,10 @@ import asyncio
 import structlog
 
 from bosd.bal.directory import Directory
+from bosd.bal.graph import Graph
 from bosd.bal.portions import Recuts
 from bosd.bal.recut import follow
-from bosd.bal.spec import AggregatorSpec, Topology
+from bosd.bal.spec import Topology
 from bosd.errors import StoreError
 from bosd.store.bases import SplitterBase, load_bases, save_bases
 from bosd.store.store import Store
@@ -63,12 +64,11 @@ class Bases:
         kept_splitters = {spec.name for spec in topology.splitters if spec in old.splitters or spec.name in recut}
         anew = {spec.name for spec in topology.batteries if spec not in kept}
         anew |= {part.name for spec in topology.splitters if spec.name not in kept_splitters for part in spec.partitions}
-        while True:
-            above = {spec.name for spec in topology.batteries if isinstance(spec, AggregatorSpec) and anew & set(spec.sources)}
-            above |= {part.name for spec in topology.splitters if spec.source in anew for part in spec.partitions}
-            if above <= anew:
-                return anew
-            anew |= above
+        graph = Graph(topology)
+        for name in graph.order():
+            if not anew.isdisjoint(graph.sources[name]):
+                anew.add(name)
+        return anew
 
     async def run(self) -> None:
         """Keep what has changed, for ever; a disk that fails is tried again."""

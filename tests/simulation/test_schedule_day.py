@@ -11,6 +11,7 @@ from bosd.bal.spec import AggregatorSpec, PartitionSpec, PseudoSpec, SplitterSpe
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
 from bosd.store.store import Store
+from tests.support.holding import hold
 from tests.support.jumping_loop import run_jumping
 from tests.support.memory_store import MemoryStore
 from tests.support.wall_clock import UTC_AT_ZERO_S, WallClock
@@ -83,7 +84,7 @@ async def live_a_day(seed: int) -> None:
         )
         await node.load(topology())
         async with asyncio.TaskGroup() as group:
-            holder = group.create_task(_hold(node), name="node")
+            holder = group.create_task(hold(node), name="node")
             for look in range(DAY_S // LOOK_S // 2):
                 second = (DAY_S // 2 if noon else 0) + look * LOOK_S
                 await asyncio.sleep(max(0.0, second + SETTLED_S - clock.now_s()))
@@ -96,12 +97,6 @@ async def live_a_day(seed: int) -> None:
                         await node.cancel_booking(booking_id, holder="h")
                         model.cancel(name, booking_id)
             holder.cancel()
-
-
-async def _hold(node: Node) -> None:
-    async with asyncio.TaskGroup() as group:
-        node.start(group)
-        await asyncio.Event().wait()
 
 
 async def _book(node: Node, model: Model, booked: list[tuple[str, str]], chance: random.Random, from_s: int) -> None:

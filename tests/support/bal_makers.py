@@ -96,3 +96,12 @@ def split(
     """Return a splitter of policy `by` with partitions sp1, sp2, ... of these fractions, or with `parts`."""
     specs = parts or tuple(PartitionSpec(name=f"{name}{i}", fraction=each) for i, each in enumerate(fractions, 1))
     return Splitter(SplitterSpec(name=name, policy=by, source=source.name, partitions=specs), policy(by), source)
+
+
+def run(splitter: Splitter, now_s: float, *currents_a: float) -> None:
+    """Put set points on the partitions in force: a step, then their sum on a software source."""
+    splitter.step(now_s)
+    for partition, current_a in zip(splitter.partitions, currents_a, strict=True):
+        partition.applied_a = current_a
+        partition.touch()
+    splitter.source.apply(sum(currents_a), now_s)  # type: ignore[attr-defined]

@@ -7,4 +7,5 @@ LONG = 5000
 
 def examples(usual: int) -> int:
     """Return `usual`, or under the long profile (`make test-long`) as many as that says."""
-    return max(usual, settings().max_examples) if settings().max_examples >= LONG else usual
+    of_profile = settings().max_examples
+    return of_profile if of_profile >= LONG else usual

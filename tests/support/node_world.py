@@ -23,6 +23,7 @@ from bosd.node.api import Edit
 from bosd.node.node import Node
 from bosd.policy.registry import POLICY_NAMES
 from bosd.store.store import Store
+from tests.support.holding import hold
 from tests.support.memory_store import MemoryStore
 
 VOLTAGE_V = 48.0
@@ -71,7 +72,7 @@ class NodeWorld:
         """Load the topology the node begins with, or the stored one."""
         await self.node.load(self._first)
         started = asyncio.Event()
-        self._tasks = asyncio.create_task(_hold(self.node, started))
+        self._tasks = asyncio.create_task(hold(self.node, started))
         await started.wait()
         await self._settle()
         self.check()
@@ -382,13 +383,6 @@ def run(seed: int, steps: int) -> None:
         await world.end()
 
     asyncio.run(go())
-
-
-async def _hold(node: Node, started: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as group:
-        node.start(group)
-        started.set()
-        await asyncio.Event().wait()
 
 
 def _no_remote(spec: NetworkSpec) -> NoReturn:

@@ -6,16 +6,7 @@ import pytest
 
 from bosd.bal.foresight import ends_s, shares_move_s
 from bosd.bal.splitter import Splitter
-from tests.support.bal_makers import aggregate, pseudo, split
-
-
-def run(splitter: Splitter, *currents_a: float) -> None:
-    """Put set points on the partitions in force at 0 s."""
-    splitter.step(0.0)
-    for partition, current_a in zip(splitter.partitions, currents_a, strict=True):
-        partition.applied_a = current_a
-        partition.touch()
-    splitter.source.apply(sum(currents_a), 0.0)  # type: ignore[attr-defined]
+from tests.support.bal_makers import aggregate, pseudo, run, split
 
 
 def halves(holds_ah: float, *, by: str = "proportional") -> Splitter:
@@ -31,7 +22,7 @@ def halves(holds_ah: float, *, by: str = "proportional") -> Splitter:
 def test_a_meter_that_reaches_0_ends_it() -> None:
     """45 Ah held at 30 A would last 90 min; proportionally to meters it is nothing when the meter is 0: 25 Ah / 30 A = 50 min."""
     splitter = halves(90.0)
-    run(splitter, 30.0, 0.0)
+    run(splitter, 0.0, 30.0, 0.0)
     assert splitter.partitions[0].status(0.0).charge_ah == pytest.approx(45.0)
     assert ends_s(splitter.partitions[0], 0.0) == pytest.approx(25.0 / 30.0 * 3600.0)
     assert ends_s(splitter.partitions[1], 0.0) == math.inf
@@ -40,7 +31,7 @@ def test_a_meter_that_reaches_0_ends_it() -> None:
 def test_full_before_a_straight_line_says() -> None:
     """It holds (90 + 30 t) * (25 + 30 t) / (50 + 30 t) Ah after t hours: 100 Ah where 900 t² + 450 t - 2750 = 0."""
     splitter = halves(90.0)
-    run(splitter, -30.0, 0.0)
+    run(splitter, 0.0, -30.0, 0.0)
     full_h = (-450.0 + math.sqrt(450.0**2 + 4.0 * 900.0 * 2750.0)) / 1800.0
     assert ends_s(splitter.partitions[0], 0.0) == pytest.approx(full_h * 3600.0)
 
@@ -48,7 +39,7 @@ def test_full_before_a_straight_line_says() -> None:
 def test_what_comes_later_than_a_straight_line_says() -> None:
     """Tranched, 40 of 50 Ah held: the bottom has 15 of 25 Ah, and its sibling's charging at 10 A does not fill it up."""
     splitter = halves(40.0, by="tranched")
-    run(splitter, -10.0, 10.0)
+    run(splitter, 0.0, -10.0, 10.0)
     assert [part.status(0.0).charge_ah for part in splitter.partitions] == pytest.approx([25.0, 15.0])
     assert ends_s(splitter.partitions[1], 0.0) == pytest.approx(1.5 * 3600.0)
 
@@ -56,7 +47,7 @@ def test_what_comes_later_than_a_straight_line_says() -> None:
 def test_without_deviations_it_is_a_straight_line() -> None:
     """25 Ah at 10 A last 2.5 h; a sibling at rest never ends."""
     splitter = halves(50.0)
-    run(splitter, 10.0, 0.0)
+    run(splitter, 0.0, 10.0, 0.0)
     assert ends_s(splitter.partitions[0], 0.0) == pytest.approx(2.5 * 3600.0)
     assert ends_s(splitter.partitions[1], 0.0) == math.inf
 

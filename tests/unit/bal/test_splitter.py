@@ -9,7 +9,7 @@ from bosd.bal.foresight import ends_s
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus, Quality
-from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled, split
+from tests.support.bal_makers import aggregate, physical, pseudo, run, sample, sampled, split
 
 
 def statuses(splitter: Splitter, now_s: float = 0.0) -> list[BatteryStatus]:
@@ -20,15 +20,6 @@ def statuses(splitter: Splitter, now_s: float = 0.0) -> list[BatteryStatus]:
 def charges(splitter: Splitter, now_s: float = 0.0) -> list[float | None]:
     """Return the partitions' charges, top first."""
     return [status.charge_ah for status in statuses(splitter, now_s)]
-
-
-def run(splitter: Splitter, now_s: float, *currents_a: float) -> None:
-    """Put set points on the partitions in force: a step, then their sum on a software source."""
-    splitter.step(now_s)
-    for partition, current_a in zip(splitter.partitions, currents_a, strict=True):
-        partition.applied_a = current_a
-        partition.touch()
-    splitter.source.apply(sum(currents_a), now_s)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("holds_ah", "parts_ah"), [(90.0, (45, 27, 18)), (110.0, (55, 33, 22)), (100.0, (50, 30, 20))])

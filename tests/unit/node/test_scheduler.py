@@ -26,6 +26,7 @@ from bosd.node.clock_trust import ClockTrust
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.store.store import Store
+from tests.support.holding import hold
 from tests.support.memory_store import MemoryStore
 from tests.support.wall_clock import UTC_AT_ZERO_S, WallClock
 
@@ -135,16 +136,10 @@ async def home(
     splitters = tuple(spec for spec in specs if isinstance(spec, SplitterSpec))
     await made.node.load(Topology(batteries=batteries, splitters=splitters))  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(_hold(made.node), name="node")
+        task = group.create_task(hold(made.node), name="node")
         await asyncio.sleep(0)
         yield made
         task.cancel()
-
-
-async def _hold(node: Node) -> None:
-    async with asyncio.TaskGroup() as group:
-        node.start(group)
-        await asyncio.Event().wait()
 
 
 ROWS = [
