@@ -11,7 +11,7 @@ from bosd.node.api import BookingView, BookResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
 from bosd.rpc.explain_calls import from_explain_message
-from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
+from bosd.rpc.remote_node import Dial, LinkTimers, RemoteNode, Sink, dial_plainly
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import explain_pb2 as epb
 from bosd.v1 import schedule_pb2 as spb
@@ -20,12 +20,16 @@ __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 
 
 class RemotePool:
-    """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others."""
+    """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
 
-    def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None) -> None:
+    `dial` makes their channels.
+    """
+
+    def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None, dial: Dial = dial_plainly) -> None:
         self.node = node
         self.clock = clock
         self.timers = timers or LinkTimers()
+        self._dial = dial
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -46,7 +50,7 @@ class RemotePool:
         """Follow battery `remote_name` of the node at `target`; `sink` hears of it until the link is closed."""
         remote = self._remotes.get(target)
         if remote is None:
-            remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers)
+            remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers, dial=self._dial)
             self._remotes[target] = remote
             if self._group is not None:
                 self._start(remote)

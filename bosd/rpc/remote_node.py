@@ -7,9 +7,9 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -24,6 +24,8 @@ from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 
 T = TypeVar("T")
+Dial: TypeAlias = Callable[[str, Sequence[tuple[str, int]]], grpc.aio.Channel]
+"""Makes the channel to a target, with options."""
 
 CLOCKS_DIFFER_S = 2.0
 """Wall clocks further apart than this are named in `reason`."""
@@ -71,8 +73,9 @@ class _End:
 class RemoteNode:
     """One other node. `run` keeps the link; `add` and `remove` say which batteries are wanted; `call` sends a command."""
 
-    def __init__(self, target: str, clock: Clock, *, holder: str, timers: LinkTimers) -> None:
+    def __init__(self, target: str, clock: Clock, *, holder: str, timers: LinkTimers, dial: Dial) -> None:
         self.target = target
+        self._dial = dial
         self.sinks: dict[str, list[Sink]] = {}
         self._clock = clock
         self._timers = timers
@@ -149,7 +152,7 @@ class RemoteNode:
         """Connect and follow until it ends; return whether anything was heard, and the end."""
         self._round_trips_s.clear()
         self._heard_once.clear()
-        async with grpc.aio.insecure_channel(self.target, options=channel_options(self._timers.first_s)) as channel:
+        async with self._dial(self.target, channel_options(self._timers.first_s)) as channel:
             if not await self._reached(channel):
                 return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
             self._stub = BatteryServiceStub(channel)
@@ -355,6 +358,11 @@ class RemoteNode:
             _log.warning("remote_battery_refused", target=self.target, battery=name, reason=end.reason)
         for sink in self.sinks.get(name, ()):
             sink.on_link(end.link, end.reason)
+
+
+def dial_plainly(target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
+    """Return a channel without transport security: for loopback and unix sockets."""
+    return grpc.aio.insecure_channel(target, options=options)
 
 
 def _cause(details: str) -> str:

@@ -44,16 +44,19 @@ _LEDGER = "bosd.v1.LedgerService"
 class RpcServer:
     """Serves a node, and its audit if it has one.
 
-    `on_bug` gets every exception that is no BosError; it should stop the daemon loudly.
+    `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. `server` is what carries the services,
+    a gRPC server of its own unless given.
     """
 
-    def __init__(self, node: NodeApi, on_bug: BugSink, audit: AuditLog | None = None) -> None:
+    def __init__(
+        self, node: NodeApi, on_bug: BugSink, audit: AuditLog | None = None, *, server: grpc.aio.Server | None = None
+    ) -> None:
         self._node = node
         self._audit = audit
         self.edge = Edge(on_bug)
         if audit is not None:
             self.edge.refused = lambda action, error, who, names: audit.refused(action, error, who=who, names=names)
-        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
         self._sockets: list[tuple[Path, int]] = []
         self._health: Any = None
         self._stopping = False
