@@ -62,7 +62,7 @@ class Node:
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
-        self._stops = Stops(self.directory, clock, store, self._controller)
+        self._stops = Stops(self.directory, clock, store, self._controller, name)
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
@@ -207,14 +207,21 @@ class Node:
         return await self._controller.clear_current(name, holder=holder)
 
     async def stop(
-        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+        self,
+        names: Sequence[str],
+        *,
+        node: bool = False,
+        everything: bool = False,
+        reason: str = "",
+        holder: str = "",
+        via: Sequence[str] = (),
     ) -> StopResult:
         """Latch batteries at 0 A, applied before it is recorded."""
-        return await self._stops.stop(names, node=node, everything=everything, reason=reason, holder=holder)
+        return await self._stops.stop(names, node=node, everything=everything, reason=reason, holder=holder, via=via)
 
-    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
         """End the latch; durable before anything may be asked again."""
-        return await self._stops.release(names, holder=holder)
+        return await self._stops.release(names, holder=holder, via=via)
 
     async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         """Change what a pseudo battery reports now."""

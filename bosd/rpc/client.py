@@ -1,13 +1,14 @@
 """Batteries of other nodes: one link a node, shared by all stubs on it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.errors import BadNameError
-from bosd.node.api import BookingView, BookResult
+from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
 from bosd.rpc.explain_calls import from_explain_message
@@ -126,6 +127,23 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         answer = await self._remote.call(lambda stub: stub.Explain(request, timeout=timeout_s, metadata=metadata))
         return from_explain_message(answer, self._pool.clock.now_s())
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        """Stop it there, or where that node's own stub points."""
+        request = pb.StopRequest(names=[self.remote_name], reason=reason, via=via)
+        metadata = self._remote.metadata
+        answer = await self._remote.call(lambda stub: stub.Stop(request, timeout=within_s, metadata=metadata))
+        return StopResult(
+            stopped=tuple(answer.stopped),
+            unconfirmed=tuple(answer.unconfirmed),
+            not_at_owner={each.name: each.reason for each in answer.not_at_owner},
+        )
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        """End the stop there."""
+        request = pb.ReleaseRequest(names=[self.remote_name], via=via)
+        metadata = self._remote.metadata
+        await self._remote.call(lambda stub: stub.Release(request, timeout=within_s, metadata=metadata))
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> BatteryStatus:
         """Have a fresh sample taken there; the sink hears of it too."""
