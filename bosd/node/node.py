@@ -22,11 +22,13 @@ from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained
 from bosd.node.hooks import Hooks
+from bosd.node.faults import Faults
 from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
 from bosd.node.scheduler import Scheduler
+from bosd.node.noticed import Notices, clock_doubt, devices
 from bosd.node.stops import Stops
 from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy
@@ -63,6 +65,14 @@ class Node:
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller, name)
+        self.faults = Faults(name, clock)
+        self.notices = Notices(self.faults)
+        trust = trust or ClockTrust(lambda: True, overridden=False)
+        self.notices.sources += [
+            lambda: devices(self.directory, clock.now_s),
+            self._stops.noticed,
+            lambda: clock_doubt(trust.doubt(clock.utc_s())),
+        ]
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
@@ -70,7 +80,7 @@ class Node:
             self.directory,
             clock,
             BookingTable(store),
-            trust or ClockTrust(lambda: True, overridden=False),
+            trust,
             self._controller.look_again,
             node=name,
             edits=self._editor.lock,
@@ -115,6 +125,7 @@ class Node:
         group.create_task(self._age(), name="ageing")
         group.create_task(self.ledger.run(), name="ledger")
         group.create_task(self.time.run(), name="clock")
+        group.create_task(self.notices.run(), name="notices")
         group.create_task(self._stops.run(), name="record stops")
         group.create_task(self._editor.bases.run(), name="bases")
         self._leaves.start(group)

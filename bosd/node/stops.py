@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import structlog
@@ -15,7 +15,9 @@ from bosd.errors import BosError, CycleError, InvalidArgumentError, StoreError, 
 from bosd.node.api import StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
+from bosd.node.faults import Severity
 from bosd.node.links import NetworkLeaf
+from bosd.node.noticed import Noticed
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
 
@@ -37,6 +39,7 @@ class Stops:
         self._store = store
         self._controller = controller
         self._node = node
+        self._failure = ""
         self._unrecorded_stops: dict[str, StopLatch] = {}
 
     async def load(self) -> None:
@@ -111,11 +114,19 @@ class Stops:
         try:
             await self._store.set_stops(tuple(latches.values()))
         except StoreError as error:
+            self._failure = error.message
             _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
             return
+        self._failure = ""
         for name, latch in latches.items():
             if self._unrecorded_stops.get(name) is latch:
                 del self._unrecorded_stops[name]
+
+    def noticed(self) -> Iterable[Noticed]:
+        """Yield what is wrong: stops that are in force and that the store did not take."""
+        if self._failure and self._unrecorded_stops:
+            message = f"{len(self._unrecorded_stops)} stops are in force and not recorded: {self._failure}"
+            yield Noticed("STORE_FAILED", Severity.HIGH, message, "stops")
 
     async def run(self) -> None:
         """Try again to record, for ever."""

@@ -11,6 +11,7 @@ from bosd.errors import BadNameError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
+from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
 from bosd.rpc.remote_node import Dial, LinkTimers, RemoteNode, Sink, dial_plainly
 from bosd.v1 import battery_pb2 as pb
@@ -23,13 +24,14 @@ __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 class RemotePool:
     """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
 
-    `dial` makes their channels.
+    `dial` makes their channels; `feed`, where it is set, follows their errors.
     """
 
     def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None, dial: Dial = dial_plainly) -> None:
         self.node = node
         self.clock = clock
         self.timers = timers or LinkTimers()
+        self.feed: ErrorFeed | None = None
         self._dial = dial
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -53,6 +55,8 @@ class RemotePool:
         if remote is None:
             remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers, dial=self._dial)
             self._remotes[target] = remote
+            if self.feed is not None:
+                remote.beside = self.feed.follow
             if self._group is not None:
                 self._start(remote)
         remote.add(remote_name, sink, max_staleness_s)
@@ -63,6 +67,8 @@ class RemotePool:
         remote.remove(remote_name, sink)
         if not remote.sinks:
             del self._remotes[remote.target]
+            if self.feed is not None:
+                self.feed.forget(remote.target)
             task = self._tasks.pop(remote.target, None)
             if task is not None:
                 task.cancel()

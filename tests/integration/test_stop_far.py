@@ -32,7 +32,8 @@ def test_through_two_nodes_to_the_owner(tmp_path: Path) -> None:
         until(lambda: not near.status("near")["commandable"], because="the near node hears of it")
         (record,) = [each for each in owner.ask("audit") if each["action"] == "stop"]
         assert (record["who"], record["comment"]) == ("node:middle", "smoke")
-        owner.restart()
+        owner.kill()
+        owner.start()
         assert owner.refusal("set", "far", "1")["reason"] == "STOPPED"
         good(near, "near")
         assert near.ask("release", "near") == {"released": ["near"]}
@@ -56,14 +57,15 @@ def test_dead_and_frozen_owners_delay_no_other(tmp_path: Path) -> None:
         dead.kill()
         frozen.signal(signal.SIGSTOP)
         try:
-            answer = near.bosctl("--json", "stop", "--all")
+            answer = near.bosctl("stop", "--all")
             assert answer.status == 3
             assert answer.document["stopped"] == ["a"]
             assert {each["name"] for each in answer.document["not_at_owner"]} == {"d", "f"}
             assert alive.refusal("set", "far", "1")["reason"] == "STOPPED"
         finally:
             frozen.signal(signal.SIGCONT)
-        near.restart()
+        near.kill()
+        near.start()
         good(near, "f")
         assert near.status("f")["reason"].startswith("stopped")
         assert near.refusal("set", "f", "1")["reason"] == "STOPPED"
@@ -78,7 +80,7 @@ def test_two_stubs_in_a_circle(tmp_path: Path) -> None:
         (tmp_path / "x.toml").write_text(stub("x", two, "x"))
         one.ask("add", str(tmp_path / "x.toml"))
         until(lambda: "CYCLE" in one.status("x")["reason"], because="the circle is seen")
-        answer = one.bosctl("--json", "stop", "x")
+        answer = one.bosctl("stop", "x")
         assert answer.status == 3
         ((name, reason),) = [(each["name"], each["reason"]) for each in answer.document["not_at_owner"]]
         assert name == "x"
