@@ -260,7 +260,7 @@ class NodeApi(Protocol):
         ...
 
     async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the latch at the owners; releasing what is not stopped is done. Raises UnavailableError for an owner not reached."""
+        """End the latch at its owner; what is not stopped is done. Raises UnavailableError where one is not reached."""
         ...
 
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:

@@ -21,14 +21,14 @@ from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained
-from bosd.node.hooks import Hooks
 from bosd.node.faults import Faults
+from bosd.node.hooks import Hooks
 from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
-from bosd.node.scheduler import Scheduler
 from bosd.node.noticed import Notices, clock_doubt, devices
+from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
 from bosd.node.timekeeper import Timekeeper
 from bosd.policy.registry import policy

@@ -32,7 +32,7 @@ def errors(node: Node, kind: str, *arguments: str) -> list[dict[str, Any]]:
 
 
 def test_the_errors_of_a_followed_node(tmp_path: Path) -> None:
-    """Listed once with origin and remedy at both nodes that point at each other; kept with age through a loss; cleared by reboot."""
+    """Listed once with its origin though both nodes follow each other; kept with its age through a loss; cleared by reboot."""
     kind = "DEVICE_UNREACHABLE"
     with (
         Pack(tmp_path, "pack") as pack,
