@@ -184,13 +184,14 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, ledger_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, errors_pb2, ledger_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
         for file in (
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
+            errors_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             topology_pb2.DESCRIPTOR,
