@@ -22,6 +22,7 @@ from bosd.node.clock_trust import ClockTrust
 from bosd.node.hooks import Hooks
 from bosd.node.node import Node
 from bosd.rpc.client import RemotePool
+from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
@@ -99,10 +100,11 @@ class Daemon:
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
                 trust=self._trust(),
             )
+            pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
-            server = RpcServer(audited(node, audit), self._on_bug, audit)
+            server = RpcServer(audited(node, audit), self._on_bug, audit, faults=node.faults)
             try:
                 await self._serve(node, pool, server, audit)
             finally:
@@ -149,6 +151,7 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
+                node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
                 if (asked := self._config.hooks).command:

@@ -1,7 +1,7 @@
 """What the edges may ask of a running node: one interface for gRPC, the dashboard and tests."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from bosd.bal.edits import Change
@@ -45,10 +45,14 @@ class SetCurrentResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopResult:
-    """Batteries that are latched, and those whose device did not confirm."""
+    """Batteries that are latched at their owners, those whose device did not confirm, and stubs that only this node latched.
+
+    `not_at_owner` says by name why the owner did not do it.
+    """
 
     stopped: tuple[str, ...]
     unconfirmed: tuple[str, ...]
+    not_at_owner: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,13 +247,20 @@ class NodeApi(Protocol):
         ...
 
     async def stop(
-        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+        self,
+        names: Sequence[str],
+        *,
+        node: bool = False,
+        everything: bool = False,
+        reason: str = "",
+        holder: str = "",
+        via: Sequence[str] = (),
     ) -> StopResult:
-        """Latch batteries at 0 A, applied before it is recorded."""
+        """Latch batteries at 0 A at their owners, applied before it is recorded; `via` is the stubs it came through."""
         ...
 
-    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
-        """End the latch; releasing what is not stopped is done."""
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
+        """End the latch at its owner; what is not stopped is done. Raises UnavailableError where one is not reached."""
         ...
 
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:

@@ -8,7 +8,7 @@ import asyncio
 import json
 import math
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +17,8 @@ import structlog
 from bosd.clock import Clock
 from bosd.errors import BosError, StoreError
 from bosd.node.audit_counts import Counts
+from bosd.node.faults import Severity
+from bosd.node.noticed import Noticed
 from bosd.store.audit import AuditFilter, Head
 from bosd.store.audit_chain import PRUNE, Cut, Entry, Fault, Outcome, Record, Verifier, clean, detail, seal, weight
 
@@ -99,6 +101,12 @@ class AuditLog:
         self._prune_s = math.inf
         self._lost = 0
         self.dropped = 0
+
+    def noticed(self) -> Iterable[Noticed]:
+        """Yield what is wrong: records that the store did not take."""
+        if self._failed:
+            message = f"{self.unwritten} records wait for the store, {self.dropped} found no room"
+            yield Noticed("AUDIT_UNWRITTEN", Severity.HIGH, message, "audit")
 
     @property
     def unwritten(self) -> int:

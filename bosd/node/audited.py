@@ -147,7 +147,14 @@ class AuditedNode:
         return await self._recorded("cancel", command, who=holder, names=(), asked=asked, note=note)
 
     async def stop(
-        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+        self,
+        names: Sequence[str],
+        *,
+        node: bool = False,
+        everything: bool = False,
+        reason: str = "",
+        holder: str = "",
+        via: Sequence[str] = (),
     ) -> StopResult:
         """Record a stop after it was applied."""
         asked = {"names": list(names), "node": node, "all": everything}
@@ -157,23 +164,23 @@ class AuditedNode:
             self._audit.note(
                 "stop",
                 who=holder,
-                names=result.stopped,
+                names=(*result.stopped, *result.not_at_owner),
                 comment=reason,
                 asked=asked,
                 before=before,
                 after={"stopped": True, "unconfirmed": list(result.unconfirmed)},
             )
 
-        command = self._node.stop(names, node=node, everything=everything, reason=reason, holder=holder)
+        command = self._node.stop(names, node=node, everything=everything, reason=reason, holder=holder, via=via)
         return await self._recorded("stop", command, who=holder, names=names, asked=asked, note=note)
 
-    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
         """Record the end of a stop."""
 
         def note(released: tuple[str, ...]) -> None:
             self._audit.note("release", who=holder, names=released, asked={"names": list(names)}, after={"stopped": False})
 
-        command = self._node.release(names, holder=holder)
+        command = self._node.release(names, holder=holder, via=via)
         return await self._recorded("release", command, who=holder, names=names, asked={"names": list(names)}, note=note)
 
     async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:

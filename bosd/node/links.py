@@ -1,12 +1,12 @@
 """What the node needs of a battery at another node; the gRPC edge provides it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.node.api import BookingView, BookResult
+from bosd.node.api import BookingView, BookResult, StopResult
 
 
 class NetworkLeaf(DeviceLeaf):
@@ -30,6 +30,14 @@ class NetworkLeaf(DeviceLeaf):
 
     async def explain(self, within_s: float) -> Explanation:
         """Return what its own node explains, asked within `within_s`; raises UnavailableError and what that node raises."""
+        raise NotImplementedError(self.kind)
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        """Stop it at its owner, answered within `within_s`; raises UnavailableError and what the owner refuses with."""
+        raise NotImplementedError(self.kind)
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        """End the stop at its owner; raises as `stop` does."""
         raise NotImplementedError(self.kind)
 
     async def refresh(self, *, recursive: bool) -> None:

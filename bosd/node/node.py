@@ -21,11 +21,13 @@ from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained
+from bosd.node.faults import Faults
 from bosd.node.hooks import Hooks
 from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
+from bosd.node.noticed import Notices, clock_doubt, devices
 from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
 from bosd.node.timekeeper import Timekeeper
@@ -62,7 +64,15 @@ class Node:
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
-        self._stops = Stops(self.directory, clock, store, self._controller)
+        self._stops = Stops(self.directory, clock, store, self._controller, name)
+        self.faults = Faults(name, clock)
+        self.notices = Notices(self.faults)
+        trust = trust or ClockTrust(lambda: True, overridden=False)
+        self.notices.sources += [
+            lambda: devices(self.directory, clock.now_s),
+            self._stops.noticed,
+            lambda: clock_doubt(trust.doubt(clock.utc_s())),
+        ]
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
@@ -70,7 +80,7 @@ class Node:
             self.directory,
             clock,
             BookingTable(store),
-            trust or ClockTrust(lambda: True, overridden=False),
+            trust,
             self._controller.look_again,
             node=name,
             edits=self._editor.lock,
@@ -115,6 +125,7 @@ class Node:
         group.create_task(self._age(), name="ageing")
         group.create_task(self.ledger.run(), name="ledger")
         group.create_task(self.time.run(), name="clock")
+        group.create_task(self.notices.run(), name="notices")
         group.create_task(self._stops.run(), name="record stops")
         group.create_task(self._editor.bases.run(), name="bases")
         self._leaves.start(group)
@@ -207,14 +218,21 @@ class Node:
         return await self._controller.clear_current(name, holder=holder)
 
     async def stop(
-        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+        self,
+        names: Sequence[str],
+        *,
+        node: bool = False,
+        everything: bool = False,
+        reason: str = "",
+        holder: str = "",
+        via: Sequence[str] = (),
     ) -> StopResult:
         """Latch batteries at 0 A, applied before it is recorded."""
-        return await self._stops.stop(names, node=node, everything=everything, reason=reason, holder=holder)
+        return await self._stops.stop(names, node=node, everything=everything, reason=reason, holder=holder, via=via)
 
-    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
         """End the latch; durable before anything may be asked again."""
-        return await self._stops.release(names, holder=holder)
+        return await self._stops.release(names, holder=holder, via=via)
 
     async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         """Change what a pseudo battery reports now."""

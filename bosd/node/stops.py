@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
 import structlog
 
@@ -10,12 +11,17 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
-from bosd.errors import InvalidArgumentError, StoreError, UnsupportedError
+from bosd.errors import BosError, CycleError, InvalidArgumentError, StoreError, UnavailableError
 from bosd.node.api import StopResult
 from bosd.node.controller import Controller
+from bosd.node.explaining import HOP_PART
+from bosd.node.faults import Severity
 from bosd.node.links import NetworkLeaf
+from bosd.node.noticed import Noticed
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
+
+T = TypeVar("T")
 
 STOP_DEADLINE_S = 2.0
 RECORD_PAUSE_S = 5.0
@@ -27,11 +33,13 @@ _log = structlog.get_logger("node")
 class Stops:
     """The latches of a node; what the store did not take is kept and tried again."""
 
-    def __init__(self, directory: Directory, clock: Clock, store: Store, controller: Controller) -> None:
+    def __init__(self, directory: Directory, clock: Clock, store: Store, controller: Controller, node: str) -> None:
         self.directory = directory
         self.clock = clock
         self._store = store
         self._controller = controller
+        self._node = node
+        self._failure = ""
         self._unrecorded_stops: dict[str, StopLatch] = {}
 
     async def load(self) -> None:
@@ -40,22 +48,65 @@ class Stops:
             if latch.name in self.directory.batteries:
                 self.directory[latch.name].latch(stopped=True)
 
-    async def stop(self, names: Sequence[str], *, node: bool, everything: bool, reason: str, holder: str) -> StopResult:
-        """Latch batteries at 0 A, applied before it is recorded."""
+    async def stop(
+        self, names: Sequence[str], *, node: bool, everything: bool, reason: str, holder: str, via: Sequence[str] = ()
+    ) -> StopResult:
+        """Latch batteries at 0 A at their owners, applied before it is recorded; owners are asked at the same time.
+
+        A stub is latched here until its owner has it; where that fails it stays so, and only then is it recorded here.
+        """
         batteries = self._to_stop(names, node=node, everything=everything)
+        stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
+        fresh = [stub for stub in stubs if not stub.stopped]
         for battery in batteries:
             battery.latch(stopped=True)
-        unconfirmed = await self._controller.stop(batteries, STOP_DEADLINE_S)
-        unconfirmed += [each.name for each in batteries if isinstance(each, PhysicalBattery) and not each.controllable]
-        latches = [StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s()) for each in batteries]
-        _log.warning(
-            "stopped", batteries=[battery.name for battery in batteries], unconfirmed=unconfirmed, who=holder, why=reason
+        within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
+        asking = [self._at_owner(stub, via, lambda stub, on: stub.stop(reason, on, within_s * HOP_PART)) for stub in stubs]
+        unconfirmed, answers = await asyncio.gather(
+            self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
         )
-        self._unrecorded_stops.update((latch.name, latch) for latch in latches)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RECORD_DEADLINE_S):
-                await self._try_to_record()
-        return StopResult(stopped=tuple(battery.name for battery in batteries), unconfirmed=tuple(unconfirmed))
+        missed, far = _sorted_out(stubs, answers)
+        for stub in fresh:
+            if stub.name not in missed:
+                stub.latch(stopped=False)  # latched at its owner, which alone releases it
+        own = [each for each in batteries if each not in stubs]
+        done = {stub.name for stub in stubs} - set(missed)
+        unconfirmed = [name for name in unconfirmed if name not in done]
+        unconfirmed += [each.name for each in own if isinstance(each, PhysicalBattery) and not each.controllable]
+        unconfirmed += [name for name in far if name not in unconfirmed]
+        latched = [each for each in batteries if each.name not in done]
+        _log.warning(
+            "stopped",
+            batteries=[battery.name for battery in batteries],
+            unconfirmed=unconfirmed,
+            not_at_owner=missed,
+            who=holder,
+            why=reason,
+        )
+        self._unrecorded_stops.update(
+            (each.name, StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s())) for each in latched
+        )
+        if latched:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
+                    await self._try_to_record()
+        stopped = tuple(each.name for each in batteries if each.name not in missed)
+        return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
+
+    async def _at_owner(
+        self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]
+    ) -> T | BosError:
+        """Return what a stub's owner answers, or the error it did not do it with."""
+        here = f"{self._node}/{stub.name}"
+        if here in via:
+            return CycleError(f"{stub.name}: its owner is asked through it: {' -> '.join((*via, here))}", cycle=here)
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                return await ask(stub, (*via, here))
+        except TimeoutError:
+            return UnavailableError(f"{stub.name}: its node did not answer within {STOP_DEADLINE_S:g} s", battery=stub.name)
+        except BosError as error:
+            return error
 
     async def _try_to_record(self) -> None:
         """Record the stops that the store does not know yet; where it fails they are kept and tried again."""
@@ -63,11 +114,19 @@ class Stops:
         try:
             await self._store.set_stops(tuple(latches.values()))
         except StoreError as error:
+            self._failure = error.message
             _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
             return
+        self._failure = ""
         for name, latch in latches.items():
             if self._unrecorded_stops.get(name) is latch:
                 del self._unrecorded_stops[name]
+
+    def noticed(self) -> Iterable[Noticed]:
+        """Yield what is wrong: stops that are in force and that the store did not take."""
+        if self._failure and self._unrecorded_stops:
+            message = f"{len(self._unrecorded_stops)} stops are in force and not recorded: {self._failure}"
+            yield Noticed("STORE_FAILED", Severity.HIGH, message, "stops")
 
     async def run(self) -> None:
         """Try again to record, for ever."""
@@ -79,17 +138,21 @@ class Stops:
     def _to_stop(self, names: Sequence[str], *, node: bool, everything: bool) -> list[Battery]:
         if not names and not node and not everything:
             raise InvalidArgumentError("name batteries to stop, or the node, or all", field="names")
-        if node or everything:
+        if everything:
+            return list(self.directory)
+        if node:
             return [battery for battery in self.directory if not isinstance(battery, NetworkLeaf)]
-        batteries = [self.directory[name] for name in names]
-        for battery in batteries:
-            if isinstance(battery, NetworkLeaf):
-                raise UnsupportedError(f"{battery.name} belongs to another node; stop it there", battery=battery.name)
-        return batteries
+        return [self.directory[name] for name in dict.fromkeys(names)]
 
-    async def release(self, names: Sequence[str], *, holder: str) -> tuple[str, ...]:
-        """End the latch; durable before anything may be asked again."""
-        batteries = [self.directory[name] for name in names]
+    async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> tuple[str, ...]:
+        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer."""
+        batteries = [self.directory[name] for name in dict.fromkeys(names)]
+        stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
+        within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
+        asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
+        for answer in await asyncio.gather(*asking):
+            if answer is not None:
+                raise answer
         await self._store.clear_stops([battery.name for battery in batteries])
         for battery in batteries:
             self._unrecorded_stops.pop(battery.name, None)
@@ -97,3 +160,17 @@ class Stops:
         self._controller.look_again(batteries)
         _log.warning("released", batteries=[battery.name for battery in batteries], who=holder)
         return tuple(battery.name for battery in batteries)
+
+
+def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | BosError]) -> tuple[dict[str, str], list[str]]:
+    """Return why stubs are not stopped at their owners, by name, and those that are but whose device did not confirm."""
+    missed: dict[str, str] = {}
+    unconfirmed = []
+    for stub, answer in zip(stubs, answers, strict=True):
+        if isinstance(answer, BosError):
+            missed[stub.name] = answer.message
+        elif answer.not_at_owner:
+            missed[stub.name] = "; ".join(answer.not_at_owner.values())
+        elif answer.unconfirmed:
+            unconfirmed.append(stub.name)
+    return missed, unconfirmed

@@ -10,7 +10,7 @@ from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, InvalidArgumentError
 from bosd.node.api import NodeApi, SetCurrentResult, WatchBatch
 from bosd.rpc.booking_calls import BookingCalls
-from bosd.rpc.convert import to_message
+from bosd.rpc.convert import MAX_HOPS, to_message
 from bosd.rpc.edge import (
     Context,
     Edge,
@@ -132,8 +132,16 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         if not (names or request.node or request.all):
             raise InvalidArgumentError("nothing to stop: give names, node or all", field="names")
         reason = need_text(request.reason, "reason")
-        result = await self._node.stop(names, node=request.node, everything=request.all, reason=reason, holder=holder_of(context))
-        return pb.StopResponse(stopped=result.stopped, unconfirmed=result.unconfirmed)
+        result = await self._node.stop(
+            names,
+            node=request.node,
+            everything=request.all,
+            reason=reason,
+            holder=holder_of(context),
+            via=_checked_via(request.via),
+        )
+        not_at_owner = [pb.NotAtOwner(name=name, reason=why) for name, why in result.not_at_owner.items()]
+        return pb.StopResponse(stopped=result.stopped, unconfirmed=result.unconfirmed, not_at_owner=not_at_owner)
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._release(request, context), ("release", request.names))
@@ -142,7 +150,8 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         names = need_names(list(request.names))
         if not names:
             raise InvalidArgumentError("nothing to release: give names", field="names")
-        return pb.ReleaseResponse(released=await self._node.release(names, holder=holder_of(context)))
+        released = await self._node.release(names, holder=holder_of(context), via=_checked_via(request.via))
+        return pb.ReleaseResponse(released=released)
 
     async def Refresh(self, request: pb.RefreshRequest, context: Context) -> pb.BatteryStatus:  # noqa: D102, N802
         return await self._edge.answer(context, self._refresh(request))
@@ -215,3 +224,10 @@ def split(response: pb.WatchResponse) -> list[pb.WatchResponse]:
 
 def _max_age_s(request: _Optional) -> float | None:
     return need_duration(request.max_age_s, "max_age_s") if request.HasField("max_age_s") else None
+
+
+def _checked_via(via: Sequence[str]) -> tuple[str, ...]:
+    """Return the stubs a call came through; raises InvalidArgumentError where they are more than may follow each other."""
+    if len(via) > MAX_HOPS:
+        raise InvalidArgumentError(f"via holds {len(via)} stubs, at most {MAX_HOPS} follow each other", field="via")
+    return need_names(list(via), "via")

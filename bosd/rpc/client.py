@@ -1,15 +1,17 @@
 """Batteries of other nodes: one link a node, shared by all stubs on it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.errors import BadNameError
-from bosd.node.api import BookingView, BookResult
+from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
+from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
 from bosd.rpc.remote_node import Dial, LinkTimers, RemoteNode, Sink, dial_plainly
 from bosd.v1 import battery_pb2 as pb
@@ -22,13 +24,14 @@ __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 class RemotePool:
     """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
 
-    `dial` makes their channels.
+    `dial` makes their channels; `feed`, where it is set, follows their errors.
     """
 
     def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None, dial: Dial = dial_plainly) -> None:
         self.node = node
         self.clock = clock
         self.timers = timers or LinkTimers()
+        self.feed: ErrorFeed | None = None
         self._dial = dial
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -52,6 +55,8 @@ class RemotePool:
         if remote is None:
             remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers, dial=self._dial)
             self._remotes[target] = remote
+            if self.feed is not None:
+                remote.beside = self.feed.follow
             if self._group is not None:
                 self._start(remote)
         remote.add(remote_name, sink, max_staleness_s)
@@ -62,6 +67,8 @@ class RemotePool:
         remote.remove(remote_name, sink)
         if not remote.sinks:
             del self._remotes[remote.target]
+            if self.feed is not None:
+                self.feed.forget(remote.target)
             task = self._tasks.pop(remote.target, None)
             if task is not None:
                 task.cancel()
@@ -126,6 +133,23 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         answer = await self._remote.call(lambda stub: stub.Explain(request, timeout=timeout_s, metadata=metadata))
         return from_explain_message(answer, self._pool.clock.now_s())
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        """Stop it there, or where that node's own stub points."""
+        request = pb.StopRequest(names=[self.remote_name], reason=reason, via=via)
+        metadata = self._remote.metadata
+        answer = await self._remote.call(lambda stub: stub.Stop(request, timeout=within_s, metadata=metadata))
+        return StopResult(
+            stopped=tuple(answer.stopped),
+            unconfirmed=tuple(answer.unconfirmed),
+            not_at_owner={each.name: each.reason for each in answer.not_at_owner},
+        )
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        """End the stop there."""
+        request = pb.ReleaseRequest(names=[self.remote_name], via=via)
+        metadata = self._remote.metadata
+        await self._remote.call(lambda stub: stub.Release(request, timeout=within_s, metadata=metadata))
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> BatteryStatus:
         """Have a fresh sample taken there; the sink hears of it too."""

@@ -1,6 +1,7 @@
 """The networked battery: a stub that is fed by another node's Watch and read without I/O."""
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.explain import Explanation
@@ -9,7 +10,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
 from bosd.errors import CycleError, UnavailableError
-from bosd.node.api import BookingView, BookResult
+from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink, RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
@@ -90,6 +91,14 @@ class RemoteBattery(NetworkLeaf):
     async def explain(self, within_s: float) -> Explanation:
         """Return what the remote's node explains. Raises what it refuses with, or UnavailableError."""
         return await self._wire.explain(within_s)
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        """Stop it at its owner, whatever this node believes of the link. Raises what that refuses with, or UnavailableError."""
+        return await self._wire.stop(reason, via, within_s)
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        """End the stop at its owner. Raises what that refuses with, or UnavailableError."""
+        await self._wire.release(via, within_s)
 
     async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
         """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""

@@ -7,7 +7,7 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
@@ -75,6 +75,8 @@ class RemoteNode:
 
     def __init__(self, target: str, clock: Clock, *, holder: str, timers: LinkTimers, dial: Dial) -> None:
         self.target = target
+        self.beside: Callable[[str, grpc.aio.Channel], Coroutine[object, object, None]] | None = None
+        """Runs over each connection while it is followed."""
         self._dial = dial
         self.sinks: dict[str, list[Sink]] = {}
         self._clock = clock
@@ -160,7 +162,10 @@ class RemoteNode:
                 async with asyncio.TaskGroup() as group:
                     probing = group.create_task(self._probe(channel), name=f"round trip {self.target}")
                     seeking = group.create_task(self._seek(self._stub), name=f"seek {self.target}")
+                    beside = self.beside and group.create_task(self.beside(self.target, channel), name=f"beside {self.target}")
                     end = await self._follow(self._stub)
+                    if beside is not None:
+                        beside.cancel()
                     probing.cancel()
                     seeking.cancel()
             finally:

@@ -11,6 +11,7 @@ import grpc.aio
 
 from bosd.node.api import NodeApi
 from bosd.node.audit import AuditLog
+from bosd.node.faults import Faults
 from bosd.rpc import addresses
 from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.clock_service import ClockService
@@ -38,6 +39,7 @@ _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
+_ERRORS = "bosd.v1.ErrorService"
 _LEDGER = "bosd.v1.LedgerService"
 
 
@@ -49,10 +51,17 @@ class RpcServer:
     """
 
     def __init__(
-        self, node: NodeApi, on_bug: BugSink, audit: AuditLog | None = None, *, server: grpc.aio.Server | None = None
+        self,
+        node: NodeApi,
+        on_bug: BugSink,
+        audit: AuditLog | None = None,
+        *,
+        faults: Faults | None = None,
+        server: grpc.aio.Server | None = None,
     ) -> None:
         self._node = node
         self._audit = audit
+        self._faults = faults
         self.edge = Edge(on_bug)
         if audit is not None:
             self.edge.refused = lambda action, error, who, names: audit.refused(action, error, who=who, names=names)
@@ -75,6 +84,10 @@ class RpcServer:
         if self._audit is not None:
             audit = self._audit
             self._server.add_generic_rpc_handlers((_LazyService(_AUDIT, lambda: self._load_audit(audit)),))
+
+        if self._faults is not None:
+            faults = self._faults
+            self._server.add_generic_rpc_handlers((_LazyService(_ERRORS, lambda: self._load_errors(faults)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -145,6 +158,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_AuditServiceServicer_to_server(AuditService(audit, self.edge), server))
 
+    def _load_errors(self, faults: Faults) -> dict[str, Any]:
+        from bosd.rpc.error_service import ErrorService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.errors_pb2_grpc import add_ErrorServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_ErrorServiceServicer_to_server(ErrorService(faults, self.edge), server))
+
     def _load_ledger(self) -> dict[str, Any]:
         from bosd.rpc.ledger_service import LedgerService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server  # noqa: PLC0415
@@ -165,13 +184,14 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, ledger_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, errors_pb2, ledger_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
         for file in (
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
+            errors_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             topology_pb2.DESCRIPTOR,

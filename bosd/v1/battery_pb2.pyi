@@ -233,30 +233,44 @@ class ClearCurrentRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class StopRequest(_message.Message):
-    __slots__ = ("names", "node", "all", "reason")
+    __slots__ = ("names", "node", "all", "reason", "via")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     ALL_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     node: bool
     all: bool
     reason: str
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., node: _Optional[bool] = ..., all: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...
+    via: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., node: _Optional[bool] = ..., all: _Optional[bool] = ..., reason: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StopResponse(_message.Message):
-    __slots__ = ("stopped", "unconfirmed")
+    __slots__ = ("stopped", "unconfirmed", "not_at_owner")
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     UNCONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    NOT_AT_OWNER_FIELD_NUMBER: _ClassVar[int]
     stopped: _containers.RepeatedScalarFieldContainer[str]
     unconfirmed: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, stopped: _Optional[_Iterable[str]] = ..., unconfirmed: _Optional[_Iterable[str]] = ...) -> None: ...
+    not_at_owner: _containers.RepeatedCompositeFieldContainer[NotAtOwner]
+    def __init__(self, stopped: _Optional[_Iterable[str]] = ..., unconfirmed: _Optional[_Iterable[str]] = ..., not_at_owner: _Optional[_Iterable[_Union[NotAtOwner, _Mapping]]] = ...) -> None: ...
+
+class NotAtOwner(_message.Message):
+    __slots__ = ("name", "reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ReleaseRequest(_message.Message):
-    __slots__ = ("names",)
+    __slots__ = ("names", "via")
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    VIA_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+    via: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReleaseResponse(_message.Message):
     __slots__ = ("released",)

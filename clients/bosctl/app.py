@@ -12,6 +12,7 @@ from clients.bosctl.commands import (
     command,
     doctor,
     edit,
+    errors,
     explain,
     ledger,
     read,
@@ -107,6 +108,7 @@ clock.register(app)
 edit.register(app)
 app.add_typer(topology.app, name="topology")
 audit.register(app)
+errors.register(app)
 ledger.register(app)
 shell.register(app)
 doctor.register(app)

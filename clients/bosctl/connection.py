@@ -76,6 +76,13 @@ class Connection:
 
         return LedgerServiceStub(self.channel)
 
+    @property
+    def errors(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the errors' service."""
+        from bosd.v1.errors_pb2_grpc import ErrorServiceStub  # noqa: PLC0415 (as above)
+
+        return ErrorServiceStub(self.channel)
+
     def call(
         self, method: Stub, request: object, *, long: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S, doing: str = "waiting"
     ) -> Any:  # noqa: ANN401

@@ -212,13 +212,20 @@ class FakeNode:
         return self.booked.pop(booking_id)
 
     async def stop(
-        self, names: Sequence[str], *, node: bool = False, everything: bool = False, reason: str = "", holder: str = ""
+        self,
+        names: Sequence[str],
+        *,
+        node: bool = False,
+        everything: bool = False,
+        reason: str = "",
+        holder: str = "",
+        via: Sequence[str] = (),
     ) -> StopResult:
-        await self._gate("stop", tuple(names), node, everything, reason, holder)
+        await self._gate("stop", tuple(names), node, everything, reason, holder, *via)
         return StopResult(stopped=tuple(names), unconfirmed=())
 
-    async def release(self, names: Sequence[str], *, holder: str = "") -> tuple[str, ...]:
-        await self._gate("release", tuple(names), holder)
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
+        await self._gate("release", tuple(names), holder, *via)
         return tuple(names)
 
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:

@@ -88,10 +88,18 @@ def stop(
             console.print(f"{name}: stopped", markup=False)
         for name in answer.unconfirmed:
             console.print(f"{name}: latched, but its device did not confirm", style="bold red", markup=False)
-        if not answer.stopped and not answer.unconfirmed:
+        for each in answer.not_at_owner:
+            text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
+            console.print(text, style="bold red", markup=False)
+        if not answer.stopped and not answer.unconfirmed and not answer.not_at_owner:
             console.print("nothing to stop")
 
-    session.answer({"stopped": list(answer.stopped), "unconfirmed": list(answer.unconfirmed)}, draw)
+    document: dict[str, object] = {"stopped": list(answer.stopped), "unconfirmed": list(answer.unconfirmed)}
+    if answer.not_at_owner:
+        document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
+    session.answer(document, draw)
+    if answer.not_at_owner:
+        raise typer.Exit(ExitStatus.UNREACHABLE)
 
 
 def release(context: typer.Context, names: Names) -> None:

@@ -1,0 +1,77 @@
+"""What a node notices by itself, turned into errors: looked at each second, raised and cleared as it comes and goes."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bosd.bal.directory import Directory
+from bosd.bal.physical import PhysicalBattery
+from bosd.bal.status import Quality
+from bosd.node.faults import Faults, Severity
+
+LOOK_S = 1.0
+
+Cause = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A condition that stands now: its type, the module or battery it is of, and its words."""
+
+    kind: str
+    severity: Severity
+    message: str
+    module: str = ""
+    battery: str = ""
+
+
+class Notices:
+    """Looks at conditions for ever; `sources` return those that stand now and never wait."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._standing: set[Cause] = set()
+        self.sources: list[Callable[[], Iterable[Noticed]]] = []
+
+    def look(self) -> None:
+        """Raise what is new and clear what is gone."""
+        now: set[Cause] = set()
+        for noticed in (each for source in self.sources for each in source()):
+            cause = (noticed.kind, noticed.module, noticed.battery)
+            now.add(cause)
+            if cause not in self._standing:
+                self._faults.raise_(
+                    noticed.kind,
+                    severity=noticed.severity,
+                    message=noticed.message,
+                    module=noticed.module,
+                    battery=noticed.battery,
+                )
+        for kind, module, battery in self._standing - now:
+            self._faults.clear(kind, module=module, battery=battery)
+        self._standing = now
+
+    async def run(self) -> None:
+        """Look each second."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_S)
+
+
+def devices(directory: Directory, now_s: Callable[[], float]) -> Iterable[Noticed]:
+    """Yield the devices of this node that say nothing, or do not do what they were told."""
+    at_s = now_s()
+    for battery in directory:
+        if not isinstance(battery, PhysicalBattery):
+            continue
+        if battery.fault:
+            yield Noticed("DEVICE_FAULT", Severity.HIGH, battery.fault, "devices", battery.name)
+        status = battery.status(at_s)
+        if status.sampled_to_s is not None and status.quality is Quality.UNAVAILABLE:
+            yield Noticed("DEVICE_UNREACHABLE", Severity.MEDIUM, status.reason, "devices", battery.name)
+
+
+def clock_doubt(doubt: str) -> Iterable[Noticed]:
+    """Yield why the wall clock is not trusted, where it is not."""
+    if doubt:
+        yield Noticed("CLOCK_NOT_TRUSTED", Severity.MEDIUM, doubt, "clock")

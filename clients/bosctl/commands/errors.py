@@ -1,0 +1,103 @@
+"""`errors`: what is wrong at a node and at the nodes it follows, one line a cause."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import grpc
+import typer
+
+from bosd.v1 import errors_pb2 as pb
+from clients.bosctl.errors import from_rpc
+from clients.bosctl.session import Session, session_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+REMEDIES = {
+    "STORE_FAILED": "is the disk of that node full or read-only? Free some space; what is unwritten is kept and tried again",
+    "AUDIT_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the records are kept and tried again",
+    "DEVICE_UNREACHABLE": "check the battery's cable, port and power",
+    "DEVICE_FAULT": "read the battery's own account: bosctl status and bosctl explain",
+    "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
+    "OVERFLOW": "clear the causes listed first; the others show when there is room",
+}
+_STATES = {1: "ACTIVE", 2: "CLEARED", 3: "CLEARED_BY_REBOOT"}
+_SEVERITIES = {1: "LOW", 2: "MEDIUM", 3: "HIGH"}
+_STYLES = {2: "yellow", 3: "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("errors")(errors)
+
+
+def errors(
+    context: typer.Context,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on with each change.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what was cleared lately.")] = False,
+) -> None:
+    """Show what is wrong here and at the nodes that are followed, most severe first."""
+    if watch and everything:
+        raise typer.BadParameter("give one of --watch and --all.")
+    session = session_of(context)
+    with session.connect() as connection:
+        if not watch:
+            answer = connection.call(connection.errors.List, pb.ListErrorsRequest(cleared=everything), doing="reading errors")
+            _show(session, answer.errors)
+            return
+        try:
+            for message in connection.errors.Watch(pb.WatchErrorsRequest(), metadata=connection.metadata):
+                if not message.unchanged:
+                    _show(session, message.errors)
+        except grpc.RpcError as error:
+            raise from_rpc(error, connection.target, 0.0) from None
+
+
+def _show(session: Session, found: Sequence[pb.NodeError]) -> None:
+    session.answer([error_document(each) for each in found], lambda console: _draw(console, found))
+
+
+def error_document(error: pb.NodeError) -> dict[str, object]:
+    """Return an error as JSON shows it."""
+    return {
+        "id": error.id,
+        "type": error.type,
+        "sub_type": error.sub_type,
+        "severity": _SEVERITIES.get(error.severity, str(error.severity)),
+        "message": error.message,
+        "node": error.node,
+        "module": error.module,
+        "battery": error.battery,
+        "raised_at_utc_s": error.raised_at,
+        "boot_id": error.boot_id,
+        "state": _STATES.get(error.state, str(error.state)),
+        "repeats": error.repeats,
+        "age_s": error.age_s,
+        "via": list(error.via),
+        "remedy": REMEDIES.get(error.type),
+    }
+
+
+def line(error: pb.NodeError) -> str:
+    """Return an error as one line: how bad, what, where, why, how old its news is, and what helps."""
+    kind = f"{error.type}/{error.sub_type}" if error.sub_type else error.type
+    where = "/".join(filter(None, (error.node, error.battery or error.module)))
+    parts = [f"{_SEVERITIES.get(error.severity, str(error.severity)):6}  {kind}  {where}"]
+    if error.message:
+        parts.append(f": {' '.join(error.message.split())}")
+    if error.repeats:
+        parts.append(f" (again {error.repeats} times)")
+    if error.via:
+        parts.append(f" [heard {error.age_s:.0f} s ago through {', '.join(error.via)}]")
+    if error.state != pb.ERROR_STATE_ACTIVE:
+        parts.append(f" [{_STATES.get(error.state, str(error.state)).lower().replace('_', ' ')}]")
+    elif remedy := REMEDIES.get(error.type):
+        parts.append(f" -> {remedy}")
+    return "".join(parts)
+
+
+def _draw(console: "Console", found: Sequence[pb.NodeError]) -> None:
+    if not found:
+        console.print("no errors")
+    for error in found:
+        console.print(line(error), style=_STYLES.get(error.severity, ""), markup=False, highlight=False, soft_wrap=True)
