@@ -190,7 +190,7 @@ def test_one_fault(text: str, fault: str) -> None:
 def test_a_listener_off_loopback_is_refused(address: str) -> None:
     """Without mutual TLS a node serves loopback and its socket alone."""
     (fault,) = faults_of(f'[node]\nlisten = ["{address}"]')
-    assert "is not loopback: that needs mutual TLS" in fault
+    assert "is not loopback and needs mutual TLS" in fault
 
 
 @pytest.mark.parametrize("section", ["security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge"])
