@@ -21,6 +21,9 @@ from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
 from bosd.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
+if TYPE_CHECKING:
+    from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
+
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
 MAX_STREAMS_PER_CONNECTION = 1024
 MAX_CALLS = 4096
@@ -45,18 +48,28 @@ class RpcServer:
     """Serves a node, and its audit if it has one.
 
     `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. `server` is what carries the services,
-    a gRPC server of its own unless given.
+    a gRPC server of its own unless given. `security` stands before every call, and TCP listeners have mutual TLS where it is given.
     """
 
     def __init__(
-        self, node: NodeApi, on_bug: BugSink, audit: AuditLog | None = None, *, server: grpc.aio.Server | None = None
+        self,
+        node: NodeApi,
+        on_bug: BugSink,
+        audit: AuditLog | None = None,
+        *,
+        server: grpc.aio.Server | None = None,
+        security: "Guard | None" = None,
     ) -> None:
         self._node = node
         self._audit = audit
         self.edge = Edge(on_bug)
         if audit is not None:
             self.edge.refused = lambda action, error, who, names: audit.refused(action, error, who=who, names=names)
-        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        self._keyring = security.keyring if security is not None else None
+        if security is not None:
+            security.refused = self.edge.refused
+        guards = (security,) if security is not None else ()
+        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS, interceptors=guards)
         self._sockets: list[tuple[Path, int]] = []
         self._health: Any = None
         self._stopping = False
@@ -88,7 +101,7 @@ class RpcServer:
     def _bind(self, address: str) -> str:
         if address.startswith(addresses.UNIX):
             return self._bind_unix(addresses.unix_path(address))
-        addresses.check_tcp(address)
+        addresses.check_tcp(address, secured=self._keyring is not None)
         port = self._add_port(address, address)
         return f"{address.rpartition(':')[0]}:{port}"
 
@@ -106,7 +119,10 @@ class RpcServer:
 
     def _add_port(self, grpc_address: str, address: str) -> int:
         try:
-            port = self._server.add_insecure_port(grpc_address)
+            if self._keyring is None or self._keyring.is_plain(address):
+                port = self._server.add_insecure_port(grpc_address)
+            else:
+                port = self._server.add_secure_port(grpc_address, self._keyring.server_credentials())
         except RuntimeError:
             port = 0
         if port == 0:
