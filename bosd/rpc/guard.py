@@ -33,7 +33,7 @@ _PEM_KEY = "x509_pem_cert"
 _TRANSPORT_KEY = "transport_security_type"
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class Guard(grpc.aio.ServerInterceptor):
     """Decides for all services of a node, unary calls and streams alike. `refused` gets action, error, who, batteries."""
 
     def __init__(self, node: NodeApi, keyring: Keyring, rights: Rights) -> None:
@@ -149,7 +149,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def _admit(self, method: str, request: Any, context: Any, *, stream: bool) -> Identity:  # noqa: ANN401
         """Return who calls, or end the call with the reason why not, recorded."""
-        who, names = context.peer().rpartition(":")[0], ()
+        who: str = context.peer().rpartition(":")[0]
+        names: tuple[str, ...] = ()
         try:
             identity = _identity(context)
             who = identity.holder

@@ -159,7 +159,7 @@ class Rights:
         if denied := [name for name in names if name not in granted]:
             shown = ", ".join(denied[:8])
             raise NotAllowedError(
-                f'{identity.holder} may not {rule.action} {shown}: it is not granted to it ([security.grants] "{identity.holder}")',
+                f"{identity.holder} may not {rule.action} {shown}: not granted to it in [security.grants]",
                 who=identity.holder,
                 names=",".join(denied[:100]),
             )

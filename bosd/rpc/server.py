@@ -48,7 +48,8 @@ class RpcServer:
     """Serves a node, and its audit if it has one.
 
     `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. `server` is what carries the services,
-    a gRPC server of its own unless given. `security` stands before every call, and TCP listeners have mutual TLS where it is given.
+    a gRPC server of its own unless given. `security` stands before every call; with it TCP
+    listeners have mutual TLS.
     """
 
     def __init__(

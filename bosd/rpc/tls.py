@@ -32,7 +32,6 @@ class Keyring:
         self._node = node
         self._stamps = self._places.stamps()
         self.material = self._load()
-        self._served = self.material
         self._told_utc_s = 0.0
         self._tell_days_left()
 
@@ -84,13 +83,9 @@ class Keyring:
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials that demand a certificate of our authority, and follow what `look` finds."""
-        self._served = self.material
 
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
-            if self._served is self.material:
-                return None
-            self._served = self.material
-            return _configuration(self._served)
+        def fetch() -> grpc.ServerCertificateConfiguration:  # on a thread of gRPC's, at every new connection
+            return _configuration(self.material)
 
         return grpc.dynamic_ssl_server_credentials(_configuration(self.material), fetch, require_client_authentication=True)
 

@@ -40,9 +40,9 @@ def _drop(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: AN
                 del steps[:]
                 steps.extend(kept)
         case audit_pb2.ListAuditResponse():
-            kept = [each for each in message.records if each.who == holder or (each.names and seen >= set(each.names))]
+            records = [each for each in message.records if each.who == holder or (each.names and set(each.names) <= set(seen))]
             del message.records[:]
-            message.records.extend(kept)
+            message.records.extend(records)
 
 
 def _keep(entries: Any, seen: Collection[str]) -> None:  # noqa: ANN401 (a repeated field)
