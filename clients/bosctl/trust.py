@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bosd.pki.material import Material, Places
 
 
+_NOT_ACCEPTED = "it did not accept your certificate ({holder}): it trusts another CA, or yours has expired by its clock"
+
+
 def directory() -> Path:
     """Return where a person's certificate is kept."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser() / "bosd"
@@ -103,15 +106,13 @@ class Trust:
             )
         if identity.begins_utc_s > utc_s:
             return f"your certificate begins at {rfc3339(identity.begins_utc_s)}, it is {rfc3339(utc_s)} here: set the clock"
-        if "wrong_version" in text:
-            return "it speaks no TLS: add [security] to its configuration"
-        if "hostname verification" in text:
-            return "what answers there has a certificate of our CA, but no node's"
-        if "certificate_verify_failed" in text:
-            return "its certificate is of a foreign CA, has expired, or one of the two clocks is wrong"
-        if "closed" in text or "reset" in text:
-            return (
-                f"it did not accept your certificate ({identity.holder}): it trusts another CA, or your certificate has expired by "
-                "its clock"
-            )
+        for mark, cause in (
+            ("wrong_version", "it speaks no TLS: add [security] to its configuration"),
+            ("hostname verification", "what answers there has a certificate of our CA, but no node's"),
+            ("certificate_verify_failed", "its certificate is of a foreign CA, has expired, or one of the two clocks is wrong"),
+            ("closed", _NOT_ACCEPTED),
+            ("reset", _NOT_ACCEPTED),
+        ):
+            if mark in text:
+                return cause.format(holder=identity.holder)
         return ""

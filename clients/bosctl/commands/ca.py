@@ -51,7 +51,7 @@ def issue(  # noqa: PLR0917 (one parameter per role)
     tenant: Annotated[str | None, typer.Option(metavar="NAME", help="For one who has batteries of its own.")] = None,
     admin: Annotated[str | None, typer.Option(metavar="NAME", help="For one who may do everything.")] = None,
     out: Out = None,
-    life: Life = YEAR_S,  # type: ignore[assignment]
+    life: Life = YEAR_S,
     directory_: Dir = None,
 ) -> None:
     """Issue a certificate as one file, to be carried to its bearer and installed there."""
@@ -69,7 +69,7 @@ def renew(
     context: typer.Context,
     who: Who,
     out: Out = None,
-    life: Life = YEAR_S,  # type: ignore[assignment]
+    life: Life = YEAR_S,
     directory_: Dir = None,
 ) -> None:
     """Issue the next certificate of an identity; the one in use stays good until it ends."""
