@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bosd.pki.material import Material, Places
 
 
+_FOREIGN = "its certificate is of a foreign CA, has expired, or one of the two clocks is wrong"
 _NOT_ACCEPTED = "it did not accept your certificate ({holder}): it trusts another CA, or yours has expired by its clock"
 
 
@@ -82,7 +83,9 @@ class Trust:
         return (
             failure
             if not causes
-            else Failure(failure.status, failure.reason, f"cannot reach {target}: {causes}", failure.metadata)
+            else Failure(
+                failure.status, failure.reason, f"cannot reach {target}: {causes}", {**failure.metadata, "cause": causes}
+            )
         )
 
     @staticmethod
@@ -109,7 +112,8 @@ class Trust:
         for mark, cause in (
             ("wrong_version", "it speaks no TLS: add [security] to its configuration"),
             ("hostname verification", "what answers there has a certificate of our CA, but no node's"),
-            ("certificate_verify_failed", "its certificate is of a foreign CA, has expired, or one of the two clocks is wrong"),
+            ("certificate_verify_failed", _FOREIGN),
+            ("certificate signature failure", _FOREIGN),
             ("closed", _NOT_ACCEPTED),
             ("reset", _NOT_ACCEPTED),
         ):

@@ -12,10 +12,13 @@ import grpc
 import grpc.aio
 import pytest
 
+from bosd.bal.status import BatteryStatus, Link
+from bosd.clock import SystemClock
 from bosd.errors import BosError, ConfigError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, server_name
+from bosd.rpc.client import RemotePool
 from bosd.rpc.guard import Guard
 from bosd.rpc.rights import METHODS, Rights
 from bosd.rpc.server import RpcServer
@@ -224,6 +227,35 @@ async def test_certificates_are_exchanged_without_a_restart(node: Secured, tmp_p
         assert await code(set_(channel, "b1")) is grpc.StatusCode.OK
     async with node.as_("operator:old") as channel:
         assert await code(set_(channel, "b1")) is UNAVAILABLE
+
+
+class Heard:
+    """A sink that keeps the last link and its reason."""
+
+    def __init__(self) -> None:
+        self.told: tuple[Link, str] = (Link.CONNECTING, "")
+
+    def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None: ...
+
+    def on_link(self, link: Link, reason: str) -> None:
+        self.told = (link, reason)
+
+
+async def test_a_node_follows_what_it_is_granted(node: Secured, tmp_path: Path) -> None:
+    """With its own certificate; what is not granted does not keep the rest from being followed."""
+    keyring = Keyring(secured(node.by, tmp_path / "hut", "hut", {}), "hut")
+    pool = RemotePool("hut", SystemClock(), dial=keyring.dial)
+    granted, other = Heard(), Heard()
+    pool.attach(node.address, "b2", granted)
+    pool.attach(node.address, "b1", other)
+    following = asyncio.create_task(pool.run())
+    async with asyncio.timeout(10.0):
+        while (granted.told[0], other.told[0]) != (Link.READY, Link.REFUSED):  # noqa: ASYNC110 (a sink has no event)
+            await asyncio.sleep(0.01)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    assert other.told[1] == "node:hut may not read b1: not granted to it in [security.grants]"
 
 
 def test_what_does_not_fit_is_refused_at_start(tmp_path: Path) -> None:

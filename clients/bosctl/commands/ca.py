@@ -25,7 +25,12 @@ Dir = Annotated[
     Path | None, typer.Option("--dir", envvar="BOSD_CA_DIR", metavar="DIR", help="The CA's directory.", show_default=False)
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The bundle to write.", show_default=False)]
-Life = Annotated[float, typer.Option("--for", metavar="TIME", parser=parse_duration_s, help="How long it is good.")]
+Life = Annotated[
+    float | None,
+    typer.Option(
+        "--for", metavar="TIME", parser=parse_duration_s, help="How long it is good; a year by default.", show_default=False
+    ),
+]
 Who = Annotated[str, typer.Argument(metavar="ROLE:NAME", help="Such as node:hut.", show_default=False)]
 
 
@@ -51,7 +56,7 @@ def issue(  # noqa: PLR0917 (one parameter per role)
     tenant: Annotated[str | None, typer.Option(metavar="NAME", help="For one who has batteries of its own.")] = None,
     admin: Annotated[str | None, typer.Option(metavar="NAME", help="For one who may do everything.")] = None,
     out: Out = None,
-    life: Life = YEAR_S,
+    life: Life = None,
     directory_: Dir = None,
 ) -> None:
     """Issue a certificate as one file, to be carried to its bearer and installed there."""
@@ -69,7 +74,7 @@ def renew(
     context: typer.Context,
     who: Who,
     out: Out = None,
-    life: Life = YEAR_S,
+    life: Life = None,
     directory_: Dir = None,
 ) -> None:
     """Issue the next certificate of an identity; the one in use stays good until it ends."""
@@ -82,13 +87,13 @@ def renew(
 
 
 def _issue(
-    context: typer.Context, role: "Role", name: str, out: Path | None, life_s: float, place: Path | None, *, again: bool
+    context: typer.Context, role: "Role", name: str, out: Path | None, life_s: float | None, place: Path | None, *, again: bool
 ) -> None:
     path = out or Path(f"{role}-{name}.bundle")
     try:
         if path.exists():
             raise Failure(ExitStatus.REFUSED, "NAME_TAKEN", f"{path} exists; name another file with --out")
-        bundle: Bundle = _open(place).issue(role, name, _now(), life_s=life_s, again=again)
+        bundle: Bundle = _open(place).issue(role, name, _now(), life_s=life_s or YEAR_S, again=again)
         bundle.write(path)
     except (BosError, OSError) as error:
         _fail(error)
