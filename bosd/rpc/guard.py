@@ -233,7 +233,7 @@ def _kind(handler: Any) -> str:  # noqa: ANN401
 def _is_local(context: Any) -> bool:  # noqa: ANN401
     """Tell whether a call came without TLS; such listeners are on loopback or unix sockets only."""
     transport = context.auth_context().get(_TRANSPORT_KEY)
-    return transport is not None and list(transport) in ([b"insecure"], [b"local"])
+    return transport is not None and list(transport) == [b"insecure"]
 
 
 def _identity(context: Any) -> Identity:  # noqa: ANN401

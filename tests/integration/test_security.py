@@ -18,20 +18,21 @@ from bosd.errors import BosError, ConfigError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, server_name
+from bosd.rpc import guard as guard_module
 from bosd.rpc.client import RemotePool
 from bosd.rpc.guard import Guard
 from bosd.rpc.rights import METHODS, Rights
 from bosd.rpc.server import RpcServer
 from bosd.rpc.status import from_rpc_error
 from bosd.rpc.tls import Keyring
-from bosd.v1 import audit_pb2, battery_pb2, clock_pb2, ledger_pb2, topology_pb2
+from bosd.v1 import audit_pb2, battery_pb2, clock_pb2, ledger_pb2, schedule_pb2, topology_pb2
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
 from tests.support.certificates import authority, issue, secured
 from tests.support.fake_node import FakeNode
 
-GRANTS = {"tenant:anna": ("b1",), "node:hut": ("b2",), "operator:eve": ("b1",)}
+GRANTS: dict[str, tuple[str, ...]] = {"tenant:anna": ("b1",), "node:hut": ("b2",), "operator:eve": ("b1",)}
 END_WITHIN_S = 5.0
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 DENIED = grpc.StatusCode.PERMISSION_DENIED
@@ -227,6 +228,64 @@ async def test_certificates_are_exchanged_without_a_restart(node: Secured, tmp_p
         assert await code(set_(channel, "b1")) is grpc.StatusCode.OK
     async with node.as_("operator:old") as channel:
         assert await code(set_(channel, "b1")) is UNAVAILABLE
+
+
+async def test_a_unix_socket_has_all_rights_beside_tls(node: Secured, tmp_path: Path) -> None:
+    """File permission stands for it (control.md: the unix socket's group)."""
+    async with RpcServer(node.node, lambda bug: None, security=node.guard) as server:
+        tls, socket = await server.start(["127.0.0.1:0", f"unix:{tmp_path}/s"])
+        async with grpc.aio.insecure_channel(socket) as channel:
+            stub = BatteryServiceStub(channel)
+            assert await code(stub.Release(pb.ReleaseRequest(names=["b1"]), timeout=5.0)) is grpc.StatusCode.OK
+        async with grpc.aio.insecure_channel(tls) as channel:
+            assert await code(set_(channel, "b1")) is UNAVAILABLE
+
+
+async def test_stopping_everything_needs_an_operator(node: Secured) -> None:
+    """Nodes and tenants stop what is granted to them, by name."""
+    for who, wanted in (("tenant:anna", DENIED), ("node:hut", DENIED), ("operator:eve", grpc.StatusCode.OK)):
+        async with node.as_(who) as channel:
+            stub = BatteryServiceStub(channel)
+            assert await code(stub.Stop(pb.StopRequest(node=True), timeout=5.0)) is wanted
+            assert await code(stub.Stop(pb.StopRequest(all=True), timeout=5.0)) is wanted
+
+
+async def test_a_tenant_cancels_no_booking_of_others(node: Secured) -> None:
+    """Whether the booking exists or not makes no difference to what it hears."""
+    async with node.as_("tenant:anna") as channel:
+        stub = BatteryServiceStub(channel)
+        assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="7"), timeout=5.0)) is DENIED
+
+
+async def test_streams_of_one_identity_are_bounded(node: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over all its connections; others are not concerned, and the place of one that ended is free again."""
+    monkeypatch.setattr(guard_module, "MAX_STREAMS_PER_PEER", 2)
+    bundle = issue(node.by, "viewer:v")
+    async with node.as_(bundle) as first, node.as_(bundle) as second, node.as_("viewer:w") as other:
+        watches = [BatteryServiceStub(channel).Watch(pb.WatchRequest()) for channel in (first, second)]
+        for watch in watches:
+            assert (await watch.read()).statuses
+        third = BatteryServiceStub(second).Watch(pb.WatchRequest())
+        assert await code(third.read()) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await BatteryServiceStub(other).Watch(pb.WatchRequest()).read()).statuses
+        watches[0].cancel()
+        async with asyncio.timeout(5.0):
+            while await code(BatteryServiceStub(second).Watch(pb.WatchRequest()).read()) is not grpc.StatusCode.OK:
+                await asyncio.sleep(0.01)
+
+
+async def test_files_that_do_not_fit_leave_the_old_ones_in_use(node: Secured, tmp_path: Path) -> None:
+    """A key of another certificate, a list of another authority: nothing is exchanged, and nobody is let in for it."""
+    keyring = node.guard.keyring
+    before = keyring.material
+    (node.files / "bosd.key").write_bytes(issue(node.by, "node:other").key_pem)
+    keyring.look()
+    assert keyring.material is before
+    (node.files / "bosd.key").write_bytes(before.key_pem)
+    foreign = authority(tmp_path / "foreign")
+    (node.files / "revoked.crl").write_bytes((foreign.directory / "revoked.crl").read_bytes())
+    keyring.look()
+    assert keyring.material is before
 
 
 class Heard:
