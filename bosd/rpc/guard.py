@@ -9,7 +9,7 @@ import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
@@ -23,7 +23,9 @@ from bosd.rpc.edge import CLIENT_KEY
 from bosd.rpc.rights import METHODS, Rights
 from bosd.rpc.status import abort
 from bosd.rpc.tls import Keyring
-from bosd.rpc.veil import veil
+from bosd.rpc.veil import veil, veil_status, veil_text
+
+Trailing: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 MAX_STREAMS_PER_PEER = 128
 MAX_CALLS_PER_PEER = 512
@@ -195,9 +197,20 @@ class Guard(grpc.aio.ServerInterceptor):
         """Return a message as the asker may see it."""
         seen = self._rights.seen(identity)
         if seen is not None and hasattr(message, "ListFields"):
-            splitters = {entry.splitter for entry in self._node.topology().entries if entry.splitter}
-            veil(message, seen, {*self._node.names(), *splitters}, identity.holder)
+            veil(message, seen, self._known(), identity.holder)
         return message
+
+    def _known(self) -> set[str]:
+        return {*self._node.names(), *(entry.splitter for entry in self._node.topology().entries if entry.splitter)}
+
+    def veil_refusal(self, text: str, trailing: Trailing, identity: Identity) -> tuple[str, Trailing]:
+        """Return a refusal as the asker may see it."""
+        seen = self._rights.seen(identity)
+        if seen is None:
+            return text, trailing
+        known = self._known()
+        covered = tuple((key, veil_status(value, seen, known) if isinstance(value, bytes) else value) for key, value in trailing)
+        return veil_text(text, seen, known), covered
 
 
 class _Seen:
@@ -216,6 +229,11 @@ class _Seen:
         """Return the metadata with the certificate's identity for what the caller calls itself."""
         told = tuple((key, value) for key, value in self._context.invocation_metadata() or () if key != CLIENT_KEY)
         return (*told, (CLIENT_KEY, self._identity.holder))
+
+    async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Trailing = ()) -> NoReturn:
+        """End the call with a refusal as the caller may see it."""
+        await self._context.abort(code, *self._guard.veil_refusal(details, trailing_metadata, self._identity))
+        raise AssertionError  # abort raises
 
     def veiled(self, message: Any) -> Any:  # noqa: ANN401
         """Return a message as the caller may see it."""

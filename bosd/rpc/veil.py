@@ -13,9 +13,36 @@ _EDGE = r"A-Za-z0-9_'"
 def veil(message: Any, seen: Collection[str], known: Collection[str], holder: str) -> None:  # noqa: ANN401 (any message)
     """Leave out of a message what an asker may not see; `known` are all names of the node, `holder` is the asker."""
     _drop(message, seen, holder)
-    if hidden := [name for name in known if name not in seen]:
-        words = "|".join(map(re.escape, sorted(hidden, key=len, reverse=True)))
-        _cover(message, re.compile(f"(?<![{_EDGE}])(?:{words})(?![{_EDGE}])"))
+    if (hidden := _hidden(seen, known)) is not None:
+        _cover(message, hidden)
+
+
+def veil_status(details: bytes, seen: Collection[str], known: Collection[str]) -> bytes:
+    """Return the `google.rpc.Status` of a refusal with names that an asker may not see covered."""
+    from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415 (only refusals need it)
+
+    hidden = _hidden(seen, known)
+    if hidden is None:
+        return details
+    status, info = status_pb2.Status.FromString(details), error_details_pb2.ErrorInfo()
+    status.message = hidden.sub(COVERED, status.message)
+    for detail in status.details:
+        if detail.Unpack(info):
+            for key, value in tuple(info.metadata.items()):
+                info.metadata[key] = hidden.sub(COVERED, value)
+            detail.Pack(info)
+    return bytes(status.SerializeToString())
+
+
+def veil_text(text: str, seen: Collection[str], known: Collection[str]) -> str:
+    """Return a text with names that an asker may not see covered."""
+    hidden = _hidden(seen, known)
+    return text if hidden is None else hidden.sub(COVERED, text)
+
+
+def _hidden(seen: Collection[str], known: Collection[str]) -> re.Pattern[str] | None:
+    names = sorted((name for name in known if name not in seen), key=len, reverse=True)
+    return re.compile(f"(?<![{_EDGE}])(?:{'|'.join(map(re.escape, names))})(?![{_EDGE}])") if names else None
 
 
 def _drop(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: ANN401

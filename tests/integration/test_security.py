@@ -14,7 +14,7 @@ import pytest
 
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
-from bosd.errors import BosError, ConfigError
+from bosd.errors import BatteryInUseError, BosError, ConfigError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, server_name
@@ -257,6 +257,18 @@ async def test_a_tenant_cancels_no_booking_of_others(node: Secured) -> None:
         assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="7"), timeout=5.0)) is DENIED
 
 
+async def test_a_refusal_names_no_battery_of_others(node: Secured) -> None:
+    """Neither in its message nor in its metadata."""
+    node.node.raises = BatteryInUseError("b1 is a source of b2; command what rests on it", battery="b1", users="b2")
+    async with node.as_("tenant:anna") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await set_(channel, "b1")
+    error = from_rpc_error(refused.value)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert error.message == "b1 is a source of (other); command what rests on it"
+    assert error.metadata == {"battery": "b1", "users": "(other)"}
+
+
 async def test_streams_of_one_identity_are_bounded(node: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over all its connections; others are not concerned, and the place of one that ended is free again."""
     monkeypatch.setattr(guard_module, "MAX_STREAMS_PER_PEER", 2)
@@ -270,7 +282,8 @@ async def test_streams_of_one_identity_are_bounded(node: Secured, monkeypatch: p
         assert (await BatteryServiceStub(other).Watch(pb.WatchRequest()).read()).statuses
         watches[0].cancel()
         async with asyncio.timeout(5.0):
-            while await code(BatteryServiceStub(second).Watch(pb.WatchRequest()).read()) is not grpc.StatusCode.OK:
+            stub = BatteryServiceStub(second)
+            while await code(stub.Watch(pb.WatchRequest()).read()) is not grpc.StatusCode.OK:  # noqa: ASYNC110 (no event)
                 await asyncio.sleep(0.01)
 
 
