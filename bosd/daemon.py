@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
@@ -24,10 +24,15 @@ from bosd.node.node import Node
 from bosd.rpc.client import RemotePool
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.remote_node import dial_plainly
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
 from bosd.store.audit import AuditTable
 from bosd.store.store import Store
+
+if TYPE_CHECKING:
+    from bosd.rpc.guard import Guard
+    from bosd.rpc.tls import Keyring
 
 STOP_DEADLINE_S = 4.5
 CLOSE_DEADLINE_S = 1.0
@@ -56,6 +61,7 @@ class Daemon:
         self._commands = False
         self._node: Node | None = None
         self._audit: AuditLog | None = None
+        self._security: Guard | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -63,7 +69,9 @@ class Daemon:
         """Listen on one more address, until `shut`; return it as bound. Raises ConfigError where that cannot be."""
         if self._node is None or self._audit is None:
             raise UnavailableError("the daemon does not serve yet")
-        server = RpcServer(audited(self._node, self._audit), self._on_bug, self._audit)
+        server = RpcServer(
+            audited(self._node, self._audit), self._on_bug, self._audit, faults=self._node.faults, security=self._security
+        )
         (bound,) = await server.start((address,))
         self._more[bound] = server
         return bound
@@ -90,7 +98,8 @@ class Daemon:
         config = self._config
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
-            pool = RemotePool(config.node.name, self._clock)
+            guarded = self._keyring()
+            pool = RemotePool(config.node.name, self._clock, dial=dial_plainly if guarded is None else guarded.dial)
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -104,7 +113,8 @@ class Daemon:
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
-            server = RpcServer(audited(node, audit), self._on_bug, audit, faults=node.faults)
+            self._security = self._guard(node, guarded)
+            server = RpcServer(audited(node, audit), self._on_bug, audit, faults=node.faults, security=self._security)
             try:
                 await self._serve(node, pool, server, audit)
             finally:
@@ -117,6 +127,23 @@ class Daemon:
             self._notifier.close()
         if self._bug is not None:
             raise self._bug
+
+    def _keyring(self) -> "Keyring | None":
+        """Return the files of `[security]`, None without it. Raises ConfigError."""
+        if self._config.security is None:
+            return None
+        from bosd.rpc.tls import Keyring  # noqa: PLC0415 (a node without [security] loads no cryptography)
+
+        return Keyring(self._config.security, self._config.node.name)
+
+    def _guard(self, node: Node, keyring: "Keyring | None") -> "Guard | None":
+        """Return what stands before every call under `[security]`."""
+        if keyring is None or self._config.security is None:
+            return None
+        from bosd.rpc.guard import Guard  # noqa: PLC0415 (see _keyring)
+        from bosd.rpc.rights import Rights  # noqa: PLC0415
+
+        return Guard(node, keyring, Rights(self._config.security.grants))
 
     def _trust(self) -> ClockTrust:
         """Return who judges the wall clock; a simulated one is right by definition."""
@@ -154,6 +181,8 @@ class Daemon:
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
+                if self._security is not None:
+                    group.create_task(self._security.run(), name="security")
                 if (asked := self._config.hooks).command:
                     hooks = Hooks(node.name, self._clock, asked.command, asked.events, asked.timeout_s)
                     node.attach(hooks)

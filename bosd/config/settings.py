@@ -12,10 +12,11 @@ from bosd.bal.spec_rules import host_port, name_fault
 from bosd.bal.topology import POLICIES
 from bosd.config.faults import FileFaults, did_you_mean
 from bosd.config.reader import T, read_table, shown
+from bosd.config.security import SecurityConfig, read_security
 from bosd.config.topology_toml import check_graph, read_toml, read_topology
 
-_SECTIONS = ("node", "store", "hooks", "battery", "splitter")
-_LATER_SECTIONS = frozenset({"security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
+_SECTIONS = ("node", "store", "hooks", "security", "battery", "splitter")
+_LATER_SECTIONS = frozenset({"mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
 _LONGEST_HOOK_S = 600.0
@@ -36,7 +37,7 @@ def _default_state_dir() -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
-    """The node itself; `listen` holds `host:port` on loopback and `unix:PATH`, times are in seconds."""
+    """The node itself; `listen` holds `host:port` (off loopback only under mutual TLS) and `unix:PATH`, times are in seconds."""
 
     name: str = field(default_factory=_default_name)
     listen: tuple[str, ...] = ("127.0.0.1:4004",)
@@ -75,6 +76,7 @@ class Config:
     topology: Topology
     place: str
     hooks: HooksConfig = field(default_factory=HooksConfig)
+    security: SecurityConfig | None = None
 
 
 def load_config(path: str | Path, policies: Collection[str] = POLICIES) -> Config:
@@ -110,12 +112,13 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     hooks = _section(HooksConfig, tables, "hooks", faults)
     if "hooks" in tables:
         _check_hooks(hooks, faults)
-    _check_node(node, faults)
+    security = read_security(tables, node.state_dir, faults)
+    _check_node(node, faults, secured="security" in tables)
     _check_store(store, faults)
     topology, lost = read_topology(tables, faults)
     check_graph(topology, lost, policies, faults)
     faults.raise_any()
-    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks)
+    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks, security=security)
 
 
 def _check_sections(tables: Mapping[str, object], faults: FileFaults) -> None:
@@ -147,7 +150,7 @@ def _check_hooks(hooks: HooksConfig, faults: FileFaults) -> None:
         faults.add("hooks.timeout_s", f"{hooks.timeout_s!r} lies outside 0 to {_LONGEST_HOOK_S:g}")
 
 
-def _check_node(node: NodeConfig, faults: FileFaults) -> None:
+def _check_node(node: NodeConfig, faults: FileFaults, *, secured: bool) -> None:
     if fault := name_fault(node.name):
         faults.add("node.name", fault)
     if node.max_setpoint_ttl_s <= 0.0:
@@ -158,11 +161,11 @@ def _check_node(node: NodeConfig, faults: FileFaults) -> None:
     if not node.listen:
         faults.add("node.listen", "is empty: a node listens somewhere")
     for index, address in enumerate(node.listen):
-        if fault := _listen_fault(address, node.listen[:index]):
+        if fault := _listen_fault(address, node.listen[:index], secured=secured):
             faults.add(f"node.listen[{index}]", fault)
 
 
-def _listen_fault(address: str, before: tuple[str, ...]) -> str | None:
+def _listen_fault(address: str, before: tuple[str, ...], *, secured: bool) -> str | None:
     if address.startswith("unix:"):
         length = len(os.fsencode(address.removeprefix("unix:")))
         if not 0 < length <= _SOCKET_PATH_BYTES:
@@ -171,9 +174,10 @@ def _listen_fault(address: str, before: tuple[str, ...]) -> str | None:
         target = host_port(address)
         if target is None:
             return f"{address!r} is no address: write 127.0.0.1:4004 or unix:PATH"
-        if not _LOOPBACK.fullmatch(target[0]):
+        if not secured and not _LOOPBACK.fullmatch(target[0]):
             return (
-                f"{address!r} is not loopback: that needs mutual TLS, not supported by this version; write 127.0.0.1:{target[1]}"
+                f"{address!r} is not loopback and needs mutual TLS: add a [security] section (`bosctl ca install BUNDLE` prints "
+                f"it), or write 127.0.0.1:{target[1]}"
             )
     repeated = address in before and not address.endswith(":0")
     return f"{address!r} is named twice" if repeated else None

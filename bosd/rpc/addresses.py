@@ -15,14 +15,15 @@ _MAX_PORT = 65535
 _SOCKET_MODE = 0o660
 
 
-def check_tcp(address: str) -> None:
-    """Raise ConfigError unless `address` is a loopback `host:port`."""
+def check_tcp(address: str, *, secured: bool = False) -> None:
+    """Raise ConfigError unless `address` is `host:port`, on loopback where it is not `secured` by mutual TLS."""
     host, colon, port = address.rpartition(":")
     if not colon or not host or not port.isdecimal() or int(port) > _MAX_PORT:
         raise ConfigError(f"listen address {address!r}: write host:port or unix:PATH", path="node.listen")
-    if not is_loopback(host):
+    if not secured and not is_loopback(host):
         raise ConfigError(
-            f"listen address {address!r} is not loopback and needs mutual TLS; listen on 127.0.0.1 or a unix socket",
+            f"listen address {address!r} is not loopback and needs mutual TLS: "
+            "add a [security] section, or listen on 127.0.0.1 or a unix socket",
             path="node.listen",
         )
 

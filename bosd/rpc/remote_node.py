@@ -17,7 +17,7 @@ import structlog
 
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, DriverError, TransientError, UnavailableError
+from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
 from bosd.rpc.convert import from_message
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
@@ -262,20 +262,20 @@ class RemoteNode:
             self._clock_note = f"its clock is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
 
     def _refusal(self, error: BosError) -> _End | None:
-        """Return how a refused Watch ends the attempt; None when it can go on without the batteries the remote does not know."""
-        if isinstance(error, BadNameError):
+        """Return how a refused Watch ends the attempt; None when it can go on without those the remote does not know or grant."""
+        if isinstance(error, (BadNameError, NotAllowedError)):
             unknown = error.metadata.get("names", error.metadata.get("name", "")).split(",")
-            if self._miss(unknown):
+            if self._miss(unknown, error.message if isinstance(error, NotAllowedError) else ""):
                 return None
         link = Link.LOST if isinstance(error, TransientError) and not isinstance(error, DriverError) else Link.REFUSED
         return _End(link=link, reason=f"{self.target}: {_cause(error.message)}")
 
-    def _miss(self, names: Iterable[str]) -> bool:
-        """Go on without batteries that the remote does not have; return whether any of them was wanted."""
+    def _miss(self, names: Iterable[str], why: str = "") -> bool:
+        """Go on without batteries that the remote does not have, or does not grant; return whether any of them was wanted."""
         missing = [name for name in names if name in self.sinks and name not in self._missing]
         for name in missing:
             self._missing.add(name)
-            self._tell(name, _End(link=Link.REFUSED, reason=f"BAD_NAME: {self.target} has no battery {name}"))
+            self._tell(name, _End(link=Link.REFUSED, reason=why or f"BAD_NAME: {self.target} has no battery {name}"))
         if missing:
             self._restart()
         return bool(missing)

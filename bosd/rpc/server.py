@@ -22,6 +22,9 @@ from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
 from bosd.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
+if TYPE_CHECKING:
+    from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
+
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
 MAX_STREAMS_PER_CONNECTION = 1024
 MAX_CALLS = 4096
@@ -47,7 +50,8 @@ class RpcServer:
     """Serves a node, and its audit if it has one.
 
     `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. `server` is what carries the services,
-    a gRPC server of its own unless given.
+    a gRPC server of its own unless given. `security` stands before every call; with it TCP
+    listeners have mutual TLS.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class RpcServer:
         *,
         faults: Faults | None = None,
         server: grpc.aio.Server | None = None,
+        security: "Guard | None" = None,
     ) -> None:
         self._node = node
         self._audit = audit
@@ -65,7 +70,11 @@ class RpcServer:
         self.edge = Edge(on_bug)
         if audit is not None:
             self.edge.refused = lambda action, error, who, names: audit.refused(action, error, who=who, names=names)
-        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+        self._keyring = security.keyring if security is not None else None
+        if security is not None:
+            security.refused = self.edge.refused
+        guards = (security,) if security is not None else ()
+        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS, interceptors=guards)
         self._sockets: list[tuple[Path, int]] = []
         self._health: Any = None
         self._stopping = False
@@ -101,7 +110,7 @@ class RpcServer:
     def _bind(self, address: str) -> str:
         if address.startswith(addresses.UNIX):
             return self._bind_unix(addresses.unix_path(address))
-        addresses.check_tcp(address)
+        addresses.check_tcp(address, secured=self._keyring is not None)
         port = self._add_port(address, address)
         return f"{address.rpartition(':')[0]}:{port}"
 
@@ -119,7 +128,10 @@ class RpcServer:
 
     def _add_port(self, grpc_address: str, address: str) -> int:
         try:
-            port = self._server.add_insecure_port(grpc_address)
+            if self._keyring is None or self._keyring.is_plain(address):
+                port = self._server.add_insecure_port(grpc_address)
+            else:
+                port = self._server.add_secure_port(grpc_address, self._keyring.server_credentials())
         except RuntimeError:
             port = 0
         if port == 0:

@@ -1,5 +1,6 @@
 """The command line: global options and the commands."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,12 +23,14 @@ from clients.bosctl.commands import (
     topology,
     watch,
 )
+from clients.bosctl.commands.ca import app as ca_app
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
+from clients.bosctl.trust import Trust
 from clients.bosctl.values import guard_negative, parse_address, parse_duration_s
 
 _GLOBAL_FLAGS = ("--json",)
-_GLOBAL_OPTIONS = ("--target", "--timeout")
+_GLOBAL_OPTIONS = ("--target", "--timeout", "--ca", "--certificate", "--key")
 
 
 class NumbersAllowed(TyperCommand):
@@ -94,9 +97,12 @@ def globals_(
     timeout: Annotated[
         float | None, typer.Option(metavar="TIME", parser=parse_duration_s, help="Deadline of each call, such as 5s or 250ms.")
     ] = None,
+    ca: Annotated[Path | None, typer.Option(envvar="BOSD_CA", metavar="FILE", help="The CA's certificate.")] = None,
+    certificate: Annotated[Path | None, typer.Option(envvar="BOSD_CERTIFICATE", metavar="FILE", help="Your certificate.")] = None,
+    key: Annotated[Path | None, typer.Option(envvar="BOSD_KEY", metavar="FILE", help="Its key.")] = None,
 ) -> None:
     """Read, watch and command the batteries of a node. Current is positive when a battery discharges."""
-    context.obj = Session(target=target, as_json=as_json, timeout_s=timeout)
+    context.obj = Session(target=target, as_json=as_json, timeout_s=timeout, trust=Trust(ca, certificate, key))
 
 
 read.register(app)
@@ -107,6 +113,7 @@ schedule.register(app, NumbersAllowed)
 clock.register(app)
 edit.register(app)
 app.add_typer(topology.app, name="topology")
+app.add_typer(ca_app, name="ca")
 audit.register(app)
 errors.register(app)
 ledger.register(app)

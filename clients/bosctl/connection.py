@@ -11,6 +11,7 @@ import grpc
 
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from clients.bosctl.errors import from_rpc
+from clients.bosctl.trust import Trust
 
 DEFAULT_TARGET = "127.0.0.1:4004"
 DEFAULT_TIMEOUT_S = 5.0
@@ -41,11 +42,12 @@ class Stub(Protocol):
 class Connection:
     """A channel to one node; closed by the end of its `with` block."""
 
-    def __init__(self, target: str, timeout_s: float | None = None) -> None:
+    def __init__(self, target: str, timeout_s: float | None = None, trust: Trust | None = None) -> None:
         self.target = target
         self.timeout_s = timeout_s
         self.metadata = (("bosd-client", identity()),)
-        self.channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self.trust = trust or Trust()
+        self.channel = self.trust.channel(target, _OPTIONS)
         self.batteries = BatteryServiceStub(self.channel)
 
     @property
@@ -92,7 +94,7 @@ class Connection:
         try:
             return _result(future, doing)
         except grpc.RpcError as error:
-            raise from_rpc(error, self.target, deadline_s) from None
+            raise self.trust.explained(from_rpc(error, self.target, deadline_s), self.target) from None
         except BaseException:
             future.cancel()
             raise

@@ -10,6 +10,8 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
     """Return what a person can do about the failure of `command`, or None where the message says all."""
     if failure.status is ExitStatus.USAGE:
         return None
+    if failure.status is ExitStatus.UNREACHABLE and "cause" in failure.metadata:
+        return None
     if failure.status is ExitStatus.UNREACHABLE:
         return (
             "Is bosd running there? Start it with `bosd run --config FILE`, "

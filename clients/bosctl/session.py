@@ -3,12 +3,13 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import typer
 
 from clients.bosctl.connection import Connection
+from clients.bosctl.trust import Trust
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,10 +22,11 @@ class Session:
     target: str
     as_json: bool
     timeout_s: float | None
+    trust: Trust = field(default_factory=Trust)
 
     def connect(self) -> Connection:
         """Return a new connection to the target; nothing is sent yet."""
-        return Connection(self.target, self.timeout_s)
+        return Connection(self.target, self.timeout_s, self.trust)
 
     def answer(self, document: object, draw: Callable[["Console"], None]) -> None:
         """Print the one document of this command, or draw it for a person."""

@@ -190,10 +190,10 @@ def test_one_fault(text: str, fault: str) -> None:
 def test_a_listener_off_loopback_is_refused(address: str) -> None:
     """Without mutual TLS a node serves loopback and its socket alone."""
     (fault,) = faults_of(f'[node]\nlisten = ["{address}"]')
-    assert "is not loopback: that needs mutual TLS" in fault
+    assert "is not loopback and needs mutual TLS" in fault
 
 
-@pytest.mark.parametrize("section", ["security", "mqtt", "web", "fleet", "eebus", "metering", "fuelgauge"])
+@pytest.mark.parametrize("section", ["mqtt", "web", "fleet", "eebus", "metering", "fuelgauge"])
 def test_sections_of_other_versions_are_not_ignored(section: str) -> None:
     """What this version cannot do it does not pretend to have read."""
     assert faults_of(f"[{section}]") == [f"[{section}]: not supported by this version; remove it"]
@@ -320,3 +320,43 @@ def test_faults_of_hooks(section: str, complaint: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse_config(f"[hooks]\n{section}\n")
     assert complaint in refusal.value.message
+
+
+def test_security_names_files_grants_and_peers() -> None:
+    """Paths, and who is granted what."""
+    text = """
+[security]
+ca = "/etc/bosd/tls/ca.crt"
+certificate = "/etc/bosd/tls/bosd.crt"
+key = "/etc/bosd/tls/bosd.key"
+[security.grants]
+"tenant:anna" = ["b"]
+[security.peers]
+"192.168.1.20:4004" = "home"
+"""
+    security = parse_config(f'[node]\nlisten = ["0.0.0.0:4004"]\n{text}').security
+    assert security is not None
+    assert (security.grants, security.peers) == ({"tenant:anna": ("b",)}, {"192.168.1.20:4004": "home"})
+    assert (security.revoked, security.loopback_plain) == (None, False)
+
+
+def test_security_names_its_faults() -> None:
+    """Each with its place and what to write."""
+    text = """
+[node]
+state_dir = "/var/lib/bosd"
+[security]
+ca = "/ca"
+certificate = "/crt"
+key = "/var/lib/bosd/key"
+[security.grants]
+"viewer:v" = ["b"]
+"node:hut" = "b"
+[security.peers]
+nowhere = "home"
+"""
+    grants, names, peers, key = faults_of(text)
+    assert grants.startswith('security.grants."viewer:v": write ROLE:NAME')
+    assert names.startswith('security.grants."node:hut": expected names of batteries')
+    assert peers.startswith('security.peers."nowhere": write the address of a node')
+    assert key.startswith("security.key: lies in the state directory /var/lib/bosd, which every backup copies")

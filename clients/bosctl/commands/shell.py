@@ -53,7 +53,7 @@ def _run(session: Session, stack: contextlib.ExitStack, scripts: list[str], *, l
 
         own = stack.enter_context(LocalNode())
         listeners, target = own, own.target
-    node = ShellNode(stack.enter_context(Connection(target, session.timeout_s)))
+    node = ShellNode(stack.enter_context(Connection(target, session.timeout_s, session.trust)))
     simulated = local or node.clock().mode == cpb.CLOCK_MODE_SIMULATED
     holds = Holds(node, printer, longest=simulated)
     stack.callback(holds.end)

@@ -1,0 +1,106 @@
+"""What a node or a person has of the authority: its certificate, an own certificate with its key, and the revocations."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from bosd.errors import ConfigError, UnauthenticatedError
+from bosd.pki.files import read_file, read_key
+from bosd.pki.identity import Identity, identity_of
+from bosd.pki.revocation import Revocations, read_revocations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the files are; without a revocation list nothing is revoked."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+    revoked: Path | None = None
+
+    def stamps(self) -> tuple[tuple[int, int, int], ...]:
+        """Return what changes when a file is replaced; a file that is not there has a stamp too."""
+        found = []
+        for path in (self.ca, self.certificate, self.key, self.revoked):
+            stamp = (0, 0, 0)
+            if path is not None:
+                with contextlib.suppress(OSError):
+                    stat = path.stat()
+                    stamp = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            found.append(stamp)
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """The files' content, found to fit together. The key is shown nowhere."""
+
+    identity: Identity
+    ca_pem: bytes = field(repr=False)
+    certificate_pem: bytes = field(repr=False)
+    key_pem: bytes = field(repr=False)
+    revocations: Revocations = field(default_factory=Revocations)
+
+
+def load_material(places: Places) -> Material:
+    """Return what the files hold.
+
+    Raises ConfigError with the file and the remedy: missing, not readable, a key that others can read or that belongs to another
+    certificate, a certificate or list that our authority did not sign. Dates are not judged: clocks are.
+    """
+    key_pem = read_key(places.key)
+    ca_pem = read_file(places.ca, "certificate of the CA")
+    certificate_pem = read_file(places.certificate, "certificate")
+    authorities = _certificates(ca_pem, places.ca)
+    own = _certificates(certificate_pem, places.certificate)[0]
+    if not any(_issued(own, authority) for authority in authorities):
+        raise ConfigError(f"{places.certificate} was not issued by the CA in {places.ca}", path=str(places.certificate))
+    if _public_of(key_pem, places.key) != own.public_key():
+        raise ConfigError(f"{places.key} is not the key of {places.certificate}; install both anew", path=str(places.key))
+    try:
+        identity = identity_of(own)
+    except UnauthenticatedError as error:
+        raise ConfigError(f"{places.certificate}: {error.message}", path=str(places.certificate)) from None
+    return Material(
+        identity=identity,
+        ca_pem=ca_pem,
+        certificate_pem=certificate_pem,
+        key_pem=key_pem,
+        revocations=_revocations(places.revoked, authorities),
+    )
+
+
+def _revocations(path: Path | None, authorities: Sequence[x509.Certificate]) -> Revocations:
+    return Revocations() if path is None else read_revocations(read_file(path, "revocation list"), authorities, str(path))
+
+
+def _certificates(data: bytes, path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(data)
+    except ValueError:
+        raise ConfigError(f"{path} holds no certificate in PEM form", path=str(path)) from None
+
+
+def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _public_of(key_pem: bytes, path: Path) -> ec.EllipticCurvePublicKey:
+    try:
+        key = load_pem_private_key(key_pem, None)
+    except (ValueError, TypeError):
+        raise ConfigError(f"{path} holds no private key in PEM form without a password", path=str(path)) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ConfigError(f"{path} is no key of an elliptic curve; issue the certificate with `bosctl ca issue`", path=str(path))
+    return key.public_key()

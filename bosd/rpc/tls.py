@@ -1,0 +1,113 @@
+"""Mutual TLS with certificates of the own authority, exchanged without a restart.
+
+A client checks that whoever answers is a node of ours by `grpc.ssl_target_name_override` and the DNS names that only nodes'
+certificates carry; addresses are in no certificate. grpcio does not show a client the server's certificate, so a client cannot
+look a server's serial up among the revoked: replace a stolen node by one of another name, and name it in `[security.peers]`.
+"""
+
+from collections.abc import Sequence
+
+import grpc
+import grpc.aio
+import structlog
+
+from bosd.clock import SystemClock
+from bosd.config.security import SecurityConfig
+from bosd.errors import ConfigError
+from bosd.pki.identity import ANY_NODE, Role, server_name
+from bosd.pki.material import Material, Places, load_material
+from bosd.rpc.addresses import UNIX, is_loopback
+
+_TELL_PERIOD_S = 86400.0
+_log = structlog.get_logger(__name__)
+
+
+class Keyring:
+    """The files in use. `look` takes new ones into use when they fit together, and goes on with the old ones when not."""
+
+    def __init__(self, config: SecurityConfig, node: str) -> None:
+        """Load them. Raises ConfigError with the file and the remedy."""
+        self._config = config
+        self._places = Places(ca=config.ca, certificate=config.certificate, key=config.key, revoked=config.revoked)
+        self._node = node
+        self._stamps = self._places.stamps()
+        self.material = self._load()
+        self._told_utc_s = 0.0
+        self._tell_days_left()
+
+    def _load(self) -> Material:
+        material = load_material(self._places)
+        identity = material.identity
+        if identity.role is not Role.NODE or identity.name != self._node:
+            raise ConfigError(
+                f"{self._config.certificate} is {identity.holder}'s, this is node {self._node}: issue one with "
+                f"`bosctl ca issue --node {self._node}`, or change [node] name",
+                path=str(self._config.certificate),
+            )
+        return material
+
+    def look(self) -> None:
+        """Read the files again if one was replaced."""
+        stamps = self._places.stamps()
+        if stamps != self._stamps:
+            self._stamps = stamps
+            try:
+                fresh = self._load()
+            except ConfigError as error:
+                _log.error("certificates_kept", detail=error.message)
+            else:
+                if fresh.revocations.number < self.material.revocations.number:
+                    _log.error("certificates_kept", detail="the revocation list is older than the one in use")
+                else:
+                    self.material = fresh
+                    _log.info("certificates_exchanged", revoked=len(fresh.revocations.serials))
+        self._tell_days_left()
+
+    def _tell_days_left(self) -> None:
+        utc_s, identity = SystemClock().utc_s(), self.material.identity
+        if utc_s < identity.begins_utc_s:
+            why = "not valid yet: is this machine's clock right?"
+        elif identity.is_late(utc_s):
+            why = f"renew it: `bosctl ca renew {identity.holder}`"
+        else:
+            return
+        if abs(utc_s - self._told_utc_s) >= _TELL_PERIOD_S:
+            self._told_utc_s = utc_s
+            _log.warning("certificate_ends", who=identity.holder, days_left=round(identity.days_left(utc_s), 1), detail=why)
+
+    def is_plain(self, address: str) -> bool:
+        """Tell whether an address is listened on, or reached, without TLS."""
+        if address.startswith(UNIX):
+            return True
+        return self._config.loopback_plain and is_loopback(address.rpartition(":")[0])
+
+    def server_credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that demand a certificate of our authority, and follow what `look` finds."""
+
+        def fetch() -> grpc.ServerCertificateConfiguration:  # on a thread of gRPC's, at every new connection
+            return _configuration(self.material)
+
+        return grpc.dynamic_ssl_server_credentials(_configuration(self.material), fetch, require_client_authentication=True)
+
+    def dial(self, target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
+        """Return a channel to a node: the one named in `peers`, else any of our authority."""
+        if self.is_plain(target):
+            return grpc.aio.insecure_channel(target, options=options)
+        node = self._config.peers.get(target)
+        return grpc.aio.secure_channel(
+            target, channel_credentials(self.material), options=(*options, named(ANY_NODE if node is None else server_name(node)))
+        )
+
+
+def named(name: str) -> tuple[str, str]:
+    """Return the option by which a channel demands a DNS name in the server's certificate."""
+    return ("grpc.ssl_target_name_override", name)
+
+
+def channel_credentials(material: Material) -> grpc.ChannelCredentials:
+    """Return what a client shows and trusts."""
+    return grpc.ssl_channel_credentials(material.ca_pem, material.key_pem, material.certificate_pem)
+
+
+def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:
+    return grpc.ssl_server_certificate_configuration([(material.key_pem, material.certificate_pem)], material.ca_pem)
