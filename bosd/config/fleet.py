@@ -21,10 +21,12 @@ def check_fleet(fleet: FleetConfig, faults: FileFaults) -> None:
     """Add what does not fit together (satellites.md 3.2)."""
     if not 0.0 < fleet.lease_s <= _LONGEST_LEASE_S:
         faults.add("fleet.lease_s", f"{fleet.lease_s!r} is not above 0 and at most {_LONGEST_LEASE_S:g} s")
-    elif not 0.0 < fleet.heartbeat_s <= fleet.lease_s / 4.0:
+        return
+    if not 0.0 < fleet.heartbeat_s <= fleet.lease_s / 4.0:
         faults.add(
             "fleet.heartbeat_s", f"{fleet.heartbeat_s!r} is not above 0 and at most a quarter of lease_s ({fleet.lease_s!r})"
         )
+        return
     for key, value in (("stale_s", fleet.stale_s), ("max_command_age_s", fleet.max_command_age_s)):
         if not fleet.heartbeat_s < value < fleet.lease_s:
             faults.add(
