@@ -16,15 +16,17 @@ from bosd import __version__
 from bosd.clock import Clock, SteppedClock, SystemClock, kernel_synchronised
 from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
+from bosd.fleet.owner import OwnerSessions
+from bosd.fleet.timers import SessionTimers
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.hooks import Hooks
 from bosd.node.node import Node
-from bosd.rpc.client import RemotePool
+from bosd.rpc.client import LinkTimers, RemotePool
+from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.remote_battery import RemoteBattery
-from bosd.rpc.remote_node import dial_plainly
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
 from bosd.store.audit import AuditTable
@@ -61,6 +63,15 @@ class Daemon:
         self._commands = False
         self._node: Node | None = None
         self._audit: AuditLog | None = None
+        self._session_clock = self._clock if isinstance(self._clock, SystemClock) else SystemClock()
+        fleet = config.fleet
+        self._timers = SessionTimers(
+            heartbeat_s=fleet.heartbeat_s,
+            stale_s=fleet.stale_s,
+            lease_s=fleet.lease_s,
+            max_command_age_s=fleet.max_command_age_s,
+        )
+        self._sessions: OwnerSessions | None = None
         self._security: Guard | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
@@ -69,9 +80,7 @@ class Daemon:
         """Listen on one more address, until `shut`; return it as bound. Raises ConfigError where that cannot be."""
         if self._node is None or self._audit is None:
             raise UnavailableError("the daemon does not serve yet")
-        server = RpcServer(
-            audited(self._node, self._audit), self._on_bug, self._audit, faults=self._node.faults, security=self._security
-        )
+        server = self._server(self._node, self._audit)
         (bound,) = await server.start((address,))
         self._more[bound] = server
         return bound
@@ -99,7 +108,6 @@ class Daemon:
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
             guarded = self._keyring()
-            pool = RemotePool(config.node.name, self._clock, dial=dial_plainly if guarded is None else guarded.dial)
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -109,12 +117,29 @@ class Daemon:
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
                 trust=self._trust(),
             )
+            pool = RemotePool(
+                config.node.name,
+                self._clock,
+                timers=LinkTimers(session=self._timers),
+                dial=dial_plainly if guarded is None else guarded.dial,
+                boot_id=node.faults.boot_id,
+                session_clock=self._session_clock,
+            )
             pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
-            server = RpcServer(audited(node, audit), self._on_bug, audit, faults=node.faults, security=self._security)
+            self._sessions = OwnerSessions(
+                self._session_clock,
+                node.peer_commands,
+                boot_id=node.faults.boot_id,
+                config_digest=node.config_digest,
+                timers=self._timers,
+                events=self,
+                standing=self._session_clock is not self._clock,
+            )
+            server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
             finally:
@@ -127,6 +152,22 @@ class Daemon:
             self._notifier.close()
         if self._bug is not None:
             raise self._bug
+
+    def _server(self, node: Node, audit: AuditLog) -> RpcServer:
+        return RpcServer(
+            audited(node, audit),
+            self._on_bug,
+            audit,
+            faults=node.faults,
+            sessions=self._sessions,
+            security=self._security,
+        )
+
+    def on_session(self, event: str, peer: str, **facts: object) -> None:
+        """Log what happens to the sessions that other nodes keep here, and audit what a person should know."""
+        (_log.info if event == "session_ready" else _log.warning)(event, peer=peer, **facts)
+        if self._audit is not None and event != "session_ready":
+            self._audit.note(event, who=peer, after=dict(facts))
 
     def _keyring(self) -> "Keyring | None":
         """Return the files of `[security]`, None without it. Raises ConfigError."""
@@ -178,6 +219,8 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
+                if self._sessions is not None:
+                    group.create_task(self._sessions.lag.run(), name="loop lag")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")

@@ -241,6 +241,11 @@ class DeviceLeaf(Battery):
         raise NotImplementedError(self.kind)
 
     @property
+    def let_go_s(self) -> float | None:
+        """How long it may go on after this node stopped telling it or has told it to be safe; None: for ever."""
+        return None
+
+    @property
     def counts_at_a(self) -> float:
         """The current it may be running because it was told to."""
         known_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a

@@ -39,6 +39,9 @@ class Device(Protocol):
     Calls are safe to cancel at any await.
     """
 
+    hold_s: float | None
+    """How long the hardware goes on with a set point that is not written again; None: it holds, whatever died."""
+
     async def read(self) -> Sample:
         """Return a fresh sample, within the driver's own deadline."""
         ...

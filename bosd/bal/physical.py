@@ -88,6 +88,12 @@ class PhysicalBattery(DeviceLeaf):
             self.meter.unobserved_s = before.unobserved_s + max(0.0, sample.sampled_utc_s - before.at_utc_s)
             self.restored = None
 
+    @property
+    def let_go_s(self) -> float | None:
+        """The longer of telling it and its own hold (control.md: `expires`); None where its hardware holds on."""
+        hold_s = self.device.hold_s
+        return None if hold_s is None else max(self.command_deadline_s, hold_s)
+
     def found_running(self, current_a: float) -> None:
         """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""
         self.unconfirmed_a = current_a

@@ -1,19 +1,52 @@
 """Set points: what is asked of a battery, by whom, and until when."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from bosd.bal.status import SetpointSource
 
 
+@dataclass(slots=True)
+class Lease:
+    """How long this node acts for another one that it does not hear: to `ends_s` on this node's clock; beats renew it."""
+
+    ends_s: float
+
+
+class Fence(Protocol):
+    """Judges one command of another node at the moment it is about to be executed."""
+
+    def check(self, battery: str, *, lowers: bool) -> Lease:
+        """Return the lease the command lives by. Raises FencedError."""
+        ...
+
+
+class Claim(NamedTuple):
+    """A set point in force: `current_a` positive discharges, `ttl_s` what remains of its time to live."""
+
+    name: str
+    current_a: float
+    ttl_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPoint:
-    """A living request for `current_a` (positive discharges) by `holder`, over at the monotonic instant `ends_s`."""
+    """A living request for `current_a` (positive discharges) by `holder`.
+
+    Its time to live ends at the monotonic instant `ends_s`; where another node asked, the lease may end it earlier.
+    """
 
     current_a: float
     ends_s: float
     holder: str
     request_id: str = ""
     source: SetpointSource = SetpointSource.MANUAL
+    lease: Lease | None = field(default=None, compare=False)
+
+    @property
+    def over_s(self) -> float:
+        """The earlier of its two ends, judged anew at each use (control.md, "The two ends of a set point")."""
+        return self.ends_s if self.lease is None else min(self.ends_s, self.lease.ends_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,13 @@ from bosd.bal.spec import Topology
 from bosd.bal.spec_rules import host_port, name_fault
 from bosd.bal.topology import POLICIES
 from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.fleet import FleetConfig, check_fleet
 from bosd.config.reader import T, read_table, shown
 from bosd.config.security import SecurityConfig, read_security
 from bosd.config.topology_toml import check_graph, read_toml, read_topology
 
-_SECTIONS = ("node", "store", "hooks", "security", "battery", "splitter")
-_LATER_SECTIONS = frozenset({"mqtt", "web", "fleet", "eebus", "metering", "fuelgauge", "grant"})
+_SECTIONS = ("node", "store", "hooks", "security", "fleet", "battery", "splitter")
+_LATER_SECTIONS = frozenset({"mqtt", "web", "eebus", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
 _LONGEST_HOOK_S = 600.0
@@ -76,6 +77,7 @@ class Config:
     topology: Topology
     place: str
     hooks: HooksConfig = field(default_factory=HooksConfig)
+    fleet: FleetConfig = field(default_factory=FleetConfig)
     security: SecurityConfig | None = None
 
 
@@ -110,6 +112,8 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     node = _section(NodeConfig, tables, "node", faults)
     store = _section(StoreConfig, tables, "store", faults)
     hooks = _section(HooksConfig, tables, "hooks", faults)
+    fleet = _section(FleetConfig, tables, "fleet", faults)
+    check_fleet(fleet, faults)
     if "hooks" in tables:
         _check_hooks(hooks, faults)
     security = read_security(tables, node.state_dir, faults)
@@ -118,7 +122,7 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     topology, lost = read_topology(tables, faults)
     check_graph(topology, lost, policies, faults)
     faults.raise_any()
-    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks, security=security)
+    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks, fleet=fleet, security=security)
 
 
 def _check_sections(tables: Mapping[str, object], faults: FileFaults) -> None:

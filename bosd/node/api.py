@@ -8,6 +8,7 @@ from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation
 from bosd.bal.portions import Merge, Split
 from bosd.bal.schedule import Moment
+from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.node.statement import LedgerApi
@@ -222,10 +223,26 @@ class NodeApi(Protocol):
         """Return which chain of limits binds and what is in force; other nodes are asked `within_s`. Raises BadNameError."""
         ...
 
+    def config_digest(self) -> str:
+        """Return what tells this configuration from another."""
+        ...
+
+    def safe_within_s(self, unheard_s: float) -> Mapping[str, float | None]:
+        """Return per battery how soon it is safe by itself, acted for `unheard_s` unheard; None for never."""
+        ...
+
     async def set_current(
-        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None,
+        holder: str,
+        request_id: str = "",
+        dry_run: bool = False,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
-        """Check, lower, raise, confirm; all or nothing."""
+        """Check, lower, raise, confirm; all or nothing. Another node's command comes with its `fence`."""
         ...
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 from bosd.bal.schedule import Moment
+from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus
 from bosd.errors import BosError
 from bosd.node.api import ApplyResult, BookingView, BookResult, Edit, NodeApi, SetCurrentResult, StopResult
@@ -88,10 +89,20 @@ class AuditedNode:
         return {"requested_current_a": status.requested_current_a, "applied_current_a": status.applied_current_a}
 
     async def set_current(
-        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None,
+        holder: str,
+        request_id: str = "",
+        dry_run: bool = False,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Record a set point, its refusal, or its renewal; a dry run is a read."""
-        command = self._node.set_current(name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run)
+        command = self._node.set_current(
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
+        )
         if dry_run:
             return await command
         asked = {"current_a": current_a, "ttl_s": ttl_s}

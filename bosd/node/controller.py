@@ -16,7 +16,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
-from bosd.bal.setpoint import SetPoint
+from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.answers import Answers
@@ -24,7 +24,7 @@ from bosd.node.api import SetCurrentResult
 from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
-from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s
+from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s, lowers_own
 
 T = TypeVar("T")
 
@@ -114,8 +114,8 @@ class Controller:
             top: asked_a(top) for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked
         }
 
-    def _still_wanted(self, planned: Plan) -> Callable[[], bool]:
-        """Return a check that no stop and no edit came between a plan and its execution."""
+    def _still_wanted(self, planned: Plan, lease: Lease | None) -> Callable[[], bool]:
+        """Return a check that no stop, no edit and no end of the lease came between a plan and its execution."""
         if not planned.devices:
             return lambda: True
         involved = tuple(planned.clamped)
@@ -126,6 +126,7 @@ class Controller:
             present = self._directory.batteries
             return (
                 not self.closing
+                and (lease is None or self._clock.now_s() < lease.ends_s)
                 and all(present.get(each.name) is each and (not each.stopped or each in stopped) for each in involved)
                 and all(each.user is None for each in free)
             )
@@ -133,7 +134,15 @@ class Controller:
         return wanted
 
     async def set_current(
-        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str, dry_run: bool
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None,
+        holder: str,
+        request_id: str,
+        dry_run: bool,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check and execute a request; see NodeApi.set_current."""
         ttl_s = checked_ttl_s(ttl_s, self._default_ttl_s, self._longest_ttl_s)
@@ -143,6 +152,8 @@ class Controller:
             if (answered := self._answers.get(holder, request_id)) is not None:
                 return answered
             now_s = self._clock.now_s()
+            lowers = lowers_own(battery, current_a, holder, now_s)
+            lease = None if fence is None or dry_run else fence.check(name, lowers=lowers)
             check_request(battery, current_a, holder, battery.status(now_s), now_s)
             ends_s = now_s + ttl_s
             planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s={battery: ends_s})
@@ -150,15 +161,21 @@ class Controller:
             result = self._result(battery, current_a, ends_s, planned, dry_run=dry_run)
             if dry_run:
                 return result
-            await self._done(battery, planned, self._executor.execute)
-            battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id)
+            await self._done(battery, planned, self._executor.execute, None if lowers else lease)
+            battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
             battery.touch()
             self._activate(battery)
             return self._answers.keep(holder, request_id, result)
 
-    async def _done(self, battery: Battery, planned: Plan, do: Callable[[Plan, Callable[[], bool]], Awaitable[T]]) -> T:
+    async def _done(
+        self,
+        battery: Battery,
+        planned: Plan,
+        do: Callable[[Plan, Callable[[], bool]], Awaitable[T]],
+        lease: Lease | None = None,
+    ) -> T:
         """Return what doing a plan gives; after a failure have it looked at what is in force."""
-        wanted = self._still_wanted(planned)
+        wanted = self._still_wanted(planned, lease)
         try:
             return await do(planned, wanted)
         except BosError:
@@ -288,8 +305,8 @@ class Controller:
         for battery in self._active:
             if battery.setpoint is None or battery.component in self._running:
                 continue
-            if battery.setpoint.ends_s < self._due_s.get(battery, math.inf):
-                self._due_s[battery] = battery.setpoint.ends_s
+            if battery.setpoint.over_s < self._due_s.get(battery, math.inf):
+                self._due_s[battery] = battery.setpoint.over_s
         return min(self._due_s.values(), default=math.inf)
 
     async def settle(self) -> None:

@@ -22,7 +22,7 @@ def end_what_is_over(top: Battery, now_s: float) -> None:
     setpoint = top.setpoint
     if setpoint is None:
         return
-    why = "expired" if setpoint.ends_s <= now_s else ""
+    why = "" if setpoint.over_s > now_s else "expired" if setpoint.ends_s <= now_s else "the lease is over"
     if not why and isinstance(top, Partition):
         why = top.exhausted(setpoint.current_a, now_s)
     if why:

@@ -47,6 +47,10 @@ class Leaves:
     def _start_leaves(self, batteries: Iterable[Battery], leaving: Mapping[str, "asyncio.Task[None]"] = NOBODY) -> None:
         """Start the tasks of these leaves, those on a port in `leaving` once the battery that had it has let go."""
         assert self._group is not None  # noqa: S101 (edits come from the API, which is up after start)
+        batteries = tuple(batteries)
+        for stub in batteries:
+            if isinstance(stub, NetworkLeaf):
+                stub.look_again = partial(self._look_above, stub)
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
             delay_s = number / len(physical) * self._period_s(each)

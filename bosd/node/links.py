@@ -14,7 +14,16 @@ class NetworkLeaf(DeviceLeaf):
 
     kind = NetworkSpec.kind
     expires = True
-    __slots__ = ()
+    __slots__ = ("look_again",)
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.look_again: Callable[[], None] = lambda: None
+        """Has what rests on it looked at again, whether anything is asked of it or not."""
+
+    def assume_safe(self) -> bool:
+        """Count it no more although it is not heard; return whether it was counted."""
+        raise NotImplementedError(self.kind)
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the node that owns the battery; raises what it refuses with."""

@@ -1,6 +1,7 @@
 """The node: directory, controller, refreshers, watchers and editor, behind one interface."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import structlog
@@ -10,11 +11,14 @@ from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
+from bosd.bal.safe_within import safe_within_s
+from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.errors import InvalidArgumentError, UnsupportedError
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
+from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
 from bosd.node.devices import make_device
@@ -63,6 +67,8 @@ class Node:
         executor = Executor(clock, self._leaves.sample_soon)
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
+        self._digest = (-1, "")
+        self.peer_commands = Claims(self.directory, clock)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller, name)
         self.faults = Faults(name, clock)
@@ -169,6 +175,19 @@ class Node:
         await self.ledger.stop()
         await self._leaves.close()
 
+    # --- for other nodes
+
+    def config_digest(self) -> str:
+        """Return what tells this configuration from another: node, revision, and a digest of the topology."""
+        if self._digest[0] != self._editor.revision:
+            digest = hashlib.sha256(self._editor.view().toml.encode()).hexdigest()
+            self._digest = (self._editor.revision, f"{self.name}/{self._editor.revision}/{digest}")
+        return self._digest[1]
+
+    def safe_within_s(self, unheard_s: float) -> dict[str, float | None]:
+        """Return per battery how soon it is safe by itself, acted for `unheard_s` unheard; None for never."""
+        return {battery.name: safe_within_s(battery, unheard_s) for battery in self.directory}
+
     # --- reading
 
     def names(self) -> tuple[str, ...]:
@@ -204,13 +223,21 @@ class Node:
     # --- commanding
 
     async def set_current(
-        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None,
+        holder: str,
+        request_id: str = "",
+        dry_run: bool = False,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
         if old := self._leaves.old_below(self.directory[name]):
             await self._leaves.freshen(old)
         return await self._controller.set_current(
-            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
         )
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:

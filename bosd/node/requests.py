@@ -35,7 +35,7 @@ def checked_ttl_s(ttl_s: float | None, default_s: float, longest_s: float) -> fl
 def check_holder(battery: Battery, holder: str, now_s: float) -> None:
     """Raise ClaimedError if somebody else's set point is alive."""
     setpoint = battery.setpoint
-    if setpoint is not None and setpoint.holder != holder and setpoint.ends_s > now_s:
+    if setpoint is not None and setpoint.holder != holder and setpoint.over_s > now_s:
         left_s = setpoint.ends_s - now_s
         raise ClaimedError(
             f"{battery.name} follows {setpoint.holder} for another {left_s:.0f} s",
@@ -65,7 +65,7 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
     if not math.isfinite(current_a):
         raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
     check_free(battery)
-    if _lowers(battery, current_a, holder, now_s):
+    if lowers_own(battery, current_a, holder, now_s):
         return
     if battery.stopped:
         raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
@@ -95,7 +95,7 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
 
 def check_carried(battery: Battery, current_a: float, holder: str, planned: Plan, now_s: float) -> None:
     """Refuse what an aggregate below cannot share within its members' bounds. Raises CurrentOutOfRangeError; left_over_a."""
-    if not planned.left_over_a or _lowers(battery, current_a, holder, now_s):
+    if not planned.left_over_a or lowers_own(battery, current_a, holder, now_s):
         return
     for below in members_of(battery):
         if below in planned.left_over_a:
@@ -109,9 +109,9 @@ def check_carried(battery: Battery, current_a: float, holder: str, planned: Plan
             )
 
 
-def _lowers(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:
+def lowers_own(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:
     """Return whether the holder of a living set point asks for less than what is applied, or for nothing."""
     setpoint = battery.setpoint
-    if setpoint is None or setpoint.holder != holder or setpoint.ends_s <= now_s:
+    if setpoint is None or setpoint.holder != holder or setpoint.over_s <= now_s:
         return False
     return current_a == 0.0 or (current_a * battery.applied_a > 0.0 and abs(current_a) <= abs(battery.applied_a))

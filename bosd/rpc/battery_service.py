@@ -5,9 +5,11 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
+from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, InvalidArgumentError
+from bosd.errors import BadNameError, BosError, FencedError, InvalidArgumentError
+from bosd.fleet.owner import OwnerSessions
 from bosd.node.api import NodeApi, SetCurrentResult, WatchBatch
 from bosd.rpc.booking_calls import BookingCalls
 from bosd.rpc.convert import MAX_HOPS, to_message
@@ -23,6 +25,7 @@ from bosd.rpc.edge import (
     need_text,
 )
 from bosd.rpc.explain_calls import ExplainCalls
+from bosd.rpc.node_service import NODE
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceServicer
 
@@ -43,8 +46,9 @@ class _Optional(Protocol):
 class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
     """Batteries of one node: reading, watching and commanding them."""
 
-    def __init__(self, node: NodeApi, edge: Edge) -> None:
+    def __init__(self, node: NodeApi, edge: Edge, sessions: OwnerSessions | None) -> None:
         self._node = node
+        self._sessions = sessions
         self._edge = edge
         self._clock: Clock = node.clock
 
@@ -87,15 +91,28 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         )
 
     async def _set_current(self, request: pb.SetCurrentRequest, context: Context) -> pb.SetCurrentResponse:
+        holder = holder_of(context)
         result = await self._node.set_current(
             need_name(request.name),
             need_finite(request.current_a, "current_a"),
             ttl_s=need_duration(request.ttl_s, "ttl_s", positive=True) if request.HasField("ttl_s") else None,
-            holder=holder_of(context),
+            holder=holder,
             request_id=need_text(request.request_id, "request_id"),
             dry_run=request.dry_run,
+            fence=self._fence(request, holder),
         )
         return self._setpoint(result)
+
+    def _fence(self, request: pb.SetCurrentRequest, holder: str) -> Fence | None:
+        """Return what judges a node's command. Raises FencedError where a node commands without a session."""
+        if not holder.startswith(NODE):
+            return None
+        if self._sessions is None or not request.HasField("fence"):
+            raise FencedError(f"{holder} is a node: it commands through a session", check="SESSION")
+        fence = request.fence
+        return self._sessions.fence(
+            holder, boot_id=fence.boot_id, epoch=fence.epoch, sequence=fence.sequence, owner_s=fence.owner_s
+        )
 
     async def ClearCurrent(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._clear_current(request, context), ("clear", [request.name]))

@@ -1,6 +1,7 @@
 """Batteries of other nodes: one link a node, shared by all stubs on it."""
 
 import asyncio
+import uuid
 from collections.abc import Sequence
 
 from bosd.bal.explain import Explanation
@@ -11,9 +12,11 @@ from bosd.errors import BadNameError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
+from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
-from bosd.rpc.remote_node import Dial, LinkTimers, RemoteNode, Sink, dial_plainly
+from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
+from bosd.rpc.session import Identity
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import explain_pb2 as epb
 from bosd.v1 import schedule_pb2 as spb
@@ -24,15 +27,27 @@ __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 class RemotePool:
     """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
 
-    `dial` makes their channels; `feed`, where it is set, follows their errors.
+    `dial` makes their channels; `feed`, where it is set, follows their errors. Sessions belong to this run, `boot_id`, and go by
+    `session_clock`, `clock` unless given.
     """
 
-    def __init__(self, node: str, clock: Clock, *, timers: LinkTimers | None = None, dial: Dial = dial_plainly) -> None:
+    def __init__(
+        self,
+        node: str,
+        clock: Clock,
+        *,
+        timers: LinkTimers | None = None,
+        dial: Dial = dial_plainly,
+        boot_id: str = "",
+        session_clock: Clock | None = None,
+    ) -> None:
         self.node = node
         self.clock = clock
         self.timers = timers or LinkTimers()
         self.feed: ErrorFeed | None = None
         self._dial = dial
+        self._identity = Identity(f"node:{node}", boot_id or uuid.uuid4().hex)
+        self._session_clock = session_clock or clock
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -53,7 +68,14 @@ class RemotePool:
         """Follow battery `remote_name` of the node at `target`; `sink` hears of it until the link is closed."""
         remote = self._remotes.get(target)
         if remote is None:
-            remote = RemoteNode(target, self.clock, holder=f"node:{self.node}", timers=self.timers, dial=self._dial)
+            remote = RemoteNode(
+                target,
+                self.clock,
+                identity=self._identity,
+                timers=self.timers,
+                dial=self._dial,
+                session_clock=self._session_clock,
+            )
             self._remotes[target] = remote
             if self.feed is not None:
                 remote.beside = self.feed.follow
@@ -94,9 +116,17 @@ class RemoteLink:
 
     async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
         """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default."""
-        request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id)
+        request = pb.SetCurrentRequest(
+            name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id, fence=self._remote.session.fence()
+        )
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=timeout_s, metadata=metadata))
+
+    def counts_until_s(self, safe_within_s: float) -> float:
+        """Return when a battery there is safe by itself, on this node's clock."""
+        session = self._remote.session
+        left_s = session.state.answered_s + safe_within_s - session.clock.now_s()
+        return self._pool.clock.now_s() + left_s
 
     async def clear(self) -> pb.SetCurrentResponse:
         """End this node's own set point there."""

@@ -20,6 +20,9 @@ ADDED_STALENESS_S = 1.0
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
 
+LEAST_RUNNING_A = 0.05
+"""A measured current below this is noise."""
+
 _HEARD = (Link.READY, Link.STALE)
 
 
@@ -32,7 +35,17 @@ class RemoteBattery(NetworkLeaf):
 
     kind: ClassVar[str] = "network"
 
-    __slots__ = ("_link", "_link_reason", "_own", "_remote", "_wire", "network")
+    __slots__ = (
+        "_counted_until_s",
+        "_in_session",
+        "_link",
+        "_link_reason",
+        "_own",
+        "_remote",
+        "_safe_within_s",
+        "_wire",
+        "network",
+    )
 
     def __init__(self, spec: NetworkSpec, pool: RemotePool) -> None:
         super().__init__(spec)
@@ -41,6 +54,9 @@ class RemoteBattery(NetworkLeaf):
         self._link = Link.CONNECTING
         self._link_reason = ""
         self._remote: BatteryStatus | None = None
+        self._safe_within_s: float | None = None
+        self._in_session = False
+        self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
 
     def close(self) -> None:
@@ -59,7 +75,57 @@ class RemoteBattery(NetworkLeaf):
         """Take the state of the link."""
         if (link, reason) != (self._link, self._link_reason):
             self._link, self._link_reason = link, reason
+            if link in _HEARD:
+                self._in_session = True
+            elif self._in_session:
+                self._in_session = False
+                self._count_the_unseen()
             self.touch()
+
+    @property
+    def let_go_s(self) -> float | None:
+        """What its owner announced; None also before it announced anything."""
+        return self._safe_within_s
+
+    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
+        """Compare with what the owner has in force; what differs is not certain until it was told again."""
+        self._safe_within_s = safe_within_s
+        self._counted_until_s = math.inf
+        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0
+        if same:
+            self.unconfirmed_a = None
+        elif claim_a or self.counts_at_a:
+            self.lost_answer(claim_a or 0.0)
+            self.look_again()
+        self.touch()
+        return same
+
+    def _count_the_unseen(self) -> None:
+        """Count at the larger of commanded and measured until it is safe by itself (control.md, "When something dies")."""
+        measured_a = (self._remote.current_a if self._remote is not None else None) or 0.0
+        worst_a = max(self.counts_at_a, measured_a if abs(measured_a) >= LEAST_RUNNING_A else 0.0, key=abs)
+        if worst_a == 0.0:
+            return
+        self.unconfirmed_a = worst_a
+        if self._safe_within_s is not None:
+            self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
+
+    def assume_safe(self) -> bool:
+        """Count it no more although it is not heard; return whether it was counted."""
+        counted = not self._in_session and self.unconfirmed_a is not None
+        if counted:
+            self._counted_until_s = math.inf
+            self.unconfirmed_a = None
+            self.applied_a = 0.0
+            self.touch()
+            self.look_again()
+        return counted
+
+    def status(self, now_s: float) -> BatteryStatus:
+        """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
+        if now_s >= self._counted_until_s:
+            self.assume_safe()
+        return super().status(now_s)
 
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Ask the remote for `current_a`, for `ttl_s` of what remains.
@@ -137,10 +203,17 @@ class RemoteBattery(NetworkLeaf):
             return max(Quality.STALE, remote.quality), lost_s
         return Quality.UNAVAILABLE, math.inf
 
+    def _until(self) -> str:
+        if self._in_session:
+            return "until its next answer: the last command is unconfirmed"
+        if self._safe_within_s is None:
+            return 'until contact, or "bosctl fleet assume-safe": it holds what it was told'
+        return f"for {self._safe_within_s:.2f} s from its last answer, when it is safe by itself"
+
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = ["stopped"] if self.stopped else []
         if self.unconfirmed_a is not None:
-            reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
+            reasons.append(f"counted at {self.unconfirmed_a:g} A {self._until()}")
         if self._link_reason:
             reasons.append(self._link_reason)
         if remote is not None and remote.reason:
@@ -158,6 +231,7 @@ class RemoteBattery(NetworkLeaf):
         if barred := self._barred(remote):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
         quality, valid_until_s = self._quality(remote, now_s)
+        valid_until_s = min(valid_until_s, self._counted_until_s)
         away = quality is Quality.UNAVAILABLE
         commandable = self._commandable(remote) and self._link in _HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)
@@ -203,5 +277,6 @@ class RemoteBattery(NetworkLeaf):
             path=path,
             hops=hops,
             max_staleness_s=self._staleness_s(None),
+            valid_until_s=self._counted_until_s,
             **self.setpoint_fields(controllable=controllable),
         )

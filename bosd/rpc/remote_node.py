@@ -7,9 +7,9 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 import asyncio
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 import grpc
 import grpc.aio
@@ -18,15 +18,15 @@ import structlog
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
+from bosd.fleet.timers import SessionTimers
 from bosd.rpc.convert import from_message
+from bosd.rpc.dialling import Dial, channel_options
+from bosd.rpc.session import Identity, PeerSession, Snapshot
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 
 T = TypeVar("T")
-Dial: TypeAlias = Callable[[str, Sequence[tuple[str, int]]], grpc.aio.Channel]
-"""Makes the channel to a target, with options."""
-
 CLOCKS_DIFFER_S = 2.0
 """Wall clocks further apart than this are named in `reason`."""
 _ROUND_TRIPS_KEPT = 4
@@ -39,15 +39,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkTimers:
-    """How long a link waits, in seconds (stale and lost: control.md, "Quality, link and commandability are three facts")."""
+    """How long a link waits, in seconds; `session` has the times that both ends of a session go by."""
 
-    stale_s: float = 1.5
     lost_s: float = 3.0
     first_s: float = 1.5
     pause_least_s: float = 0.1
     pause_most_s: float = 0.5
     call_s: float = 2.0
     probe_period_s: float = 5.0
+    session: SessionTimers = field(default_factory=SessionTimers)
 
 
 class Sink(Protocol):
@@ -59,6 +59,13 @@ class Sink(Protocol):
 
     def on_link(self, link: Link, reason: str) -> None:
         """Take the link's new state; `reason` is empty when it is READY."""
+        ...
+
+    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
+        """Take this node's set point in force there, None for none, and how soon the battery is safe by itself.
+
+        Return whether this node goes on with that set point.
+        """
         ...
 
 
@@ -73,7 +80,9 @@ class _End:
 class RemoteNode:
     """One other node. `run` keeps the link; `add` and `remove` say which batteries are wanted; `call` sends a command."""
 
-    def __init__(self, target: str, clock: Clock, *, holder: str, timers: LinkTimers, dial: Dial) -> None:
+    def __init__(
+        self, target: str, clock: Clock, *, identity: Identity, timers: LinkTimers, dial: Dial, session_clock: Clock
+    ) -> None:
         self.target = target
         self.beside: Callable[[str, grpc.aio.Channel], Coroutine[object, object, None]] | None = None
         """Runs over each connection while it is followed."""
@@ -81,7 +90,9 @@ class RemoteNode:
         self.sinks: dict[str, list[Sink]] = {}
         self._clock = clock
         self._timers = timers
-        self._metadata = (("bosd-client", holder),)
+        self.session = PeerSession(target, session_clock, identity, self, dial=dial, timers=timers.session, call_s=timers.call_s)
+        self._metadata = self.session.metadata
+        self._session_end = _End(link=Link.SYNC, reason=self.session.agreeing)
         self._staleness_s: dict[str, float] = {}
         self._told: dict[str, _End] = {}
         self._end = _End(link=Link.CONNECTING, reason=f"connecting to {target}")
@@ -89,8 +100,6 @@ class RemoteNode:
         self._stub: BatteryServiceStub | None = None
         self._watch: grpc.aio.Call | None = None
         self._restarting = False
-        self._stale_timer: asyncio.TimerHandle | None = None
-        self._heard_s = 0.0
         self._round_trips_s: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
         self._clock_ahead_s = 0.0
         self._clock_note = ""
@@ -163,14 +172,15 @@ class RemoteNode:
                     probing = group.create_task(self._probe(channel), name=f"round trip {self.target}")
                     seeking = group.create_task(self._seek(self._stub), name=f"seek {self.target}")
                     beside = self.beside and group.create_task(self.beside(self.target, channel), name=f"beside {self.target}")
-                    end = await self._follow(self._stub)
-                    if beside is not None:
-                        beside.cancel()
-                    probing.cancel()
-                    seeking.cancel()
+                    keeping = group.create_task(self.session.run(channel), name=f"session {self.target}")
+                    following = group.create_task(self._follow(self._stub), name=f"watch {self.target}")
+                    await asyncio.wait((keeping, following), return_when=asyncio.FIRST_COMPLETED)
+                    end = following.result() if following.done() else _End(link=Link.LOST, reason=keeping.result())
+                    for task in (probing, seeking, keeping, following, beside):
+                        if task is not None:
+                            task.cancel()
             finally:
                 self._stub = None
-                self._stop_stale_timer()
         return bool(self._up), end
 
     async def _reached(self, channel: grpc.aio.Channel) -> bool:
@@ -234,7 +244,6 @@ class RemoteNode:
     def _heard(self, message: pb.WatchResponse, asked: frozenset[str]) -> None:
         received_s, half_rtt_s, sent_at = self._clock.now_s(), self.half_rtt_s, message.sent_at
         self._compare_clocks(sent_at, half_rtt_s)
-        self._arm_stale_timer()
         self._found()
         for told in message.statuses:
             name = told.name
@@ -245,7 +254,7 @@ class RemoteNode:
             except DriverError as error:
                 self._tell(name, _End(link=Link.REFUSED, reason=error.message))
                 continue
-            self._tell(name, _READY)
+            self._tell(name, self._session_end)
             for sink in self.sinks.get(name, ()):
                 sink.on_status(status, half_rtt_s)
         if message.removed:
@@ -312,31 +321,22 @@ class RemoteNode:
             self._restarting = True
             self._watch.cancel()
 
-    def _arm_stale_timer(self) -> None:
-        """Have the link called stale if nothing more comes; the timer that runs finds out by itself that something came."""
-        loop = asyncio.get_running_loop()
-        self._heard_s = loop.time()
-        if self._stale_timer is None:
-            self._stale_timer = loop.call_later(self._timers.stale_s, self._check_stale)
-
-    def _check_stale(self) -> None:
-        loop = asyncio.get_running_loop()
-        due_s = self._heard_s + self._timers.stale_s
-        if loop.time() < due_s:
-            self._stale_timer = loop.call_at(due_s, self._check_stale)
-        else:
-            self._stale_timer = None
-            self._went_stale()
-
-    def _stop_stale_timer(self) -> None:
-        if self._stale_timer is not None:
-            self._stale_timer.cancel()
-            self._stale_timer = None
-
-    def _went_stale(self) -> None:
+    def on_session(self, link: Link, reason: str) -> None:
+        """Let every battery that is heard know how the session stands."""
+        self._session_end = end = _End(link=link, reason=reason)
         for name, told in tuple(self._told.items()):
-            if told.link is Link.READY:
-                self._tell(name, _End(link=Link.STALE, reason=f"{self.target}: no beat for {self._timers.stale_s:g} s"))
+            if told.link in _HEARD:
+                self._tell(name, end)
+
+    def on_snapshot(self, snapshot: Snapshot) -> Mapping[str, float]:
+        """Let every stub compare; return the set points that this node goes on with."""
+        kept: dict[str, float] = {}
+        for name, sinks in self.sinks.items():
+            claim_a = snapshot.claims_a.get(name)
+            for sink in sinks:
+                if sink.on_snapshot(claim_a, snapshot.safe_within_s.get(name)) and claim_a is not None:
+                    kept[name] = claim_a
+        return kept
 
     def _found(self) -> None:
         if not self._up:
@@ -365,29 +365,9 @@ class RemoteNode:
             sink.on_link(end.link, end.reason)
 
 
-def dial_plainly(target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
-    """Return a channel without transport security: for loopback and unix sockets."""
-    return grpc.aio.insecure_channel(target, options=options)
-
-
 def _cause(details: str) -> str:
     """Return the useful end of gRPC's account of a failed connection, such as `connection refused`."""
     return details.rpartition(": ")[2].lower() if "last error: " in details else details
 
 
-_READY = _End(link=Link.READY, reason="")
-
-
-def channel_options(connect_s: float) -> tuple[tuple[str, int], ...]:
-    """Return the options of a channel to another node: its own connection, given up after `connect_s`, and no proxy."""
-    return (
-        ("grpc.use_local_subchannel_pool", 1),
-        ("grpc.enable_http_proxy", 0),
-        ("grpc.service_config_disable_resolution", 1),
-        ("grpc.enable_retries", 0),
-        ("grpc.min_reconnect_backoff_ms", int(connect_s * 1000)),
-        ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.max_reconnect_backoff_ms", 1000),
-        ("grpc.max_receive_message_length", 4 * 1024 * 1024),
-        ("grpc.max_metadata_size", 16 * 1024),
-    )
+_HEARD = (Link.SYNC, Link.READY, Link.STALE)

@@ -21,6 +21,7 @@ class Need(StrEnum):
     READ_ALL = "read all"
     SET = "set or book"
     STOP = "stop"
+    SESSION = "keep a session"
     ADMIN = "administer"
 
 
@@ -39,12 +40,14 @@ _ROLES: Mapping[Need, frozenset[Role]] = {
     Need.READ_ALL: frozenset({Role.VIEWER, Role.OPERATOR, Role.ADMIN}),
     Need.SET: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.STOP: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
+    Need.SESSION: frozenset({Role.NODE}),
     Need.ADMIN: frozenset({Role.ADMIN}),
 }
 _ASK_FOR: Mapping[Need, str] = {
     Need.READ_ALL: "viewer",
     Need.SET: "operator",
     Need.STOP: "operator",
+    Need.SESSION: "node",
     Need.ADMIN: "admin",
 }
 _NAMED = frozenset({Role.NODE, Role.TENANT})
@@ -76,6 +79,7 @@ def _none(request: Any) -> Sequence[str]:  # noqa: ANN401
     return ()
 
 
+_N = "/bosd.v1.NodeService/"
 _B, _T, _L = "/bosd.v1.BatteryService/", "/bosd.v1.TopologyService/", "/bosd.v1.LedgerService/"
 METHODS: Mapping[str, Rule] = {
     f"{_B}GetStatus": Rule(Need.READ, "read", _one),
@@ -100,6 +104,10 @@ METHODS: Mapping[str, Rule] = {
     f"{_L}List": Rule(Need.READ, "read", _one),
     f"{_L}Statement": Rule(Need.READ, "read", _one),
     f"{_L}ResetMeter": Rule(Need.ADMIN, "reset", _one),
+    f"{_N}Hello": Rule(Need.SESSION, "session", _none),
+    f"{_N}Sync": Rule(Need.SESSION, "session", _none),
+    f"{_N}Ready": Rule(Need.SESSION, "session", _none),
+    f"{_N}Heartbeat": Rule(Need.SESSION, "session", _none),
     "/bosd.v1.ErrorService/List": Rule(Need.READ, "read", _none),
     "/bosd.v1.ErrorService/Watch": Rule(Need.READ, "read", _none),
     "/bosd.v1.AuditService/List": Rule(Need.READ, "read", _battery),
@@ -143,7 +151,7 @@ class Rights:
             raise NotAllowedError(
                 f"{identity.holder} may not {rule.action}: that needs the role {role}", who=identity.holder, role=role
             )
-        if rule.need in (Need.ANY, Need.READ_ALL, Need.ADMIN) or request is None:
+        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.ADMIN) or request is None:
             return
         self._check_names(rule, identity, request)
 

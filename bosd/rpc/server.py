@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 import grpc.aio
 
+from bosd.fleet.owner import OwnerSessions
 from bosd.node.api import NodeApi
 from bosd.node.audit import AuditLog
 from bosd.node.faults import Faults
@@ -16,10 +17,12 @@ from bosd.rpc import addresses
 from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.clock_service import ClockService
 from bosd.rpc.edge import BugSink, Edge
+from bosd.rpc.node_service import NodeService
 from bosd.rpc.topology_service import TopologyService
-from bosd.v1 import battery_pb2, clock_pb2, topology_pb2
+from bosd.v1 import battery_pb2, clock_pb2, node_pb2, topology_pb2
 from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
 from bosd.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
+from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 if TYPE_CHECKING:
@@ -49,9 +52,9 @@ _LEDGER = "bosd.v1.LedgerService"
 class RpcServer:
     """Serves a node, and its audit if it has one.
 
-    `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. `server` is what carries the services,
-    a gRPC server of its own unless given. `security` stands before every call; with it TCP
-    listeners have mutual TLS.
+    `on_bug` gets every exception that is no BosError; it should stop the daemon loudly. Servers of one
+    node share its `sessions`; without them other nodes may only read.
+    `security` stands before every call; with it TCP listeners have mutual TLS.
     """
 
     def __init__(
@@ -61,7 +64,7 @@ class RpcServer:
         audit: AuditLog | None = None,
         *,
         faults: Faults | None = None,
-        server: grpc.aio.Server | None = None,
+        sessions: OwnerSessions | None = None,
         security: "Guard | None" = None,
     ) -> None:
         self._node = node
@@ -74,16 +77,26 @@ class RpcServer:
         if security is not None:
             security.refused = self.edge.refused
         guards = (security,) if security is not None else ()
-        self._server = server or grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS, interceptors=guards)
+        self._server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS, interceptors=guards)
         self._sockets: list[tuple[Path, int]] = []
         self._health: Any = None
         self._stopping = False
+        self._sessions = sessions
         self._add_services()
 
     def _add_services(self) -> None:
-        add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge), self._server)
+        add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge, self._sessions), self._server)
         add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), self._server)
         add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
+        if (sessions := self._sessions) is not None:
+            base_s = sessions.timers.safe_within_s(0.0)
+            service = NodeService(
+                self._node,
+                self.edge,
+                sessions,
+                facts=lambda: self._node.safe_within_s(base_s),
+            )
+            add_NodeServiceServicer_to_server(service, self._server)
         lazy = (
             _LazyService(_HEALTH, self._load_health),
             _LazyService(_LEDGER, self._load_ledger),
@@ -206,6 +219,7 @@ def _load_reflection() -> dict[str, Any]:
             errors_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
+            node_pb2.DESCRIPTOR,
             topology_pb2.DESCRIPTOR,
             health_pb2.DESCRIPTOR,
         )

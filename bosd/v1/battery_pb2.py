@@ -23,56 +23,57 @@ _sym_db = _symbol_database.Default()
 
 
 from bosd.v1 import explain_pb2 as bosd_dot_v1_dot_explain__pb2
+from bosd.v1 import node_pb2 as bosd_dot_v1_dot_node__pb2
 from bosd.v1 import schedule_pb2 as bosd_dot_v1_dot_schedule__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62osd/v1/battery.proto\x12\x07\x62osd.v1\x1a\x15\x62osd/v1/explain.proto\x1a\x16\x62osd/v1/schedule.proto\"\xa1\n\n\rBatteryStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x16\n\tvoltage_v\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcurrent_a\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07power_w\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x03soc\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1f\n\x17max_discharge_current_a\x18\t \x01(\x01\x12\x1c\n\x14max_charge_current_a\x18\n \x01(\x01\x12*\n\x1dideal_max_discharge_current_a\x18\x0b \x01(\x01H\x06\x88\x01\x01\x12\'\n\x1aideal_max_charge_current_a\x18\x0c \x01(\x01H\x07\x88\x01\x01\x12\x1d\n\x10usable_charge_ah\x18\r \x01(\x01H\x08\x88\x01\x01\x12&\n\x19\x62\x61lanced_usable_charge_ah\x18\x0e \x01(\x01H\t\x88\x01\x01\x12\x1f\n\x12\x65xpected_charge_ah\x18\x0f \x01(\x01H\n\x88\x01\x01\x12\x14\n\x0cunobserved_s\x18\x10 \x01(\x01\x12 \n\x13requested_current_a\x18\x11 \x01(\x01H\x0b\x88\x01\x01\x12\x1e\n\x11\x61pplied_current_a\x18\x12 \x01(\x01H\x0c\x88\x01\x01\x12\x30\n\x0fsetpoint_source\x18\x13 \x01(\x0e\x32\x17.bosd.v1.SetpointSource\x12\x1d\n\x10setpoint_ends_at\x18\x14 \x01(\x01H\r\x88\x01\x01\x12\x19\n\x0csampled_from\x18\x15 \x01(\x01H\x0e\x88\x01\x01\x12\x17\n\nsampled_to\x18\x16 \x01(\x01H\x0f\x88\x01\x01\x12\x12\n\x05\x61ge_s\x18\x17 \x01(\x01H\x10\x88\x01\x01\x12!\n\x07quality\x18\x18 \x01(\x0e\x32\x10.bosd.v1.Quality\x12\x1b\n\x04link\x18\x19 \x01(\x0e\x32\r.bosd.v1.Link\x12\x13\n\x0b\x63ommandable\x18\x1a \x01(\x08\x12\x0e\n\x06reason\x18\x1b \x01(\t\x12\x0f\n\x07\x63\x65lls_v\x18\x1c \x03(\x01\x12\x16\n\x0etemperatures_c\x18\x1d \x03(\x01\x12\x13\n\x06\x63ycles\x18\x1e \x01(\rH\x11\x88\x01\x01\x12\x0e\n\x06\x66\x61ults\x18\x1f \x03(\t\x12\x0c\n\x04path\x18  \x03(\t\x12\x0c\n\x04hops\x18! \x01(\r\x12\x14\n\x0c\x63ontrollable\x18\" \x01(\x08\x12\x17\n\x0fmax_staleness_s\x18# \x01(\x01\x12\x1b\n\x0eunallocated_ah\x18$ \x01(\x01H\x12\x88\x01\x01\x42\x0c\n\n_voltage_vB\x0c\n\n_current_aB\n\n\x08_power_wB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x06\n\x04_socB \n\x1e_ideal_max_discharge_current_aB\x1d\n\x1b_ideal_max_charge_current_aB\x13\n\x11_usable_charge_ahB\x1c\n\x1a_balanced_usable_charge_ahB\x15\n\x13_expected_charge_ahB\x16\n\x14_requested_current_aB\x14\n\x12_applied_current_aB\x13\n\x11_setpoint_ends_atB\x0f\n\r_sampled_fromB\r\n\x0b_sampled_toB\x08\n\x06_age_sB\t\n\x07_cyclesB\x11\n\x0f_unallocated_ah\"F\n\x10GetStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\tmax_age_s\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_age_s\"J\n\x13ListStatusesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x16\n\tmax_age_s\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_age_s\"N\n\x14ListStatusesResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.bosd.v1.BatteryStatus\x12\x0c\n\x04node\x18\x02 \x01(\t\"\\\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x16\n\x0emin_interval_s\x18\x03 \x01(\x01\x12\x17\n\x0fmax_staleness_s\x18\x04 \x01(\x01\"y\n\rWatchResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.bosd.v1.BatteryStatus\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07sent_at\x18\x03 \x01(\x01\x12\x0f\n\x07removed\x18\x04 \x03(\t\x12\x0e\n\x06\x62\x65\x61t_s\x18\x05 \x01(\x01\"w\n\x11SetCurrentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tcurrent_a\x18\x02 \x01(\x01\x12\x12\n\x05ttl_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x42\x08\n\x06_ttl_s\"j\n\x0bLeafCommand\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rold_current_a\x18\x02 \x01(\x01\x12\x15\n\rnew_current_a\x18\x03 \x01(\x01\x12\x0f\n\x07limit_a\x18\x04 \x01(\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xc8\x01\n\x12SetCurrentResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x13requested_current_a\x18\x02 \x01(\x01\x12\x19\n\x11\x61pplied_current_a\x18\x03 \x01(\x01\x12\x18\n\x10setpoint_ends_at\x18\x04 \x01(\x01\x12\r\n\x05ttl_s\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12$\n\x06leaves\x18\x07 \x03(\x0b\x32\x14.bosd.v1.LeafCommand\x12\r\n\x05\x62inds\x18\x08 \x01(\t\"#\n\x13\x43learCurrentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"T\n\x0bStopRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04node\x18\x02 \x01(\x08\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03via\x18\x05 \x03(\t\"_\n\x0cStopResponse\x12\x0f\n\x07stopped\x18\x01 \x03(\t\x12\x13\n\x0bunconfirmed\x18\x02 \x03(\t\x12)\n\x0cnot_at_owner\x18\x03 \x03(\x0b\x32\x13.bosd.v1.NotAtOwner\"*\n\nNotAtOwner\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\",\n\x0eReleaseRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0b\n\x03via\x18\x02 \x03(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x03(\t\"1\n\x0eRefreshRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trecursive\x18\x02 \x01(\x08\"\x97\x02\n\x13ModifyPseudoRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\tvoltage_v\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12$\n\x17max_discharge_current_a\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14max_charge_current_a\x18\x06 \x01(\x01H\x04\x88\x01\x01\x42\x0c\n\n_voltage_vB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x1a\n\x18_max_discharge_current_aB\x17\n\x15_max_charge_current_a*`\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cQUALITY_GOOD\x10\x01\x12\x11\n\rQUALITY_STALE\x10\x02\x12\x17\n\x13QUALITY_UNAVAILABLE\x10\x03*\xa9\x01\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0e\n\nLINK_LOCAL\x10\x01\x12\x13\n\x0fLINK_CONNECTING\x10\x02\x12\r\n\tLINK_SYNC\x10\x03\x12\x0e\n\nLINK_READY\x10\x04\x12\x0e\n\nLINK_STALE\x10\x05\x12\r\n\tLINK_LOST\x10\x06\x12\x10\n\x0cLINK_REFUSED\x10\x07\x12\x16\n\x12LINK_EXPECTED_DOWN\x10\x08*\x85\x01\n\x0eSetpointSource\x12\x1f\n\x1bSETPOINT_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETPOINT_SOURCE_MANUAL\x10\x01\x12\x1c\n\x18SETPOINT_SOURCE_SCHEDULE\x10\x02\x12\x18\n\x14SETPOINT_SOURCE_SAFE\x10\x03\x32\xee\x06\n\x0e\x42\x61tteryService\x12>\n\tGetStatus\x12\x19.bosd.v1.GetStatusRequest\x1a\x16.bosd.v1.BatteryStatus\x12K\n\x0cListStatuses\x12\x1c.bosd.v1.ListStatusesRequest\x1a\x1d.bosd.v1.ListStatusesResponse\x12\x38\n\x05Watch\x12\x15.bosd.v1.WatchRequest\x1a\x16.bosd.v1.WatchResponse0\x01\x12\x45\n\nSetCurrent\x12\x1a.bosd.v1.SetCurrentRequest\x1a\x1b.bosd.v1.SetCurrentResponse\x12I\n\x0c\x43learCurrent\x12\x1c.bosd.v1.ClearCurrentRequest\x1a\x1b.bosd.v1.SetCurrentResponse\x12?\n\x08Schedule\x12\x18.bosd.v1.ScheduleRequest\x1a\x19.bosd.v1.ScheduleResponse\x12K\n\x0cListSchedule\x12\x1c.bosd.v1.ListScheduleRequest\x1a\x1d.bosd.v1.ListScheduleResponse\x12\x42\n\x0e\x43\x61ncelSchedule\x12\x1e.bosd.v1.CancelScheduleRequest\x1a\x10.bosd.v1.Booking\x12\x33\n\x04Stop\x12\x14.bosd.v1.StopRequest\x1a\x15.bosd.v1.StopResponse\x12<\n\x07Release\x12\x17.bosd.v1.ReleaseRequest\x1a\x18.bosd.v1.ReleaseResponse\x12<\n\x07\x45xplain\x12\x17.bosd.v1.ExplainRequest\x1a\x18.bosd.v1.ExplainResponse\x12:\n\x07Refresh\x12\x17.bosd.v1.RefreshRequest\x1a\x16.bosd.v1.BatteryStatus\x12\x44\n\x0cModifyPseudo\x12\x1c.bosd.v1.ModifyPseudoRequest\x1a\x16.bosd.v1.BatteryStatusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x62osd/v1/battery.proto\x12\x07\x62osd.v1\x1a\x15\x62osd/v1/explain.proto\x1a\x12\x62osd/v1/node.proto\x1a\x16\x62osd/v1/schedule.proto\"\xa1\n\n\rBatteryStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x16\n\tvoltage_v\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcurrent_a\x18\x04 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07power_w\x18\x05 \x01(\x01H\x02\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x06 \x01(\x01H\x03\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x03soc\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x1f\n\x17max_discharge_current_a\x18\t \x01(\x01\x12\x1c\n\x14max_charge_current_a\x18\n \x01(\x01\x12*\n\x1dideal_max_discharge_current_a\x18\x0b \x01(\x01H\x06\x88\x01\x01\x12\'\n\x1aideal_max_charge_current_a\x18\x0c \x01(\x01H\x07\x88\x01\x01\x12\x1d\n\x10usable_charge_ah\x18\r \x01(\x01H\x08\x88\x01\x01\x12&\n\x19\x62\x61lanced_usable_charge_ah\x18\x0e \x01(\x01H\t\x88\x01\x01\x12\x1f\n\x12\x65xpected_charge_ah\x18\x0f \x01(\x01H\n\x88\x01\x01\x12\x14\n\x0cunobserved_s\x18\x10 \x01(\x01\x12 \n\x13requested_current_a\x18\x11 \x01(\x01H\x0b\x88\x01\x01\x12\x1e\n\x11\x61pplied_current_a\x18\x12 \x01(\x01H\x0c\x88\x01\x01\x12\x30\n\x0fsetpoint_source\x18\x13 \x01(\x0e\x32\x17.bosd.v1.SetpointSource\x12\x1d\n\x10setpoint_ends_at\x18\x14 \x01(\x01H\r\x88\x01\x01\x12\x19\n\x0csampled_from\x18\x15 \x01(\x01H\x0e\x88\x01\x01\x12\x17\n\nsampled_to\x18\x16 \x01(\x01H\x0f\x88\x01\x01\x12\x12\n\x05\x61ge_s\x18\x17 \x01(\x01H\x10\x88\x01\x01\x12!\n\x07quality\x18\x18 \x01(\x0e\x32\x10.bosd.v1.Quality\x12\x1b\n\x04link\x18\x19 \x01(\x0e\x32\r.bosd.v1.Link\x12\x13\n\x0b\x63ommandable\x18\x1a \x01(\x08\x12\x0e\n\x06reason\x18\x1b \x01(\t\x12\x0f\n\x07\x63\x65lls_v\x18\x1c \x03(\x01\x12\x16\n\x0etemperatures_c\x18\x1d \x03(\x01\x12\x13\n\x06\x63ycles\x18\x1e \x01(\rH\x11\x88\x01\x01\x12\x0e\n\x06\x66\x61ults\x18\x1f \x03(\t\x12\x0c\n\x04path\x18  \x03(\t\x12\x0c\n\x04hops\x18! \x01(\r\x12\x14\n\x0c\x63ontrollable\x18\" \x01(\x08\x12\x17\n\x0fmax_staleness_s\x18# \x01(\x01\x12\x1b\n\x0eunallocated_ah\x18$ \x01(\x01H\x12\x88\x01\x01\x42\x0c\n\n_voltage_vB\x0c\n\n_current_aB\n\n\x08_power_wB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x06\n\x04_socB \n\x1e_ideal_max_discharge_current_aB\x1d\n\x1b_ideal_max_charge_current_aB\x13\n\x11_usable_charge_ahB\x1c\n\x1a_balanced_usable_charge_ahB\x15\n\x13_expected_charge_ahB\x16\n\x14_requested_current_aB\x14\n\x12_applied_current_aB\x13\n\x11_setpoint_ends_atB\x0f\n\r_sampled_fromB\r\n\x0b_sampled_toB\x08\n\x06_age_sB\t\n\x07_cyclesB\x11\n\x0f_unallocated_ah\"F\n\x10GetStatusRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\tmax_age_s\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_age_s\"J\n\x13ListStatusesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x16\n\tmax_age_s\x18\x02 \x01(\x01H\x00\x88\x01\x01\x42\x0c\n\n_max_age_s\"N\n\x14ListStatusesResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.bosd.v1.BatteryStatus\x12\x0c\n\x04node\x18\x02 \x01(\t\"\\\n\x0cWatchRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x16\n\x0emin_interval_s\x18\x03 \x01(\x01\x12\x17\n\x0fmax_staleness_s\x18\x04 \x01(\x01\"y\n\rWatchResponse\x12(\n\x08statuses\x18\x01 \x03(\x0b\x32\x16.bosd.v1.BatteryStatus\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0f\n\x07sent_at\x18\x03 \x01(\x01\x12\x0f\n\x07removed\x18\x04 \x03(\t\x12\x0e\n\x06\x62\x65\x61t_s\x18\x05 \x01(\x01\"\x96\x01\n\x11SetCurrentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tcurrent_a\x18\x02 \x01(\x01\x12\x12\n\x05ttl_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\x12\x1d\n\x05\x66\x65nce\x18\x06 \x01(\x0b\x32\x0e.bosd.v1.FenceB\x08\n\x06_ttl_s\"j\n\x0bLeafCommand\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rold_current_a\x18\x02 \x01(\x01\x12\x15\n\rnew_current_a\x18\x03 \x01(\x01\x12\x0f\n\x07limit_a\x18\x04 \x01(\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\xc8\x01\n\x12SetCurrentResponse\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1b\n\x13requested_current_a\x18\x02 \x01(\x01\x12\x19\n\x11\x61pplied_current_a\x18\x03 \x01(\x01\x12\x18\n\x10setpoint_ends_at\x18\x04 \x01(\x01\x12\r\n\x05ttl_s\x18\x05 \x01(\x01\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12$\n\x06leaves\x18\x07 \x03(\x0b\x32\x14.bosd.v1.LeafCommand\x12\r\n\x05\x62inds\x18\x08 \x01(\t\"#\n\x13\x43learCurrentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"T\n\x0bStopRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0c\n\x04node\x18\x02 \x01(\x08\x12\x0b\n\x03\x61ll\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03via\x18\x05 \x03(\t\"_\n\x0cStopResponse\x12\x0f\n\x07stopped\x18\x01 \x03(\t\x12\x13\n\x0bunconfirmed\x18\x02 \x03(\t\x12)\n\x0cnot_at_owner\x18\x03 \x03(\x0b\x32\x13.bosd.v1.NotAtOwner\"*\n\nNotAtOwner\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\",\n\x0eReleaseRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0b\n\x03via\x18\x02 \x03(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x03(\t\"1\n\x0eRefreshRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trecursive\x18\x02 \x01(\x08\"\x97\x02\n\x13ModifyPseudoRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\tvoltage_v\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x16\n\tcharge_ah\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0b\x63\x61pacity_ah\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12$\n\x17max_discharge_current_a\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12!\n\x14max_charge_current_a\x18\x06 \x01(\x01H\x04\x88\x01\x01\x42\x0c\n\n_voltage_vB\x0c\n\n_charge_ahB\x0e\n\x0c_capacity_ahB\x1a\n\x18_max_discharge_current_aB\x17\n\x15_max_charge_current_a*`\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cQUALITY_GOOD\x10\x01\x12\x11\n\rQUALITY_STALE\x10\x02\x12\x17\n\x13QUALITY_UNAVAILABLE\x10\x03*\xa9\x01\n\x04Link\x12\x14\n\x10LINK_UNSPECIFIED\x10\x00\x12\x0e\n\nLINK_LOCAL\x10\x01\x12\x13\n\x0fLINK_CONNECTING\x10\x02\x12\r\n\tLINK_SYNC\x10\x03\x12\x0e\n\nLINK_READY\x10\x04\x12\x0e\n\nLINK_STALE\x10\x05\x12\r\n\tLINK_LOST\x10\x06\x12\x10\n\x0cLINK_REFUSED\x10\x07\x12\x16\n\x12LINK_EXPECTED_DOWN\x10\x08*\x85\x01\n\x0eSetpointSource\x12\x1f\n\x1bSETPOINT_SOURCE_UNSPECIFIED\x10\x00\x12\x1a\n\x16SETPOINT_SOURCE_MANUAL\x10\x01\x12\x1c\n\x18SETPOINT_SOURCE_SCHEDULE\x10\x02\x12\x18\n\x14SETPOINT_SOURCE_SAFE\x10\x03\x32\xee\x06\n\x0e\x42\x61tteryService\x12>\n\tGetStatus\x12\x19.bosd.v1.GetStatusRequest\x1a\x16.bosd.v1.BatteryStatus\x12K\n\x0cListStatuses\x12\x1c.bosd.v1.ListStatusesRequest\x1a\x1d.bosd.v1.ListStatusesResponse\x12\x38\n\x05Watch\x12\x15.bosd.v1.WatchRequest\x1a\x16.bosd.v1.WatchResponse0\x01\x12\x45\n\nSetCurrent\x12\x1a.bosd.v1.SetCurrentRequest\x1a\x1b.bosd.v1.SetCurrentResponse\x12I\n\x0c\x43learCurrent\x12\x1c.bosd.v1.ClearCurrentRequest\x1a\x1b.bosd.v1.SetCurrentResponse\x12?\n\x08Schedule\x12\x18.bosd.v1.ScheduleRequest\x1a\x19.bosd.v1.ScheduleResponse\x12K\n\x0cListSchedule\x12\x1c.bosd.v1.ListScheduleRequest\x1a\x1d.bosd.v1.ListScheduleResponse\x12\x42\n\x0e\x43\x61ncelSchedule\x12\x1e.bosd.v1.CancelScheduleRequest\x1a\x10.bosd.v1.Booking\x12\x33\n\x04Stop\x12\x14.bosd.v1.StopRequest\x1a\x15.bosd.v1.StopResponse\x12<\n\x07Release\x12\x17.bosd.v1.ReleaseRequest\x1a\x18.bosd.v1.ReleaseResponse\x12<\n\x07\x45xplain\x12\x17.bosd.v1.ExplainRequest\x1a\x18.bosd.v1.ExplainResponse\x12:\n\x07Refresh\x12\x17.bosd.v1.RefreshRequest\x1a\x16.bosd.v1.BatteryStatus\x12\x44\n\x0cModifyPseudo\x12\x1c.bosd.v1.ModifyPseudoRequest\x1a\x16.bosd.v1.BatteryStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bosd.v1.battery_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUALITY']._serialized_start=2954
-  _globals['_QUALITY']._serialized_end=3050
-  _globals['_LINK']._serialized_start=3053
-  _globals['_LINK']._serialized_end=3222
-  _globals['_SETPOINTSOURCE']._serialized_start=3225
-  _globals['_SETPOINTSOURCE']._serialized_end=3358
-  _globals['_BATTERYSTATUS']._serialized_start=82
-  _globals['_BATTERYSTATUS']._serialized_end=1395
-  _globals['_GETSTATUSREQUEST']._serialized_start=1397
-  _globals['_GETSTATUSREQUEST']._serialized_end=1467
-  _globals['_LISTSTATUSESREQUEST']._serialized_start=1469
-  _globals['_LISTSTATUSESREQUEST']._serialized_end=1543
-  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1545
-  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1623
-  _globals['_WATCHREQUEST']._serialized_start=1625
-  _globals['_WATCHREQUEST']._serialized_end=1717
-  _globals['_WATCHRESPONSE']._serialized_start=1719
-  _globals['_WATCHRESPONSE']._serialized_end=1840
-  _globals['_SETCURRENTREQUEST']._serialized_start=1842
-  _globals['_SETCURRENTREQUEST']._serialized_end=1961
-  _globals['_LEAFCOMMAND']._serialized_start=1963
-  _globals['_LEAFCOMMAND']._serialized_end=2069
-  _globals['_SETCURRENTRESPONSE']._serialized_start=2072
-  _globals['_SETCURRENTRESPONSE']._serialized_end=2272
-  _globals['_CLEARCURRENTREQUEST']._serialized_start=2274
-  _globals['_CLEARCURRENTREQUEST']._serialized_end=2309
-  _globals['_STOPREQUEST']._serialized_start=2311
-  _globals['_STOPREQUEST']._serialized_end=2395
-  _globals['_STOPRESPONSE']._serialized_start=2397
-  _globals['_STOPRESPONSE']._serialized_end=2492
-  _globals['_NOTATOWNER']._serialized_start=2494
-  _globals['_NOTATOWNER']._serialized_end=2536
-  _globals['_RELEASEREQUEST']._serialized_start=2538
-  _globals['_RELEASEREQUEST']._serialized_end=2582
-  _globals['_RELEASERESPONSE']._serialized_start=2584
-  _globals['_RELEASERESPONSE']._serialized_end=2619
-  _globals['_REFRESHREQUEST']._serialized_start=2621
-  _globals['_REFRESHREQUEST']._serialized_end=2670
-  _globals['_MODIFYPSEUDOREQUEST']._serialized_start=2673
-  _globals['_MODIFYPSEUDOREQUEST']._serialized_end=2952
-  _globals['_BATTERYSERVICE']._serialized_start=3361
-  _globals['_BATTERYSERVICE']._serialized_end=4239
+  _globals['_QUALITY']._serialized_start=3006
+  _globals['_QUALITY']._serialized_end=3102
+  _globals['_LINK']._serialized_start=3105
+  _globals['_LINK']._serialized_end=3274
+  _globals['_SETPOINTSOURCE']._serialized_start=3277
+  _globals['_SETPOINTSOURCE']._serialized_end=3410
+  _globals['_BATTERYSTATUS']._serialized_start=102
+  _globals['_BATTERYSTATUS']._serialized_end=1415
+  _globals['_GETSTATUSREQUEST']._serialized_start=1417
+  _globals['_GETSTATUSREQUEST']._serialized_end=1487
+  _globals['_LISTSTATUSESREQUEST']._serialized_start=1489
+  _globals['_LISTSTATUSESREQUEST']._serialized_end=1563
+  _globals['_LISTSTATUSESRESPONSE']._serialized_start=1565
+  _globals['_LISTSTATUSESRESPONSE']._serialized_end=1643
+  _globals['_WATCHREQUEST']._serialized_start=1645
+  _globals['_WATCHREQUEST']._serialized_end=1737
+  _globals['_WATCHRESPONSE']._serialized_start=1739
+  _globals['_WATCHRESPONSE']._serialized_end=1860
+  _globals['_SETCURRENTREQUEST']._serialized_start=1863
+  _globals['_SETCURRENTREQUEST']._serialized_end=2013
+  _globals['_LEAFCOMMAND']._serialized_start=2015
+  _globals['_LEAFCOMMAND']._serialized_end=2121
+  _globals['_SETCURRENTRESPONSE']._serialized_start=2124
+  _globals['_SETCURRENTRESPONSE']._serialized_end=2324
+  _globals['_CLEARCURRENTREQUEST']._serialized_start=2326
+  _globals['_CLEARCURRENTREQUEST']._serialized_end=2361
+  _globals['_STOPREQUEST']._serialized_start=2363
+  _globals['_STOPREQUEST']._serialized_end=2447
+  _globals['_STOPRESPONSE']._serialized_start=2449
+  _globals['_STOPRESPONSE']._serialized_end=2544
+  _globals['_NOTATOWNER']._serialized_start=2546
+  _globals['_NOTATOWNER']._serialized_end=2588
+  _globals['_RELEASEREQUEST']._serialized_start=2590
+  _globals['_RELEASEREQUEST']._serialized_end=2634
+  _globals['_RELEASERESPONSE']._serialized_start=2636
+  _globals['_RELEASERESPONSE']._serialized_end=2671
+  _globals['_REFRESHREQUEST']._serialized_start=2673
+  _globals['_REFRESHREQUEST']._serialized_end=2722
+  _globals['_MODIFYPSEUDOREQUEST']._serialized_start=2725
+  _globals['_MODIFYPSEUDOREQUEST']._serialized_end=3004
+  _globals['_BATTERYSERVICE']._serialized_start=3413
+  _globals['_BATTERYSERVICE']._serialized_end=4291
 # @@protoc_insertion_point(module_scope)

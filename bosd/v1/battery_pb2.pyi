@@ -1,4 +1,5 @@
 from bosd.v1 import explain_pb2 as _explain_pb2
+from bosd.v1 import node_pb2 as _node_pb2
 from bosd.v1 import schedule_pb2 as _schedule_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -179,18 +180,20 @@ class WatchResponse(_message.Message):
     def __init__(self, statuses: _Optional[_Iterable[_Union[BatteryStatus, _Mapping]]] = ..., node: _Optional[str] = ..., sent_at: _Optional[float] = ..., removed: _Optional[_Iterable[str]] = ..., beat_s: _Optional[float] = ...) -> None: ...
 
 class SetCurrentRequest(_message.Message):
-    __slots__ = ("name", "current_a", "ttl_s", "request_id", "dry_run")
+    __slots__ = ("name", "current_a", "ttl_s", "request_id", "dry_run", "fence")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     TTL_S_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    FENCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     current_a: float
     ttl_s: float
     request_id: str
     dry_run: bool
-    def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ..., request_id: _Optional[str] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+    fence: _node_pb2.Fence
+    def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ..., request_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., fence: _Optional[_Union[_node_pb2.Fence, _Mapping]] = ...) -> None: ...
 
 class LeafCommand(_message.Message):
     __slots__ = ("name", "old_current_a", "new_current_a", "limit_a", "reason")

@@ -12,9 +12,10 @@ import pytest
 import structlog
 
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import BatteryStatus, Link, Quality
+from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
 from bosd.errors import BadNameError, BosError, ClaimedError, UnavailableError
+from bosd.fleet.timers import SessionTimers
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
@@ -23,7 +24,15 @@ from bosd.v1.battery_pb2_grpc import BatteryServiceServicer, add_BatteryServiceS
 from tests.support.fake_node import FakeNode
 
 WAIT_S = 10.0
-TIMERS = LinkTimers(stale_s=0.3, lost_s=0.6, first_s=0.5, pause_least_s=0.02, pause_most_s=0.1, call_s=1.0, probe_period_s=0.2)
+TIMERS = LinkTimers(
+    lost_s=0.6,
+    first_s=0.5,
+    pause_least_s=0.02,
+    pause_most_s=0.1,
+    call_s=1.0,
+    probe_period_s=0.2,
+    session=SessionTimers(heartbeat_s=0.1, stale_s=0.3, lease_s=0.6, max_command_age_s=0.2, sync_pause_s=0.1),
+)
 
 
 class Skewed(SystemClock):
@@ -39,6 +48,7 @@ class Heard:
     def __init__(self) -> None:
         self.statuses: list[BatteryStatus] = []
         self.links: list[tuple[Link, str]] = []
+        self.snapshots: list[tuple[float | None, float | None]] = []
         self._news = asyncio.Event()
 
     def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None:
@@ -50,12 +60,20 @@ class Heard:
         self.links.append((link, reason))
         self._news.set()
 
+    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
+        self.snapshots.append((claim_a, safe_within_s))
+        return claim_a is not None
+
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition` holds, looking whenever something is heard."""
         async with asyncio.timeout(WAIT_S):
             while not condition():
                 self._news.clear()
                 await self._news.wait()
+
+    def course(self) -> list[Link]:
+        """Return the states of the link; SYNC, while a session is agreed on, may be too short to be seen."""
+        return [link for link, _ in self.links if link is not Link.SYNC]
 
     async def until_link(self, link: Link) -> str:
         """Wait for the link to be in a state; return the reason."""
@@ -76,7 +94,7 @@ async def node() -> FakeNode:
 async def address(node: FakeNode) -> AsyncIterator[str]:
     """Where the remote node is served."""
     bugs: list[BaseException] = []
-    async with RpcServer(node, bugs.append) as server:
+    async with RpcServer(node, bugs.append, sessions=node.sessions()) as server:
         (address,) = await server.start(["127.0.0.1:0"])
         yield address
     assert bugs == []
@@ -97,8 +115,8 @@ async def test_first_status_then_changes(node: FakeNode, address: str, pool: Rem
     """The state at once, then every change; the age counts from the remote's sample."""
     heard = Heard()
     pool.attach(address, "b1", heard)
-    await heard.until(lambda: bool(heard.statuses))
-    assert [link for link, _ in heard.links] == [Link.CONNECTING, Link.READY]
+    await heard.until_link(Link.READY)
+    assert heard.course() == [Link.CONNECTING, Link.READY]
     node.put("b1", voltage_v=15.0)
     await heard.until(lambda: heard.statuses[-1].voltage_v == 15.0)
     status = heard.statuses[-1]
@@ -114,9 +132,9 @@ async def test_all_stubs_of_a_node_share_one_watch(node: FakeNode, address: str,
     links = [pool.attach(address, "b1", first)]
     await first.until_link(Link.READY)
     links.append(pool.attach(address, "b2", second))
-    await second.until(lambda: bool(second.statuses))
+    await second.until_link(Link.READY)
     assert node.watching == 1
-    assert [link for link, _ in first.links] == [Link.CONNECTING, Link.READY]
+    assert first.course() == [Link.CONNECTING, Link.READY]
     for link in links:
         link.close()
     await until(lambda: node.watching == 0)
@@ -149,7 +167,7 @@ async def test_only_a_wrong_name(node: FakeNode, address: str, pool: RemotePool)
 async def test_a_restarted_remote_is_found_again(node: FakeNode, pool: RemotePool) -> None:
     """Loss and return are each told once in the log, however many attempts lie between."""
     heard, bugs = Heard(), list[BaseException]()
-    server = RpcServer(node, bugs.append)
+    server = RpcServer(node, bugs.append, sessions=node.sessions())
     (address,) = await server.start(["127.0.0.1:0"])
     with structlog.testing.capture_logs() as logs:
         link = pool.attach(address, "b1", heard)
@@ -158,7 +176,7 @@ async def test_a_restarted_remote_is_found_again(node: FakeNode, pool: RemotePoo
         await heard.until(lambda: heard.links[-1] == (Link.LOST, f"{address}: connection refused"))
         with pytest.raises(UnavailableError):
             await link.set_current(1.0, 5.0)
-        async with RpcServer(node, bugs.append) as again:
+        async with RpcServer(node, bugs.append, sessions=node.sessions()) as again:
             await again.start([address])
             await heard.until_link(Link.READY)
             link.close()
@@ -166,12 +184,11 @@ async def test_a_restarted_remote_is_found_again(node: FakeNode, pool: RemotePoo
 
 
 async def test_silence_is_loss(node: FakeNode, address: str, pool: RemotePool) -> None:
-    """A remote that stops sending while its connection stands goes STALE, then LOST, and READY when it speaks again."""
+    """A remote whose stream stops while its session stands is LOST, and READY when it speaks again."""
     heard = Heard()
     pool.attach(address, "b1", heard)
     await heard.until_link(Link.READY)
     node.silent = True
-    await heard.until_link(Link.STALE)
     assert "silent" in await heard.until_link(Link.LOST)
     node.silent = False
     await heard.until_link(Link.READY)
@@ -303,7 +320,7 @@ async def test_clocks_an_hour_apart(pool: RemotePool) -> None:
     node = FakeNode("far", clock=Skewed(), beat_s=0.1)
     node.put("b1", voltage_v=13.0, setpoint_ends_s=node.clock.now_s() + 30.0)
     heard, bugs = Heard(), list[BaseException]()
-    async with RpcServer(node, bugs.append) as server:
+    async with RpcServer(node, bugs.append, sessions=node.sessions()) as server:
         (address,) = await server.start(["127.0.0.1:0"])
         link = pool.attach(address, "b1", heard)
         await heard.until(lambda: bool(heard.statuses))
@@ -368,18 +385,18 @@ async def test_a_stub_on_a_stub(node: FakeNode, address: str, pool: RemotePool) 
     middle = RemoteBattery(NetworkSpec(name="m", target=address, remote_name="b1"), pool)
     relay = FakeNode("here", beat_s=0.1)
     bugs: list[BaseException] = []
-    async with RpcServer(relay, bugs.append) as server:
+    async with RpcServer(relay, bugs.append, sessions=relay.sessions()) as server:
         (relay_address,) = await server.start(["127.0.0.1:0"])
         heard = Heard()
         watching = pool.attach(address, "b1", heard)
-        await heard.until(lambda: middle.status(pool.clock.now_s()).quality is Quality.GOOD)
+        await heard.until(lambda: middle.status(pool.clock.now_s()).commandable)
         seen = middle.status(pool.clock.now_s())
         relay.put_status(seen)
         far = RemotePool("edge", SystemClock(), timers=TIMERS)
         task = asyncio.create_task(far.run())
         stub, last = RemoteBattery(NetworkSpec(name="top", target=relay_address, remote_name="m"), far), Heard()
         link = far.attach(relay_address, "m", last)
-        await last.until(lambda: stub.status(far.clock.now_s()).quality is Quality.GOOD)
+        await last.until(lambda: stub.status(far.clock.now_s()).commandable)
         top = stub.status(far.clock.now_s())
         assert (top.path, top.hops) == (("edge/top", "here/m", "far/b1"), 2)
         assert (top.voltage_v, top.sampled_from) == (13.0, node.statuses["b1"].sampled_from)

@@ -39,6 +39,8 @@ GRANTS: dict[str, tuple[str, ...]] = {"tenant:anna": ("b1",), "node:hut": ("b2",
 END_WITHIN_S = 5.0
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE
 DENIED = grpc.StatusCode.PERMISSION_DENIED
+FENCED = grpc.StatusCode.ABORTED
+"""A node is let through to its battery, and told to command through a session."""
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -76,7 +78,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Secured]:
     def note(action: str, error: BosError, who: str, names: Sequence[str]) -> None:
         refused.append((action, error.reason, who, tuple(names)))
 
-    async with RpcServer(fake, bugs.append, security=guard) as server:
+    async with RpcServer(fake, bugs.append, sessions=fake.sessions(), security=guard) as server:
         guard.refused = note
         (address,) = await server.start(["127.0.0.1:0"])
         looking = asyncio.create_task(guard.run())
@@ -141,7 +143,7 @@ async def test_a_client_demands_a_node_and_the_very_node(node: Secured) -> None:
         ("viewer:v", DENIED, DENIED, None, DENIED, DENIED),
         ("operator:max", None, None, None, None, DENIED),
         ("operator:eve", None, DENIED, None, None, DENIED),
-        ("node:hut", DENIED, None, None, None, DENIED),
+        ("node:hut", DENIED, FENCED, None, None, DENIED),
         ("node:other", DENIED, DENIED, DENIED, DENIED, DENIED),
         ("tenant:anna", None, DENIED, DENIED, DENIED, DENIED),
         ("admin:root", None, None, None, None, None),
@@ -236,7 +238,7 @@ async def test_certificates_are_exchanged_without_a_restart(node: Secured, tmp_p
 
 async def test_a_unix_socket_has_all_rights_beside_tls(node: Secured, tmp_path: Path) -> None:
     """File permission stands for it (control.md: the unix socket's group)."""
-    async with RpcServer(node.node, lambda bug: None, security=node.guard) as server:
+    async with RpcServer(node.node, lambda bug: None, sessions=node.node.sessions(), security=node.guard) as server:
         tls, socket = await server.start(["127.0.0.1:0", f"unix:{tmp_path}/s"])
         async with grpc.aio.insecure_channel(socket) as channel:
             stub = BatteryServiceStub(channel)
@@ -315,6 +317,10 @@ class Heard:
 
     def on_link(self, link: Link, reason: str) -> None:
         self.told = (link, reason)
+
+    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
+        del safe_within_s
+        return claim_a is not None
 
 
 async def test_a_node_follows_what_it_is_granted(node: Secured, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from bosd.policy.registry import policy
 class FakeDevice:
     """A device that is never asked anything: the core's tests hand samples and answers in themselves."""
 
+    hold_s: float | None = None
+
     async def read(self) -> Sample:
         raise NotImplementedError
 

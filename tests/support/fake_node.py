@@ -7,9 +7,11 @@ from dataclasses import replace
 from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation, InForce, Step
 from bosd.bal.schedule import Moment
+from bosd.bal.setpoint import Claim, Fence, Lease
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock, SystemClock
 from bosd.errors import BadNameError, UnsupportedError
+from bosd.fleet.owner import OwnerSessions
 from bosd.node.api import (
     ApplyResult,
     BookingView,
@@ -48,6 +50,21 @@ class FakeTime:
         raise UnsupportedError(f"no {follow}, {utc_s}, {rate}")
 
 
+class FakeCommands:
+    """Set points of peers: none that were not put here."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, tuple[Claim, ...]] = {}
+        self.rebound: list[tuple[str, dict[str, float]]] = []
+
+    def of(self, holder: str) -> tuple[Claim, ...]:
+        return self.held.get(holder, ())
+
+    def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
+        del lease
+        self.rebound.append((holder, dict(kept)))
+
+
 class FakeLedger:
     """A ledger in which nothing stands."""
 
@@ -68,6 +85,7 @@ class FakeNode:
         self.clock: Clock = clock or SystemClock()
         self.time = FakeTime(self.clock)
         self.ledger = FakeLedger()
+        self.peer_commands = FakeCommands()
         self.beat_s = beat_s
         self.statuses: dict[str, BatteryStatus] = {}
         self.calls: list[tuple[object, ...]] = []
@@ -80,6 +98,16 @@ class FakeNode:
         self._wakers: set[asyncio.Event] = set()
         self._versions: dict[str, int] = {}
         self._version = 0
+
+    def sessions(self) -> OwnerSessions:
+        """Return the sessions other nodes keep at this one."""
+        return OwnerSessions(self.clock, self.peer_commands, boot_id=f"boot of {self.name}", config_digest=self.config_digest)
+
+    def config_digest(self) -> str:
+        return f"{self.name}/{self.revision}"
+
+    def safe_within_s(self, unheard_s: float) -> dict[str, float | None]:
+        return dict.fromkeys(self.statuses, unheard_s)
 
     def put(self, name: str, **fields: object) -> None:
         """Change a battery, sampled now, and wake the watchers."""
@@ -166,7 +194,15 @@ class FakeNode:
             self._wakers.discard(waker)
 
     async def set_current(
-        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+        self,
+        name: str,
+        current_a: float,
+        *,
+        ttl_s: float | None,
+        holder: str,
+        request_id: str = "",
+        dry_run: bool = False,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
         await self._gate("set_current", name, current_a, ttl_s, holder, request_id, dry_run)
         return SetCurrentResult(

@@ -193,7 +193,7 @@ def test_a_listener_off_loopback_is_refused(address: str) -> None:
     assert "is not loopback and needs mutual TLS" in fault
 
 
-@pytest.mark.parametrize("section", ["mqtt", "web", "fleet", "eebus", "metering", "fuelgauge"])
+@pytest.mark.parametrize("section", ["mqtt", "web", "eebus", "metering", "fuelgauge"])
 def test_sections_of_other_versions_are_not_ignored(section: str) -> None:
     """What this version cannot do it does not pretend to have read."""
     assert faults_of(f"[{section}]") == [f"[{section}]: not supported by this version; remove it"]
@@ -360,3 +360,18 @@ nowhere = "home"
     assert names.startswith('security.grants."node:hut": expected names of batteries')
     assert peers.startswith('security.peers."nowhere": write the address of a node')
     assert key.startswith("security.key: lies in the state directory /var/lib/bosd, which every backup copies")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("lease_s = 0", "fleet.lease_s: 0.0 is not above 0 and at most 60 s"),
+        ("lease_s = 61", "fleet.lease_s: 61.0 is not above 0 and at most 60 s"),
+        ("heartbeat_s = 1.0", "fleet.heartbeat_s: 1.0 is not above 0 and at most a quarter of lease_s (3.0)"),
+        ("stale_s = 3.0", "fleet.stale_s: 3.0 is not between heartbeat_s (0.5) and lease_s (3.0)"),
+        ("max_command_age_s = 0.5", "fleet.max_command_age_s: 0.5 is not between heartbeat_s (0.5) and lease_s (3.0)"),
+    ],
+)
+def test_times_of_sessions_fit_together(text: str, fault: str) -> None:
+    """A beat that comes too seldom for its lease would fence a healthy node (satellites.md 3.2)."""
+    assert faults_of(f"[fleet]\n{text}") == [fault]

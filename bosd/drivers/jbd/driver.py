@@ -30,6 +30,8 @@ class JbdDriver:
     every `cells_every`-th cycle.
     """
 
+    hold_s: float | None = None  # switches and supplies go on with what they were told
+
     def __init__(
         self,
         line: Line,

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.jumping
 
 READS = {
     "bookings",
+    "config_digest",
     "explain",
     "fresh_status",
     "history",
@@ -35,6 +36,7 @@ READS = {
     "topology",
     "watch",
     "watch_topology",
+    "safe_within_s",
 }
 """And the clock, which moves on simulated nodes alone."""
 

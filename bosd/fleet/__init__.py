@@ -1,0 +1,1 @@
+"""Nodes that act as one: sessions between them."""

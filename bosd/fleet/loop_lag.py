@@ -1,0 +1,37 @@
+"""How late the event loop is: what a slow second at this node looks like to others."""
+
+import asyncio
+
+import structlog
+
+PERIOD_S = 0.25
+
+_log = structlog.get_logger(__name__)
+
+
+class LoopLag:
+    """Measures how late a timer fires; logs an error where that is above `most_s` (a quarter of the lease)."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._worst_s = 0.0
+        self.worst_s = 0.0
+        """The worst lag of this run."""
+
+    def take(self) -> float:
+        """Return the worst lag since this was asked last, in seconds."""
+        worst_s, self._worst_s = self._worst_s, 0.0
+        return worst_s
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        loop = asyncio.get_running_loop()
+        due_s = loop.time() + PERIOD_S
+        while True:
+            await asyncio.sleep(due_s - loop.time())
+            lag_s = max(0.0, loop.time() - due_s)
+            self._worst_s = max(self._worst_s, lag_s)
+            self.worst_s = max(self.worst_s, lag_s)
+            if lag_s > self._most_s:
+                _log.error("loop_lag", lag_s=round(lag_s, 3), most_s=self._most_s)
+            due_s = max(due_s + PERIOD_S, loop.time())

@@ -1,0 +1,253 @@
+"""The owner's side of sessions: who may command this node's batteries from afar, and for how long without being heard.
+
+Nothing here waits or speaks: calls come in with what a peer said, and are judged by this node's clock alone (control.md,
+"Owners, sessions, claims" and "Sessions and restarts").
+"""
+
+import hashlib
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bosd.bal.setpoint import Claim, Lease
+from bosd.clock import Clock
+from bosd.errors import FencedError, UnavailableError
+from bosd.fleet.loop_lag import LoopLag
+from bosd.fleet.timers import SessionTimers
+
+PROTOCOL = 1
+MOST_PEERS = 256
+_MOST_BOOTS = 5
+
+
+class Commands(Protocol):
+    """What a node keeps in force for its peers."""
+
+    def of(self, holder: str) -> Sequence[Claim]:
+        """Return the set points of `holder` in force."""
+        ...
+
+    def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
+        """Let those set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
+        ...
+
+
+class Events(Protocol):
+    """Who wants to know what happens to sessions."""
+
+    def on_session(self, event: str, peer: str, **facts: object) -> None:
+        """Hear of `peer_restarted`, `identity_moved`, `crash_loop` and `session_ready`."""
+        ...
+
+
+@dataclass(slots=True)
+class Session:
+    """One peer's session."""
+
+    peer: str
+    peer_boot_id: str
+    nonce: str
+    address: str
+    epoch: int
+    lease: Lease
+    ready: bool = False
+    sequences: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Peer:
+    """What is remembered of a peer beyond a session."""
+
+    session: Session | None = None
+    boots: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=_MOST_BOOTS + 1))
+    paused_until_s: float = 0.0
+
+
+class OwnerSessions:
+    """The sessions that peers keep at this node. `boot_id` is this run's; `config_digest` tells the present configuration.
+
+    Where the node's time stands still (`standing`, a simulated clock), sessions go by `clock` and end no set point.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        commands: Commands,
+        *,
+        boot_id: str,
+        config_digest: Callable[[], str],
+        timers: SessionTimers | None = None,
+        events: Events | None = None,
+        standing: bool = False,
+    ) -> None:
+        self.clock = clock
+        self.boot_id = boot_id
+        self.config_digest = config_digest
+        self.timers = timers or SessionTimers()
+        self.lag = LoopLag(self.timers.lease_s / 4.0)
+        self._commands = commands
+        self._events = events
+        self._standing = standing
+        self._epoch = 0
+        self._peers: dict[str, _Peer] = {}
+
+    def hello(self, peer: str, *, nonce: str, boot_id: str, address: str = "") -> Session:
+        """Open a session of `peer`, or return the one this nonce opened; the newest Hello of a peer wins.
+
+        Raises UnavailableError while a peer that restarts over and over is paused.
+        """
+        now_s = self.clock.now_s()
+        known = self._known(peer)
+        old = known.session
+        if old is not None and old.nonce == nonce and old.peer_boot_id == boot_id:
+            return old
+        self._note_boot(peer, known, boot_id, now_s)
+        if now_s < known.paused_until_s:
+            raise UnavailableError(
+                f"{peer} was started more than {_MOST_BOOTS} times within {self.timers.crash_window_s:g} s: "
+                f"no session for another {known.paused_until_s - now_s:.0f} s",
+                cause="CRASH_LOOP",
+            )
+        if old is not None and old.peer_boot_id != boot_id:
+            moved = old.address != address and old.lease.ends_s > now_s
+            self._tell(
+                "identity_moved" if moved else "peer_restarted", peer, before=old.address, now=address, epoch=self._epoch + 1
+            )
+        self._epoch += 1
+        known.session = Session(peer, boot_id, nonce, address, self._epoch, Lease(now_s))
+        return known.session
+
+    def _known(self, peer: str) -> _Peer:
+        known = self._peers.get(peer)
+        if known is None:
+            while len(self._peers) >= MOST_PEERS:
+                self._forget_one()
+            known = self._peers[peer] = _Peer()
+        return known
+
+    def _forget_one(self) -> None:
+        """Forget the peer whose lease ended first. Raises UnavailableError while all of them live."""
+        now_s = self.clock.now_s()
+        over = [
+            (known.session.lease.ends_s if known.session else 0.0, peer)
+            for peer, known in self._peers.items()
+            if known.session is None or known.session.lease.ends_s <= now_s
+        ]
+        if not over:
+            raise UnavailableError(f"{MOST_PEERS} nodes have sessions here: no more")
+        del self._peers[min(over)[1]]
+
+    def _note_boot(self, peer: str, known: _Peer, boot_id: str, now_s: float) -> None:
+        if not known.boots or known.boots[-1][1] != boot_id:
+            known.boots.append((now_s, boot_id))
+        recent = len(known.boots) > _MOST_BOOTS and known.boots[0][0] > now_s - self.timers.crash_window_s
+        if recent and now_s >= known.paused_until_s:
+            known.paused_until_s = now_s + self.timers.crash_pause_s
+            known.boots.clear()
+            known.boots.append((now_s, boot_id))
+            self._tell("crash_loop", peer, boots=_MOST_BOOTS + 1, pause_s=self.timers.crash_pause_s)
+
+    def _tell(self, event: str, peer: str, **facts: object) -> None:
+        if self._events is not None:
+            self._events.on_session(event, peer, **facts)
+
+    def find(self, peer: str, boot_id: str, epoch: int) -> Session:
+        """Return the session a peer names. Raises FencedError with `check` SESSION, BOOT_ID or EPOCH."""
+        known = self._peers.get(peer)
+        session = known.session if known else None
+        if boot_id != self.boot_id:
+            raise _fenced("BOOT_ID", f"this node was restarted since {peer} said hello", boot_id=self.boot_id)
+        if session is None:
+            raise _fenced("SESSION", f"{peer} has no session here: say hello first")
+        if session.epoch != epoch:
+            raise _fenced("EPOCH", f"{peer} has a newer session than epoch {epoch}", epoch=session.epoch)
+        return session
+
+    def digest(self, session: Session) -> str:
+        """Return the digest of what is in force for the peer, and of the configuration."""
+        claims = sorted((claim.name, claim.current_a) for claim in self._commands.of(session.peer))
+        return hashlib.sha256(repr((claims, self.config_digest())).encode()).hexdigest()
+
+    def claims(self, session: Session) -> Sequence[Claim]:
+        """Return the peer's set points in force."""
+        return self._commands.of(session.peer)
+
+    def ready(self, session: Session, digest: str, kept: Mapping[str, float], echo_s: float) -> bool:
+        """Grant the lease if the peer has seen, a moment ago, what is in force now.
+
+        Set points not among `kept` end with their old lease.
+        """
+        if digest != self.digest(session) or not self._fresh(echo_s, self.clock.now_s()):
+            return False
+        session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
+        self._commands.rebind(session.peer, kept, self.lease_of(session))
+        if not session.ready:
+            session.ready = True
+            self._tell("session_ready", session.peer, epoch=session.epoch)
+        return True
+
+    def beat(self, session: Session, echo_s: float) -> bool:
+        """Renew the lease, unless it is over or the echo is too old; return whether it was renewed."""
+        now_s = self.clock.now_s()
+        lease = session.lease
+        if not session.ready or now_s >= lease.ends_s or not self._fresh(echo_s, now_s):
+            return False
+        lease.ends_s = now_s + self.timers.lease_s
+        return True
+
+    def lease_of(self, session: Session) -> Lease:
+        """Return what the set points of a session live by."""
+        return Lease(math.inf) if self._standing else session.lease
+
+    def _fresh(self, echo_s: float, now_s: float) -> bool:
+        return 0.0 <= now_s - echo_s <= self.timers.max_command_age_s
+
+    def fence(self, peer: str, *, boot_id: str, epoch: int, sequence: int, owner_s: float) -> "SessionFence":
+        """Return what judges one command of a peer, whenever it is about to be executed."""
+        return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
+
+    def peers(self) -> Mapping[str, Session | None]:
+        """Return the newest session of each peer that is remembered."""
+        return {peer: known.session for peer, known in self._peers.items()}
+
+
+class SessionFence:
+    """Judges one command by the session it names (control.md, "Owners, sessions, claims").
+
+    In this order: peer, boot id, epoch, lease, age, sequence.
+    """
+
+    def __init__(self, sessions: OwnerSessions, peer: str, boot_id: str, epoch: int, sequence: int, owner_s: float) -> None:
+        self._sessions = sessions
+        self._peer = peer
+        self._boot_id = boot_id
+        self._epoch = epoch
+        self._sequence = sequence
+        self._owner_s = owner_s
+
+    def check(self, battery: str, *, lowers: bool) -> Lease:
+        """Return the lease the command lives by; what `lowers` for its holder needs the right peer and boot id alone.
+
+        Raises FencedError with `check`.
+        """
+        sessions = self._sessions
+        now_s = sessions.clock.now_s()
+        known = sessions.peers().get(self._peer)
+        if lowers and known is not None and self._boot_id == sessions.boot_id:
+            return sessions.lease_of(known)
+        session = sessions.find(self._peer, self._boot_id, self._epoch)
+        if not session.ready or now_s >= session.lease.ends_s:
+            raise _fenced("LEASE", f"the lease of {self._peer} is over")
+        age_s = now_s - self._owner_s
+        if not 0.0 <= age_s <= sessions.timers.max_command_age_s:
+            raise _fenced("AGE", f"the command is {age_s:.2f} s old, at most {sessions.timers.max_command_age_s:g} s")
+        if self._sequence <= session.sequences.get(battery, 0):
+            raise _fenced("SEQUENCE", f"a newer command of {self._peer} was here before", sequence=session.sequences[battery])
+        session.sequences[battery] = self._sequence
+        return sessions.lease_of(session)
+
+
+def _fenced(check: str, message: str, **facts: object) -> FencedError:
+    return FencedError(message, check=check, **facts)

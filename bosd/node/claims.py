@@ -1,0 +1,33 @@
+"""What other nodes have asked of this node's batteries: read for Sync, bound to a new lease at Ready."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bosd.bal.directory import Directory
+from bosd.bal.setpoint import Claim, Lease
+from bosd.clock import Clock
+
+
+class Claims:
+    """The living set points by holder."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+
+    def of(self, holder: str) -> tuple[Claim, ...]:
+        """Return the set points of `holder` in force."""
+        now_s = self._clock.now_s()
+        return tuple(
+            Claim(battery.name, setpoint.current_a, setpoint.ends_s - now_s)
+            for battery in self._directory
+            if (setpoint := battery.setpoint) is not None and setpoint.holder == holder and setpoint.over_s > now_s
+        )
+
+    def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
+        """Let the set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
+        for claim in self.of(holder):
+            if kept.get(claim.name) == claim.current_a:
+                battery = self._directory[claim.name]
+                if battery.setpoint is not None:
+                    battery.setpoint = replace(battery.setpoint, lease=lease)

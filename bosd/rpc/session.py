@@ -1,0 +1,257 @@
+"""This node's session at another one: Hello, Sync and Ready on its connection, heartbeats on a connection of their own.
+
+Nothing slow runs here: no store, no log in the beat's path; a reply that is late is counted by its absence.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple, Protocol
+
+import grpc
+import grpc.aio
+import structlog
+
+from bosd import __version__
+from bosd.bal.status import Link
+from bosd.clock import Clock
+from bosd.errors import BosError
+from bosd.fleet.holder import HolderSession
+from bosd.fleet.owner import PROTOCOL
+from bosd.fleet.timers import SessionTimers
+from bosd.rpc.dialling import Dial, channel_options
+from bosd.rpc.status import from_rpc_error
+from bosd.v1 import node_pb2 as pb
+from bosd.v1.node_pb2_grpc import NodeServiceStub
+
+TRIES = 3
+"""How often Sync and Ready are tried before a pause (control.md, "Sessions and restarts")."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Snapshot(NamedTuple):
+    """What the owner says at Sync: this node's set points in force there, and how soon each battery is safe by itself."""
+
+    claims_a: Mapping[str, float]
+    safe_within_s: Mapping[str, float | None]
+    restarted: bool
+
+
+class SessionUser(Protocol):
+    """Who lives by a session; called on the loop, and expected to return quickly."""
+
+    def on_snapshot(self, snapshot: Snapshot) -> Mapping[str, float]:
+        """Compare what the owner has in force with what is believed; return what this node goes on with."""
+        ...
+
+    def on_session(self, link: Link, reason: str) -> None:
+        """Take that commands may be sent (READY, STALE), or why they may not (SYNC)."""
+        ...
+
+
+class Identity(NamedTuple):
+    """Who this node is to others."""
+
+    holder: str
+    boot_id: str
+
+
+class PeerSession:
+    """Keeps one session; `run` ends when the peer is lost."""
+
+    def __init__(
+        self,
+        target: str,
+        clock: Clock,
+        identity: Identity,
+        user: SessionUser,
+        *,
+        dial: Dial,
+        timers: SessionTimers,
+        call_s: float,
+    ) -> None:
+        self.state = HolderSession(clock, timers)
+        self.agreeing = f"agreeing with {target} on what is in force"
+        self.lag_s = 0.0
+        self._target = target
+        self.clock = clock
+        self._identity = identity
+        self._user = user
+        self._dial = dial
+        self._timers = timers
+        self._call_s = call_s
+        self._digest = ""
+        self._metadata = (("bosd-client", identity.holder),)
+        self._changed = asyncio.Event()
+        self._resync_wanted = asyncio.Event()
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What every call carries: who asks."""
+        return self._metadata
+
+    def fence(self) -> pb.Fence:
+        """Return what a command of this session carries."""
+        stamp = self.state.stamp()
+        return pb.Fence(boot_id=stamp.boot_id, epoch=stamp.epoch, sequence=stamp.sequence, owner_s=stamp.owner_s)
+
+    async def run(self, channel: grpc.aio.Channel) -> str:
+        """Keep the session over `channel` until the peer is not heard for a lease; return why."""
+        stub = NodeServiceStub(channel)
+        self._user.on_session(Link.SYNC, self.agreeing)
+        try:
+            while True:
+                if reason := await self._open(stub):
+                    return reason
+                await asyncio.sleep(self._timers.sync_pause_s)
+        finally:
+            self.state.over()
+            self._user.on_session(Link.SYNC, self.agreeing)
+
+    async def _open(self, stub: NodeServiceStub) -> str:
+        """Say hello, agree, and beat until the end; return why the peer is lost, or nothing if it only refused."""
+        nonce = uuid.uuid4().hex
+        try:
+            await self._hello(stub, nonce)
+            for _ in range(TRIES):
+                if await self._agree(stub):
+                    return await self._beat(stub)
+        except grpc.aio.AioRpcError as failed:
+            self._user.on_session(Link.SYNC, self._refusal(failed))
+            return ""
+        self._user.on_session(Link.SYNC, f"{self._target}: what is in force there changes too fast to agree on")
+        return ""
+
+    def _refusal(self, failed: grpc.aio.AioRpcError) -> str:
+        if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return f"INCOMPATIBLE: {self._target} knows no sessions; update it"
+        error: BosError = from_rpc_error(failed)
+        cause = error.metadata.get("cause") or error.metadata.get("check") or error.reason
+        return f"{self._target}: {cause}: {error.message}"
+
+    async def _hello(self, stub: NodeServiceStub, nonce: str) -> None:
+        state = self.state
+        request = pb.HelloRequest(
+            nonce=nonce,
+            boot_id=self._identity.boot_id,
+            protocol=PROTOCOL,
+            version=__version__,
+            believed_boot_id=state.boot_id,
+            believed_epoch=state.epoch,
+        )
+        answer = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
+        state.opened(answer.boot_id, answer.epoch, answer.owner_s)
+        if state.restarted:
+            _log.warning("peer_restarted", target=self._target, node=answer.node, epoch=answer.epoch)
+
+    async def _agree(self, stub: NodeServiceStub) -> bool:
+        """Sync and Ready once; return whether both ends name the same."""
+        state = self.state
+        sync = pb.SyncRequest(boot_id=state.boot_id, epoch=state.epoch)
+        told = await stub.Sync(sync, timeout=self._call_s, metadata=self._metadata)
+        state.heard(told.owner_s)
+        kept = self._user.on_snapshot(
+            Snapshot(
+                {claim.name: claim.current_a for claim in told.claims},
+                {each.name: each.safe_within_s if each.HasField("safe_within_s") else None for each in told.batteries},
+                state.restarted,
+            )
+        )
+        claims = [pb.Claim(name=name, current_a=current_a) for name, current_a in kept.items()]
+        ready = pb.ReadyRequest(
+            boot_id=state.boot_id, epoch=state.epoch, digest=told.digest, claims=claims, owner_s=state.owner_s
+        )
+        sent_s = self.clock.now_s()
+        answer = await stub.Ready(ready, timeout=self._call_s, metadata=self._metadata)
+        if not answer.agreed:
+            return False
+        self._digest = told.config_digest
+        state.restarted = False
+        state.granted(sent_s, answer.owner_s)
+        return True
+
+    async def _beat(self, stub: NodeServiceStub) -> str:
+        """Beat on a connection of its own, opened anew where it breaks, until nothing is heard for a lease."""
+        async with asyncio.TaskGroup() as group:
+            resyncing = group.create_task(self._resync(stub), name=f"resync {self._target}")
+            try:
+                async with self._dial(self._target, channel_options(self._timers.stale_s)) as channel:
+                    self._user.on_session(Link.READY, "")
+                    return await self._keep_beating(channel)
+            finally:
+                resyncing.cancel()
+
+    async def _keep_beating(self, channel: grpc.aio.Channel) -> str:
+        async with asyncio.TaskGroup() as group:
+            beating = group.create_task(self._beat_on(NodeServiceStub(channel)), name=f"beats {self._target}")
+            watching = group.create_task(self._watch_silence(), name=f"silence {self._target}")
+            await asyncio.wait((beating, watching), return_when=asyncio.FIRST_COMPLETED)
+            beating.cancel()
+            watching.cancel()
+        return watching.result() if not watching.cancelled() else beating.result()
+
+    async def _beat_on(self, stub: NodeServiceStub) -> str:
+        """Beat, on a new stream whenever one breaks; return why the owner beats no more with this session."""
+        while True:
+            try:
+                await self._read_beats(stub)
+            except grpc.aio.AioRpcError as failed:
+                if failed.code() is not grpc.StatusCode.UNAVAILABLE:
+                    return self._refusal(failed)
+            await asyncio.sleep(self._timers.heartbeat_s / 2.0)
+
+    async def _watch_silence(self) -> str:
+        """Say when the peer goes stale and comes back; return why it is lost."""
+        stale = False
+        state, timers = self.state, self._timers
+        while True:
+            silent_s = self.clock.now_s() - state.answered_s
+            if silent_s >= timers.lease_s:
+                return f"{self._target} is silent"
+            if self.clock.now_s() >= state.lease_ends_s:
+                return f"{self._target} hears this node no more"
+            if (silent_s >= timers.stale_s) is not stale:
+                stale = not stale
+                link = Link.STALE if stale else Link.READY
+                self._user.on_session(link, f"{self._target}: no beat for {timers.stale_s:g} s" if stale else "")
+            due_s = min(timers.lease_s - silent_s, state.lease_ends_s - self.clock.now_s())
+            if not stale:
+                due_s = min(due_s, timers.stale_s - silent_s)
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(max(0.001, due_s)):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_beats(self, stub: NodeServiceStub) -> None:
+        replies = stub.Heartbeat(self._beats(), metadata=self._metadata)
+        try:
+            async for reply in replies:
+                self.lag_s = reply.lag_s
+                self.state.beat_answered(reply.number, reply.owner_s, renewed=reply.renewed)
+                self._changed.set()
+                if reply.config_digest != self._digest:
+                    self._digest = reply.config_digest
+                    self._resync_wanted.set()
+        finally:
+            replies.cancel()
+
+    async def _beats(self) -> AsyncIterator[pb.Beat]:
+        state = self.state
+        while True:
+            yield pb.Beat(boot_id=state.boot_id, epoch=state.epoch, number=state.next_beat(), owner_s=state.owner_s)
+            await asyncio.sleep(self._timers.heartbeat_s)
+
+    async def _resync(self, stub: NodeServiceStub) -> None:
+        """Sync anew whenever the owner's configuration changed; the session goes on."""
+        while True:
+            await self._resync_wanted.wait()
+            self._resync_wanted.clear()
+            for _ in range(TRIES):
+                try:
+                    if await self._agree(stub):
+                        break
+                except grpc.aio.AioRpcError:
+                    break

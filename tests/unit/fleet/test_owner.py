@@ -1,0 +1,188 @@
+"""The owner's side of sessions, on a clock that the test moves: who is let through, when, and for how long."""
+
+import pytest
+
+from bosd.bal.setpoint import Claim, Lease
+from bosd.errors import FencedError, UnavailableError
+from bosd.fleet.owner import OwnerSessions, Session
+from tests.support.fake_node import FakeCommands
+
+A, B = "node:a", "node:b"
+
+
+class Clock:
+    """Both scales stand where the test puts them."""
+
+    def __init__(self) -> None:
+        self.at_s = 1000.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+    def utc_s(self) -> float:
+        return self.at_s
+
+
+class Heard:
+    """Keeps events."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def on_session(self, event: str, peer: str, **facts: object) -> None:
+        del facts
+        self.events.append((event, peer))
+
+
+class World:
+    """An owner with its clock, its claims, and what it tells."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.commands = FakeCommands()
+        self.heard = Heard()
+        self.digest = "1"
+        self.owner = OwnerSessions(
+            self.clock, self.commands, boot_id="owner", config_digest=lambda: self.digest, events=self.heard
+        )
+
+    def ready(self, peer: str = A, boot_id: str = "a1", nonce: str = "n1", address: str = "here") -> Session:
+        """Open a session and have it agreed."""
+        session = self.owner.hello(peer, nonce=nonce, boot_id=boot_id, address=address)
+        assert self.owner.ready(session, self.owner.digest(session), {}, self.clock.at_s)
+        return session
+
+    def check(self, session: Session, sequence: int = 1, *, age_s: float = 0.0, lowers: bool = False, **wrong: object) -> Lease:
+        """Judge a command of a session."""
+        named = {"boot_id": "owner", "epoch": session.epoch, **wrong}
+        fence = self.owner.fence(
+            session.peer,
+            boot_id=str(named["boot_id"]),
+            epoch=int(str(named["epoch"])),
+            sequence=sequence,
+            owner_s=self.clock.at_s - age_s,
+        )
+        return fence.check("b1", lowers=lowers)
+
+    def refused(self, session: Session, sequence: int = 1, **how: object) -> str:
+        """Return which check refuses a command."""
+        with pytest.raises(FencedError) as refused:
+            self.check(session, sequence, **how)  # type: ignore[arg-type]
+        return refused.value.metadata["check"]
+
+
+@pytest.fixture
+def world() -> World:
+    """An owner nobody has spoken to yet."""
+    return World()
+
+
+def test_each_hello_draws_an_epoch_and_a_repeat_gets_the_same(world: World) -> None:
+    """control.md, "Sessions and restarts": a repeat with the same nonce gets the same epoch."""
+    first = world.owner.hello(A, nonce="n1", boot_id="a1")
+    assert world.owner.hello(A, nonce="n1", boot_id="a1").epoch == first.epoch
+    assert world.owner.hello(A, nonce="n2", boot_id="a1").epoch == first.epoch + 1
+
+
+def test_the_checks_in_their_order(world: World) -> None:
+    """control.md, "Owners, sessions, claims": boot id, epoch, lease alive, age of at most 1.0 s, sequence."""
+    session = world.owner.hello(A, nonce="n1", boot_id="a1")
+    assert world.refused(session) == "LEASE"  # not agreed yet
+    world.ready(nonce="n1")
+    assert world.refused(session, boot_id="an older run", epoch=99, age_s=5.0) == "BOOT_ID"
+    assert world.refused(session, epoch=session.epoch + 1, age_s=5.0) == "EPOCH"
+    assert world.refused(session, age_s=1.001) == "AGE"
+    assert world.refused(session, age_s=-0.5) == "AGE"  # a stamp that this owner cannot have given yet
+    assert world.check(session, 5, age_s=1.0) is session.lease
+    assert world.refused(session, 5) == "SEQUENCE"
+    assert world.refused(session, 4) == "SEQUENCE"
+    world.check(session, 6)
+
+
+def test_who_never_said_hello_has_no_session(world: World) -> None:
+    """The first check: the caller is the session's peer."""
+    session = world.ready()
+    stranger = Session(B, "b1", "n", "there", session.epoch, Lease(world.clock.at_s + 9.0), ready=True)
+    assert world.refused(stranger) == "SESSION"
+
+
+def test_lowering_needs_the_first_two_alone(world: World) -> None:
+    """Whatever the lease, the epoch or the age: less may always be asked by the holder; of another run it is another matter."""
+    session = world.ready()
+    world.clock.at_s += 100.0
+    assert world.check(session, 0, age_s=50.0, lowers=True, epoch=77) is session.lease
+    assert world.refused(session, lowers=True, boot_id="an older run") == "BOOT_ID"
+
+
+def test_a_lease_of_three_seconds_renewed_by_fresh_beats_only(world: World) -> None:
+    """Lease 3.0 s; a beat whose echo is older than 1.0 s does not renew; a lease that is over is not revived by a beat."""
+    session = world.ready()
+    start_s = world.clock.at_s
+    assert session.lease.ends_s == start_s + 3.0
+    world.clock.at_s = start_s + 2.0
+    assert not world.owner.beat(session, world.clock.at_s - 1.001)
+    assert session.lease.ends_s == start_s + 3.0
+    assert world.owner.beat(session, world.clock.at_s - 1.0)
+    assert session.lease.ends_s == start_s + 5.0
+    world.clock.at_s = start_s + 5.0
+    assert not world.owner.beat(session, world.clock.at_s)
+    assert world.refused(session) == "LEASE"
+
+
+def test_ready_names_what_is_in_force(world: World) -> None:
+    """What changed since Sync is not agreed to: neither a set point nor the configuration."""
+    session = world.owner.hello(A, nonce="n1", boot_id="a1")
+    seen = world.owner.digest(session)
+    world.commands.held[A] = (Claim("b1", 5.0, 60.0),)
+    assert not world.owner.ready(session, seen, {}, world.clock.at_s)
+    seen = world.owner.digest(session)
+    world.digest = "2"
+    assert not world.owner.ready(session, seen, {}, world.clock.at_s)
+    assert not world.owner.ready(session, world.owner.digest(session), {}, world.clock.at_s - 1.5)  # a Ready that sat in a buffer
+    assert world.owner.ready(session, world.owner.digest(session), {"b1": 5.0}, world.clock.at_s)
+    assert world.commands.rebound == [(A, {"b1": 5.0})]
+
+
+def test_peers_do_not_end_each_others_sessions(world: World) -> None:
+    """A Hello of one peer never ends another's session, the same batteries or not."""
+    a, b = world.ready(A), world.ready(B, boot_id="b1")
+    world.check(a)
+    world.check(b)
+    world.ready(A, boot_id="a2", nonce="n2")
+    world.check(b, 2)
+
+
+def test_a_restarted_peer_takes_over_and_its_old_commands_are_fenced(world: World) -> None:
+    """satellites.md 3.7, "controller restarted": epoch +1, all older commands fenced, the old lease is not renewed."""
+    old = world.ready()
+    new = world.ready(boot_id="a2", nonce="n2")
+    assert new.epoch == old.epoch + 1
+    assert world.refused(old) == "EPOCH"
+    assert ("peer_restarted", A) in world.heard.events
+    before_s = old.lease.ends_s
+    world.clock.at_s += 1.0
+    assert world.owner.beat(new, world.clock.at_s)
+    assert old.lease.ends_s == before_s
+
+
+def test_one_identity_at_two_hosts(world: World) -> None:
+    """Two hosts with one identity: the newest Hello wins, and it is told."""
+    world.ready(address="10.0.0.1:1")
+    world.ready(boot_id="a2", nonce="n2", address="10.0.0.2:1")
+    assert ("identity_moved", A) in world.heard.events
+
+
+def test_a_crash_loop_pauses(world: World) -> None:
+    """More than five new boot ids in 60 s: CRASH_LOOP, and a pause of 60 s."""
+    for number in range(5):
+        world.clock.at_s += 1.0
+        world.ready(boot_id=f"a{number}", nonce=f"n{number}")
+    with pytest.raises(UnavailableError, match="another 60 s"):
+        world.ready(boot_id="a6", nonce="n6")
+    assert ("crash_loop", A) in world.heard.events
+    world.ready(B, boot_id="b1")  # nobody else waits
+    world.clock.at_s += 59.9
+    with pytest.raises(UnavailableError):
+        world.ready(boot_id="a6", nonce="n7")
+    world.clock.at_s += 0.2
+    world.ready(boot_id="a6", nonce="n8")
