@@ -32,6 +32,7 @@ class LeafCommand:
 class SetCurrentResult:
     """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more.
 
+    `may_run_a` is what may flow at most: more than `applied_current_a` where something below has not confirmed.
     Of a dry run, `leaves` are all below, and `binds` says which chain of limits bounds the battery in that direction.
     """
 
@@ -42,6 +43,7 @@ class SetCurrentResult:
     reason: str
     leaves: tuple[LeafCommand, ...]
     binds: str = ""
+    may_run_a: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.may_run import may_run_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
@@ -165,7 +167,7 @@ class Controller:
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request_id, result)
+            return self._answers.keep(holder, request_id, replace(result, may_run_a=may_run_a(battery)))
 
     async def _done(
         self,
@@ -190,14 +192,15 @@ class Controller:
             check_free(battery)
             now_s = self._clock.now_s()
             check_holder(battery, holder, now_s)
-            if battery.setpoint is None:
-                return self._result(battery, 0.0, None, Plan(), dry_run=False)
-            battery.setpoint = None
-            battery.touch()
-            self._activate(battery)
-            planned = plan(self._asked(battery), now_s)
-            await self._done(battery, planned, self._executor.enforce)
-            return self._result(battery, asked_a(battery), None, planned, dry_run=False)
+            planned = Plan()
+            if battery.setpoint is not None:
+                battery.setpoint = None
+                battery.touch()
+                self._activate(battery)
+                planned = plan(self._asked(battery), now_s)
+                await self._done(battery, planned, self._executor.enforce)
+            result = self._result(battery, asked_a(battery), None, planned, dry_run=False)
+            return replace(result, may_run_a=may_run_a(battery))
 
     def _result(
         self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool

@@ -13,10 +13,12 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import JbdSpec
 from bosd.bal.status import Quality
 from bosd.clock import Clock, LoopClock
+from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
 from bosd.node.refresh import Refresher, port_of
+from bosd.node.renew import renew
 
 REFRESH_DEADLINE_S = 5.0
 SAFE_DEADLINE_S = 3.0
@@ -36,6 +38,7 @@ class Leaves:
         self._look_above = look_above
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
+        self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
 
@@ -60,6 +63,9 @@ class Leaves:
             self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
             if each.controllable:
                 self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
+            if isinstance(each.device, Renewing):
+                renewing = renew(each, each.device, partial(self._look_above, each))
+                self._renewals[each] = self._group.create_task(renewing, name=f"renew {each.name}")
         self._lazy = {}
 
     @staticmethod
@@ -82,8 +88,10 @@ class Leaves:
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that is no longer in the topology, and let go of its line."""
-        task.cancel()
-        await asyncio.wait([task])
+        tasks = [task, *filter(None, [self._renewals.pop(battery, None)])]
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
         if battery.controllable and battery.counts_at_a != 0.0:
             await self._make_safe(battery)
         await battery.device.close()

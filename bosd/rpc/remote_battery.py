@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from bosd.bal.explain import Explanation
 from bosd.bal.limits import reserved
+from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
@@ -40,6 +41,7 @@ class RemoteBattery(NetworkLeaf):
         "_in_session",
         "_link",
         "_link_reason",
+        "_may_run_a",
         "_own",
         "_remote",
         "_safe_within_s",
@@ -56,6 +58,7 @@ class RemoteBattery(NetworkLeaf):
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
         self._in_session = False
+        self._may_run_a: float | None = None
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
 
@@ -138,9 +141,18 @@ class RemoteBattery(NetworkLeaf):
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
-            await self._wire.clear()
+            answer = await self._wire.clear()
         else:
-            await self._wire.set_current(current_a, ttl_s)
+            answer = await self._wire.set_current(current_a, ttl_s)
+        certain = abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK
+        self._may_run_a = None if certain else answer.may_run_a
+
+    def settled(self, current_a: float, now_s: float) -> None:
+        """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""
+        super().settled(current_a, now_s)
+        if self._may_run_a is not None:
+            self.unconfirmed_a = self._may_run_a
+            self.touch()
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the owner; raises what it refuses with, or UnavailableError."""

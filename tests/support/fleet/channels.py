@@ -6,9 +6,10 @@ arrives: a late one meets the next run of a node, which must fence it. A stream 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from functools import partial
+from typing import Any, NoReturn, Protocol, Self
 
 import grpc
 import grpc.aio
@@ -28,6 +29,7 @@ class Listener(Protocol):
     life: Life
     host: str
     handlers: dict[str, Any]
+    tasks: "set[asyncio.Task[None]]"
 
 
 class Hosts(Protocol):
@@ -98,7 +100,7 @@ class _Context:
     def time_remaining(self) -> float | None:
         return None if self._ends_s is None else max(0.0, self._ends_s - asyncio.get_running_loop().time())
 
-    async def write(self, message: Any) -> None:  # noqa: ANN401
+    async def write(self, message: Any) -> None:
         self._write(message)
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()) -> NoReturn:
@@ -164,33 +166,37 @@ class _Call:
         pipe = None if self.alone else self.replies
         channel.hosts.wires.send(channel.host, channel.life_host, f"{self.path} {label}", arrive, pipe)
 
+    def _cancel(self, server: Listener) -> None:
+        if self.task is not None:
+            self.channel.loop.call_soon(self.task.cancel, context=context_of(server.life))
+
     def give_up(self) -> None:
         """Let the server know, if it hears that, that nobody waits any more."""
         if not self.over:
             self.over = True
-            self.to_server("cancel", lambda _: self.task.cancel() if self.task is not None else None)
+            self.to_server("cancel", self._cancel)
 
 
 class _Unary:
     """`unary_unary` of a channel."""
 
-    def __init__(self, channel: "SimChannel", path: str, serialize: Any, deserialize: Any) -> None:  # noqa: ANN401
+    def __init__(self, channel: "SimChannel", path: str, serialize: Any, deserialize: Any) -> None:
         self._channel, self._path, self._serialize, self._deserialize = channel, path, serialize, deserialize
 
-    async def __call__(self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None) -> Any:  # noqa: ANN401, ASYNC109
+    async def __call__(self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None) -> Any:  # noqa: ASYNC109
         channel, data = self._channel, self._serialize(request)
         loop = channel.loop
         done: asyncio.Future[_End] = loop.create_future()
 
         def on_reply(end: bytes | _End) -> None:
-            assert isinstance(end, _End)  # noqa: S101 (narrowing)
+            assert isinstance(end, _End)
             if not done.done():
                 done.set_result(end)
 
         ends_s = None if timeout is None else loop.time() + timeout
         call = _Call(channel, self._path, metadata or (), ends_s, on_reply, alone=True)
         sent = Sent(loop.time(), channel.life, channel.server_life())
-        channel.open.add(done)
+        channel.open[done] = None
         call.to_server(f"call {len(data)}", lambda server: serve_unary(server, call, data, sent))
         try:
             async with asyncio.timeout(timeout):
@@ -198,7 +204,7 @@ class _Unary:
         except TimeoutError:
             raise _End(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded").error() from None
         finally:
-            channel.open.discard(done)
+            channel.open.pop(done, None)
             call.give_up()
         if end.code is not grpc.StatusCode.OK:
             raise end.error()
@@ -208,26 +214,29 @@ class _Unary:
 class _Stream:
     """A streaming call: iterate it for replies; `cancel` ends it."""
 
-    def __init__(self, channel: "SimChannel", path: str, codec: tuple[Any, Any], request: Any, metadata: Metadata) -> None:  # noqa: ANN401
+    def __init__(self, channel: "SimChannel", path: str, codec: tuple[Any, Any], request: Any, metadata: Metadata) -> None:
         serialize, self._deserialize = codec
         self._channel = channel
         self._got: deque[bytes | _End] = deque()
         self._waiting: asyncio.Future[None] | None = None
         self._cancelled = False
-        self._call = _Call(channel, path, metadata, None, self._take, alone=False)
+        self.call = _Call(channel, path, metadata, None, self._take, alone=False)
         self._pump: asyncio.Task[None] | None = None
-        channel.open.add(self)
+        channel.open[self] = None
         if isinstance(request, AsyncIterable):
-            self._call.to_server("open", lambda server: serve_stream(server, self._call, None))
+            self.call.to_server("open", lambda server: serve_stream(server, self.call, None))
             self._pump = channel.loop.create_task(self._send_all(request, serialize), name=f"requests {path}")
         else:
             data = serialize(request)
-            self._call.to_server(f"open {len(data)}", lambda server: serve_stream(server, self._call, data))
+            self.call.to_server(f"open {len(data)}", lambda server: serve_stream(server, self.call, data))
 
-    async def _send_all(self, requests: AsyncIterable[Any], serialize: Any) -> None:  # noqa: ANN401
+    async def _send_all(self, requests: AsyncIterable[Any], serialize: Any) -> None:
         async for request in requests:
             data = serialize(request)
-            self._call.to_server(f"message {len(data)}", lambda _, data=data: self._call.inbox.put_nowait(data))
+            self.call.to_server(f"message {len(data)}", partial(self._arrived, data))
+
+    def _arrived(self, data: bytes, server: Listener) -> None:
+        self._channel.loop.call_soon(self.call.inbox.put_nowait, data, context=context_of(server.life))
 
     def _take(self, what: bytes | _End) -> None:
         self._got.append(what)
@@ -240,7 +249,7 @@ class _Stream:
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
-    async def __anext__(self) -> Any:  # noqa: ANN401
+    async def __anext__(self) -> Any:
         while not self._got:
             if self._cancelled:
                 raise asyncio.CancelledError
@@ -255,7 +264,7 @@ class _Stream:
         raise what.error()
 
     def _close(self) -> None:
-        self._channel.open.discard(self)
+        self._channel.open.pop(self, None)
         if self._pump is not None:
             self._pump.cancel()
 
@@ -265,19 +274,20 @@ class _Stream:
             return False
         self._cancelled = True
         self._close()
-        self._call.give_up()
+        self.call.give_up()
         self._wake()
         return True
 
 
-class SimChannel(grpc.aio.Channel):  # type: ignore[misc]
+class SimChannel(grpc.aio.Channel):
     """The channel of the process `life` on `life_host` to a target."""
 
     def __init__(self, hosts: Hosts, life: Life, life_host: str, target: str) -> None:
         self.hosts, self.life, self.life_host, self.target = hosts, life, life_host, target
         self.loop = asyncio.get_running_loop()
         self.host = hosts.host_at(target)
-        self.open: set[Any] = set()
+        self.open: dict[Any, None] = {}
+        self.closed = False
         self._state = grpc.ChannelConnectivity.IDLE
         self._changed: asyncio.Future[None] | None = None
 
@@ -286,7 +296,7 @@ class SimChannel(grpc.aio.Channel):  # type: ignore[misc]
         server = self.hosts.listening(self.target)
         return None if server is None else server.life
 
-    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:  # noqa: FBT001, FBT002 (grpc's)
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         """Return READY or TRANSIENT_FAILURE once the other end, or its kernel, has answered."""
         if try_to_connect and self._state is grpc.ChannelConnectivity.IDLE:
             self._state = grpc.ChannelConnectivity.CONNECTING
@@ -310,26 +320,26 @@ class SimChannel(grpc.aio.Channel):  # type: ignore[misc]
         if self._state is last_observed_state and self._changed is not None:
             await asyncio.shield(self._changed)
 
-    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:  # noqa: ANN401
+    def unary_unary(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:
         """Return what makes unary calls."""
         return _Unary(self, method, request_serializer, response_deserializer)
 
-    def _streaming(self, method: str, serialize: Any, deserialize: Any) -> Any:  # noqa: ANN401
-        def call(request: Any, *, timeout: float | None = None, metadata: Metadata | None = None) -> _Stream:  # noqa: ANN401
+    def _streaming(self, method: str, serialize: Any, deserialize: Any) -> Any:
+        def call(request: Any, *, timeout: float | None = None, metadata: Metadata | None = None) -> _Stream:
             del timeout
             return _Stream(self, method, (serialize, deserialize), request, metadata or ())
 
         return call
 
-    def unary_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:  # noqa: ANN401
+    def unary_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:
         """Return what makes calls with many replies."""
         return self._streaming(method, request_serializer, response_deserializer)
 
-    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:  # noqa: ANN401
+    def stream_stream(self, method: str, request_serializer: Any = None, response_deserializer: Any = None, **_: object) -> Any:
         """Return what makes calls with many messages both ways."""
         return self._streaming(method, request_serializer, response_deserializer)
 
-    def stream_unary(self, method: str, **_: object) -> NoReturn:
+    def stream_unary(self, method: str, *_: object, **__: object) -> NoReturn:
         """Refuse: nothing of this project does that."""
         raise NotImplementedError(method)
 
@@ -341,11 +351,18 @@ class SimChannel(grpc.aio.Channel):  # type: ignore[misc]
     async def close(self, grace: float | None = None) -> None:
         """End every call."""
         del grace
+        self.closed = True
         for each in tuple(self.open):
             each.cancel()
         self._state = grpc.ChannelConnectivity.SHUTDOWN
 
-    async def __aenter__(self) -> "SimChannel":
+    def abandoned(self) -> None:
+        """Have the kernel of a process that was killed close its streams."""
+        for each in self.open:
+            if isinstance(each, _Stream):
+                each.call.give_up()
+
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -359,7 +376,7 @@ class _Once:
         yield
 
 
-async def _finish(call: _Call, context: _Context, work: Any) -> _End:  # noqa: ANN401
+async def _finish(call: _Call, context: _Context, work: Any) -> _End:
     """Return how a handler ended."""
     try:
         reply = await work
@@ -371,9 +388,17 @@ async def _finish(call: _Call, context: _Context, work: Any) -> _End:  # noqa: A
     return _End(grpc.StatusCode.OK, reply=reply)
 
 
+def _serving(server: Listener, call: _Call, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    """Have the serving process do work, and keep it until it is done."""
+    task = call.channel.loop.create_task(work, name=f"serve {call.path}", context=context_of(server.life))
+    server.tasks.add(task)
+    task.add_done_callback(server.tasks.discard)
+    return task
+
+
 def serve_unary(server: Listener, call: _Call, data: bytes, sent: Sent) -> None:
     """Handle a call that arrived."""
-    hosts, loop = call.channel.hosts, call.channel.loop
+    hosts = call.channel.hosts
     hosts.arrived(call.path, data, sent, server)
     handler = server.handlers.get(call.path)
     if handler is None:
@@ -398,7 +423,7 @@ def serve_unary(server: Listener, call: _Call, data: bytes, sent: Sent) -> None:
         except TimeoutError:
             return
 
-    call.task = loop.create_task(bounded(), name=f"serve {call.path}", context=context_of(server.life))
+    call.task = _serving(server, call, bounded())
 
 
 def serve_stream(server: Listener, call: _Call, data: bytes | None) -> None:
@@ -410,7 +435,7 @@ def serve_stream(server: Listener, call: _Call, data: bytes | None) -> None:
         call.to_client("end", _End(grpc.StatusCode.UNIMPLEMENTED, "unknown method"), last=True)
         return
 
-    def write(message: Any) -> None:  # noqa: ANN401
+    def write(message: Any) -> None:
         reply = handler.response_serializer(message)
         call.to_client(f"message {len(reply)}", reply, last=False)
 
@@ -432,7 +457,7 @@ def serve_stream(server: Listener, call: _Call, data: bytes | None) -> None:
         end.reply = b""
         call.to_client(f"end {end.code.name}", end, last=True)
 
-    call.task = loop.create_task(handle(), name=f"serve {call.path}", context=context_of(server.life))
+    call.task = _serving(server, call, handle())
     loop.call_later(_LOOK_S, _keep_alive, call, context=context_of(None))
 
 
@@ -441,8 +466,7 @@ def _keep_alive(call: _Call) -> None:
     channel = call.channel
     if call.task is None or call.task.done() or call.over:
         return
-    gone = channel.life.dead and channel.hosts.powered(channel.life_host)
-    if gone or channel.life.dead or channel.hosts.wires.silent_s(channel.life_host, channel.host) >= KEEPALIVE_S:
+    if channel.life.dead or channel.hosts.wires.silent_s(channel.life_host, channel.host) >= KEEPALIVE_S:
         call.over = True
         task = call.task
         channel.loop.call_soon(task.cancel, context=context_of(call.server.life if call.server else None))

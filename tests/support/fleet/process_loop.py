@@ -8,9 +8,11 @@ import asyncio
 import contextvars
 import heapq
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVarTuple
 
 from tests.support.jumping_loop import JumpingLoop
+
+Ts = TypeVarTuple("Ts")
 
 
 class Life:
@@ -28,9 +30,8 @@ class Life:
         return not (self.frozen or self.dead)
 
     def hold(self, handle: asyncio.Handle) -> None:
-        """Keep a callback until the process is thawed; one of a dead process is forgotten."""
-        if not self.dead:
-            self._held.append(handle)
+        """Keep a callback until the process is thawed, or buried."""
+        self._held.append(handle)
 
     def freeze(self) -> None:
         """Run nothing from now on, as after SIGSTOP; what falls due waits."""
@@ -45,7 +46,11 @@ class Life:
     def end(self) -> None:
         """Run nothing any more, as after SIGKILL."""
         self.dead = True
-        self._held.clear()
+
+    def bury(self, loop: "ProcessLoop") -> None:
+        """Let what is left of it end, when the world is over: tasks are no garbage while they wait."""
+        self.dead = False
+        self.thaw(loop)
 
 
 LIFE: contextvars.ContextVar[Life | None] = contextvars.ContextVar("life", default=None)
@@ -65,7 +70,7 @@ class _Handle(asyncio.Handle):
 
     def _run(self) -> None:
         if self.life is None or self.life.runs:
-            super()._run()  # type: ignore[misc]
+            super()._run()
         else:
             self.life.hold(self)
 
@@ -76,7 +81,7 @@ class _TimerHandle(asyncio.TimerHandle):
 
     def _run(self) -> None:
         if self.life is None or self.life.runs:
-            super()._run()  # type: ignore[misc]
+            super()._run()
         else:
             self.life.hold(self)
 
@@ -88,18 +93,18 @@ class ProcessLoop(JumpingLoop):
         self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
     ) -> asyncio.Handle:
         handle = _Handle(callback, args, self, context)
-        handle.life = handle._context.get(LIFE)  # type: ignore[attr-defined]  # noqa: SLF001 (the loop's own part of asyncio)
+        handle.life = handle._context.get(LIFE)  # type: ignore[attr-defined]
         self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Run `callback` at `when`, if its process runs then."""
         handle = _TimerHandle(when, callback, args, self, context)
-        handle.life = handle._context.get(LIFE)  # type: ignore[attr-defined]  # noqa: SLF001
+        handle.life = handle._context.get(LIFE)  # type: ignore[attr-defined]
         heapq.heappush(self._scheduled, handle)  # type: ignore[attr-defined]
-        handle._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001
+        handle._scheduled = True  # type: ignore[attr-defined]
         return handle
 
     def again(self, handles: list[asyncio.Handle]) -> None:

@@ -69,6 +69,8 @@ class Wires:
         self.trace = Trace()
         self._chance = chance
         self._ways: dict[tuple[str, str], Way] = {}
+        self.over = False
+        """Nothing is sent any more, and nothing arrives."""
 
     def way(self, source: str, target: str) -> Way:
         """Return the way from one host to another."""
@@ -78,6 +80,8 @@ class Wires:
         """Send something that does `arrive` when, and if, it arrives."""
         way = self.way(source, target)
         parcel = Parcel(arrive, pipe, f"{source}>{target} {label}")
+        if self.over:
+            return
         if way.cut:
             self._wait(way, parcel)
             return
@@ -100,6 +104,8 @@ class Wires:
         way.waiting.append(parcel)
 
     def _arrive(self, way: Way, parcel: Parcel) -> None:
+        if self.over:
+            return
         if way.cut:
             self._wait(way, parcel)
             return
