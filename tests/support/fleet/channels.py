@@ -58,7 +58,7 @@ class Hosts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Sent:
     """When and by which run a message was sent, to what then was there; for whoever judges from outside."""
 

@@ -44,7 +44,7 @@ class FenceJudge:
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._newest: dict[tuple[Life, str], Life] = {}
-        self._barred: dict[int, tuple[float, str]] = {}
+        self._barred: dict[Sent, tuple[float, str]] = {}
         self._done: dict[tuple[Life, str, str], list[tuple[float, float]]] = {}
         self.refused = 0
         self.carried_out = 0
@@ -58,7 +58,7 @@ class FenceJudge:
             return
         told = pb.SetCurrentRequest.FromString(request)
         if why := self._why_barred(told, sent, server):
-            self._barred[id(sent)] = self._fleet.loop.time(), why
+            self._barred[sent] = self._fleet.loop.time(), why
             self.refused += 1
 
     def _why_barred(self, told: pb.SetCurrentRequest, sent: Sent, server: Process) -> str:
@@ -88,7 +88,7 @@ class FenceJudge:
             self.carried_out += 1
             told = pb.SetCurrentRequest.FromString(request)
             done = self._done.setdefault((server.life, host, told.name), [])
-            arrived_s, why = self._barred.pop(id(sent), (0.0, ""))
+            arrived_s, why = self._barred.pop(sent, (0.0, ""))
             lowered = any(at_s >= arrived_s and 0.0 <= told.current_a / larger_a <= 1.0 for at_s, larger_a in done if larger_a)
             done.append((self._fleet.loop.time(), told.current_a))
             if why and not (lowered and why.startswith(TOO_OLD)):
