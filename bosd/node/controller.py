@@ -17,6 +17,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.facts import unread_below
 from bosd.bal.may_run import may_run_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
@@ -31,6 +32,7 @@ from bosd.node.requests import check_carried, check_free, check_holder, check_re
 T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
+FIRST_LOOK_PAUSE_S = 0.25
 LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
 JUST_AFTER_S = 1e-9
@@ -317,6 +319,9 @@ class Controller:
         await self._idle.wait()
 
     def _attend(self, battery: Battery, now_s: float) -> None:
+        if battery.booked is not None and battery.setpoint is None and battery.applied_a == 0.0 and unread_below(battery, now_s):
+            self._look_at(battery, now_s + FIRST_LOOK_PAUSE_S)
+            return
         if not self._busy(battery):
             planned = self._plan_again(battery, now_s)
             if not moves_of(planned, now_s):

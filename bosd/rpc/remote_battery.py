@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.explain import Explanation
+from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
@@ -61,6 +62,12 @@ class RemoteBattery(NetworkLeaf):
         self._may_run_a: float | None = None
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
+        self.unread_until_s = self._wire.session_now_s() + pool.timers.session.safe_within_s(self.command_deadline_s)
+
+    def is_unread(self, now_s: float) -> bool:
+        """Return whether its owner has not said yet what it runs; an earlier run of this node may have commanded it."""
+        del now_s
+        return self._wire.session_now_s() < self.unread_until_s
 
     def close(self) -> None:
         """Stop following the remote."""
@@ -90,15 +97,18 @@ class RemoteBattery(NetworkLeaf):
         """What its owner announced; None also before it announced anything."""
         return self._safe_within_s
 
-    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
-        """Compare with what the owner has in force; what differs is not certain until it was told again."""
-        self._safe_within_s = safe_within_s
+    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
+        """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._safe_within_s = facts.safe_within_s
         self._counted_until_s = math.inf
-        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0
+        if not facts.unread:
+            self.unread_until_s = -math.inf
+        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
+        worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
             self.unconfirmed_a = None
-        elif claim_a or self.counts_at_a:
-            self.lost_answer(claim_a or 0.0)
+        elif worst_a or self.counts_at_a:
+            self.lost_answer(worst_a)
             self.look_again()
         self.touch()
         return same

@@ -155,10 +155,8 @@ class Process:
     async def _run(self, topology: Topology) -> None:
         await self.node.load(topology)
         edge, registry = Edge(self.fleet.bugs.append), Registry()
-        base_s = self.sessions.timers.safe_within_s(0.0)
-        service = NodeService(self.node, edge, self.sessions, facts=lambda: self.node.safe_within_s(base_s))
         add_BatteryServiceServicer_to_server(BatteryService(self.node, edge, self.sessions), registry)
-        add_NodeServiceServicer_to_server(service, registry)
+        add_NodeServiceServicer_to_server(NodeService(self.node, edge, self.sessions), registry)
         self.handlers = registry.handlers
         async with asyncio.TaskGroup() as group:
             group.create_task(self.pool.run(), name="links")
