@@ -9,7 +9,6 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -18,12 +17,12 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
 from bosd.bal.facts import unread_below
-from bosd.bal.may_run import may_run_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
+from bosd.node.doubt import with_doubt
 from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
@@ -169,7 +168,7 @@ class Controller:
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request_id, replace(result, may_run_a=may_run_a(battery)))
+            return self._answers.keep(holder, request_id, with_doubt(result, battery))
 
     async def _done(
         self,
@@ -201,8 +200,7 @@ class Controller:
                 self._activate(battery)
                 planned = plan(self._asked(battery), now_s)
                 await self._done(battery, planned, self._executor.enforce)
-            result = self._result(battery, asked_a(battery), None, planned, dry_run=False)
-            return replace(result, may_run_a=may_run_a(battery))
+            return with_doubt(self._result(battery, asked_a(battery), None, planned, dry_run=False), battery)
 
     def _result(
         self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool

@@ -162,6 +162,7 @@ class RemoteBattery(NetworkLeaf):
         super().settled(current_a, now_s)
         if self._may_run_a is not None:
             self.unconfirmed_a = self._may_run_a
+            self.failed_s = now_s  # asked again after a pause
             self.touch()
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:

@@ -18,6 +18,7 @@ from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
+from bosd.node.api import SetCurrentResult
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
 from bosd.rpc.battery_service import BatteryService
@@ -326,9 +327,9 @@ class Fleet:
             raise TimeoutError
         return task.result()
 
-    async def set(self, host: Host, name: str, current_a: float, *, ttl_s: float = 3600.0) -> None:
+    async def set(self, host: Host, name: str, current_a: float, *, ttl_s: float = 3600.0) -> SetCurrentResult:
         """Ask for a current at a node as a person does. Raises BosError or TimeoutError."""
-        await self.within(host, host.up.node.set_current(name, current_a, ttl_s=ttl_s, holder="person"))
+        return await self.within(host, host.up.node.set_current(name, current_a, ttl_s=ttl_s, holder="person"))
 
     async def until(self, holds: Callable[[], bool], *, within_s: float, because: str, step_s: float = 0.05) -> float:
         """Wait until something holds; return how long that took. Fails after `within_s`."""

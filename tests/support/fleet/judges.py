@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
 from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Host, Process
@@ -134,16 +135,16 @@ class SumJudge:
         self._settle_s = settle_s
         self.worst_a = 0.0
 
-    def asks(self, top: Top, current_a: float) -> Callable[[bool], None]:
-        """Note that a request begins; call the result with whether it was confirmed, refused otherwise."""
+    def asks(self, top: Top, current_a: float) -> Callable[[SetCurrentResult], None]:
+        """Note that a request begins; call the result with the answer, if there is one."""
         request = _Request(current_a)
         top.asked.append(request)
 
-        def confirmed(done: bool) -> None:
-            if done:
-                ends_s = self._fleet.loop.time() + (0.0 if self._certain(top) else self._settle_s)
-                for older in top.asked[: top.asked.index(request)]:
-                    older.ends_s = min(older.ends_s, ends_s)
+        def confirmed(answer: SetCurrentResult) -> None:
+            certain = self._certain(top) and abs(answer.may_run_a) <= abs(current_a) + TOLERANCE_A
+            ends_s = self._fleet.loop.time() + (0.0 if certain else self._settle_s)
+            for older in top.asked[: top.asked.index(request)]:
+                older.ends_s = min(older.ends_s, ends_s)
 
         return confirmed
 
@@ -156,11 +157,10 @@ class SumJudge:
                     request.ends_s = min(request.ends_s, ends_s)
                 top.asked.append(_Request(0.0))
 
-    def _certain(self, top: Top) -> bool:
-        if top.host.process is None:
-            return False
-        status = top.host.process.node.status(top.name)
-        return not status.reason and all(self._seen(top, owner) for owner in top.owners)
+    @staticmethod
+    def _certain(top: Top) -> bool:
+        """Tell whether the node names nothing that may run beyond what it was told."""
+        return top.host.process is not None and "may still run" not in top.host.process.node.status(top.name).reason
 
     def _seen(self, top: Top, owner: str) -> bool:
         host = self._fleet.hosts[owner]

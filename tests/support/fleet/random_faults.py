@@ -130,8 +130,7 @@ class RandomFaults:
             limit_a = top.host.up.node.status(top.name).max_discharge_current_a
             wanted_a = 0.5 * limit_a
             confirmed = self.sums.asks(top, wanted_a)
-            await self.fleet.set(top.host, top.name, wanted_a)
-            confirmed(True)
+            confirmed(await self.fleet.set(top.host, top.name, wanted_a))
             off_a = abs(top.true_a - wanted_a)
             assert off_a < 1e-6, f"{top.host.name}/{top.name} asked for {wanted_a} A runs {top.true_a} A"
 
@@ -147,12 +146,11 @@ class RandomFaults:
             self.requests += 1
             confirmed = self.sums.asks(top, current_a)
             try:
-                await self.fleet.set(top.host, top.name, current_a)
+                answer = await self.fleet.set(top.host, top.name, current_a)
             except (BosError, TimeoutError):
-                confirmed(False)
-            else:
-                self.confirmed += 1
-                confirmed(True)
+                continue
+            self.confirmed += 1
+            confirmed(answer)
 
     async def _faults(self, until_s: float, group: asyncio.TaskGroup) -> None:
         kinds: list[Callable[[], Coroutine[None, None, None]]] = [
