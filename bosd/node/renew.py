@@ -13,9 +13,15 @@ _log = structlog.get_logger("renew")
 
 
 async def renew(battery: PhysicalBattery, device: Renewing, look_again: Callable[[], None]) -> None:
-    """Renew until cancelled; a device that may have let go counts at what it was told, and is told again."""
+    """Renew what the device has confirmed, until cancelled.
+
+    One that may have let go counts at what it was told, and is told again by whoever keeps set points in force: what is in
+    force may be another by then, so nothing is renewed until it confirms.
+    """
     while True:
         await asyncio.sleep(device.renew_every_s)
+        if battery.telling_a is not None or battery.unconfirmed_a is not None:
+            continue
         try:
             async with asyncio.timeout(battery.command_deadline_s):
                 await device.renew()
