@@ -28,6 +28,6 @@ async def renew(battery: PhysicalBattery, device: Renewing, look_again: Callable
         except (BosError, TimeoutError) as failed:
             error = failed if isinstance(failed, BosError) else UnavailableError("no answer in time")
             _log.warning("not_renewed", battery=battery.name, current_a=battery.applied_a, detail=error.message)
-            if battery.telling_a is None and battery.applied_a != 0.0:
+            if battery.applied_a != 0.0:
                 battery.lost_answer(battery.applied_a)
                 look_again()

@@ -108,12 +108,18 @@ class _Request:
 
 @dataclass(eq=False)
 class Top:
-    """A battery over packs that a person commands at `host`; `owners` are the hosts of the packs, in their order."""
+    """A battery over packs that a person commands at `host`; `owners` are the hosts of the packs, in their order.
+
+    Between them may stand a `relay`.
+    """
 
     host: Host
     name: str
     packs: tuple[Pack, ...]
     owners: tuple[str, ...]
+    relay: str = ""
+    restarted: bool = False
+    unseen_s: dict[str, float] = field(default_factory=dict)
     asked: list[_Request] = field(default_factory=lambda: [_Request(0.0)])
 
     @property
@@ -126,7 +132,8 @@ class SumJudge:
     """The sum of true currents is never above the larger of the old and the new request (control.md, "When something dies").
 
     An old request counts until the new one was confirmed, or, where a member could not be seen then, `settle_s` longer; as
-    long as a pack that holds cannot be seen, it counts on.
+    long as a pack that holds cannot be seen, it counts on. What a pack holds whose owner is not seen is forgotten where a node
+    that commanded it was started anew: set points are never stored.
     """
 
     def __init__(self, fleet: Fleet, tops: list[Top], settle_s: float) -> None:
@@ -152,6 +159,7 @@ class SumJudge:
         """Note that a node died: nothing it asked for counts for longer than it takes to be safe."""
         ends_s = self._fleet.loop.time() + self._settle_s
         for top in self._tops:
+            top.restarted |= host is top.host or host.name == top.relay
             if top.host is host:
                 for request in top.asked:
                     request.ends_s = min(request.ends_s, ends_s)
@@ -165,7 +173,13 @@ class SumJudge:
     def _seen(self, top: Top, owner: str) -> bool:
         host = self._fleet.hosts[owner]
         alive = host.process is not None and host.process.life.runs
-        return alive and self._fleet.wires.silent_s(top.host.name, owner) == 0.0
+        ways = [(top.relay, owner), (top.host.name, top.relay)] if top.relay else [(top.host.name, owner)]
+        return alive and all(self._fleet.wires.silent_s(one, other) == 0.0 for one, other in ways)
+
+    def _forgotten(self, top: Top, pack: Pack, owner: str) -> bool:
+        """Tell whether nobody can know what a pack holds: who commanded it was started anew, and its owner not seen yet."""
+        recently_s = self._fleet.loop.time() - self._settle_s
+        return pack.holds and top.restarted and top.unseen_s.get(owner, -math.inf) >= recently_s
 
     def current_changed(self, pack: Pack) -> None:
         """Look at the sum the pack is in."""
@@ -175,13 +189,20 @@ class SumJudge:
 
     def _check(self, top: Top) -> None:
         now_s = self._fleet.loop.time()
+        for owner in top.owners:
+            if not self._seen(top, owner):
+                top.unseen_s[owner] = now_s
         if any(pack.holds and not self._seen(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
             for request in top.asked:
                 if now_s < request.ends_s < math.inf:
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)
         top.asked = [request for request in top.asked if request.ends_s >= now_s]
         for sign in (1.0, -1.0):
-            flows_a = math.fsum(max(0.0, sign * pack.true_a) for pack in top.packs)
+            flows_a = math.fsum(
+                max(0.0, sign * pack.true_a)
+                for pack, owner in zip(top.packs, top.owners, strict=True)
+                if not self._forgotten(top, pack, owner)
+            )
             bound_a = max((sign * request.current_a for request in top.asked), default=0.0)
             over_a = flows_a - max(0.0, bound_a)
             self.worst_a = max(self.worst_a, over_a)

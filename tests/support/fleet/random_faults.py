@@ -71,8 +71,9 @@ class RandomFaults:
                 owners += [owner] * len(names)
                 self.fleet.add_host(owner, Topology(batteries=tuple(pack_spec(name, name) for name in names), splitters=()))
                 stubs += [stub_spec(f"s{name}", owner, name) for name in names]
-            if self.chance.random() < 0.4:
-                stubs = self._relay(controller, stubs, packs, owners)
+            relay = f"r{controller}" if self.chance.random() < 0.4 else ""
+            if relay:
+                stubs = self._relay(relay, stubs)
             name = f"m{controller}"
             if self.chance.random() < 0.5:
                 packs.append(self._pack(f"local{controller}"))
@@ -80,13 +81,11 @@ class RandomFaults:
                 stubs.append(pack_spec("own", f"local{controller}"))
             total = sum_spec("all", *(each.name for each in stubs))
             host = self.fleet.add_host(name, Topology(batteries=(*stubs, total), splitters=()))
-            self.tops.append(Top(host, "all", tuple(packs), tuple(owners)))
+            self.tops.append(Top(host, "all", tuple(packs), tuple(owners), relay))
 
-    def _relay(self, number: int, stubs: list[BatterySpec], packs: list[Pack], owners: list[str]) -> list[BatterySpec]:
-        """Put a node between: it adds up some of the batteries, and the controller has a stub of that."""
-        name = f"r{number}"
-        below, rest = stubs[: len(stubs) - 1], stubs[len(stubs) - 1 :]
-        del packs, owners
+    def _relay(self, name: str, stubs: list[BatterySpec]) -> list[BatterySpec]:
+        """Put a node between that adds up some of the batteries; return the controller's stubs: of that sum, and the last."""
+        below, rest = stubs[:-1], stubs[-1:]
         total = sum_spec("part", *(each.name for each in below))
         self.fleet.add_host(name, Topology(batteries=(*below, total), splitters=()))
         return [stub_spec("spart", name, "part"), *rest]
