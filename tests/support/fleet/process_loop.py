@@ -7,11 +7,12 @@ process runs, no `finally`, no handler of a cancellation.
 import asyncio
 import contextvars
 import heapq
-from collections.abc import Callable
-from typing import Any, TypeVarTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
 
 from tests.support.jumping_loop import JumpingLoop
 
+T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
@@ -110,3 +111,16 @@ class ProcessLoop(JumpingLoop):
     def again(self, handles: list[asyncio.Handle]) -> None:
         """Run handles that were held, those not cancelled in the meantime."""
         self._ready.extend(handle for handle in handles if not handle.cancelled())  # type: ignore[attr-defined]
+
+
+def run_processes(main: Coroutine[Any, Any, T]) -> T:
+    """Run `main` to its end on a fresh loop of processes."""
+    with asyncio.Runner(loop_factory=ProcessLoop) as runner:
+        return runner.run(main)
+
+
+def this_loop() -> ProcessLoop:
+    """Return the loop of processes that runs."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, ProcessLoop), "no loop of processes runs"
+    return loop

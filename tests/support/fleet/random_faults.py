@@ -12,7 +12,7 @@ from bosd.errors import BosError
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
 from tests.support.fleet.packs import Pack
-from tests.support.fleet.process_loop import ProcessLoop
+from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
 
 SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
@@ -242,11 +242,8 @@ class RandomFaults:
 def run_seed(seed: int, faults_s: float = 120.0) -> Report:
     """Run one world on a loop of its own, silently."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    with asyncio.Runner(loop_factory=ProcessLoop) as runner:
 
-        async def main() -> Report:
-            loop = asyncio.get_running_loop()
-            assert isinstance(loop, ProcessLoop)
-            return await RandomFaults(loop, seed).run(faults_s)
+    async def main() -> Report:
+        return await RandomFaults(this_loop(), seed).run(faults_s)
 
-        return runner.run(main())
+    return run_processes(main())
