@@ -216,18 +216,19 @@ class DeviceLeaf(Battery):
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
-    confirmed within `command_deadline_s` is given up.
+    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs.
     """
 
     expires: ClassVar[bool] = False
     command_deadline_s: ClassVar[float] = 5.0
 
-    __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a")
+    __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
 
     def __init__(self, spec: BatterySpec) -> None:
         super().__init__(spec)
         self.telling_a: float | None = None
         self.failed_s = -math.inf
+        self.unread_until_s = -math.inf
         self.unconfirmed_a: float | None = None
         self.told_ends_s: float | None = None
 
@@ -239,6 +240,10 @@ class DeviceLeaf(Battery):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
         raise NotImplementedError(self.kind)
+
+    def is_unread(self, now_s: float) -> bool:
+        """Return whether what it runs is not known yet, since nobody has looked."""
+        return now_s < self.unread_until_s
 
     @property
     def let_go_s(self) -> float | None:

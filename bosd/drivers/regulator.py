@@ -9,6 +9,9 @@ class Regulator(Protocol):
     Methods raise UnavailableError when it does not answer and DriverError when it refuses.
     """
 
+    hold_s: float | None
+    """How long it goes on with a set point that is not written again; None: it holds, whatever died."""
+
     async def set_current(self, current_a: float) -> None:
         """Ask for `current_a` through the battery."""
         ...

@@ -17,6 +17,8 @@ class SimulatedRegulator:
     A connection that is lost or falls silent is dropped and made again by the next request.
     """
 
+    hold_s: float | None = None
+
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock = asyncio.Lock()

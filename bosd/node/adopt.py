@@ -5,6 +5,7 @@ A set point is never stored, so a node that starts knows of none; what a regulat
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import structlog
@@ -26,8 +27,10 @@ async def adopt(battery: PhysicalBattery, look_again: Callable[[], None]) -> Non
         try:
             held_a = await battery.device.held_current_a()
         except TransientError:
+            battery.unread_until_s = -math.inf
             await asyncio.sleep(RETRY_S)
             continue
+        battery.unread_until_s = -math.inf
         if held_a is None or abs(held_a) < LEAST_HELD_A or battery.told or battery.telling_a is not None:
             return
         battery.found_running(held_a)

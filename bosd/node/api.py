@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation
+from bosd.bal.facts import Facts
 from bosd.bal.portions import Merge, Split
 from bosd.bal.schedule import Moment
 from bosd.bal.setpoint import Fence
@@ -32,6 +33,7 @@ class LeafCommand:
 class SetCurrentResult:
     """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more.
 
+    `may_run_a` is what may flow at most: more than `applied_current_a` where something below has not confirmed.
     Of a dry run, `leaves` are all below, and `binds` says which chain of limits bounds the battery in that direction.
     """
 
@@ -42,6 +44,7 @@ class SetCurrentResult:
     reason: str
     leaves: tuple[LeafCommand, ...]
     binds: str = ""
+    may_run_a: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,8 +230,15 @@ class NodeApi(Protocol):
         """Return what tells this configuration from another."""
         ...
 
-    def safe_within_s(self, unheard_s: float) -> Mapping[str, float | None]:
-        """Return per battery how soon it is safe by itself, acted for `unheard_s` unheard; None for never."""
+    def facts(self, unheard_s: float) -> Mapping[str, Facts]:
+        """Return what other nodes are told of each battery; this node may act `unheard_s` for one that it no longer hears."""
+        ...
+
+    async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:
+        """Wait until the devices below these batteries (all of this node's own, without names) have been looked at once.
+
+        Return those that have not within `within_s`; stubs count where names are given.
+        """
         ...
 
     async def set_current(

@@ -16,11 +16,13 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.facts import unread_below
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError
 from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
+from bosd.node.doubt import with_doubt
 from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
@@ -29,6 +31,7 @@ from bosd.node.requests import check_carried, check_free, check_holder, check_re
 T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
+FIRST_LOOK_PAUSE_S = 0.25
 LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
 JUST_AFTER_S = 1e-9
@@ -165,7 +168,7 @@ class Controller:
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request_id, result)
+            return self._answers.keep(holder, request_id, with_doubt(result, battery))
 
     async def _done(
         self,
@@ -190,14 +193,14 @@ class Controller:
             check_free(battery)
             now_s = self._clock.now_s()
             check_holder(battery, holder, now_s)
-            if battery.setpoint is None:
-                return self._result(battery, 0.0, None, Plan(), dry_run=False)
-            battery.setpoint = None
-            battery.touch()
-            self._activate(battery)
-            planned = plan(self._asked(battery), now_s)
-            await self._done(battery, planned, self._executor.enforce)
-            return self._result(battery, asked_a(battery), None, planned, dry_run=False)
+            planned = Plan()
+            if battery.setpoint is not None:
+                battery.setpoint = None
+                battery.touch()
+                self._activate(battery)
+                planned = plan(self._asked(battery), now_s)
+                await self._done(battery, planned, self._executor.enforce)
+            return with_doubt(self._result(battery, asked_a(battery), None, planned, dry_run=False), battery)
 
     def _result(
         self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool
@@ -314,6 +317,9 @@ class Controller:
         await self._idle.wait()
 
     def _attend(self, battery: Battery, now_s: float) -> None:
+        if battery.booked is not None and battery.setpoint is None and battery.applied_a == 0.0 and unread_below(battery, now_s):
+            self._look_at(battery, now_s + FIRST_LOOK_PAUSE_S)
+            return
         if not self._busy(battery):
             planned = self._plan_again(battery, now_s)
             if not moves_of(planned, now_s):

@@ -4,6 +4,7 @@ from bosd.bal.device import Device
 from bosd.bal.spec import JbdSpec, RegulatorSpec
 from bosd.clock import Clock
 from bosd.drivers.regulator import Regulator
+from bosd.drivers.renewing import Renewing
 
 
 def make_device(spec: JbdSpec, clock: Clock) -> Device:
@@ -12,7 +13,7 @@ def make_device(spec: JbdSpec, clock: Clock) -> Device:
     from bosd.drivers.line import Line  # noqa: PLC0415
     from bosd.drivers.transport import open_transport  # noqa: PLC0415
 
-    return JbdDriver(
+    driver = JbdDriver(
         Line(open_transport(spec.port, spec.baud)),
         clock,
         name=spec.name,
@@ -20,6 +21,7 @@ def make_device(spec: JbdSpec, clock: Clock) -> Device:
         safe=spec.safe,
         regulator=None if spec.regulator is None else _make_regulator(spec.regulator),
     )
+    return driver if driver.hold_s is None else Renewing(driver, driver.hold_s)
 
 
 def _make_regulator(spec: RegulatorSpec) -> Regulator:

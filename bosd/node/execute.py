@@ -38,6 +38,10 @@ class Move:
         """Return the part of a change of direction that lowers."""
         return Move(self.leaf, self.old_a, 0.0, self.back_a, self.ends_s)
 
+    def from_zero(self) -> "Move":
+        """Return the part of a change of direction that raises."""
+        return Move(self.leaf, 0.0, self.new_a, 0.0, self.ends_s)
+
     @property
     def turns(self) -> bool:
         """Whether the direction changes."""
@@ -55,6 +59,14 @@ class Outcome:
     def __init__(self) -> None:
         self.states: dict[str, str] = {}
         self.errors: dict[str, BosError] = {}
+
+    def doubt(self, lowered: Sequence[Move]) -> None:
+        """Count as failed what followed as far as it can say, while something below it may still run more than it was told."""
+        for move in lowered:
+            leaf = move.leaf
+            if self.states.get(leaf.name) == "new" and abs(leaf.counts_at_a) > abs(move.new_a):
+                self.states[leaf.name] = "unknown"
+                self.errors[leaf.name] = UnavailableError(f"may still run {leaf.counts_at_a:g} A", battery=leaf.name)
 
     def forgive(self, lost: Collection[Battery]) -> None:
         """Do without the confirmation of devices that cannot be commanded anyway."""
@@ -97,6 +109,17 @@ def moves_of(plan: Plan, now_s: float) -> list[Move]:
         if leaf.counts_at_a != new_a or leaf.unconfirmed_a is not None or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s))
     return moves
+
+
+def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move]]:
+    """Return what is lowered first and what is raised then.
+
+    One of several that changes direction goes to 0 A first: while its answer is missing it must not count on the wrong side.
+    """
+    by_way_of_zero = [move for move in moves if move.turns] if len(moves) > 1 else []
+    lowering = [move for move in moves if move.lowers] + [move.to_zero() for move in by_way_of_zero]
+    raising = [move.from_zero() if move in by_way_of_zero else move for move in moves if not move.lowers]
+    return lowering, raising
 
 
 def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
@@ -142,12 +165,12 @@ class Executor:
         too if every member is certain.
         `still_wanted` is asked whenever time has passed: a stop or an edit in the meantime ends the plan as it stands.
         """
-        moves = moves_of(plan, self._clock.now_s())
-        lowering = [move for move in moves if move.lowers]
-        raising = [move for move in moves if not move.lowers]
+        lowering, raising = phases_of(moves_of(plan, self._clock.now_s()))
         for phase in (lowering, raising):
             if phase:
                 outcome = await self.tell(phase)
+                if phase is lowering and raising:
+                    outcome.doubt(lowering)
                 outcome.forgive(plan.lost)
                 _refuse_unless(still_wanted)
                 if outcome.errors:
@@ -163,11 +186,13 @@ class Executor:
         Raises what kept a device from following; `still_wanted` as for `execute`.
         """
         now_s = self._clock.now_s()
-        moves = moves_of(plan, now_s)
-        for phase in ([move for move in moves if move.lowers], [move for move in moves if not move.lowers]):
+        lowering, raising = phases_of(moves_of(plan, now_s))
+        for phase in (lowering, raising):
             due = [move for move in phase if now_s >= move.leaf.failed_s + RETRY_S]
             if due:
                 outcome = await self.tell(due)
+                if phase is lowering and raising:
+                    outcome.doubt(lowering)
                 outcome.forgive(plan.lost)
                 _refuse_unless(still_wanted)
                 outcome.raise_any()

@@ -1,7 +1,8 @@
 """The leaves of a node: one refreshing task a physical battery, devices made safe and let go, samples taken when needed."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -9,17 +10,23 @@ import structlog
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory, Replaced
+from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import JbdSpec
 from bosd.bal.status import Quality
 from bosd.clock import Clock, LoopClock
-from bosd.errors import BosError
+from bosd.drivers.renewing import Renewing
+from bosd.errors import BosError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
 from bosd.node.refresh import Refresher, port_of
+from bosd.node.renew import renew
 
 REFRESH_DEADLINE_S = 5.0
 SAFE_DEADLINE_S = 3.0
+FIRST_LOOK_S = 1.5
+"""How long a command waits for devices that were not looked at yet: longer than one answer, shorter than a call's deadline."""
+LOOK_PAUSE_S = 0.02
 SLOT_S = 0.05
 """Reads are spread over the period in steps of this, so that of a thousand batteries many share one waking of the process."""
 NOBODY: Mapping[str, "asyncio.Task[None]"] = {}
@@ -36,6 +43,7 @@ class Leaves:
         self._look_above = look_above
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
+        self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
 
@@ -59,7 +67,11 @@ class Leaves:
             task = refresher.run(after=leaving.get(port_of(each)))
             self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
             if each.controllable:
+                each.unread_until_s = math.inf
                 self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
+            if isinstance(each.device, Renewing):
+                renewing = renew(each, each.device, partial(self._look_above, each))
+                self._renewals[each] = self._group.create_task(renewing, name=f"renew {each.name}")
         self._lazy = {}
 
     @staticmethod
@@ -82,8 +94,10 @@ class Leaves:
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that is no longer in the topology, and let go of its line."""
-        task.cancel()
-        await asyncio.wait([task])
+        tasks = [task, *filter(None, [self._renewals.pop(battery, None)])]
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
         if battery.controllable and battery.counts_at_a != 0.0:
             await self._make_safe(battery)
         await battery.device.close()
@@ -161,6 +175,30 @@ class Leaves:
             for refresher in self._lazy_below(battery):
                 if self._older(refresher.battery, max(refresher.period_s, rate_s) * 0.99):
                     refresher.ask()
+
+    async def first_look(self, batteries: Sequence[Battery], within_s: float) -> tuple[str, ...]:
+        """Wait until all below has been looked at, or all physical batteries; return what has not within `within_s`."""
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + within_s
+        while True:
+            now_s = self.clock.now_s()
+            if batteries:
+                unread = [leaf.name for battery in batteries for leaf in unread_below(battery, now_s)]
+            else:
+                unread = [each.name for each in self.directory if isinstance(each, PhysicalBattery) and each.is_unread(now_s)]
+            if not unread or loop.time() >= ends_s:
+                return tuple(dict.fromkeys(unread))
+            await asyncio.sleep(LOOK_PAUSE_S)
+
+    async def need_first_look(self, batteries: Iterable[Battery], name: str) -> None:
+        """Wait as `first_look`. Raises UnavailableError, naming what may still run what was asked before this node started."""
+        if unread := await self.first_look(tuple(batteries), FIRST_LOOK_S):
+            raise UnavailableError(
+                f"{name}: {', '.join(unread)} was not heard since this node started and may still run what was asked before; "
+                "ask again in a few seconds",
+                battery=name,
+                unread=",".join(unread),
+            )
 
     def sample_soon(self, leaf: DeviceLeaf) -> None:
         """Have a sample taken of a device that was told something."""

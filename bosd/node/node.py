@@ -9,9 +9,9 @@ import structlog
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
+from bosd.bal.facts import Facts, facts_of
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
-from bosd.bal.safe_within import safe_within_s
 from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus
@@ -32,6 +32,7 @@ from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
 from bosd.node.noticed import Notices, clock_doubt, devices
+from bosd.node.requests import lowers_own
 from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
 from bosd.node.timekeeper import Timekeeper
@@ -184,9 +185,14 @@ class Node:
             self._digest = (self._editor.revision, f"{self.name}/{self._editor.revision}/{digest}")
         return self._digest[1]
 
-    def safe_within_s(self, unheard_s: float) -> dict[str, float | None]:
-        """Return per battery how soon it is safe by itself, acted for `unheard_s` unheard; None for never."""
-        return {battery.name: safe_within_s(battery, unheard_s) for battery in self.directory}
+    def facts(self, unheard_s: float) -> dict[str, Facts]:
+        """Return what other nodes are told of each battery."""
+        now_s = self.clock.now_s()
+        return {battery.name: facts_of(battery, unheard_s, now_s) for battery in self.directory}
+
+    async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:
+        """Wait until what is below these batteries, or all devices of this node, has been looked at once."""
+        return await self._leaves.first_look([self.directory[name] for name in names], within_s)
 
     # --- reading
 
@@ -234,8 +240,11 @@ class Node:
         fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
-        if old := self._leaves.old_below(self.directory[name]):
+        battery = self.directory[name]
+        if old := self._leaves.old_below(battery):
             await self._leaves.freshen(old)
+        if not (dry_run or lowers_own(battery, current_a, holder, self.clock.now_s())):
+            await self._leaves.need_first_look(self.directory.tops_with(battery), name)
         return await self._controller.set_current(
             name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
         )

@@ -47,7 +47,7 @@ class Notices:
                     module=noticed.module,
                     battery=noticed.battery,
                 )
-        for kind, module, battery in self._standing - now:
+        for kind, module, battery in sorted(self._standing - now):
             self._faults.clear(kind, module=module, battery=battery)
         self._standing = now
 

@@ -127,6 +127,7 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             applied_current_a=result.applied_current_a,
             reason=result.reason,
             binds=result.binds,
+            may_run_a=result.may_run_a,
         )
         if result.setpoint_ends_s is not None:
             response.ttl_s = max(0.0, result.setpoint_ends_s - self._clock.now_s())

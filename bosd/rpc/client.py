@@ -122,6 +122,10 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=timeout_s, metadata=metadata))
 
+    def session_now_s(self) -> float:
+        """Return the time that sessions go by."""
+        return self._remote.session.clock.now_s()
+
     def counts_until_s(self, safe_within_s: float) -> float:
         """Return when a battery there is safe by itself, on this node's clock."""
         session = self._remote.session

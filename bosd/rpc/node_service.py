@@ -1,6 +1,6 @@
 """Sessions over gRPC: what other nodes say to this one's owner side."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 
 import grpc
 
@@ -14,6 +14,8 @@ from bosd.v1 import node_pb2 as pb
 from bosd.v1.node_pb2_grpc import NodeServiceServicer
 
 NODE = "node:"
+FIRST_LOOK_S = 1.5
+"""How long Sync waits for devices that were not looked at since the start: less than a call's deadline."""
 
 
 def peer_of(context: Context) -> str:
@@ -32,13 +34,10 @@ class NodeService(NodeServiceServicer):
         node: NodeApi,
         edge: Edge,
         sessions: OwnerSessions,
-        *,
-        facts: Callable[[], Mapping[str, float | None]],
     ) -> None:
         self._node = node
         self._edge = edge
         self._sessions = sessions
-        self._facts = facts
 
     async def Hello(self, request: pb.HelloRequest, context: Context) -> pb.HelloResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._hello(request, context))
@@ -75,14 +74,18 @@ class NodeService(NodeServiceServicer):
 
     async def _sync(self, request: pb.SyncRequest, context: Context) -> pb.SyncResponse:
         sessions = self._sessions
+        sessions.find(peer_of(context), request.boot_id, request.epoch)
+        await self._node.first_look(within_s=FIRST_LOOK_S)
         session = sessions.find(peer_of(context), request.boot_id, request.epoch)
         response = pb.SyncResponse(
             config_digest=sessions.config_digest(), digest=sessions.digest(session), owner_s=sessions.clock.now_s()
         )
         for claim in sessions.claims(session):
             response.claims.add(name=claim.name, current_a=claim.current_a, ttl_s=max(0.0, claim.ttl_s))
-        for name, safe_within_s in self._facts().items():
-            response.batteries.add(name=name, safe_within_s=safe_within_s)
+        for name, facts in self._node.facts(sessions.timers.safe_within_s(0.0)).items():
+            response.batteries.add(
+                name=name, safe_within_s=facts.safe_within_s, unconfirmed_a=facts.unconfirmed_a, unread=facts.unread
+            )
         return response
 
     async def Ready(self, request: pb.ReadyRequest, context: Context) -> pb.ReadyResponse:  # noqa: D102, N802

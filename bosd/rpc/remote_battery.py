@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.explain import Explanation
+from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
+from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
@@ -40,6 +42,7 @@ class RemoteBattery(NetworkLeaf):
         "_in_session",
         "_link",
         "_link_reason",
+        "_may_run_a",
         "_own",
         "_remote",
         "_safe_within_s",
@@ -56,8 +59,15 @@ class RemoteBattery(NetworkLeaf):
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
         self._in_session = False
+        self._may_run_a: float | None = None
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
+        self.unread_until_s = self._wire.session_now_s() + pool.timers.session.safe_within_s(self.command_deadline_s)
+
+    def is_unread(self, now_s: float) -> bool:
+        """Return whether its owner has not said yet what it runs; an earlier run of this node may have commanded it."""
+        del now_s
+        return self._wire.session_now_s() < self.unread_until_s
 
     def close(self) -> None:
         """Stop following the remote."""
@@ -87,15 +97,18 @@ class RemoteBattery(NetworkLeaf):
         """What its owner announced; None also before it announced anything."""
         return self._safe_within_s
 
-    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
-        """Compare with what the owner has in force; what differs is not certain until it was told again."""
-        self._safe_within_s = safe_within_s
+    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
+        """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._safe_within_s = facts.safe_within_s
         self._counted_until_s = math.inf
-        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0
+        if not facts.unread:
+            self.unread_until_s = -math.inf
+        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
+        worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
             self.unconfirmed_a = None
-        elif claim_a or self.counts_at_a:
-            self.lost_answer(claim_a or 0.0)
+        elif worst_a or self.counts_at_a:
+            self.lost_answer(worst_a)
             self.look_again()
         self.touch()
         return same
@@ -138,9 +151,19 @@ class RemoteBattery(NetworkLeaf):
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
-            await self._wire.clear()
+            answer = await self._wire.clear()
         else:
-            await self._wire.set_current(current_a, ttl_s)
+            answer = await self._wire.set_current(current_a, ttl_s)
+        certain = abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK
+        self._may_run_a = None if certain else answer.may_run_a
+
+    def settled(self, current_a: float, now_s: float) -> None:
+        """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""
+        super().settled(current_a, now_s)
+        if self._may_run_a is not None:
+            self.unconfirmed_a = self._may_run_a
+            self.failed_s = now_s  # asked again after a pause
+            self.touch()
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the owner; raises what it refuses with, or UnavailableError."""

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 import structlog
 
+from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
@@ -61,8 +62,8 @@ class Sink(Protocol):
         """Take the link's new state; `reason` is empty when it is READY."""
         ...
 
-    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
-        """Take this node's set point in force there, None for none, and how soon the battery is safe by itself.
+    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
+        """Take this node's set point in force there, None for none, and what else its owner says of the battery.
 
         Return whether this node goes on with that set point.
         """
@@ -334,7 +335,7 @@ class RemoteNode:
         for name, sinks in self.sinks.items():
             claim_a = snapshot.claims_a.get(name)
             for sink in sinks:
-                if sink.on_snapshot(claim_a, snapshot.safe_within_s.get(name)) and claim_a is not None:
+                if sink.on_snapshot(claim_a, snapshot.facts.get(name, NONE_KNOWN)) and claim_a is not None:
                     kept[name] = claim_a
         return kept
 

@@ -89,14 +89,7 @@ class RpcServer:
         add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), self._server)
         add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
         if (sessions := self._sessions) is not None:
-            base_s = sessions.timers.safe_within_s(0.0)
-            service = NodeService(
-                self._node,
-                self.edge,
-                sessions,
-                facts=lambda: self._node.safe_within_s(base_s),
-            )
-            add_NodeServiceServicer_to_server(service, self._server)
+            add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), self._server)
         lazy = (
             _LazyService(_HEALTH, self._load_health),
             _LazyService(_LEDGER, self._load_ledger),

@@ -13,6 +13,7 @@ import grpc.aio
 import structlog
 
 from bosd import __version__
+from bosd.bal.facts import Facts
 from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.errors import BosError
@@ -31,10 +32,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Snapshot(NamedTuple):
-    """What the owner says at Sync: this node's set points in force there, and how soon each battery is safe by itself."""
+    """What the owner says at Sync: this node's set points in force there, and the facts of each battery."""
 
     claims_a: Mapping[str, float]
-    safe_within_s: Mapping[str, float | None]
+    facts: Mapping[str, Facts]
     restarted: bool
 
 
@@ -154,7 +155,7 @@ class PeerSession:
         kept = self._user.on_snapshot(
             Snapshot(
                 {claim.name: claim.current_a for claim in told.claims},
-                {each.name: each.safe_within_s if each.HasField("safe_within_s") else None for each in told.batteries},
+                {each.name: _facts(each) for each in told.batteries},
                 state.restarted,
             )
         )
@@ -255,3 +256,11 @@ class PeerSession:
                         break
                 except grpc.aio.AioRpcError:
                     break
+
+
+def _facts(told: pb.BatteryFacts) -> Facts:
+    return Facts(
+        safe_within_s=told.safe_within_s if told.HasField("safe_within_s") else None,
+        unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
+        unread=told.unread,
+    )

@@ -75,12 +75,16 @@ class Claim(_message.Message):
     def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ...) -> None: ...
 
 class BatteryFacts(_message.Message):
-    __slots__ = ("name", "safe_within_s")
+    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SAFE_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    UNCONFIRMED_A_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
     name: str
     safe_within_s: float
-    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ...) -> None: ...
+    unconfirmed_a: float
+    unread: bool
+    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
     __slots__ = ("batteries", "claims", "config_digest", "digest", "owner_s")

@@ -11,6 +11,7 @@ import grpc.aio
 import pytest
 import structlog
 
+from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
@@ -60,8 +61,8 @@ class Heard:
         self.links.append((link, reason))
         self._news.set()
 
-    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
-        self.snapshots.append((claim_a, safe_within_s))
+    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
+        self.snapshots.append((claim_a, facts.safe_within_s))
         return claim_a is not None
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -15,6 +15,7 @@ import grpc.aio
 import pytest
 
 import bosd.v1
+from bosd.bal.facts import Facts
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
 from bosd.errors import BatteryInUseError, BosError, ConfigError
@@ -318,8 +319,8 @@ class Heard:
     def on_link(self, link: Link, reason: str) -> None:
         self.told = (link, reason)
 
-    def on_snapshot(self, claim_a: float | None, safe_within_s: float | None) -> bool:
-        del safe_within_s
+    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
+        del facts
         return claim_a is not None
 
 

@@ -80,6 +80,8 @@ class SimulatedLine:
 class LoadRegulator:
     """Sets the load of a simulated pack, or answers nothing while `down`; remembers the largest it was told."""
 
+    hold_s: float | None = None
+
     def __init__(self, simulator: JbdSimulator) -> None:
         self._simulator = simulator
         self.down = False

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation, InForce, Step
+from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.setpoint import Claim, Fence, Lease
 from bosd.bal.status import BatteryStatus, Quality
@@ -87,6 +88,7 @@ class FakeNode:
         self.ledger = FakeLedger()
         self.peer_commands = FakeCommands()
         self.beat_s = beat_s
+        self.unread: set[str] = set()
         self.statuses: dict[str, BatteryStatus] = {}
         self.calls: list[tuple[object, ...]] = []
         self.raises: BaseException | None = None
@@ -106,8 +108,12 @@ class FakeNode:
     def config_digest(self) -> str:
         return f"{self.name}/{self.revision}"
 
-    def safe_within_s(self, unheard_s: float) -> dict[str, float | None]:
-        return dict.fromkeys(self.statuses, unheard_s)
+    def facts(self, unheard_s: float) -> dict[str, Facts]:
+        return dict.fromkeys(self.statuses, Facts(safe_within_s=unheard_s))
+
+    async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:
+        del within_s
+        return tuple(name for name in names if name in self.unread)
 
     def put(self, name: str, **fields: object) -> None:
         """Change a battery, sampled now, and wake the watchers."""

@@ -30,8 +30,6 @@ class JbdDriver:
     every `cells_every`-th cycle.
     """
 
-    hold_s: float | None = None  # switches and supplies go on with what they were told
-
     def __init__(
         self,
         line: Line,
@@ -51,6 +49,7 @@ class JbdDriver:
         self._board = Board(line)
         self._gate = Gate(self._board, clock, name) if current_control == "gate" else None
         self._safe: SafeAction = safe
+        self.hold_s: float | None = None if regulator is None else regulator.hold_s  # switches go on with what they were told
         self._regulator = regulator
         self._cells_every = max(1, cells_every)
         self._cycle = 0

@@ -36,7 +36,8 @@ READS = {
     "topology",
     "watch",
     "watch_topology",
-    "safe_within_s",
+    "facts",
+    "first_look",
 }
 """And the clock, which moves on simulated nodes alone."""
 

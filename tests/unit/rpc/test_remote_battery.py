@@ -8,7 +8,9 @@ import pytest
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
 from bosd.errors import CycleError, UnavailableError
+from bosd.rpc.client import LinkTimers
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.v1 import battery_pb2 as pb
 
 HALF_RTT_S = 0.001
 
@@ -18,12 +20,19 @@ class _Wire:
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
+        self.may_run_a: float | None = None
+        self.now_s = 0.0
 
-    async def set_current(self, current_a: float, ttl_s: float | None) -> None:
+    def session_now_s(self) -> float:
+        return self.now_s
+
+    async def set_current(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
         self.asked.append((current_a, ttl_s))
+        return pb.SetCurrentResponse(may_run_a=current_a if self.may_run_a is None else self.may_run_a)
 
-    async def clear(self) -> None:
+    async def clear(self) -> pb.SetCurrentResponse:
         self.asked.append(("clear",))
+        return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0)
 
     def close(self) -> None:
         self.asked.append(("close",))
@@ -33,6 +42,7 @@ class _Pool:
     """A pool of one link."""
 
     node = "here"
+    timers = LinkTimers()
 
     def __init__(self) -> None:
         self.wire = _Wire()

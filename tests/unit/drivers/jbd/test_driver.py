@@ -30,6 +30,8 @@ def now_s() -> float:
 class HeldRegulator:
     """A regulator that holds what it is told, or `stuck_at`."""
 
+    hold_s: float | None = None
+
     def __init__(self, stuck_at: float | None = None) -> None:
         self.held_a = 0.0
         self.stuck_at = stuck_at

@@ -1,0 +1,45 @@
+"""What a node tells others of a battery before they command it (control.md, "When something dies", "Sessions and restarts")."""
+
+from typing import NamedTuple
+
+from bosd.bal.aggregator import members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.may_run import may_run_a
+
+
+class Facts(NamedTuple):
+    """Of one battery.
+
+    `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
+    holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
+    something below was not looked at since the node started.
+    """
+
+    safe_within_s: float | None = None
+    unconfirmed_a: float | None = None
+    unread: bool = False
+
+
+NONE_KNOWN = Facts()
+
+
+def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
+    """Return the facts at `now_s`; `unheard_s` is how long this node may act for a controller it no longer hears."""
+    most_a = may_run_a(battery)
+    return Facts(
+        safe_within_s=_safe_within_s(battery, unheard_s),
+        unconfirmed_a=None if most_a == battery.applied_a else most_a,
+        unread=bool(unread_below(battery, now_s)),
+    )
+
+
+def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
+    let_go_s = [leaf.let_go_s for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
+    if any(each is None for each in let_go_s):
+        return None
+    return unheard_s + max((each for each in let_go_s if each is not None), default=0.0)
+
+
+def unread_below(battery: Battery, now_s: float) -> tuple[DeviceLeaf, ...]:
+    """Return the devices and stubs below that were not looked at since they are there: what they run is not known."""
+    return tuple(leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf) and leaf.is_unread(now_s))

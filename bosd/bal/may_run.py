@@ -1,0 +1,33 @@
+"""What a battery may be running at most, the answers that are missing below it counted (control.md, "When something dies")."""
+
+import math
+
+from bosd.bal.aggregator import Aggregator
+from bosd.bal.battery import Battery
+from bosd.bal.partition import Partition
+
+SLACK = 1e-9
+
+
+def may_run_a(battery: Battery) -> float:
+    """Return the current of larger magnitude that may flow (positive discharges); what is applied where all is certain.
+
+    Members of an aggregator that run against each other are not set off. What the source of a partition may run beyond what
+    is applied to it counts to each of its partitions.
+    """
+    if isinstance(battery, Aggregator):
+        return _beyond(battery.applied_a, _worst_a(battery))
+    if isinstance(battery, Partition):
+        source = battery.splitter.source
+        return _beyond(battery.applied_a, battery.applied_a + may_run_a(source) - source.applied_a)
+    return battery.counts_at_a
+
+
+def _worst_a(aggregator: Aggregator) -> float:
+    parts_a = [may_run_a(member) for member in aggregator.sources]
+    discharge_a, charge_a = (math.fsum(part_a for part_a in parts_a if part_a * sign > 0.0) for sign in (1.0, -1.0))
+    return max(discharge_a, charge_a, key=abs)
+
+
+def _beyond(applied_a: float, worst_a: float) -> float:
+    return worst_a if abs(worst_a) > abs(applied_a) * (1.0 + SLACK) + SLACK else applied_a

@@ -1,0 +1,223 @@
+"""What must hold at every instant, judged from outside: limits, fenced commands, and the sum of true currents."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bosd.node.api import SetCurrentResult
+from bosd.v1 import battery_pb2 as pb
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Host, Process
+from tests.support.fleet.packs import Pack
+from tests.support.fleet.process_loop import Life
+from tests.support.fleet.wires import Trace
+
+SET = "/bosd.v1.BatteryService/SetCurrent"
+HELLO = "/bosd.v1.NodeService/Hello"
+TOLERANCE_A = 1e-5
+"""Ten times what a pack's measurement is off."""
+DRIFT = 1.001
+TOO_OLD = "it is"
+
+
+class ViolationError(AssertionError):
+    """Something that must never be was."""
+
+
+class LimitJudge:
+    """No device above its limits."""
+
+    def current_changed(self, pack: Pack) -> None:
+        """Look at one pack."""
+        if abs(pack.held_a) > pack.limit_a + TOLERANCE_A:
+            raise ViolationError(f"{pack.name} at {pack.held_a} A, limit {pack.limit_a} A")
+
+    def call_arrived(self, *_: object) -> None:
+        """Nothing to see here."""
+
+    def call_done(self, *_: object) -> None:
+        """Nothing to see here."""
+
+
+class FenceJudge:
+    """No command carried out that had to be refused: too old, meant for an earlier run, or of one whose successor said hello."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._newest: dict[tuple[Life, str], Life] = {}
+        self._barred: dict[Sent, tuple[float, str]] = {}
+        self._done: dict[tuple[Life, str, str], list[tuple[float, float]]] = {}
+        self.refused = 0
+        self.carried_out = 0
+
+    def current_changed(self, pack: Pack) -> None:
+        """Nothing to see here."""
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Find out whether what arrives must be refused."""
+        if path != SET:
+            return
+        told = pb.SetCurrentRequest.FromString(request)
+        if why := self._why_barred(told, sent, server):
+            self._barred[sent] = self._fleet.loop.time(), why
+            self.refused += 1
+
+    def _why_barred(self, told: pb.SetCurrentRequest, sent: Sent, server: Process) -> str:
+        if sent.server is not None and sent.server is not server.life:
+            return "it was meant for an earlier run"
+        if told.name not in server.node.directory.batteries:
+            return ""
+        host = sent.client.name.rpartition(".")[0]
+        setpoint = server.node.directory[told.name].setpoint
+        own_a = setpoint.current_a if setpoint is not None and setpoint.holder == f"node:{host}" else 0.0
+        if told.current_a * own_a >= 0.0 and abs(told.current_a) <= abs(own_a):
+            return ""  # lowering by the holder is never refused for its age
+        age_s = self._fleet.loop.time() - sent.at_s
+        if age_s > self._fleet.timers.max_command_age_s * DRIFT:
+            return f"{TOO_OLD} {age_s:.3f} s old"
+        newest = self._newest.get((server.life, host))
+        if newest is not None and newest is not sent.client:
+            return f"{newest.name} has said hello"
+        return ""
+
+    def call_done(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Note who said hello; find fault with a command that had to be refused."""
+        host = sent.client.name.rpartition(".")[0]
+        if path == HELLO:
+            self._newest[server.life, host] = sent.client
+        elif path == SET:
+            self.carried_out += 1
+            told = pb.SetCurrentRequest.FromString(request)
+            done = self._done.setdefault((server.life, host, told.name), [])
+            arrived_s, why = self._barred.pop(sent, (0.0, ""))
+            lowered = any(at_s >= arrived_s and 0.0 <= told.current_a / larger_a <= 1.0 for at_s, larger_a in done if larger_a)
+            done.append((self._fleet.loop.time(), told.current_a))
+            if why and not (lowered and why.startswith(TOO_OLD)):
+                raise ViolationError(
+                    f"{server.life.name} carried out {told.name} {told.current_a} A of {sent.client.name}: {why}"
+                )
+
+
+@dataclass(slots=True)
+class _Request:
+    """A current somebody asked for, which counts until `ends_s`."""
+
+    current_a: float
+    ends_s: float = math.inf
+
+
+@dataclass(eq=False)
+class Top:
+    """A battery over packs that a person commands at `host`; `owners` are the hosts of the packs, in their order.
+
+    Between them may stand a `relay`.
+    """
+
+    host: Host
+    name: str
+    packs: tuple[Pack, ...]
+    owners: tuple[str, ...]
+    relay: str = ""
+    restarted: bool = False
+    unseen_s: dict[str, float] = field(default_factory=dict)
+    asked: list[_Request] = field(default_factory=lambda: [_Request(0.0)])
+
+    @property
+    def true_a(self) -> float:
+        """What flows in all its packs together."""
+        return math.fsum(pack.true_a for pack in self.packs)
+
+
+class SumJudge:
+    """The sum of true currents is never above the larger of the old and the new request (control.md, "When something dies").
+
+    An old request counts until the new one was confirmed, or, where a member could not be seen then, `settle_s` longer; as
+    long as a pack that holds cannot be seen, it counts on. What a pack holds whose owner is not seen is forgotten where a node
+    that commanded it was started anew: set points are never stored.
+    """
+
+    def __init__(self, fleet: Fleet, tops: list[Top], settle_s: float) -> None:
+        self._fleet = fleet
+        self._tops = tops
+        self._settle_s = settle_s
+        self.worst_a = 0.0
+
+    def asks(self, top: Top, current_a: float) -> Callable[[SetCurrentResult], None]:
+        """Note that a request begins; call the result with the answer, if there is one."""
+        request = _Request(current_a)
+        top.asked.append(request)
+
+        def confirmed(answer: SetCurrentResult) -> None:
+            certain = self._certain(top) and abs(answer.may_run_a) <= abs(current_a) + TOLERANCE_A
+            ends_s = self._fleet.loop.time() + (0.0 if certain else self._settle_s)
+            for older in top.asked[: top.asked.index(request)]:
+                older.ends_s = min(older.ends_s, ends_s)
+
+        return confirmed
+
+    def died(self, host: Host) -> None:
+        """Note that a node died: nothing it asked for counts for longer than it takes to be safe."""
+        ends_s = self._fleet.loop.time() + self._settle_s
+        for top in self._tops:
+            top.restarted |= host is top.host or host.name == top.relay
+            if top.host is host:
+                for request in top.asked:
+                    request.ends_s = min(request.ends_s, ends_s)
+                top.asked.append(_Request(0.0))
+
+    @staticmethod
+    def _certain(top: Top) -> bool:
+        """Tell whether the node names nothing that may run beyond what it was told."""
+        return top.host.process is not None and "may still run" not in top.host.process.node.status(top.name).reason
+
+    def _seen(self, top: Top, owner: str) -> bool:
+        host = self._fleet.hosts[owner]
+        alive = host.process is not None and host.process.life.runs
+        ways = [(top.relay, owner), (top.host.name, top.relay)] if top.relay else [(top.host.name, owner)]
+        return alive and all(self._fleet.wires.silent_s(one, other) == 0.0 for one, other in ways)
+
+    def _forgotten(self, top: Top, pack: Pack, owner: str) -> bool:
+        """Tell whether nobody can know what a pack holds: who commanded it was started anew, and its owner not seen yet."""
+        recently_s = self._fleet.loop.time() - self._settle_s
+        return pack.holds and top.restarted and top.unseen_s.get(owner, -math.inf) >= recently_s
+
+    def current_changed(self, pack: Pack) -> None:
+        """Look at the sum the pack is in."""
+        for top in self._tops:
+            if pack in top.packs:
+                self._check(top)
+
+    def _check(self, top: Top) -> None:
+        now_s = self._fleet.loop.time()
+        for owner in top.owners:
+            if not self._seen(top, owner):
+                top.unseen_s[owner] = now_s
+        if any(pack.holds and not self._seen(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
+            for request in top.asked:
+                if now_s < request.ends_s < math.inf:
+                    request.ends_s = max(request.ends_s, now_s + self._settle_s)
+        top.asked = [request for request in top.asked if request.ends_s >= now_s]
+        for sign in (1.0, -1.0):
+            flows_a = math.fsum(
+                max(0.0, sign * pack.true_a)
+                for pack, owner in zip(top.packs, top.owners, strict=True)
+                if not self._forgotten(top, pack, owner)
+            )
+            bound_a = max((sign * request.current_a for request in top.asked), default=0.0)
+            over_a = flows_a - max(0.0, bound_a)
+            self.worst_a = max(self.worst_a, over_a)
+            if over_a > TOLERANCE_A:
+                packs = {each.name: each.true_a for each in top.packs}
+                asked = [(request.current_a, round(request.ends_s, 2)) for request in top.asked]
+                raise ViolationError(f"{now_s:.3f}: {top.host.name}/{top.name} flows {sign * flows_a} A, asked {asked}: {packs}")
+
+    def call_arrived(self, *_: object) -> None:
+        """Nothing to see here."""
+
+    def call_done(self, *_: object) -> None:
+        """Nothing to see here."""
+
+
+def digest(trace: Trace) -> str:
+    """Return the hash of a run, short."""
+    return trace.hexdigest()[:16]

@@ -1,0 +1,249 @@
+"""A fleet made from a seed, under faults from the same seed, that must be whole again when they end."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+import structlog
+
+from bosd.bal.spec import BatterySpec, Topology
+from bosd.errors import BosError
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
+from tests.support.fleet.packs import Pack
+from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
+
+SETTLE_S = 30.0
+"""Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
+RECOVERY_S = 45.0
+LIMIT_A = 20.0
+MOST_STARTS = 4
+WINDOW_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run showed."""
+
+    seed: int
+    simulated_s: float
+    digest: str
+    faults: int
+    requests: int
+    confirmed: int
+    fenced: int
+    carried_out: int
+    worst_over_a: float
+    recovery_s: float
+
+
+class RandomFaults:
+    """One world: owners with packs, at times a relay, controllers over stubs of them; `run` for so long under faults."""
+
+    def __init__(self, loop: ProcessLoop, seed: int) -> None:
+        self.seed = seed
+        self.fleet = Fleet(loop, seed)
+        self.chance = random.Random(self.fleet.chance.random())
+        self.tops: list[Top] = []
+        self.faults = self.requests = self.confirmed = 0
+        self._starts: dict[str, list[float]] = {}
+        self._topology()
+        self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
+        self.fence = FenceJudge(self.fleet)
+        self.fleet.judges += [LimitJudge(), self.sums, self.fence]
+
+    def _pack(self, name: str) -> Pack:
+        hold_s = self.chance.choice([1.0, 2.0, 4.0, None])
+        return self.fleet.add_pack(name, hold_s=hold_s, limit_a=LIMIT_A, charge_ah=self.chance.uniform(20.0, 80.0))
+
+    def _topology(self) -> None:
+        number = 0
+        for controller in range(self.chance.choice([1, 1, 2])):
+            stubs: list[BatterySpec] = []
+            packs: list[Pack] = []
+            owners: list[str] = []
+            for _ in range(self.chance.randint(2, 3)):
+                number += 1
+                owner = f"o{number}"
+                names = [f"p{number}{letter}" for letter in "ab"[: self.chance.randint(1, 2)]]
+                packs += map(self._pack, names)
+                owners += [owner] * len(names)
+                self.fleet.add_host(owner, Topology(batteries=tuple(pack_spec(name, name) for name in names), splitters=()))
+                stubs += [stub_spec(f"s{name}", owner, name) for name in names]
+            relay = f"r{controller}" if self.chance.random() < 0.4 else ""
+            if relay:
+                stubs = self._relay(relay, stubs)
+            name = f"m{controller}"
+            if self.chance.random() < 0.5:
+                packs.append(self._pack(f"local{controller}"))
+                owners.append(name)
+                stubs.append(pack_spec("own", f"local{controller}"))
+            total = sum_spec("all", *(each.name for each in stubs))
+            host = self.fleet.add_host(name, Topology(batteries=(*stubs, total), splitters=()))
+            self.tops.append(Top(host, "all", tuple(packs), tuple(owners), relay))
+
+    def _relay(self, name: str, stubs: list[BatterySpec]) -> list[BatterySpec]:
+        """Put a node between that adds up some of the batteries; return the controller's stubs: of that sum, and the last."""
+        below, rest = stubs[:-1], stubs[-1:]
+        total = sum_spec("part", *(each.name for each in below))
+        self.fleet.add_host(name, Topology(batteries=(*below, total), splitters=()))
+        return [stub_spec("spart", name, "part"), *rest]
+
+    # --- the run
+
+    async def run(self, faults_s: float) -> Report:
+        """Let things go wrong for a while, then see that all is whole again."""
+        fleet, loop = self.fleet, self.fleet.loop
+        try:
+            fleet.start()
+            await self._whole(RECOVERY_S)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._faults(faults_s, group))
+                for top in self.tops:
+                    group.create_task(self._person(top, faults_s))
+            recovery_s = await self._whole(RECOVERY_S)
+            await self._check_whole()
+            fleet.check_bugs()
+            return Report(
+                self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
+                self.fence.refused, self.fence.carried_out, self.sums.worst_a, recovery_s,
+            )  # fmt: skip
+        finally:
+            await fleet.close()
+
+    async def _whole(self, within_s: float) -> float:
+        hosts = self.fleet.hosts.values()
+        began_s = self.fleet.loop.time()
+        while not all(self.fleet.ready(host) for host in hosts):
+            self.fleet.check_bugs()
+            waited_s = self.fleet.loop.time() - began_s
+            assert waited_s < within_s, f"not whole after {within_s:g} s: {self.fleet.why_not(hosts)}"
+            await asyncio.sleep(0.1)
+        return self.fleet.loop.time() - began_s
+
+    async def _check_whole(self) -> None:
+        """Every top takes a request and its packs follow it exactly."""
+        for top in self.tops:
+            await asyncio.sleep(SETTLE_S)
+            limit_a = top.host.up.node.status(top.name).max_discharge_current_a
+            wanted_a = 0.5 * limit_a
+            confirmed = self.sums.asks(top, wanted_a)
+            confirmed(await self.fleet.set(top.host, top.name, wanted_a))
+            off_a = abs(top.true_a - wanted_a)
+            assert off_a < 1e-6, f"{top.host.name}/{top.name} asked for {wanted_a} A runs {top.true_a} A"
+
+    async def _person(self, top: Top, until_s: float) -> None:
+        """Ask for currents now and then, and take what comes."""
+        while self.fleet.loop.time() < until_s:
+            await asyncio.sleep(self.chance.expovariate(1 / 6.0))
+            if top.host.process is None or not top.host.process.serving:
+                continue
+            status = top.host.process.node.status(top.name)
+            low_a, high_a = -status.max_charge_current_a, status.max_discharge_current_a
+            current_a = self.chance.choice([0.0, high_a, low_a, self.chance.uniform(low_a, high_a)])
+            self.requests += 1
+            confirmed = self.sums.asks(top, current_a)
+            try:
+                answer = await self.fleet.set(top.host, top.name, current_a)
+            except (BosError, TimeoutError):
+                continue
+            self.confirmed += 1
+            confirmed(answer)
+
+    async def _faults(self, until_s: float, group: asyncio.TaskGroup) -> None:
+        kinds: list[Callable[[], Coroutine[None, None, None]]] = [
+            self._kill, self._power, self._stall, self._cut, self._one_way, self._noise, self._deaf, self._mute, self._block,
+        ]  # fmt: skip
+        while True:
+            await asyncio.sleep(self.chance.expovariate(1 / 4.0))
+            if self.fleet.loop.time() >= until_s:
+                return
+            self.faults += 1
+            group.create_task(self.chance.choice(kinds)())
+
+    def _host(self) -> Host:
+        return self.chance.choice(list(self.fleet.hosts.values()))
+
+    def _pair(self) -> tuple[str, str]:
+        hosts = list(self.fleet.hosts)
+        one, other = self.chance.sample(hosts, 2)
+        return one, other
+
+    def _may_start(self, host: Host) -> bool:
+        """Tell whether a host may be started again without looking like one that crashes over and over."""
+        now_s = self.fleet.loop.time()
+        starts = [each for each in self._starts.get(host.name, []) if each > now_s - WINDOW_S]
+        self._starts[host.name] = starts
+        if len(starts) >= MOST_STARTS:
+            return False
+        starts.append(now_s)
+        return True
+
+    async def _kill(self) -> None:
+        host = self._host()
+        if host.process is not None and not host.process.life.frozen and self._may_start(host):
+            host.kill()
+            self.sums.died(host)
+            await asyncio.sleep(self.chance.uniform(0.3, 8.0))
+            host.start()
+
+    async def _power(self) -> None:
+        host = self._host()
+        if host.process is not None and not host.process.life.frozen and self._may_start(host):
+            host.cut_power()
+            self.sums.died(host)
+            await asyncio.sleep(self.chance.uniform(2.0, 20.0))
+            host.start()
+
+    async def _stall(self) -> None:
+        host = self._host()
+        if host.process is not None and host.process.life.runs:
+            await self.fleet.stall(host, self.chance.choice([0.3, 1.0, 2.0, 6.0]))
+
+    async def _cut(self) -> None:
+        one, other = self._pair()
+        self.fleet.cut(one, other)
+        await asyncio.sleep(self.chance.choice([0.3, 1.0, 2.5, 5.0, 20.0]))
+        self.fleet.heal(one, other)
+
+    async def _one_way(self) -> None:
+        one, other = self._pair()
+        self.fleet.wires.cut(one, other)
+        await asyncio.sleep(self.chance.choice([0.3, 1.0, 2.5, 5.0, 20.0]))
+        self.fleet.wires.heal(one, other)
+
+    async def _noise(self) -> None:
+        way = self.fleet.wires.way(*self._pair())
+        before = way.delay_s, way.loss
+        way.delay_s, way.loss = (0.001, self.chance.choice([0.05, 0.3, 1.5])), self.chance.choice([0.0, 0.1, 0.4])
+        await asyncio.sleep(self.chance.uniform(2.0, 15.0))
+        way.delay_s, way.loss = (0.001, 0.004), 0.0
+        del before
+
+    def _any_pack(self) -> Pack:
+        return self.chance.choice(list(self.fleet.packs.values()))
+
+    async def _for_a_while(self, pack: Pack, what: str) -> None:
+        pack.change(**{what: True})
+        await asyncio.sleep(self.chance.uniform(0.5, 8.0))
+        pack.change(**{what: False})
+
+    async def _deaf(self) -> None:
+        await self._for_a_while(self._any_pack(), "deaf")
+
+    async def _mute(self) -> None:
+        await self._for_a_while(self._any_pack(), "mute")
+
+    async def _block(self) -> None:
+        await self._for_a_while(self._any_pack(), "blocks")
+
+
+def run_seed(seed: int, faults_s: float = 120.0) -> Report:
+    """Run one world on a loop of its own, silently."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+
+    async def main() -> Report:
+        return await RandomFaults(this_loop(), seed).run(faults_s)
+
+    return run_processes(main())
