@@ -11,7 +11,7 @@ from bosd.errors import BosError
 
 _SAFE = """\
 Applies the safe action of every battery whose device this node may command, and reads it back:
-  a regulator goes to 0 A; a gate's switches stay as they are (safe = "release") or open (safe = "open", or stopped).
+  a regulator goes to 0 A; a gate's switches stay as they are (safe = "release") or open (safe = "open").
 The stored topology counts; without one, that of FILE. A line a battery; guard.json in the state directory has it too.
 Exit status 0 when all are confirmed, 1 otherwise. Refused while a daemon runs there: `bosctl stop --node` is for that.
 As ExecStopPost of the service it touches nothing after an orderly end.
@@ -136,6 +136,7 @@ def _safe(args: argparse.Namespace) -> int:
 
 
 def _guard(args: argparse.Namespace) -> int:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog's tracebacks would load it, a seventh of this process
     from bosd import log  # noqa: PLC0415
     from bosd.clock import SystemClock  # noqa: PLC0415
     from bosd.safeguard.guard import stand_guard  # noqa: PLC0415

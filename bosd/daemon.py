@@ -29,7 +29,7 @@ from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
-from bosd.safeguard.device_list import devices_in
+from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.keeper import Keeper
 from bosd.safeguard.report import read_report
 from bosd.sdnotify import Notifier
@@ -208,7 +208,7 @@ class Daemon:
             audit.note("guard", who=NODE, outcome="done" if report.get("confirmed") else "failed", after=report)
         return Keeper(
             state_dir,
-            lambda: devices_in(node.directory),
+            lambda: devices_of(node.directory.topology.batteries),
             lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
             kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
         )

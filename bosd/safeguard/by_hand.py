@@ -20,7 +20,7 @@ TURN_S = 6.0
 """How long a guard at its work is waited for."""
 
 _ORDERLY = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0"}
-"""What systemd sets for ExecStopPost when the daemon ended by itself with status 0 (systemd.exec(5)); no signal is such an end."""
+"""What systemd sets for ExecStopPost when the daemon ended with status 0 (systemd.exec(5)); no signal is such an end."""
 
 
 async def make_safe_by_hand(config: Config, clock: Clock, environment: Mapping[str, str]) -> int:
@@ -80,7 +80,7 @@ def _devices(config: Config) -> tuple[JbdSpec, ...]:
         stored = look(config.node.state_dir / "bosd.sqlite")
         if stored is not None:
             topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
-            return devices_of(topology.batteries, stored.stopped)
+            return devices_of(topology.batteries)
         _complain(f"{config.node.state_dir}: no stored topology; these are the batteries of {config.place}")
     except BosError as error:
         _complain(f"{error.message}; these are the batteries of {config.place}")

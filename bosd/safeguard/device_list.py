@@ -5,10 +5,8 @@ The devices travel as the TOML of their batteries: one reader, one writer, one f
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bosd.bal.battery import Battery
-from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, Topology
 from bosd.config.topology_toml import format_topology, parse_topology
 from bosd.errors import ConfigError
@@ -32,21 +30,9 @@ class End:
     unconfirmed: tuple[str, ...] = ()
 
 
-def devices_of(specs: Iterable[BatterySpec], stopped: Iterable[str] = ()) -> tuple[JbdSpec, ...]:
-    """Return what has a safe action: batteries whose device this node may command. A stopped gate's is to open its switches."""
-    latched = frozenset(stopped)
-    return tuple(
-        replace(spec, safe="open") if spec.name in latched and spec.current_control == "gate" else spec
-        for spec in specs
-        if isinstance(spec, JbdSpec) and spec.current_control != "none"
-    )
-
-
-def devices_in(batteries: Iterable[Battery]) -> tuple[JbdSpec, ...]:
-    """Return what has a safe action among a node's batteries, as they are latched now."""
-    physical = [(each, each.spec) for each in batteries if isinstance(each, PhysicalBattery)]
-    specs = (spec for _, spec in physical if isinstance(spec, JbdSpec))
-    return devices_of(specs, (each.name for each, _ in physical if each.stopped))
+def devices_of(specs: Iterable[BatterySpec]) -> tuple[JbdSpec, ...]:
+    """Return what has a safe action: batteries whose device this node may command. What a stop opened, `release` leaves open."""
+    return tuple(spec for spec in specs if isinstance(spec, JbdSpec) and spec.current_control != "none")
 
 
 def encode(message: Devices | End) -> bytes:

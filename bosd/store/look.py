@@ -12,11 +12,10 @@ _WAIT_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """The newest topology as TOML with its revision, and the names of the stopped batteries."""
+    """The newest topology as TOML, and its revision."""
 
     revision: int
     toml: str
-    stopped: tuple[str, ...]
 
 
 def look(database: Path) -> Look | None:
@@ -28,7 +27,6 @@ def look(database: Path) -> Look | None:
         with contextlib.closing(sqlite3.connect(address, uri=True, timeout=_WAIT_S)) as connection:
             newest = "SELECT revision, toml FROM topology_revision ORDER BY revision DESC LIMIT 1"
             row = connection.execute(newest).fetchone()
-            stopped = tuple(str(name) for (name,) in connection.execute("SELECT name FROM stop_latch ORDER BY name"))
     except (sqlite3.Error, OSError) as error:
         raise StoreError(f"{database}: cannot be read: {error}", path=database) from error
-    return None if row is None else Look(revision=int(row[0]), toml=str(row[1]), stopped=stopped)
+    return None if row is None else Look(revision=int(row[0]), toml=str(row[1]))
