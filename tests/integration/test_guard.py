@@ -56,8 +56,7 @@ def gone(process: psutil.Process) -> bool:
 
 def report(node: Node) -> dict[str, Any]:
     """Wait for guard.json and return it."""
-    found: dict[str, Any] = until(lambda: read_report(node.state_dir), timeout_s=JOB_S, because="guard.json is there")
-    return found
+    return until(lambda: read_report(node.state_dir) or {}, timeout_s=JOB_S, because="guard.json is there")
 
 
 def results(document: dict[str, Any]) -> dict[str, tuple[str, bool]]:
@@ -68,9 +67,9 @@ def results(document: dict[str, Any]) -> dict[str, tuple[str, bool]]:
 class Site:
     """Three packs at 9600 baud: a gate that opens, one that is left as it is, and a regulator that runs 20 A."""
 
-    def __init__(self, directory: Path, opens: Pack, stays: Pack, runs: Pack, prelude: str = "") -> None:
-        self.opens, self.stays, self.runs = opens, stays, runs
-        self.topology = gate(opens, "opens", "open") + gate(stays, "stays") + runs.regulated("runs")
+    def __init__(self, directory: Path, packs: tuple[Pack, Pack, Pack], prelude: str) -> None:
+        self.opens, self.stays, self.runs = packs
+        self.topology = gate(self.opens, "opens", "open") + gate(self.stays, "stays") + self.runs.regulated("runs")
         self.node = Node(directory, self.topology, prelude=prelude)
 
     def is_safe(self) -> None:
@@ -84,15 +83,20 @@ class Site:
 @contextmanager
 def site(directory: Path, prelude: str = "") -> Iterator[Site]:
     """Start all of it, let the regulator run 20 A."""
-    real = {"baud": 9600, "turnaround_ms": (10, 20)}
-    with ExitStack() as stack:
-        packs = [stack.enter_context(Pack(directory, name, **real)) for name in ("a", "b", "c")]
-        made = Site(directory, *packs, prelude=prelude)
+    real: dict[str, Any] = {"baud": 9600, "turnaround_ms": (10, 20)}
+    with (
+        Pack(directory, "a", **real) as a,
+        Pack(directory, "b", **real) as b,
+        Pack(directory, "c", **real) as c,
+        ExitStack() as stack,
+    ):
+        made = Site(directory, (a, b, c), prelude)
         stack.enter_context(made.node)
-        good(made.node, "opens", "stays", "runs")
-        made.node.ask("set", "runs", "20", "--ttl", "10m")
-        assert (fets(made.opens), fets(made.stays), made.runs.load_a) == (ON, ON, 20.0)
-        yield made
+        with made.node:
+            good(made.node, "opens", "stays", "runs")
+            made.node.ask("set", "runs", "20", "--ttl", "10m")
+            assert (fets(made.opens), fets(made.stays), made.runs.load_a) == (ON, ON, 20.0)
+            yield made
 
 
 def test_kill_9_and_the_daemon_after_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the daemon tells its guard."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -9,26 +10,26 @@ from bosd.errors import ConfigError
 from bosd.safeguard.device_list import Devices, End, decode, devices_of, encode
 from bosd.safeguard.safe_action import action_of, line_of
 
-GATE = JbdSpec(
-    name="gate", port="/dev/ttyUSB0", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0, safe="open"
-)
-RELEASED = JbdSpec(
+
+def commanded(**keys: Any) -> JbdSpec:
+    """Return a pack with limits."""
+    return JbdSpec(max_discharge_current_a=60.0, max_charge_current_a=30.0, **keys)
+
+
+GATE = commanded(name="gate", port="/dev/ttyUSB0", current_control="gate", safe="open")
+RELEASED = commanded(
     name="it's",
     port="tcp://host:4001",
     baud=19200,
     current_control="gate",
-    max_discharge_current_a=60.0,
-    max_charge_current_a=30.0,
 )
-REGULATED = JbdSpec(
+REGULATED = commanded(
     name="reg",
     port="/dev/ttyUSB1",
     current_control="external",
-    max_discharge_current_a=60.0,
-    max_charge_current_a=30.0,
     regulator=RegulatorSpec(kind="simulated", port="/run/x"),
 )
-READ_ONLY = JbdSpec(name="plain", port="/dev/ttyUSB2")
+READ_ONLY = commanded(name="plain", port="/dev/ttyUSB2")
 PSEUDO = PseudoSpec(
     name="p", voltage_v=13.0, charge_ah=1.0, capacity_ah=2.0, max_discharge_current_a=1.0, max_charge_current_a=1.0
 )

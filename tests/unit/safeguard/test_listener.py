@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,10 +13,14 @@ from bosd.safeguard import guard
 from bosd.safeguard.device_list import TICK, Devices, End, encode
 from bosd.safeguard.guard import Listener, Why
 
-ONE = JbdSpec(
-    name="one", port="/dev/ttyUSB0", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0, safe="open"
-)
-TWO = JbdSpec(name="two", port="/dev/ttyUSB1", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+
+def commanded(**keys: Any) -> JbdSpec:
+    """Return a pack with limits."""
+    return JbdSpec(max_discharge_current_a=60.0, max_charge_current_a=30.0, **keys)
+
+
+ONE = commanded(name="one", port="/dev/ttyUSB0", current_control="gate", safe="open")
+TWO = commanded(name="two", port="/dev/ttyUSB1", current_control="gate")
 
 
 class Pipe:
