@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise"
     )
+    run.add_argument(
+        "--no-guard",
+        action="store_true",
+        help="no guard beside it, which kills a daemon that stands still: for debuggers and demos",
+    )
     run.set_defaults(do=_run)
     check = commands.add_parser("check", help="check a configuration and name everything wrong with it")
     check.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
@@ -106,7 +111,7 @@ def _run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, POLICY_NAMES)
     log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
-    return daemon.run(config, simulated=args.clock == "simulated")
+    return daemon.run(config, simulated=args.clock == "simulated", guarded=not args.no_guard)
 
 
 def _check(args: argparse.Namespace) -> int:

@@ -149,7 +149,6 @@ class Daemon:
                 standing=self._session_clock is not self._clock,
             )
             server = self._server(node, audit)
-            self._keeper = self._make_keeper(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
             finally:
@@ -240,6 +239,7 @@ class Daemon:
             _log.error("audit_unwritten", records=audit.unwritten, detail=str(error) or "the disk did not answer in time")
 
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
+        self._keeper = self._make_keeper(node, audit)
         if self._keeper is not None:
             await self._keeper.begin(self._end.is_set)
         self.bound = await server.start(self._config.node.listen)
@@ -300,21 +300,21 @@ class Daemon:
         _log.info("stopped", node=node.name)
 
 
-async def serve(config: Config, *, simulated: bool = False) -> None:
-    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone."""
-    daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None, guarded=not simulated)
+async def serve(config: Config, *, simulated: bool = False, guarded: bool = True) -> None:
+    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone, and no guard is needed."""
+    daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None, guarded=guarded and not simulated)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.end)
     await daemon.run()
 
 
-def run(config: Config, *, simulated: bool = False) -> int:
+def run(config: Config, *, simulated: bool = False, guarded: bool = True) -> int:
     """Run the daemon in this process; return its exit status, 0 after a stop that was asked for."""
     import uvloop  # noqa: PLC0415 (the daemon's loop; nothing else needs it)
 
     try:
-        uvloop.run(serve(config, simulated=simulated))
+        uvloop.run(serve(config, simulated=simulated, guarded=guarded))
     except BosError as error:
         sys.stderr.write(f"bosd: {error.message}\n")
         return 1

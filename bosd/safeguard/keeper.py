@@ -4,7 +4,6 @@ Nothing blocks the loop: processes are started and ended in a thread of its own,
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,7 +54,6 @@ class Keeper:
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guard")
         self._post: Post | None = None
         self._told: tuple[JbdSpec, ...] = ()
-        self._daemon = -1
         self._turn: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -71,7 +69,6 @@ class Keeper:
 
     async def begin(self, give_up: Callable[[], bool]) -> None:
         """Wait until no other process commands these devices, at most 10 s or until `give_up`; then post the first guard."""
-        self._daemon = os.pidfd_open(os.getpid())
         try:
             self._turn = await take_turn(self._state_dir, TURN_S, give_up)
             if self._turn is None:
@@ -147,7 +144,7 @@ class Keeper:
 
     async def _man(self) -> None:
         devices = self._devices()
-        manning = asyncio.get_running_loop().run_in_executor(self._hand, Post.man, self._state_dir, self._daemon, self._turn)
+        manning = asyncio.get_running_loop().run_in_executor(self._hand, Post.man, self._state_dir, self._turn)
         try:
             post = await asyncio.shield(manning)
         except asyncio.CancelledError:

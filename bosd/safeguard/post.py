@@ -29,11 +29,13 @@ class Post:
         self._next = b""
 
     @classmethod
-    def man(cls, state_dir: Path, daemon: int, turn: int | None) -> Self:
-        """Start a guard of the process behind the pidfd `daemon`, holding its turn. It blocks for milliseconds. Raises OSError.
+    def man(cls, state_dir: Path, turn: int | None) -> Self:
+        """Start a guard of this process, holding its turn. It blocks for milliseconds. Raises OSError.
 
-        It leads a session of its own: a signal for the daemon's group, or the end of its terminal, is none for the guard.
+        It leads a session of its own: a signal for the daemon's group, or the end of its terminal, is none for the guard, which
+        knows the daemon by a pidfd: it can mean no other process.
         """
+        daemon = os.pidfd_open(os.getpid())
         theirs, pipe = os.pipe()
         echo, their_echo = os.pipe()
         arguments = [sys.executable, "-m", "bosd", "guard", "--state-dir", str(state_dir), "--daemon", str(daemon)]
@@ -50,6 +52,7 @@ class Post:
             os.close(echo)
             raise
         finally:
+            os.close(daemon)
             os.close(theirs)
             os.close(their_echo)
         os.set_blocking(pipe, False)

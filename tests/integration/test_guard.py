@@ -84,14 +84,8 @@ class Site:
 def site(directory: Path, prelude: str = "") -> Iterator[Site]:
     """Start all of it, let the regulator run 20 A."""
     real: dict[str, Any] = {"baud": 9600, "turnaround_ms": (10, 20)}
-    with (
-        Pack(directory, "a", **real) as a,
-        Pack(directory, "b", **real) as b,
-        Pack(directory, "c", **real) as c,
-        ExitStack() as stack,
-    ):
+    with Pack(directory, "a", **real) as a, Pack(directory, "b", **real) as b, Pack(directory, "c", **real) as c:
         made = Site(directory, (a, b, c), prelude)
-        stack.enter_context(made.node)
         with made.node:
             good(made.node, "opens", "stays", "runs")
             made.node.ask("set", "runs", "20", "--ttl", "10m")

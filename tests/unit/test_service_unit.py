@@ -18,7 +18,7 @@ EXAMPLE_KEYS = {
     "node": {"name", "listen", "state_dir", "default_setpoint_ttl_s", "max_setpoint_ttl_s"},
     "battery": {
         *("name", "kind", "port", "refresh", "refresh_period_s", "max_discharge_current_a", "max_charge_current_a"),
-        *("current_control", "sources", "voltage_v", "voltage_tolerance_v", "target", "remote_name"),
+        *("current_control", "safe", "sources", "voltage_v", "voltage_tolerance_v", "target", "remote_name"),
     },
     "splitter": {"name", "policy", "source", "partitions"},
 }
