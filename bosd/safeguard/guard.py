@@ -99,14 +99,17 @@ class Listener:
     def _told(self, line: bytes) -> End | None:
         try:
             message = decode(line)
-            if isinstance(message, End):
-                return message
-            for spec in message.specs:
-                make_device(spec, self._clock)  # loads what it needs, opens nothing
         except BosError as error:
             _log.error("guard_list_refused", detail=error.message, kept=[spec.name for spec in self.specs])
             return None
+        if isinstance(message, End):
+            return message
         self.specs = message.specs
+        for spec in message.specs:
+            try:
+                make_device(spec, self._clock)  # loads what it needs, opens nothing
+            except BosError as error:
+                _log.error("guard_device_refused", battery=spec.name, detail=error.message)
         return None
 
 

@@ -86,6 +86,9 @@ async def _make_safe(spec: JbdSpec, outcome: Outcome, clock: Clock) -> None:
                 except BosError as error:
                     outcome.result = error.message
                     await asyncio.sleep(AGAIN_S)
+                except Exception as error:  # noqa: BLE001 (one driver's defect keeps no other device from its safe action)
+                    outcome.result = f"{outcome.port}: {type(error).__name__}: {error}"
+                    await asyncio.sleep(AGAIN_S)
     except TimeoutError:
         pass  # the outcome has the reason
 

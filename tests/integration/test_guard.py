@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,23 @@ def test_a_restart_at_once_waits_for_the_guard(tmp_path: Path) -> None:
             silent.signal(signal.SIGCONT)
             good(node, "silent", "fine")
             assert "in use" not in node.output()
+
+
+def test_a_full_disk_hinders_nothing(tmp_path: Path, disk: Path) -> None:
+    """The devices are safe, the log has it; only guard.json is missing, and why is said."""
+    node = Node(tmp_path, "", state_dir=str(disk / "state"))
+    with Pack(tmp_path, "pack") as pack:
+        node.config.write_text(node.config.read_text() + gate(pack, "opens", "open"))
+        with node:
+            good(node, "opens")
+            with (disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+                while True:
+                    file.write(bytes(4096))
+            node.kill()
+            until(lambda: node.events("guard_done", confirmed=True), timeout_s=JOB_S)
+            assert fets(pack) == OFF
+            assert "No space left" in node.events("guard_report_unwritten")[0]["detail"]
+            assert read_report(disk / "state") is None
 
 
 def test_edits_reach_the_guard(tmp_path: Path) -> None:
