@@ -284,10 +284,11 @@ def test_a_guard_that_dies_is_replaced(tmp_path: Path) -> None:
         for count in range(1, 4):
             node.guard.kill()
             until(lambda n=count: len(node.events("guard_posted")) == n + 1, because="another is posted")  # type: ignore[misc]
-        (error,) = [each for each in node.ask("errors") if each["type"] == "GUARD_LOST"]
+        (error,) = node.events("error_raised", type="GUARD_LOST")
         assert error["severity"] == "HIGH"
-        assert "ended with status -9" in error["message"]
-        until(lambda: not [each for each in node.ask("errors") if each["type"] == "GUARD_LOST"], because="one stands again")
+        assert "ended with status -9" in error["detail"]
+        until(lambda: node.events("error_cleared", type="GUARD_LOST"), because="one stands again")
+        good(node, "opens")
         node.kill()
         assert results(report(node)) == {"opens": ("open", True)}
 
