@@ -21,7 +21,7 @@ import structlog
 from bosd.bal.spec import JbdSpec
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
-from bosd.errors import BosError
+from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import MAX_LINE_BYTES, End, decode
 from bosd.safeguard.report import Report, write_report
 from bosd.safeguard.safe_action import JOB_DEADLINE_S, make_all_safe
@@ -128,7 +128,16 @@ def end_daemon(daemon: int) -> None:
 
 
 def stand_guard(state_dir: Path, daemon: int, clock: Clock, *, pipe: int = 0, echo: int = 1) -> int:
-    """Guard the process behind the pidfd `daemon`; return 0 when nothing is left to do, 1 when a device was not made safe."""
+    """Guard the process behind the pidfd `daemon`; return 0 when nothing is left to do, 1 when a device was not made safe.
+
+    Raises ConfigError for a descriptor that is no pidfd.
+    """
+    try:
+        signal.pidfd_send_signal(daemon, 0)
+    except ProcessLookupError:
+        pass  # dead already: the end of the pipe says so, too
+    except OSError as error:
+        raise ConfigError(f"--daemon {daemon}: no pidfd ({error.strerror}); `bosd run` starts its guard itself") from error
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are meant for the daemon, whose end is what the guard waits for
     os.set_blocking(echo, False)

@@ -353,6 +353,15 @@ def test_what_the_guard_loads() -> None:
     assert not [name for name in modules if name.startswith(("bosd.rpc", "bosd.v1", "bosd.node", "bosd.store"))]
 
 
+def test_started_by_hand(tmp_path: Path) -> None:
+    """Without a daemon's descriptor it says who starts it, exit 1."""
+    command = [*BOSD, "guard", "--state-dir", str(tmp_path), "--daemon", "0"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert done.stderr.startswith("bosd: --daemon 0: no pidfd")
+    assert "`bosd run` starts its guard itself" in done.stderr
+
+
 def test_help_has_examples() -> None:
     """`bosd safe --help` shows a line to type, `bosd guard --help` says who starts it."""
     for command, words in (("safe", "bosd safe --config /etc/bosd/bosd.toml"), ("guard", "`bosd run` starts one")):
