@@ -4,16 +4,18 @@ Nothing blocks the loop: processes are started and ended in a thread of its own,
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 
 from bosd.bal.spec import JbdSpec
+from bosd.clock import SystemClock
 from bosd.safeguard.device_list import Devices, End, encode
 from bosd.safeguard.post import Post
-from bosd.safeguard.report import forget_report
+from bosd.safeguard.report import Report, forget_report, write_report
+from bosd.safeguard.safe_action import Outcome, action_of, line_of
 from bosd.safeguard.turn import take_turn
 
 TICK_S = 0.25
@@ -62,11 +64,6 @@ class Keeper:
         self._work = asyncio.Lock()
         self._served = False
 
-    @property
-    def pid(self) -> int | None:
-        """The guard's process, None where there is none."""
-        return None if self._post is None else self._post.pid
-
     async def begin(self, give_up: Callable[[], bool]) -> None:
         """Wait until no other process commands these devices, at most 10 s or until `give_up`; then post the first guard."""
         try:
@@ -88,20 +85,31 @@ class Keeper:
     async def end(self, unconfirmed: tuple[str, ...] | None) -> None:
         """Dismiss the guard, which has nothing to do, or leave it the devices that could not be made safe; None: all of them.
 
-        Idempotent. Who is left with devices acts when this process is gone.
+        Idempotent. Who is left with devices acts when this process is gone. `guard.json` has them until then, so that `bosd safe`
+        knows of them even where no guard could be kept.
         """
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         post, self._post = self._post, None
-        left = [] if unconfirmed is None else [spec.name for spec in self._told if spec.name in unconfirmed]
-        if self._served and unconfirmed is not None and not left:
-            forget_report(self._state_dir)
-        if post is None or unconfirmed is None:
+        left = [spec for spec in self._devices() if unconfirmed is None or spec.name in unconfirmed]
+        if post is not None and unconfirmed is not None:
+            post.tell(encode(End(tuple(spec.name for spec in left))))
+        if left:
+            self._record(left)
             return
-        post.tell(encode(End(tuple(left))))
-        if not left:
+        if self._served:
+            forget_report(self._state_dir)
+        if post is not None:
             await self._gone(post)
+
+    def _record(self, left: Sequence[JbdSpec]) -> None:
+        """Write what the daemon leaves behind; a guard at work waits for its end and writes its own account over it."""
+        result = "not confirmed when the daemon ended"
+        outcomes = [Outcome(spec.name, line_of(spec), action_of(spec), result) for spec in left]
+        report = Report(by="daemon", why="it ended in order", at_utc_s=SystemClock().utc_s(), outcomes=outcomes)
+        if unwritten := write_report(self._state_dir, report):
+            _log.error("guard_report_unwritten", detail=unwritten)
 
     async def _gone(self, post: Post) -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ _LARGEST_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Who acted (`guard` or `safe`), when (UTC), why, and what became of each device."""
+    """Who acted (`guard`, `safe`, or a `daemon` that left something), when (UTC), why, and what became of each device."""
 
     by: str
     why: str

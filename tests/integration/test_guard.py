@@ -1,5 +1,6 @@
 """The guard: whatever ends the daemon, its devices are made safe on their real lines, and nobody else touches them meanwhile."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -160,6 +161,9 @@ def test_signals_for_the_daemon_are_none_for_the_guard(tmp_path: Path) -> None:
         assert fets(pack) == OFF
 
 
+AWAY = {"away": ("open", False)}
+
+
 def test_what_an_orderly_stop_could_not_confirm(tmp_path: Path) -> None:
     """The guard is left the one pack that was away, and opens it when it is back."""
     with Pack(tmp_path, "here") as here, Pack(tmp_path, "away") as away:
@@ -168,10 +172,31 @@ def test_what_an_orderly_stop_could_not_confirm(tmp_path: Path) -> None:
             away.signal(signal.SIGSTOP)
             assert node.terminate() == 0
             assert node.events("safe_action_unconfirmed", batteries=["away"])
+            assert (report(node)["by"], results(report(node))) in (("daemon", AWAY), ("guard", AWAY))
             away.signal(signal.SIGCONT)
+            until(lambda: node.events("guard_done"), because="the guard is done")
             found = report(node)
         assert results(found) == {"away": ("open", True)}
         assert found["why"] == "the daemon ended in order, but could not make these safe"
+        assert fets(away) == OFF
+
+
+def test_what_is_left_without_a_guard(tmp_path: Path) -> None:
+    """Where none could be kept, guard.json names what an orderly stop left, and the `bosd safe` of the service acts on it."""
+    orderly = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0"}
+    none = "import bosd.safeguard.post as post\ndef man(*_):\n    raise OSError(11, 'no more processes')\npost.Post.man = man\n"
+    with Pack(tmp_path, "away") as away, Node(tmp_path, gate(away, "away", "open"), prelude=none) as node:
+        good(node, "away")
+        until(lambda: node.events("error_raised", type="GUARD_LOST"), because="no guard is told")
+        away.signal(signal.SIGSTOP)
+        assert node.terminate() == 0
+        assert (report(node)["by"], results(report(node))) == ("daemon", AWAY)
+        away.signal(signal.SIGCONT)
+        command = [*BOSD, "safe", "--config", str(node.config)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, cwd=REPOSITORY, timeout=30, env={**os.environ, **orderly}
+        )
+        assert done.stdout == "away: both switches open\n"
         assert fets(away) == OFF
 
 
