@@ -9,6 +9,26 @@ from pathlib import Path
 from bosd import __version__
 from bosd.errors import BosError
 
+_SAFE = """\
+Applies the safe action of every battery whose device this node may command, and reads it back:
+  a regulator goes to 0 A; a gate's switches stay as they are (safe = "release") or open (safe = "open").
+The stored topology counts; without one, that of FILE. A line a battery; guard.json in the state directory has it too.
+Exit status 0 when all are confirmed, 1 otherwise. Refused while a daemon runs there: `bosctl stop --node` is for that.
+As ExecStopPost of the service it touches nothing after an orderly end.
+
+  bosd safe --config /etc/bosd/bosd.toml
+"""
+_GUARD = """\
+Waits for the end of a daemon, or for 1 s without a sign of it (then it kills it), and makes its devices safe.
+`bosd run` starts one for itself: it needs the daemon's pipe on standard input, which brings the devices and the ticks.
+What it did is in guard.json in the state directory, in the log, and in the audit once a daemon runs again:
+
+  cat /var/lib/bosd/guard.json
+  bosctl audit
+
+By hand, `bosd safe` does the same work.
+"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; exit status 0 done, 1 refused, 2 usage."""
@@ -37,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--log-format", default="auto", choices=["auto", "console", "json"], help="console for people, JSON otherwise"
     )
+    run.add_argument(
+        "--no-guard",
+        action="store_true",
+        help="no guard beside it, which kills a daemon that stands still: for debuggers and demos",
+    )
     run.set_defaults(do=_run)
     check = commands.add_parser("check", help="check a configuration and name everything wrong with it")
     check.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
@@ -46,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         keep.add_argument("file", metavar="FILE", help="the archive (.tar.gz)")
         keep.add_argument("--config", default=None, metavar="FILE", help="configuration that names the state directory")
         keep.set_defaults(do=_backup if name == "backup" else _restore)
+    _add_safeguard(commands)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -61,6 +87,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the guard and its work by hand."""
+    as_written = argparse.RawDescriptionHelpFormatter
+    safe = commands.add_parser(
+        "safe", help="make the devices of a node that is down safe", description=_SAFE, formatter_class=as_written
+    )
+    safe.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML) that names the state directory")
+    safe.set_defaults(do=_safe)
+    guard = commands.add_parser(
+        "guard", help="stand beside a daemon (`bosd run` starts it)", description=_GUARD, formatter_class=as_written
+    )
+    guard.add_argument("--state-dir", required=True, metavar="DIR", help="where guard.json is written")
+    guard.add_argument("--daemon", required=True, type=int, metavar="FD", help="open descriptor (pidfd) of the daemon's process")
+    guard.set_defaults(do=_guard)
+
+
 def _run(args: argparse.Namespace) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its C core writes to stderr past every logger; read when it is loaded
     from bosd import daemon, log  # noqa: PLC0415 (each command loads what it needs)
@@ -69,18 +111,43 @@ def _run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, POLICY_NAMES)
     log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
-    return daemon.run(config, simulated=args.clock == "simulated")
+    return daemon.run(config, simulated=args.clock == "simulated", guarded=not args.no_guard)
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.config import load_config, warnings  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
     config = load_config(args.config, POLICY_NAMES)
     topology = config.topology
+    for warning in warnings(topology):
+        sys.stderr.write(f"bosd: warning: {args.config}: {warning}\n")
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
     return 0
+
+
+def _safe(args: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415
+
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+    from bosd.safeguard.by_hand import make_safe_by_hand  # noqa: PLC0415
+
+    log.configure(level="error")
+    return asyncio.run(make_safe_by_hand(load_config(args.config, POLICY_NAMES), SystemClock(), os.environ))
+
+
+def _guard(args: argparse.Namespace) -> int:
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog's tracebacks would load it, a seventh of this process
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.safeguard.guard import stand_guard  # noqa: PLC0415
+
+    log.configure()
+    return stand_guard(Path(args.state_dir), args.daemon, SystemClock())
 
 
 def _state_dir(args: argparse.Namespace) -> Path:

@@ -21,6 +21,7 @@ from bosd.fleet.timers import SessionTimers
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
+from bosd.node.faults import Severity
 from bosd.node.hooks import Hooks
 from bosd.node.node import Node
 from bosd.rpc.client import LinkTimers, RemotePool
@@ -28,6 +29,9 @@ from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
+from bosd.safeguard.device_list import devices_of
+from bosd.safeguard.keeper import Keeper
+from bosd.safeguard.report import read_report
 from bosd.sdnotify import Notifier
 from bosd.store.audit import AuditTable
 from bosd.store.store import Store
@@ -52,10 +56,15 @@ def _leave() -> NoReturn:
 
 
 class Daemon:
-    """One node as a process."""
+    """One node as a process; `guarded`: with a guard beside it, which kills a process whose loop stands still for 1 s."""
 
-    def __init__(self, config: Config, clock: Clock | None = None, notifier: Notifier | None = None) -> None:
+    def __init__(
+        self, config: Config, clock: Clock | None = None, notifier: Notifier | None = None, *, guarded: bool = False
+    ) -> None:
         self._config = config
+        self._guarded = guarded
+        self._keeper: Keeper | None = None
+        self._unconfirmed: tuple[str, ...] | None = ()
         self._clock = clock or SystemClock()
         self._notifier = notifier or Notifier.from_environment()
         self._end = asyncio.Event()
@@ -149,6 +158,8 @@ class Daemon:
             with contextlib.suppress(BosError):
                 async with asyncio.timeout(CLOSE_DEADLINE_S):
                     await store.close()
+            if self._keeper is not None:
+                await self._keeper.end(self._unconfirmed)
             self._notifier.close()
         if self._bug is not None:
             raise self._bug
@@ -186,6 +197,21 @@ class Daemon:
 
         return Guard(node, keyring, Rights(self._config.security.grants))
 
+    def _make_keeper(self, node: Node, audit: AuditLog) -> Keeper | None:
+        """Return what keeps the guard, and tell what the guard of an earlier run did; None where none is wanted."""
+        state_dir = self._config.node.state_dir
+        if not self._guarded:
+            return None
+        if (report := read_report(state_dir)) is not None:
+            _log.warning("guard_acted", **{f"guard_{key}": value for key, value in report.items()})
+            audit.note("guard", who=NODE, outcome="done" if report.get("confirmed") else "failed", after=report)
+        return Keeper(
+            state_dir,
+            lambda: devices_of(node.directory.topology.batteries),
+            lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
+            kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
+        )
+
     def _trust(self) -> ClockTrust:
         """Return who judges the wall clock; a simulated one is right by definition."""
         machine = isinstance(self._clock, SystemClock)
@@ -213,12 +239,17 @@ class Daemon:
             _log.error("audit_unwritten", records=audit.unwritten, detail=str(error) or "the disk did not answer in time")
 
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
+        self._keeper = self._make_keeper(node, audit)
+        if self._keeper is not None:
+            await self._keeper.begin(self._end.is_set)
         self.bound = await server.start(self._config.node.listen)
-        self._commands = True
+        self._commands, self._unconfirmed = True, None
         self._node, self._audit = node, audit
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
+                if self._keeper is not None:
+                    group.create_task(self._keeper.run(), name="guard")
                 if self._sessions is not None:
                     group.create_task(self._sessions.lag.run(), name="loop lag")
                 node.notices.sources.append(audit.noticed)
@@ -250,8 +281,9 @@ class Daemon:
         except TimeoutError:
             _log.error("stop_timed_out", after_s=STOP_DEADLINE_S)
         else:
-            if unconfirmed := safe.result():
-                _log.error("safe_action_unconfirmed", batteries=list(unconfirmed))
+            self._unconfirmed = safe.result()
+            if self._unconfirmed:
+                _log.error("safe_action_unconfirmed", batteries=list(self._unconfirmed))
         self._commands = False
 
     async def _stop(self, node: Node, server: RpcServer) -> None:
@@ -261,28 +293,28 @@ class Daemon:
             async with asyncio.timeout(deadline_s):
                 await server.stop(0.0)
                 if self._commands:
-                    await node.shut_down()
+                    self._unconfirmed = await node.shut_down()
                 await node.close()
         except TimeoutError:
             _log.error("stop_timed_out", after_s=deadline_s)
         _log.info("stopped", node=node.name)
 
 
-async def serve(config: Config, *, simulated: bool = False) -> None:
-    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone."""
-    daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None)
+async def serve(config: Config, *, simulated: bool = False, guarded: bool = True) -> None:
+    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone, and no guard is needed."""
+    daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None, guarded=guarded and not simulated)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.end)
     await daemon.run()
 
 
-def run(config: Config, *, simulated: bool = False) -> int:
+def run(config: Config, *, simulated: bool = False, guarded: bool = True) -> int:
     """Run the daemon in this process; return its exit status, 0 after a stop that was asked for."""
     import uvloop  # noqa: PLC0415 (the daemon's loop; nothing else needs it)
 
     try:
-        uvloop.run(serve(config, simulated=simulated))
+        uvloop.run(serve(config, simulated=simulated, guarded=guarded))
     except BosError as error:
         sys.stderr.write(f"bosd: {error.message}\n")
         return 1

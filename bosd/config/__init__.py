@@ -2,6 +2,7 @@
 
 from bosd.config.settings import Config, NodeConfig, StoreConfig, load_config, parse_config
 from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
+from bosd.config.warnings import warnings
 
 __all__ = [
     "Config",
@@ -12,4 +13,5 @@ __all__ = [
     "parse_config",
     "parse_edit",
     "parse_topology",
+    "warnings",
 ]

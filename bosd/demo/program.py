@@ -118,7 +118,8 @@ class Demo:
         for node in _NODES:
             path = self._directory / f"{node}.toml"
             path.write_text(configuration(node, self._addresses, self._directory))
-            await self._children.start(node, ["run", "--config", str(path), "--log-format", "console"], group)
+            arguments = ["run", "--no-guard", "--config", str(path), "--log-format", "console"]  # one is frozen; all is simulated
+            await self._children.start(node, arguments, group)
         await self._all_good()
         self._up = True
 

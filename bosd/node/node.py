@@ -16,12 +16,12 @@ from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
+from bosd.drivers.devices import make_device
 from bosd.errors import InvalidArgumentError, UnsupportedError
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
-from bosd.node.devices import make_device
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained

@@ -224,20 +224,6 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     assert len(known.entries) > ROUNDS
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 3 MiB in memory; skipped where this process may not mount one."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=3m", "tmpfs", place], check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield place
-    subprocess.run(["/bin/umount", "-l", place], check=True)
-
-
 def refused(call: Callable[[], Any]) -> str:
     """Return what a call is refused with."""
     with pytest.raises(grpc.RpcError) as caught:

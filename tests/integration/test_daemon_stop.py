@@ -162,13 +162,12 @@ def test_a_unix_socket_is_taken_away(tmp_path: Path) -> None:
 
 
 def test_a_current_that_outlived_its_node_is_shown_and_ended(tmp_path: Path) -> None:
-    """After kill -9 the regulator holds 20 A; the next daemon shows it as UNOWNED, then ends it (control.md, "Owners")."""
+    """After a power cut the regulator holds 20 A; the next daemon shows it as UNOWNED, then ends it (control.md, "Owners")."""
     with Pack(tmp_path, "pack") as pack:
         with Node(tmp_path, pack.regulated("own")) as node:
             good(node, "own")
             node.ask("set", "own", "20", "--ttl", "5s")
-            node.signal(signal.SIGKILL)
-            node.wait()
+            node.power_cut()
         assert pack.load_a == 20.0
         with Node(tmp_path, pack.regulated("own")) as node:
             until(lambda: "UNOWNED: runs 20 A" in node.status("own")["reason"], because="the current is shown")
@@ -182,8 +181,7 @@ def test_a_current_that_outlived_its_node_can_be_taken_over(tmp_path: Path) -> N
         with Node(tmp_path, pack.regulated("own")) as node:
             good(node, "own")
             node.ask("set", "own", "20", "--ttl", "1m")
-            node.signal(signal.SIGKILL)
-            node.wait()
+            node.power_cut()
         with Node(tmp_path, pack.regulated("own")) as node:
             good(node, "own")
             node.ask("set", "own", "20", "--ttl", "1m")

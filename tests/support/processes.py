@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import grpc
+import psutil
 
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
@@ -267,6 +269,37 @@ class Node(Program):
         """Ask it to end; return its exit status."""
         self.signal(signal.SIGTERM)
         return self.wait(timeout_s)
+
+    @property
+    def guard(self) -> psutil.Process:
+        """The guard that stands beside it, once one was posted."""
+        return psutil.Process(until(lambda: self.events("guard_posted"), because="a guard is posted")[-1]["pid"])
+
+    def guards(self) -> list[psutil.Process]:
+        """Return all guards that stand beside it or are at work after it."""
+        pids = {int(found) for found in re.findall(rb'"pid": (\d+)', self.log.read_bytes())} if self.log.exists() else set()
+        if self.running:
+            pids |= {child.pid for child in psutil.Process(self.pid).children()}
+        found = []
+        for pid in pids:
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if "guard" in (words := process.cmdline()) and str(self.state_dir) in words:
+                    found.append(process)
+        return found
+
+    def power_cut(self) -> None:
+        """End it as a board does that loses its power: the daemon and its guard at the same moment."""
+        guards = self.guards()
+        for guard in guards:
+            guard.suspend()  # it sees nothing of what comes
+        self.kill()
+        for guard in guards:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                guard.kill()
+
+    def __exit__(self, *_exc: object) -> None:
+        self.power_cut()  # a guard that outlives the block would find other tests' packs at numbers of terminals it knows
 
     def events(self, event: str, **fields: object) -> list[dict[str, Any]]:
         """Return the events it logged since it was launched last, by name and fields."""

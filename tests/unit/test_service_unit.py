@@ -18,7 +18,7 @@ EXAMPLE_KEYS = {
     "node": {"name", "listen", "state_dir", "default_setpoint_ttl_s", "max_setpoint_ttl_s"},
     "battery": {
         *("name", "kind", "port", "refresh", "refresh_period_s", "max_discharge_current_a", "max_charge_current_a"),
-        *("current_control", "sources", "voltage_v", "voltage_tolerance_v", "target", "remote_name"),
+        *("current_control", "safe", "sources", "voltage_v", "voltage_tolerance_v", "target", "remote_name"),
     },
     "splitter": {"name", "policy", "source", "partitions"},
 }
@@ -59,7 +59,7 @@ def test_the_unit_is_rated_safe(runnable_unit: Path) -> None:
 
 
 def test_a_hang_is_ended_and_the_daemon_comes_back() -> None:
-    """The watchdog kills after 2 s without a beat, the manager starts it again without end, and stop has twice its 5 s."""
+    """The watchdog kills after 2 s without a beat, devices are made safe then, it always comes back, stop has twice its 5 s."""
     unit = settings()
     expected = {
         "Type": "notify",
@@ -70,6 +70,8 @@ def test_a_hang_is_ended_and_the_daemon_comes_back() -> None:
         "StartLimitIntervalSec": "0",
         "KillSignal": "SIGTERM",
         "TimeoutStopSec": "10",
+        "KillMode": "control-group",
+        "ExecStopPost": "/usr/bin/bosd safe --config /etc/bosd/bosd.toml",
     }
     assert {key: unit[key] for key in expected} == {key: [value] for key, value in expected.items()}
 

@@ -97,8 +97,9 @@ class Gate:
         await self._board.write_fets(conducting)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + CONFIRM_S
+        info: BasicInfo | None = None
         while True:
-            info = await self._look(until_s)
+            info = await self._look(until_s) or info  # of a board that did not follow, the last that it showed is told
             if info is not None and _shown(info, conducting) == conducting:
                 self.opened, self._commanded = off, conducting
                 return

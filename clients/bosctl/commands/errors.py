@@ -18,6 +18,7 @@ REMEDIES = {
     "AUDIT_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the records are kept and tried again",
     "DEVICE_UNREACHABLE": "check the battery's cable, port and power",
     "DEVICE_FAULT": "read the battery's own account: bosctl status and bosctl explain",
+    "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
     "OVERFLOW": "clear the causes listed first; the others show when there is room",
 }

@@ -1,0 +1,1 @@
+"""What makes devices safe when the daemon cannot: the guard beside it, and `bosd safe` by hand (control.md, "The guard")."""
