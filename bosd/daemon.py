@@ -22,10 +22,14 @@ from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.hooks import Hooks
+from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
+from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
+from bosd.rpc.fleet import Fleet
+from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
@@ -73,6 +77,8 @@ class Daemon:
         )
         self._sessions: OwnerSessions | None = None
         self._security: Guard | None = None
+        self._fleet: Fleet | None = None
+        self._peer_faults: PeerFaults | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -108,6 +114,7 @@ class Daemon:
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
             guarded = self._keyring()
+            trust = self._trust()
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -115,7 +122,7 @@ class Daemon:
                 make_remote=lambda spec: RemoteBattery(spec, pool),
                 default_ttl_s=config.node.default_setpoint_ttl_s,
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
-                trust=self._trust(),
+                trust=trust,
             )
             pool = RemotePool(
                 config.node.name,
@@ -139,6 +146,14 @@ class Daemon:
                 events=self,
                 standing=self._session_clock is not self._clock,
             )
+            about = About(
+                node,
+                node.faults,
+                self._sessions,
+                doubt=lambda: trust.doubt(self._clock.utc_s()),
+                days_left=lambda: guarded.days_left() if guarded is not None else None,
+            )
+            self._follow_fleet(node, about, pool, self._sessions)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -160,14 +175,25 @@ class Daemon:
             audit,
             faults=node.faults,
             sessions=self._sessions,
+            fleet=self._fleet,
             security=self._security,
         )
+
+    def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
+        """Have what happens to other nodes seen, and raised as errors."""
+        stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
+        self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
+        self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
+        pool.follow_events(self._peer_faults.on_remote)
+        node.notices.sources.append(self._peer_faults.noticed)
 
     def on_session(self, event: str, peer: str, **facts: object) -> None:
         """Log what happens to the sessions that other nodes keep here, and audit what a person should know."""
         (_log.info if event == "session_ready" else _log.warning)(event, peer=peer, **facts)
         if self._audit is not None and event != "session_ready":
             self._audit.note(event, who=peer, after=dict(facts))
+        if self._peer_faults is not None:
+            self._peer_faults.on_session(event, peer, facts)
 
     def _keyring(self) -> "Keyring | None":
         """Return the files of `[security]`, None without it. Raises ConfigError."""
@@ -221,6 +247,8 @@ class Daemon:
                 group.create_task(pool.run(), name="links")
                 if self._sessions is not None:
                     group.create_task(self._sessions.lag.run(), name="loop lag")
+                if self._fleet is not None:
+                    group.create_task(self._fleet.run(), name="fleet")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
@@ -45,12 +45,29 @@ class RemotePool:
         self.clock = clock
         self.timers = timers or LinkTimers()
         self.feed: ErrorFeed | None = None
+        self._on_event: Callable[[str, RemoteNode], None] = lambda *_: None
         self._dial = dial
         self._identity = Identity(f"node:{node}", boot_id or uuid.uuid4().hex)
         self._session_clock = session_clock or clock
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def remotes(self) -> Mapping[str, RemoteNode]:
+        """The nodes that are followed, by target."""
+        return self._remotes
+
+    @property
+    def session_clock(self) -> Clock:
+        """What sessions go by."""
+        return self._session_clock
+
+    def follow_events(self, on_event: Callable[[str, RemoteNode], None]) -> None:
+        """Have `peer_restarted` and `peer_ready` of all nodes told."""
+        self._on_event = on_event
+        for remote in self._remotes.values():
+            remote.on_event = on_event
 
     async def run(self) -> None:
         """Keep all links until cancelled; what escapes is a programming error."""
@@ -77,6 +94,7 @@ class RemotePool:
                 session_clock=self._session_clock,
             )
             self._remotes[target] = remote
+            remote.on_event = self._on_event
             if self.feed is not None:
                 remote.beside = self.feed.follow
             if self._group is not None:

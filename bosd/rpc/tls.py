@@ -75,6 +75,10 @@ class Keyring:
             self._told_utc_s = utc_s
             _log.warning("certificate_ends", who=identity.holder, days_left=round(identity.days_left(utc_s), 1), detail=why)
 
+    def days_left(self) -> float:
+        """Return the days until the own certificate ends, negative when it has."""
+        return self.material.identity.days_left(SystemClock().utc_s())
+
     def is_plain(self, address: str) -> bool:
         """Tell whether an address is listened on, or reached, without TLS."""
         if address.startswith(UNIX):
