@@ -137,22 +137,8 @@ class Daemon:
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
-            self._sessions = OwnerSessions(
-                self._session_clock,
-                node.peer_commands,
-                boot_id=node.faults.boot_id,
-                config_digest=node.config_digest,
-                timers=self._timers,
-                events=self,
-                standing=self._session_clock is not self._clock,
-            )
-            about = About(
-                node,
-                node.faults,
-                self._sessions,
-                doubt=lambda: trust.doubt(self._clock.utc_s()),
-                days_left=lambda: guarded.days_left() if guarded is not None else None,
-            )
+            self._sessions = self._owner_sessions(node)
+            about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
             server = self._server(node, audit)
             try:
@@ -167,6 +153,17 @@ class Daemon:
             self._notifier.close()
         if self._bug is not None:
             raise self._bug
+
+    def _owner_sessions(self, node: Node) -> OwnerSessions:
+        return OwnerSessions(
+            self._session_clock,
+            node.peer_commands,
+            boot_id=node.faults.boot_id,
+            config_digest=node.config_digest,
+            timers=self._timers,
+            events=self,
+            standing=self._session_clock is not self._clock,
+        )
 
     def _server(self, node: Node, audit: AuditLog) -> RpcServer:
         return RpcServer(

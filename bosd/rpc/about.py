@@ -1,6 +1,7 @@
 """What a node says of itself to whoever looks at the fleet."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bosd import __version__
 from bosd.fleet.owner import PROTOCOL, OwnerSessions
@@ -8,24 +9,26 @@ from bosd.node.api import NodeApi
 from bosd.node.faults import Faults
 from bosd.v1 import fleet_pb2 as pb
 
+if TYPE_CHECKING:
+    from bosd.rpc.tls import Keyring  # a node without [security] loads no cryptography
+
 
 class About:
-    """One node; `doubt` says why its wall clock is not trusted, `days_left` tells the days left of its certificate."""
+    """One node; `doubt` says why its wall clock is not trusted, `keyring` has its certificate, if it has one."""
 
     def __init__(
         self,
         node: NodeApi,
         faults: Faults,
         sessions: OwnerSessions,
-        *,
         doubt: Callable[[], str] = lambda: "",
-        days_left: Callable[[], float | None] = lambda: None,
+        keyring: "Keyring | None" = None,
     ) -> None:
         self._node = node
         self._faults = faults
         self._sessions = sessions
         self._doubt = doubt
-        self._days_left = days_left
+        self._keyring = keyring
         self._started_s = sessions.clock.now_s()
 
     @property
@@ -43,7 +46,7 @@ class About:
             sent_at=self._node.clock.utc_s(),
             clock_doubt=self._doubt(),
             uptime_s=self.up_s,
-            certificate_days_left=self._days_left(),
+            certificate_days_left=None if self._keyring is None else self._keyring.days_left(),
             batteries=len(self._node.names()),
             errors=len(self._faults.own()),
             config_digest=self._sessions.config_digest(),
