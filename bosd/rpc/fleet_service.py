@@ -44,7 +44,9 @@ class FleetService(FleetServiceServicer):
         node, counted_a = self._fleet.assume_safe(_need_node(request.node))
         if self._audit is not None:
             asked, before = {"node": node}, {"counted_a": counted_a}
-            self._audit.note("assume-safe", who=who, names=list(counted_a), asked=asked, before=before, after={"counted_a": 0.0})
+            self._audit.note(
+                "assume-safe", who=who, names=list(counted_a), asked=asked, before=before, after={"node": node, "counted_a": 0.0}
+            )
         batteries = [pb.AssumedSafe(name=name, counted_a=worst_a) for name, worst_a in counted_a.items()]
         return pb.AssumeSafeResponse(node=node, batteries=batteries)
 

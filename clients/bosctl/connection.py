@@ -85,6 +85,13 @@ class Connection:
 
         return ErrorServiceStub(self.channel)
 
+    @property
+    def fleet(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the fleet's service."""
+        from bosd.v1.fleet_pb2_grpc import FleetServiceStub  # noqa: PLC0415 (as above)
+
+        return FleetServiceStub(self.channel)
+
     def call(
         self, method: Stub, request: object, *, long: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S, doing: str = "waiting"
     ) -> Any:  # noqa: ANN401
