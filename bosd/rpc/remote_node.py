@@ -6,7 +6,7 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import grpc
@@ -16,11 +16,12 @@ import structlog
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
-from bosd.fleet.timers import SessionTimers
 from bosd.rpc.clock_difference import ClockDifference
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, channel_options
+from bosd.rpc.link_timers import LinkTimers
 from bosd.rpc.round_trips import RoundTrips
+from bosd.rpc.seeking import Seeker, serial_of
 from bosd.rpc.session import Identity, PeerSession, Snapshot
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
@@ -30,19 +31,6 @@ T = TypeVar("T")
 _DECIDED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkTimers:
-    """How long a link waits, in seconds; `session` has the times that both ends of a session go by."""
-
-    lost_s: float = 3.0
-    first_s: float = 1.5
-    pause_least_s: float = 0.1
-    pause_most_s: float = 0.5
-    call_s: float = 2.0
-    probe_period_s: float = 5.0
-    session: SessionTimers = field(default_factory=SessionTimers)
 
 
 class Sink(Protocol):
@@ -102,6 +90,8 @@ class RemoteNode:
         """Its name, as it says; empty before it did."""
         self.was_ready = False
         self.since_s = session_clock.now_s()
+        self.ways: Seeker | None = None
+        self.session.expected = serial_of(target)
         self.on_event: Callable[[str, RemoteNode], None] = lambda *_: None
         """Hears of `peer_restarted` and `peer_ready`."""
         self._expected_down = False
@@ -138,6 +128,8 @@ class RemoteNode:
             self._missing.clear()
             self._restarting = False
             was_up, self._end = await self._attempt()
+            if self.ways is not None:
+                self.ways.attempted(self.target, worked=was_up)
             self._lost(self._end)
             pause_s = timers.pause_least_s if was_up else min(timers.pause_most_s, 2.0 * pause_s)
             await asyncio.sleep(timers.pause_most_s if self._end.link is Link.REFUSED else pause_s)
@@ -145,7 +137,7 @@ class RemoteNode:
     @property
     def address(self) -> str:
         """Where it is looked for now."""
-        return self.target
+        return self.target if self.ways is None else self.ways.address(self.target)
 
     async def call(self, send: Callable[[BatteryServiceStub], Awaitable[T]]) -> T:
         """Return what a unary call answers; raises BosError leaves, UnavailableError when there is no link or no answer."""
@@ -177,7 +169,11 @@ class RemoteNode:
         """Connect and follow until it ends; return whether anything was heard, and the end."""
         self.round_trips.clear()
         self._heard_once.clear()
-        async with self._dial(self.target, channel_options(self._timers.first_s)) as channel:
+        try:
+            dialled = self._dial(self.target, channel_options(self._timers.first_s))
+        except UnavailableError as error:
+            return False, _End(link=Link.LOST, reason=error.message)
+        async with dialled as channel:
             if not await self._reached(channel):
                 return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
             self._stub, self._channel = BatteryServiceStub(channel), channel
@@ -319,7 +315,7 @@ class RemoteNode:
         """Let every battery that is heard know how the session stands."""
         self._session_end = end = _End(link=link, reason=reason)
         if link is Link.READY:
-            self._named(self.session.hello.node)
+            self.node = self.session.hello.node
             self.was_ready = True
             self.on_event("peer_ready", self)
         for name, told in tuple(self._told.items()):
@@ -357,6 +353,8 @@ class RemoteNode:
         return self._shown(link), end.reason
 
     def _named(self, node: str) -> None:
+        if node and self.session.expected not in ("", node):
+            raise DriverError(f"{self.target}: node {node!r} answers there")
         self.node = node or self.node
 
     def _found(self) -> None:

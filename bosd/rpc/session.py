@@ -80,6 +80,8 @@ class PeerSession:
         self.refused = ""
         """Why the owner keeps no session with this node, in a word such as INCOMPATIBLE or CRASH_LOOP; empty: it does."""
         self.agreed_digest = ""
+        self.expected = ""
+        """The only node that may answer; empty: any."""
         self._target = target
         self.clock = clock
         self._identity = identity
@@ -125,6 +127,9 @@ class PeerSession:
         nonce = uuid.uuid4().hex
         try:
             await self._hello(stub, nonce)
+            if self.expected and self.hello.node != self.expected:
+                self._user.on_session(Link.SYNC, f"{self._target}: node {self.hello.node!r} answers there")
+                return ""
             for _ in range(TRIES):
                 if await self._agree(stub):
                     return await self._beat(stub)

@@ -93,11 +93,11 @@ class Keyring:
 
         return grpc.dynamic_ssl_server_credentials(_configuration(self.material), fetch, require_client_authentication=True)
 
-    def dial(self, target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
-        """Return a channel to a node: the one named in `peers`, else any of our authority."""
+    def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
+        """Return a channel to a node: `node`, or the one named in `peers`, else any of our authority."""
         if self.is_plain(target):
             return grpc.aio.insecure_channel(target, options=options)
-        node = self._config.peers.get(target)
+        node = node or self._config.peers.get(target)
         return grpc.aio.secure_channel(
             target, channel_credentials(self.material), options=(*options, named(ANY_NODE if node is None else server_name(node)))
         )
