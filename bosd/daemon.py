@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -26,11 +27,12 @@ from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
-from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
+from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
 from bosd.store.audit import AuditTable
@@ -79,6 +81,7 @@ class Daemon:
         self._security: Guard | None = None
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
+        self._near: Neighbourhood | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -128,9 +131,9 @@ class Daemon:
                 config.node.name,
                 self._clock,
                 timers=LinkTimers(session=self._timers),
-                dial=dial_plainly if guarded is None else guarded.dial,
                 boot_id=node.faults.boot_id,
                 session_clock=self._session_clock,
+                seeker=Seeker(guarded, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
@@ -182,7 +185,15 @@ class Daemon:
         self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
         self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
         pool.follow_events(self._peer_faults.on_remote)
+        if self._config.security is not None:  # without certificates nothing decides who is there
+            asked = self._config.fleet.announce
+            announces = bool(self._config.node.off_loopback) if asked is None else asked
+            self._near = Neighbourhood(announces=announces, listen=lambda: self.bound, announcement=about.announcement)
+            node.notices.sources.append(self._near.noticed)
         node.notices.sources.append(self._peer_faults.noticed)
+
+    def _announced(self, serial: str) -> Sequence[str]:
+        return () if self._near is None else self._near.announced(serial)
 
     def on_session(self, event: str, peer: str, **facts: object) -> None:
         """Log what happens to the sessions that other nodes keep here, and audit what a person should know."""
@@ -246,6 +257,8 @@ class Daemon:
                     group.create_task(self._sessions.lag.run(), name="loop lag")
                 if self._fleet is not None:
                     group.create_task(self._fleet.run(), name="fleet")
+                if self._near is not None:
+                    group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")

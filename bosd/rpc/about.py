@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bosd import __version__
+from bosd.bal.spec import NetworkSpec
+from bosd.fleet.announcement import Announcement
 from bosd.fleet.owner import PROTOCOL, OwnerSessions
 from bosd.node.api import NodeApi
 from bosd.node.faults import Faults
@@ -35,6 +37,20 @@ class About:
     def up_s(self) -> float:
         """For how long it has been up, in seconds."""
         return self._sessions.clock.now_s() - self._started_s
+
+    def announcement(self) -> Announcement:
+        """Return what the local network is told (satellites.md 3.8)."""
+        system, key_hash = self._keyring.hashes() if self._keyring is not None else ("", "")
+        return Announcement(
+            serial=self._node.name,
+            system=system,
+            role="main" if any(entry.kind == NetworkSpec.kind for entry in self._node.topology().entries) else "sat",
+            protocol=str(PROTOCOL),
+            boot=self._sessions.boot_id.replace("-", "")[:8],
+            version=__version__,
+            batteries=len(self._node.names()),
+            key_hash=key_hash,
+        )
 
     def facts(self) -> pb.NodeFacts:
         """Return what it is and how it is, by its own clocks."""

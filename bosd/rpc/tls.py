@@ -5,11 +5,15 @@ certificates carry; addresses are in no certificate. grpcio does not show a clie
 look a server's serial up among the revoked: replace a stolen node by one of another name, and name it in `[security.peers]`.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import grpc
 import grpc.aio
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bosd.clock import SystemClock
 from bosd.config.security import SecurityConfig
@@ -78,6 +82,12 @@ class Keyring:
     def days_left(self) -> float:
         """Return the days until the own certificate ends, negative when it has."""
         return self.material.identity.days_left(SystemClock().utc_s())
+
+    def hashes(self) -> tuple[str, str]:
+        """Return the start of the hashes of the authority's certificate and of the own key, for the local network: hints."""
+        authority, own = (x509.load_pem_x509_certificate(pem) for pem in (self.material.ca_pem, self.material.certificate_pem))
+        key = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return authority.fingerprint(SHA256()).hex()[:8], hashlib.sha256(key).hexdigest()[:16]
 
     def is_plain(self, address: str) -> bool:
         """Tell whether an address is listened on, or reached, without TLS."""
