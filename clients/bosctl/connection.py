@@ -40,14 +40,16 @@ class Stub(Protocol):
 
 
 class Connection:
-    """A channel to one node; closed by the end of its `with` block."""
+    """A channel to one node, `node` where it is given; closed by the end of its `with` block."""
 
-    def __init__(self, target: str, timeout_s: float | None = None, trust: Trust | None = None) -> None:
+    def __init__(
+        self, target: str, timeout_s: float | None = None, trust: Trust | None = None, *, node: str | None = None
+    ) -> None:
         self.target = target
         self.timeout_s = timeout_s
         self.metadata = (("bosd-client", identity()),)
         self.trust = trust or Trust()
-        self.channel = self.trust.channel(target, _OPTIONS)
+        self.channel = self.trust.channel(target, _OPTIONS, node)
         self.batteries = BatteryServiceStub(self.channel)
 
     @property

@@ -46,7 +46,7 @@ def _own_row(own: pb.NodeFacts) -> Row:
         "maintenance_reason": "",
         "epoch_here": None,
         "lease_left_s": None,
-        **_facts(own, drifted=False),
+        **facts_row(own, drifted=False),
         "facts_age_s": 0.0,
     }
 
@@ -75,12 +75,12 @@ def _row(peer: pb.Peer) -> Row:
         "maintenance_reason": peer.maintenance_reason,
         "epoch_here": peer.epoch_here or None,
         "lease_left_s": _optional(peer, "lease_left_s"),
-        **_facts(peer.facts if peer.HasField("facts") else None, drifted=peer.drifted),
+        **facts_row(peer.facts if peer.HasField("facts") else None, drifted=peer.drifted),
         "facts_age_s": _optional(peer, "facts_age_s"),
     }
 
 
-def _facts(facts: pb.NodeFacts | None, *, drifted: bool) -> Row:
+def facts_row(facts: pb.NodeFacts | None, *, drifted: bool) -> Row:
     """Return what a node says of itself; `drift` lists how its configuration is another one than agreed, or than its file."""
     drift = ["changed"] if drifted else []
     if facts is None:
