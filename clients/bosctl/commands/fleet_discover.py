@@ -30,7 +30,10 @@ ANSWER_S = 4.0
 _NO_KEYS = ("target", "required", "drift", "errors", "trusted")
 
 Timeout = Annotated[
-    float, typer.Option("--for", metavar="TIME", parser=parse_duration_s, help="How long to listen for announcements.")
+    float | None,
+    typer.Option(
+        "--for", metavar="TIME", parser=parse_duration_s, help="How long to listen for announcements; 3 s, if not told."
+    ),
 ]
 
 
@@ -42,7 +45,7 @@ def register(app: typer.Typer) -> None:
 
 def discover(
     context: typer.Context,
-    listen_s: Timeout = BROWSE_S,
+    listen_s: Timeout = None,
     selector: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,7 +61,7 @@ def discover(
 
     session = session_of(context)
     selectors = [parse_selector(text) for text in selector or ()]
-    found = _browse(listen_s)
+    found = _browse(listen_s or BROWSE_S)
     rows = select(discovered(session.trust, found, _known(session)), selectors)
     session.answer({"nodes": rows}, lambda console: _draw(console, rows))
 
@@ -150,14 +153,14 @@ def adopt(
         str | None, typer.Option(metavar="ADDR", parser=parse_address, help="Where it is; without it, what it announces.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Apply without asking; needed with --json.")] = False,
-    listen_s: Timeout = BROWSE_S,
+    listen_s: Timeout = None,
     comment: Comment = "",
 ) -> None:
     """Make stubs of a node's batteries at the asked node: the plan is shown, and applied once you agree."""
     session = session_of(context)
     if not yes and (session.as_json or not sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked: give --yes, too.")
-    at = address or _announced_at(session, node, listen_s)
+    at = address or _announced_at(session, node, listen_s or BROWSE_S)
     with session.connect() as connection:
         here = connection.call(connection.topology.Get, tpb.GetTopologyRequest())
     with Connection(at, session.timeout_s, session.trust, node=node) as remote:
