@@ -8,6 +8,7 @@ LAYOUT = "1"
 MOST_BYTES = 400
 """Of a whole record, a length byte for each key counted."""
 _MOST_VALUE = 63
+_MOST_HINT = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ def encode(announcement: Announcement) -> dict[str, str]:
     """Return the TXT record; what is empty is left out, what is too long is cut."""
     record = {"txtvers": LAYOUT}
     for key, field in _KEYS:
-        if value := str(getattr(announcement, field))[:_MOST_VALUE]:
+        if value := str(getattr(announcement, field))[: _MOST_VALUE if key == "sn" else _MOST_HINT]:
             record[key] = value
     if announcement.batteries is not None:
         record["nb"] = str(announcement.batteries)
