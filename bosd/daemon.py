@@ -35,6 +35,7 @@ from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.sdnotify import Notifier
+from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
 from bosd.store.store import Store
 
@@ -82,6 +83,7 @@ class Daemon:
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
         self._near: Neighbourhood | None = None
+        self._book = AddressBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -133,7 +135,7 @@ class Daemon:
                 timers=LinkTimers(session=self._timers),
                 boot_id=node.faults.boot_id,
                 session_clock=self._session_clock,
-                seeker=Seeker(guarded, configured=config.fleet.addresses, announced=self._announced),
+                seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
@@ -257,6 +259,7 @@ class Daemon:
                     group.create_task(self._sessions.lag.run(), name="loop lag")
                 if self._fleet is not None:
                     group.create_task(self._fleet.run(), name="fleet")
+                group.create_task(self._book.run(), name="addresses")
                 if self._near is not None:
                     group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)

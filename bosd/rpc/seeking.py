@@ -13,6 +13,18 @@ from bosd.errors import UnavailableError
 from bosd.rpc.dialling import Dial, dial_plainly
 
 
+class Book(Protocol):
+    """Where nodes answered last."""
+
+    def find(self, serial: str) -> str:
+        """Return an address; empty where none is known."""
+        ...
+
+    def note(self, serial: str, address: str) -> None:
+        """Keep one."""
+        ...
+
+
 class Knock(Protocol):
     """Makes channels that demand a certificate."""
 
@@ -34,27 +46,31 @@ class Seeker:
     """Finds nodes by serial and dials them; targets that are addresses pass through.
 
     `announced` returns what the local network says, which counts only where certificates decide (`knock`); `configured` maps
-    serials to addresses.
+    serials to addresses, `book` keeps those that worked.
     """
 
     def __init__(
-        self, knock: Knock | None, *, configured: Mapping[str, str], announced: Callable[[str], Sequence[str]] = lambda _: ()
+        self,
+        knock: Knock | None,
+        *,
+        book: Book,
+        configured: Mapping[str, str],
+        announced: Callable[[str], Sequence[str]] = lambda _: (),
     ) -> None:
         self._knock = knock
         self._plain: Dial = dial_plainly if knock is None else knock.dial
         self.announced = announced
         self._configured = configured
-        self._worked: dict[str, str] = {}
+        self._book = book
         self._current: dict[str, str] = {}
         self._failures: dict[str, int] = {}
 
     def candidates(self, serial: str) -> list[str]:
         """Return where to knock, the likeliest first."""
-        knock = self._knock
-        last = [self._worked[serial]] if serial in self._worked else []
-        heard = [each for each in self.announced(serial) if knock is not None and not knock.is_plain(each)]
-        configured = [self._configured[serial]] if serial in self._configured else []
-        return list(dict.fromkeys([*last, *heard, *configured]))
+        knock, configured = self._knock, self._configured.get(serial, "")
+        hints = [self._book.find(serial), *self.announced(serial)]
+        proven = [each for each in hints if each and (each == configured or (knock is not None and not knock.is_plain(each)))]
+        return list(dict.fromkeys([*proven, *([configured] if configured else [])]))
 
     def address(self, target: str) -> str:
         """Return where a target is looked for now; empty where nothing is known of it."""
@@ -79,5 +95,5 @@ class Seeker:
             return
         address = self._current.pop(target, "")
         if worked and address:
-            self._worked[serial] = address
+            self._book.note(serial, address)
         self._failures[target] = 0 if worked else self._failures.get(target, 0) + 1

@@ -107,7 +107,8 @@ def _clock(row: Row) -> str:
     if row["clock_ahead_s"] is None:
         return text.UNKNOWN
     half_s = (row["round_trip_s"] or 0.0) / 2.0
-    return f"{row['clock_ahead_s']:+.3f} ±{half_s:.3f}"
+    ahead_s = round(row["clock_ahead_s"], 3) + 0.0  # no -0.000
+    return f"{ahead_s:+.3f} ±{half_s:.3f}"
 
 
 def _trusted(row: Row) -> Text | str:
