@@ -101,11 +101,12 @@ def test_a_killed_owner(tmp_path: Path) -> None:
             ready(main, "sa", "sb", "sc")
             main.ask("set", "all", "30", "--ttl", "60s")
             assert [applied(each, "b") for each in (a, b, c)] == [10.0, 10.0, 10.0]
-            c.kill()
-            killed_s = time.monotonic()
-            until(lambda: "counted at 10 A" in main.status("sc")["reason"])
-            assert "may still run: sc up to 10 A" in main.status("all")["reason"]
-            with Caller(a.target) as at_a, Caller(b.target) as at_b:
+            with Caller(a.target) as at_a, Caller(b.target) as at_b, Caller(main.target) as at_main:
+                assert at_main.status("sc").reason == ""  # connected: what follows has to be read within the bound
+                c.kill()
+                killed_s = time.monotonic()
+                until(lambda: "counted at 10 A" in at_main.status("sc").reason)
+                assert "may still run: sc up to 10 A" in at_main.status("all").reason
                 while True:
                     now_a = [each.status("b").applied_current_a for each in (at_a, at_b)]
                     if time.monotonic() - killed_s >= SAFE_WITHIN_S - BEAT_S - 0.1:
