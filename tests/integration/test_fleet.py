@@ -182,3 +182,16 @@ def test_two_hosts_with_one_identity(tmp_path: Path) -> None:
             assert "127.0.0.1" in moved["message"]
             assert "::1" in moved["message"].replace("%3A", ":")
             assert not [each for each in errors(home) if each[1] == "IDENTITY_MOVED"]
+
+
+def test_a_serial_at_the_address_of_another_node(tmp_path: Path) -> None:
+    """Without certificates the node has to name itself so: who answers there instead is refused, and never commanded."""
+    stubs = battery("right", "network", node="hut", remote_name="b") + battery("wrong", "network", node="shed", remote_name="b")
+    with Node(tmp_path, FIFTH + pseudo("b"), name="hut") as hut:
+        addresses = f'[fleet.addresses]\nhut = "{hut.target}"\nshed = "{hut.target}"\n'
+        with Node(tmp_path, FIFTH + addresses + stubs, name="home") as home:
+            commandable(home, "right")
+            until(lambda: "'hut' answers there" in home.status("wrong")["reason"], because="it is a stranger")
+            wrong = home.status("wrong")
+            assert (wrong["commandable"], wrong["link"], wrong["current_a"]) == (False, "refused", None)
+            assert fleet(home)["hut"]["target"] == "serial:hut"
