@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -23,16 +24,22 @@ from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.faults import Severity
 from bosd.node.hooks import Hooks
+from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
+from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
-from bosd.rpc.dialling import dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
+from bosd.rpc.fleet import Fleet
+from bosd.rpc.neighbourhood import Neighbourhood
+from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.keeper import Keeper
 from bosd.safeguard.report import read_report
 from bosd.sdnotify import Notifier
+from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
 from bosd.store.store import Store
 
@@ -82,6 +89,10 @@ class Daemon:
         )
         self._sessions: OwnerSessions | None = None
         self._security: Guard | None = None
+        self._fleet: Fleet | None = None
+        self._peer_faults: PeerFaults | None = None
+        self._near: Neighbourhood | None = None
+        self._book = AddressBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -117,6 +128,7 @@ class Daemon:
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
             guarded = self._keyring()
+            trust = self._trust()
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -124,30 +136,24 @@ class Daemon:
                 make_remote=lambda spec: RemoteBattery(spec, pool),
                 default_ttl_s=config.node.default_setpoint_ttl_s,
                 longest_ttl_s=config.node.max_setpoint_ttl_s,
-                trust=self._trust(),
+                trust=trust,
             )
             pool = RemotePool(
                 config.node.name,
                 self._clock,
                 timers=LinkTimers(session=self._timers),
-                dial=dial_plainly if guarded is None else guarded.dial,
                 boot_id=node.faults.boot_id,
                 session_clock=self._session_clock,
+                seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
-            self._sessions = OwnerSessions(
-                self._session_clock,
-                node.peer_commands,
-                boot_id=node.faults.boot_id,
-                config_digest=node.config_digest,
-                timers=self._timers,
-                events=self,
-                standing=self._session_clock is not self._clock,
-            )
+            self._sessions = self._owner_sessions(node)
+            about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
+            self._follow_fleet(node, about, pool, self._sessions)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -164,6 +170,17 @@ class Daemon:
         if self._bug is not None:
             raise self._bug
 
+    def _owner_sessions(self, node: Node) -> OwnerSessions:
+        return OwnerSessions(
+            self._session_clock,
+            node.peer_commands,
+            boot_id=node.faults.boot_id,
+            config_digest=node.config_digest,
+            timers=self._timers,
+            events=self,
+            standing=self._session_clock is not self._clock,
+        )
+
     def _server(self, node: Node, audit: AuditLog) -> RpcServer:
         return RpcServer(
             audited(node, audit),
@@ -171,14 +188,33 @@ class Daemon:
             audit,
             faults=node.faults,
             sessions=self._sessions,
+            fleet=self._fleet,
             security=self._security,
         )
+
+    def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
+        """Have what happens to other nodes seen, and raised as errors."""
+        stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
+        self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
+        self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
+        pool.follow_events(self._peer_faults.on_remote)
+        if self._config.security is not None:  # without certificates nothing decides who is there
+            asked = self._config.fleet.announce
+            announces = bool(self._config.node.off_loopback) if asked is None else asked
+            self._near = Neighbourhood(announces=announces, listen=lambda: self.bound, announcement=about.announcement)
+            node.notices.sources.append(self._near.noticed)
+        node.notices.sources.append(self._peer_faults.noticed)
+
+    def _announced(self, serial: str) -> Sequence[str]:
+        return () if self._near is None else self._near.announced(serial)
 
     def on_session(self, event: str, peer: str, **facts: object) -> None:
         """Log what happens to the sessions that other nodes keep here, and audit what a person should know."""
         (_log.info if event == "session_ready" else _log.warning)(event, peer=peer, **facts)
         if self._audit is not None and event != "session_ready":
             self._audit.note(event, who=peer, after=dict(facts))
+        if self._peer_faults is not None:
+            self._peer_faults.on_session(event, peer, facts)
 
     def _keyring(self) -> "Keyring | None":
         """Return the files of `[security]`, None without it. Raises ConfigError."""
@@ -252,6 +288,11 @@ class Daemon:
                     group.create_task(self._keeper.run(), name="guard")
                 if self._sessions is not None:
                     group.create_task(self._sessions.lag.run(), name="loop lag")
+                if self._fleet is not None:
+                    group.create_task(self._fleet.run(), name="fleet")
+                group.create_task(self._book.run(), name="addresses")
+                if self._near is not None:
+                    group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")

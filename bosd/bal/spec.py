@@ -98,9 +98,12 @@ class AggregatorSpec(BatterySpec):
         return self.sources
 
 
+SERIAL = "serial:"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec(BatterySpec):
-    """A stub of battery `remote_name` at the node listening on `target` (`host:port` or `unix:PATH`)."""
+    """A stub of battery `remote_name` at the node on `target`: `host:port`, `unix:PATH`, or `serial:NAME`, wherever it is."""
 
     kind: ClassVar[str] = "network"
     target: str

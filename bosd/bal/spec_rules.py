@@ -7,6 +7,7 @@ from math import fsum, isfinite
 from typing import Literal
 
 from bosd.bal.spec import (
+    SERIAL,
     AggregatorSpec,
     BatterySpec,
     JbdSpec,
@@ -266,6 +267,10 @@ def _network(spec: NetworkSpec) -> Faults:
     if spec.target.startswith("unix:"):
         if not spec.target.removeprefix("unix:"):
             yield "target", "unix: needs the path of the node's socket"
+        return
+    if spec.target.startswith(SERIAL):
+        if fault := name_fault(spec.target.removeprefix(SERIAL)):
+            yield "node", fault
         return
     target = host_port(spec.target)
     if target is None or target[1] == 0:

@@ -11,7 +11,7 @@ from bosd.bal.spec import Topology
 from bosd.bal.spec_rules import host_port, name_fault
 from bosd.bal.topology import POLICIES
 from bosd.config.faults import FileFaults, did_you_mean
-from bosd.config.fleet import FleetConfig, check_fleet
+from bosd.config.fleet import FleetConfig, check_announced, read_fleet
 from bosd.config.reader import T, read_table, shown
 from bosd.config.security import SecurityConfig, read_security
 from bosd.config.topology_toml import check_graph, read_toml, read_topology
@@ -46,6 +46,12 @@ class NodeConfig:
     default_setpoint_ttl_s: float = 60.0
     max_setpoint_ttl_s: float = 3600.0
     trust_clock: bool = False
+
+    @property
+    def off_loopback(self) -> tuple[str, ...]:
+        """Where it listens for other machines."""
+        tcp = [address for address in self.listen if not address.startswith("unix:")]
+        return tuple(each for each in tcp if (at := host_port(each)) is not None and not _LOOPBACK.fullmatch(at[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +118,13 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     node = _section(NodeConfig, tables, "node", faults)
     store = _section(StoreConfig, tables, "store", faults)
     hooks = _section(HooksConfig, tables, "hooks", faults)
-    fleet = _section(FleetConfig, tables, "fleet", faults)
-    check_fleet(fleet, faults)
+    fleet = read_fleet(tables, faults)
     if "hooks" in tables:
         _check_hooks(hooks, faults)
     security = read_security(tables, node.state_dir, faults)
     _check_node(node, faults, secured="security" in tables)
     _check_store(store, faults)
+    check_announced(fleet, node.off_loopback, faults)
     topology, lost = read_topology(tables, faults)
     check_graph(topology, lost, policies, faults)
     faults.raise_any()

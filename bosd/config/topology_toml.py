@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
 from bosd.bal.spec import (
+    SERIAL,
     AggregatorSpec,
     BatterySpec,
     JbdSpec,
@@ -149,7 +150,20 @@ def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> Bat
         said = "missing" if kind is None else f"no such kind: {shown(kind)}"
         faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), KINDS)}")
         return None
+    if KINDS[kind] is NetworkSpec and "node" in table:
+        table = _by_serial(table, place, faults)
     return read_table(KINDS[kind], table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+
+
+def _by_serial(table: Mapping[str, object], place: str, faults: FileFaults) -> Mapping[str, object]:
+    """Return a stub's table with `node = "SERIAL"` as a target."""
+    node = table["node"]
+    if "target" in table:
+        faults.add(f"{place}.node", "give one of target and node")
+    elif not isinstance(node, str):
+        faults.add(f"{place}.node", f"expected the name in a node's certificate, got {shown(node)}")
+    rest = {key: value for key, value in table.items() if key != "node"}
+    return {"target": f"{SERIAL}{node}", **rest}
 
 
 def _declared(table: Mapping[str, object]) -> set[str]:
@@ -162,9 +176,18 @@ def _declared(table: Mapping[str, object]) -> set[str]:
 
 def format_topology(topology: Topology) -> str:
     """Return the topology as TOML: tables in order, keys in the specification's order, defaults left out; it reads back equal."""
-    tables = [("battery", {"name": spec.name, "kind": spec.kind} | _plain(spec)) for spec in topology.batteries]
+    tables = [("battery", {"name": spec.name, "kind": spec.kind} | _named(_plain(spec))) for spec in topology.batteries]
     tables += [("splitter", _plain(spec)) for spec in topology.splitters]
     return "\n".join(_written(header, table) for header, table in tables)
+
+
+def _named(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a battery's table with a target that is a serial as `node`."""
+    target = table.get("target", "")
+    if not target.startswith(SERIAL):
+        return table
+    node = target.removeprefix(SERIAL)
+    return {("node" if key == "target" else key): (node if key == "target" else value) for key, value in table.items()}
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)

@@ -1,6 +1,7 @@
 """How late the event loop is: what a slow second at this node looks like to others."""
 
 import asyncio
+import math
 
 import structlog
 
@@ -17,11 +18,17 @@ class LoopLag:
         self._worst_s = 0.0
         self.worst_s = 0.0
         """The worst lag of this run."""
+        self._late = (-math.inf, 0.0)
 
     def take(self) -> float:
         """Return the worst lag since this was asked last, in seconds."""
         worst_s, self._worst_s = self._worst_s, 0.0
         return worst_s
+
+    def late_s(self, within_s: float) -> float | None:
+        """Return by how much it was too late last, if that was within the last `within_s` seconds."""
+        at_s, lag_s = self._late
+        return lag_s if asyncio.get_running_loop().time() - at_s < within_s else None
 
     async def run(self) -> None:
         """Measure until cancelled."""
@@ -33,5 +40,6 @@ class LoopLag:
             self._worst_s = max(self._worst_s, lag_s)
             self.worst_s = max(self.worst_s, lag_s)
             if lag_s > self._most_s:
+                self._late = (loop.time(), lag_s)
                 _log.error("loop_lag", lag_s=round(lag_s, 3), most_s=self._most_s)
             due_s = max(due_s + PERIOD_S, loop.time())

@@ -14,10 +14,11 @@ class NetworkLeaf(DeviceLeaf):
 
     kind = NetworkSpec.kind
     expires = True
-    __slots__ = ("look_again",)
+    __slots__ = ("look_again", "network")
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
+        self.network = spec
         self.look_again: Callable[[], None] = lambda: None
         """Has what rests on it looked at again, whether anything is asked of it or not."""
 

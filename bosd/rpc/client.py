@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
@@ -15,7 +15,9 @@ from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
-from bosd.rpc.remote_node import LinkTimers, RemoteNode, Sink
+from bosd.rpc.link_timers import LinkTimers
+from bosd.rpc.remote_node import RemoteNode, Sink
+from bosd.rpc.seeking import Seeker
 from bosd.rpc.session import Identity
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import explain_pb2 as epb
@@ -27,8 +29,8 @@ __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 class RemotePool:
     """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
 
-    `dial` makes their channels; `feed`, where it is set, follows their errors. Sessions belong to this run, `boot_id`, and go by
-    `session_clock`, `clock` unless given.
+    `dial` makes their channels, `seeker` in its place where it is given: it finds serials, too. `feed`, where it is set, follows
+    their errors. Sessions belong to this run, `boot_id`, and go by `session_clock`, `clock` unless given.
     """
 
     def __init__(
@@ -40,17 +42,36 @@ class RemotePool:
         dial: Dial = dial_plainly,
         boot_id: str = "",
         session_clock: Clock | None = None,
+        seeker: Seeker | None = None,
     ) -> None:
         self.node = node
         self.clock = clock
         self.timers = timers or LinkTimers()
         self.feed: ErrorFeed | None = None
-        self._dial = dial
+        self._on_event: Callable[[str, RemoteNode], None] = lambda *_: None
+        self._seeker = seeker
+        self._dial = dial if seeker is None else seeker.dial
         self._identity = Identity(f"node:{node}", boot_id or uuid.uuid4().hex)
         self._session_clock = session_clock or clock
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+
+    @property
+    def remotes(self) -> Mapping[str, RemoteNode]:
+        """The nodes that are followed, by target."""
+        return self._remotes
+
+    @property
+    def session_clock(self) -> Clock:
+        """What sessions go by."""
+        return self._session_clock
+
+    def follow_events(self, on_event: Callable[[str, RemoteNode], None]) -> None:
+        """Have `peer_restarted` and `peer_ready` of all nodes told."""
+        self._on_event = on_event
+        for remote in self._remotes.values():
+            remote.on_event = on_event
 
     async def run(self) -> None:
         """Keep all links until cancelled; what escapes is a programming error."""
@@ -77,6 +98,8 @@ class RemotePool:
                 session_clock=self._session_clock,
             )
             self._remotes[target] = remote
+            remote.on_event = self._on_event
+            remote.ways = self._seeker
             if self.feed is not None:
                 remote.beside = self.feed.follow
             if self._group is not None:

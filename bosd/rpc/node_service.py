@@ -26,6 +26,11 @@ def peer_of(context: Context) -> str:
     return holder
 
 
+def _host(peer: str) -> str:
+    """Return where a peer is, without its port: that is another one after each start."""
+    return peer if peer.startswith("unix:") else peer.rpartition(":")[0]
+
+
 class NodeService(NodeServiceServicer):
     """Answers Hello, Sync, Ready and heartbeats."""
 
@@ -54,7 +59,7 @@ class NodeService(NodeServiceServicer):
             peer_of(context),
             nonce=need_text(request.nonce, "nonce"),
             boot_id=need_text(request.boot_id, "boot_id"),
-            address=context.peer(),
+            address=_host(context.peer()),
         )
         timers = sessions.timers
         return pb.HelloResponse(

@@ -47,12 +47,10 @@ class RemoteBattery(NetworkLeaf):
         "_remote",
         "_safe_within_s",
         "_wire",
-        "network",
     )
 
     def __init__(self, spec: NetworkSpec, pool: RemotePool) -> None:
         super().__init__(spec)
-        self.network = spec
         self._own = f"{pool.node}/{spec.name}"
         self._link = Link.CONNECTING
         self._link_reason = ""

@@ -5,10 +5,8 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 """
 
 import asyncio
-import math
-from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import grpc
@@ -19,36 +17,21 @@ from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
-from bosd.fleet.timers import SessionTimers
+from bosd.rpc.clock_difference import ClockDifference
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, channel_options
+from bosd.rpc.link_timers import LinkTimers
+from bosd.rpc.round_trips import RoundTrips
+from bosd.rpc.seeking import Seeker, serial_of
 from bosd.rpc.session import Identity, PeerSession, Snapshot
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 
 T = TypeVar("T")
-CLOCKS_DIFFER_S = 2.0
-"""Wall clocks further apart than this are named in `reason`."""
-_ROUND_TRIPS_KEPT = 4
-_PROBE = "/grpc.health.v1.Health/Check"
 _DECIDED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
-_ANSWERED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkTimers:
-    """How long a link waits, in seconds; `session` has the times that both ends of a session go by."""
-
-    lost_s: float = 3.0
-    first_s: float = 1.5
-    pause_least_s: float = 0.1
-    pause_most_s: float = 0.5
-    call_s: float = 2.0
-    probe_period_s: float = 5.0
-    session: SessionTimers = field(default_factory=SessionTimers)
 
 
 class Sink(Protocol):
@@ -99,25 +82,34 @@ class RemoteNode:
         self._end = _End(link=Link.CONNECTING, reason=f"connecting to {target}")
         self._missing: set[str] = set()
         self._stub: BatteryServiceStub | None = None
+        self._channel: grpc.aio.Channel | None = None
         self._watch: grpc.aio.Call | None = None
         self._restarting = False
-        self._round_trips_s: deque[float] = deque(maxlen=_ROUND_TRIPS_KEPT)
-        self._clock_ahead_s = 0.0
-        self._clock_note = ""
+        self.round_trips = RoundTrips()
+        self.clock = ClockDifference(target)
+        self.node = ""
+        """Its name, as it says; empty before it did."""
+        self.was_ready = False
+        self.since_s = session_clock.now_s()
+        self.ways: Seeker | None = None
+        self.session.expected = serial_of(target)
+        self.on_event: Callable[[str, RemoteNode], None] = lambda *_: None
+        """Hears of `peer_restarted` and `peer_ready`."""
+        self._expected_down = False
         self._up: bool | None = None
         self._heard_once = asyncio.Event()
 
     @property
     def half_rtt_s(self) -> float:
         """Half of the shortest of the last round trips."""
-        return min(self._round_trips_s, default=0.0) / 2.0
+        return self.round_trips.half_s
 
     def add(self, name: str, sink: Sink, max_staleness_s: float) -> None:
         """Want battery `name`; its sink hears the link's state at once. `max_staleness_s` 0 leaves the beat to the remote."""
         self.sinks.setdefault(name, []).append(sink)
         self._staleness_s[name] = max_staleness_s
         known = self._told.setdefault(name, _End(link=Link.CONNECTING, reason=f"connecting to {self.target}"))
-        sink.on_link(known.link, known.reason)
+        sink.on_link(self._shown(known.link), known.reason)
         self._restart()
 
     def remove(self, name: str, sink: Sink) -> None:
@@ -137,16 +129,30 @@ class RemoteNode:
             self._missing.clear()
             self._restarting = False
             was_up, self._end = await self._attempt()
+            if self.ways is not None:
+                self.ways.attempted(self.target, worked=was_up)
             self._lost(self._end)
             pause_s = timers.pause_least_s if was_up else min(timers.pause_most_s, 2.0 * pause_s)
             await asyncio.sleep(timers.pause_most_s if self._end.link is Link.REFUSED else pause_s)
+
+    @property
+    def address(self) -> str:
+        """Where it is looked for now."""
+        return self.target if self.ways is None else self.ways.address(self.target)
 
     async def call(self, send: Callable[[BatteryServiceStub], Awaitable[T]]) -> T:
         """Return what a unary call answers; raises BosError leaves, UnavailableError when there is no link or no answer."""
         if self._stub is None:
             raise UnavailableError(self._end.reason, target=self.target)
+        stub = self._stub
+        return await self.over(lambda _channel: send(stub))
+
+    async def over(self, send: Callable[[grpc.aio.Channel], Awaitable[T]]) -> T:
+        """Return what a unary call of any service over the connection answers; raises as `call` does."""
+        if self._channel is None:
+            raise UnavailableError(self._end.reason, target=self.target)
         try:
-            return await send(self._stub)
+            return await send(self._channel)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         except asyncio.CancelledError:
@@ -162,12 +168,16 @@ class RemoteNode:
 
     async def _attempt(self) -> tuple[bool, _End]:
         """Connect and follow until it ends; return whether anything was heard, and the end."""
-        self._round_trips_s.clear()
+        self.round_trips.clear()
         self._heard_once.clear()
-        async with self._dial(self.target, channel_options(self._timers.first_s)) as channel:
+        try:
+            dialled = self._dial(self.target, channel_options(self._timers.first_s))
+        except UnavailableError as error:
+            return False, _End(link=Link.LOST, reason=error.message)
+        async with dialled as channel:
             if not await self._reached(channel):
                 return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
-            self._stub = BatteryServiceStub(channel)
+            self._stub, self._channel = BatteryServiceStub(channel), channel
             try:
                 async with asyncio.TaskGroup() as group:
                     probing = group.create_task(self._probe(channel), name=f"round trip {self.target}")
@@ -181,7 +191,7 @@ class RemoteNode:
                         if task is not None:
                             task.cancel()
             finally:
-                self._stub = None
+                self._stub = self._channel = None
         return bool(self._up), end
 
     async def _reached(self, channel: grpc.aio.Channel) -> bool:
@@ -227,8 +237,8 @@ class RemoteNode:
                 async for message in watch:
                     now_s = loop.time()
                     silence.reschedule(now_s + timers.lost_s)
-                    if not self._round_trips_s:
-                        self._round_trips_s.append(now_s - started_s)
+                    if not self.round_trips:
+                        self.round_trips.note(now_s - started_s)
                         self._heard_once.set()
                     self._heard(message, asked)
             return _End(link=Link.LOST, reason=f"{self.target} ended the stream")
@@ -244,14 +254,15 @@ class RemoteNode:
 
     def _heard(self, message: pb.WatchResponse, asked: frozenset[str]) -> None:
         received_s, half_rtt_s, sent_at = self._clock.now_s(), self.half_rtt_s, message.sent_at
-        self._compare_clocks(sent_at, half_rtt_s)
+        self.clock.compare(sent_at, half_rtt_s, self._clock.utc_s())
+        self._named(message.node)
         self._found()
         for told in message.statuses:
             name = told.name
             if name not in asked:
                 raise DriverError(f"{self.target} sent a battery that was not asked for: {name[:64]!r}")
             try:
-                status = from_message(told, received_s, half_rtt_s=half_rtt_s, sent_at=sent_at, note=self._clock_note)
+                status = from_message(told, received_s, half_rtt_s=half_rtt_s, sent_at=sent_at, note=self.clock.note)
             except DriverError as error:
                 self._tell(name, _End(link=Link.REFUSED, reason=error.message))
                 continue
@@ -260,16 +271,6 @@ class RemoteNode:
                 sink.on_status(status, half_rtt_s)
         if message.removed:
             self._miss(message.removed)
-
-    def _compare_clocks(self, sent_at: float, half_rtt_s: float) -> None:
-        if not math.isfinite(sent_at):
-            raise DriverError(f"{self.target} sent nonsense: sent_at = {sent_at}")
-        ahead_s = sent_at + half_rtt_s - self._clock.utc_s()
-        if abs(ahead_s) <= CLOCKS_DIFFER_S:
-            self._clock_note = ""
-        elif not self._clock_note or abs(ahead_s - self._clock_ahead_s) > 1.0:
-            self._clock_ahead_s = ahead_s
-            self._clock_note = f"its clock is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
 
     def _refusal(self, error: BosError) -> _End | None:
         """Return how a refused Watch ends the attempt; None when it can go on without those the remote does not know or grant."""
@@ -303,19 +304,8 @@ class RemoteNode:
                 self._restart()
 
     async def _probe(self, channel: grpc.aio.Channel) -> None:
-        """Measure the round trip with the smallest call there is; any answer will do."""
-        loop = asyncio.get_running_loop()
-        check = channel.unary_unary(_PROBE, request_serializer=bytes, response_deserializer=bytes)
-        await self._heard_once.wait()
-        while True:
-            started_s = loop.time()
-            try:
-                await check(b"", timeout=self._timers.call_s)
-                self._round_trips_s.append(loop.time() - started_s)
-            except grpc.aio.AioRpcError as error:
-                if error.code() in _ANSWERED:
-                    self._round_trips_s.append(loop.time() - started_s)
-            await asyncio.sleep(self._timers.probe_period_s)
+        timers = self._timers
+        await self.round_trips.probe(channel, self._heard_once, call_s=timers.call_s, period_s=timers.probe_period_s)
 
     def _restart(self) -> None:
         if self._watch is not None:
@@ -325,12 +315,18 @@ class RemoteNode:
     def on_session(self, link: Link, reason: str) -> None:
         """Let every battery that is heard know how the session stands."""
         self._session_end = end = _End(link=link, reason=reason)
+        if link is Link.READY:
+            self.node = self.session.hello.node
+            self.was_ready = True
+            self.on_event("peer_ready", self)
         for name, told in tuple(self._told.items()):
             if told.link in _HEARD:
                 self._tell(name, end)
 
     def on_snapshot(self, snapshot: Snapshot) -> Mapping[str, float]:
         """Let every stub compare; return the set points that this node goes on with."""
+        if snapshot.restarted:
+            self.on_event("peer_restarted", self)
         kept: dict[str, float] = {}
         for name, sinks in self.sinks.items():
             claim_a = snapshot.claims_a.get(name)
@@ -338,6 +334,29 @@ class RemoteNode:
                 if sink.on_snapshot(claim_a, snapshot.facts.get(name, NONE_KNOWN)) and claim_a is not None:
                     kept[name] = claim_a
         return kept
+
+    def expect_down(self, expected: bool) -> None:  # noqa: FBT001 (the one thing it says)
+        """Show its absence as expected, or no more."""
+        if expected is not self._expected_down:
+            self._expected_down = expected
+            for name, told in self._told.items():
+                for sink in self.sinks.get(name, ()):
+                    sink.on_link(self._shown(told.link), told.reason)
+
+    def _shown(self, link: Link) -> Link:
+        return Link.EXPECTED_DOWN if self._expected_down and link in _AWAY else link
+
+    @property
+    def standing(self) -> tuple[Link, str]:
+        """How the link stands, whichever battery it is for, and why it is not ready."""
+        end = self._session_end if self._up else self._end
+        link = Link.CONNECTING if end.link is Link.LOST and not self.was_ready else end.link
+        return self._shown(link), end.reason
+
+    def _named(self, node: str) -> None:
+        if node and self.session.expected not in ("", node):
+            raise DriverError(f"{self.target}: node {node!r} answers there")
+        self.node = node or self.node
 
     def _found(self) -> None:
         if not self._up:
@@ -363,7 +382,7 @@ class RemoteNode:
         if end.link is Link.REFUSED and (told is None or told.link is not Link.REFUSED):
             _log.warning("remote_battery_refused", target=self.target, battery=name, reason=end.reason)
         for sink in self.sinks.get(name, ()):
-            sink.on_link(end.link, end.reason)
+            sink.on_link(self._shown(end.link), end.reason)
 
 
 def _cause(details: str) -> str:
@@ -372,3 +391,4 @@ def _cause(details: str) -> str:
 
 
 _HEARD = (Link.SYNC, Link.READY, Link.STALE)
+_AWAY = (Link.CONNECTING, Link.LOST)

@@ -22,6 +22,7 @@ class Need(StrEnum):
     SET = "set or book"
     STOP = "stop"
     SESSION = "keep a session"
+    NODES = "see how nodes stand"
     ADMIN = "administer"
 
 
@@ -41,6 +42,7 @@ _ROLES: Mapping[Need, frozenset[Role]] = {
     Need.SET: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.STOP: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.SESSION: frozenset({Role.NODE}),
+    Need.NODES: frozenset({Role.VIEWER, Role.OPERATOR, Role.NODE, Role.ADMIN}),
     Need.ADMIN: frozenset({Role.ADMIN}),
 }
 _ASK_FOR: Mapping[Need, str] = {
@@ -48,6 +50,7 @@ _ASK_FOR: Mapping[Need, str] = {
     Need.SET: "operator",
     Need.STOP: "operator",
     Need.SESSION: "node",
+    Need.NODES: "viewer",
     Need.ADMIN: "admin",
 }
 _NAMED = frozenset({Role.NODE, Role.TENANT})
@@ -79,7 +82,7 @@ def _none(request: Any) -> Sequence[str]:  # noqa: ANN401
     return ()
 
 
-_N = "/bosd.v1.NodeService/"
+_N, _F = "/bosd.v1.NodeService/", "/bosd.v1.FleetService/"
 _B, _T, _L = "/bosd.v1.BatteryService/", "/bosd.v1.TopologyService/", "/bosd.v1.LedgerService/"
 METHODS: Mapping[str, Rule] = {
     f"{_B}GetStatus": Rule(Need.READ, "read", _one),
@@ -108,6 +111,10 @@ METHODS: Mapping[str, Rule] = {
     f"{_N}Sync": Rule(Need.SESSION, "session", _none),
     f"{_N}Ready": Rule(Need.SESSION, "session", _none),
     f"{_N}Heartbeat": Rule(Need.SESSION, "session", _none),
+    f"{_F}Describe": Rule(Need.NODES, "describe", _none),
+    f"{_F}ListPeers": Rule(Need.READ_ALL, "read", _none),
+    f"{_F}AssumeSafe": Rule(Need.ADMIN, "assume-safe", _none),
+    f"{_F}Maintenance": Rule(Need.ADMIN, "maintenance", _none),
     "/bosd.v1.ErrorService/List": Rule(Need.READ, "read", _none),
     "/bosd.v1.ErrorService/Watch": Rule(Need.READ, "read", _none),
     "/bosd.v1.AuditService/List": Rule(Need.READ, "read", _battery),
@@ -151,7 +158,7 @@ class Rights:
             raise NotAllowedError(
                 f"{identity.holder} may not {rule.action}: that needs the role {role}", who=identity.holder, role=role
             )
-        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.ADMIN) or request is None:
+        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.ADMIN) or request is None:
             return
         self._check_names(rule, identity, request)
 

@@ -26,6 +26,7 @@ from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 if TYPE_CHECKING:
+    from bosd.rpc.fleet import Fleet
     from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
 
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
@@ -46,6 +47,7 @@ _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
 _ERRORS = "bosd.v1.ErrorService"
+_FLEET = "bosd.v1.FleetService"
 _LEDGER = "bosd.v1.LedgerService"
 
 
@@ -65,6 +67,7 @@ class RpcServer:
         *,
         faults: Faults | None = None,
         sessions: OwnerSessions | None = None,
+        fleet: "Fleet | None" = None,
         security: "Guard | None" = None,
     ) -> None:
         self._node = node
@@ -82,6 +85,7 @@ class RpcServer:
         self._health: Any = None
         self._stopping = False
         self._sessions = sessions
+        self._fleet = fleet
         self._add_services()
 
     def _add_services(self) -> None:
@@ -103,6 +107,9 @@ class RpcServer:
         if self._faults is not None:
             faults = self._faults
             self._server.add_generic_rpc_handlers((_LazyService(_ERRORS, lambda: self._load_errors(faults)),))
+        if self._fleet is not None:
+            fleet = self._fleet
+            self._server.add_generic_rpc_handlers((_LazyService(_FLEET, lambda: self._load_fleet(fleet)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -182,6 +189,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_ErrorServiceServicer_to_server(ErrorService(faults, self.edge), server))
 
+    def _load_fleet(self, fleet: "Fleet") -> dict[str, Any]:
+        from bosd.rpc.fleet_service import FleetService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.fleet_pb2_grpc import add_FleetServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_FleetServiceServicer_to_server(FleetService(fleet, self.edge, self._audit), server))
+
     def _load_ledger(self) -> dict[str, Any]:
         from bosd.rpc.ledger_service import LedgerService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server  # noqa: PLC0415
@@ -202,7 +215,7 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, errors_pb2, ledger_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
@@ -210,6 +223,7 @@ def _load_reflection() -> dict[str, Any]:
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
             errors_pb2.DESCRIPTOR,
+            fleet_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             node_pb2.DESCRIPTOR,

@@ -25,6 +25,7 @@ from bosd.rpc.status import from_rpc_error
 from bosd.v1 import node_pb2 as pb
 from bosd.v1.node_pb2_grpc import NodeServiceStub
 
+INCOMPATIBLE = "INCOMPATIBLE"
 TRIES = 3
 """How often Sync and Ready are tried before a pause (control.md, "Sessions and restarts")."""
 
@@ -75,6 +76,13 @@ class PeerSession:
         self.state = HolderSession(clock, timers)
         self.agreeing = f"agreeing with {target} on what is in force"
         self.lag_s = 0.0
+        self.hello = pb.HelloResponse()
+        """What the owner said at the last Hello."""
+        self.refused = ""
+        """Why the owner keeps no session with this node, in a word such as INCOMPATIBLE or CRASH_LOOP; empty: it does."""
+        self.agreed_digest = ""
+        self.expected = ""
+        """The only node that may answer; empty: any."""
         self._target = target
         self.clock = clock
         self._identity = identity
@@ -91,6 +99,11 @@ class PeerSession:
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What every call carries: who asks."""
         return self._metadata
+
+    @property
+    def drifted(self) -> bool:
+        """Whether the owner's configuration is another one than both ends agreed on."""
+        return self._digest != self.agreed_digest
 
     def fence(self) -> pb.Fence:
         """Return what a command of this session carries."""
@@ -115,6 +128,9 @@ class PeerSession:
         nonce = uuid.uuid4().hex
         try:
             await self._hello(stub, nonce)
+            if self.expected and self.hello.node != self.expected:
+                self._user.on_session(Link.SYNC, f"{self._target}: node {self.hello.node!r} answers there")
+                return ""
             for _ in range(TRIES):
                 if await self._agree(stub):
                     return await self._beat(stub)
@@ -126,9 +142,10 @@ class PeerSession:
 
     def _refusal(self, failed: grpc.aio.AioRpcError) -> str:
         if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
+            self.refused = INCOMPATIBLE
             return f"INCOMPATIBLE: {self._target} knows no sessions; update it"
         error: BosError = from_rpc_error(failed)
-        cause = error.metadata.get("cause") or error.metadata.get("check") or error.reason
+        self.refused = cause = error.metadata.get("cause") or error.metadata.get("check") or error.reason
         return f"{self._target}: {cause}: {error.message}"
 
     async def _hello(self, stub: NodeServiceStub, nonce: str) -> None:
@@ -141,7 +158,8 @@ class PeerSession:
             believed_boot_id=state.boot_id,
             believed_epoch=state.epoch,
         )
-        answer = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
+        self.hello = answer = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
+        self.refused = ""
         state.opened(answer.boot_id, answer.epoch, answer.owner_s)
         if state.restarted:
             _log.warning("peer_restarted", target=self._target, node=answer.node, epoch=answer.epoch)
@@ -167,7 +185,7 @@ class PeerSession:
         answer = await stub.Ready(ready, timeout=self._call_s, metadata=self._metadata)
         if not answer.agreed:
             return False
-        self._digest = told.config_digest
+        self._digest = self.agreed_digest = told.config_digest
         state.restarted = False
         state.granted(sent_s, answer.owner_s)
         return True

@@ -5,11 +5,15 @@ certificates carry; addresses are in no certificate. grpcio does not show a clie
 look a server's serial up among the revoked: replace a stolen node by one of another name, and name it in `[security.peers]`.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import grpc
 import grpc.aio
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bosd.clock import SystemClock
 from bosd.config.security import SecurityConfig
@@ -75,6 +79,16 @@ class Keyring:
             self._told_utc_s = utc_s
             _log.warning("certificate_ends", who=identity.holder, days_left=round(identity.days_left(utc_s), 1), detail=why)
 
+    def days_left(self) -> float:
+        """Return the days until the own certificate ends, negative when it has."""
+        return self.material.identity.days_left(SystemClock().utc_s())
+
+    def hashes(self) -> tuple[str, str]:
+        """Return the start of the hashes of the authority's certificate and of the own key, for the local network: hints."""
+        authority, own = (x509.load_pem_x509_certificate(pem) for pem in (self.material.ca_pem, self.material.certificate_pem))
+        key = own.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return authority.fingerprint(SHA256()).hex()[:8], hashlib.sha256(key).hexdigest()[:16]
+
     def is_plain(self, address: str) -> bool:
         """Tell whether an address is listened on, or reached, without TLS."""
         if address.startswith(UNIX):
@@ -89,11 +103,11 @@ class Keyring:
 
         return grpc.dynamic_ssl_server_credentials(_configuration(self.material), fetch, require_client_authentication=True)
 
-    def dial(self, target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
-        """Return a channel to a node: the one named in `peers`, else any of our authority."""
+    def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
+        """Return a channel to a node: `node`, or the one named in `peers`, else any of our authority."""
         if self.is_plain(target):
             return grpc.aio.insecure_channel(target, options=options)
-        node = self._config.peers.get(target)
+        node = node or self._config.peers.get(target)
         return grpc.aio.secure_channel(
             target, channel_credentials(self.material), options=(*options, named(ANY_NODE if node is None else server_name(node)))
         )

@@ -24,6 +24,7 @@ from clients.bosctl.commands import (
     watch,
 )
 from clients.bosctl.commands.ca import app as ca_app
+from clients.bosctl.commands.fleet import app as fleet_app
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
 from clients.bosctl.trust import Trust
@@ -114,6 +115,7 @@ clock.register(app)
 edit.register(app)
 app.add_typer(topology.app, name="topology")
 app.add_typer(ca_app, name="ca")
+app.add_typer(fleet_app, name="fleet")
 audit.register(app)
 errors.register(app)
 ledger.register(app)

@@ -40,14 +40,16 @@ class Stub(Protocol):
 
 
 class Connection:
-    """A channel to one node; closed by the end of its `with` block."""
+    """A channel to one node, `node` where it is given; closed by the end of its `with` block."""
 
-    def __init__(self, target: str, timeout_s: float | None = None, trust: Trust | None = None) -> None:
+    def __init__(
+        self, target: str, timeout_s: float | None = None, trust: Trust | None = None, *, node: str | None = None
+    ) -> None:
         self.target = target
         self.timeout_s = timeout_s
         self.metadata = (("bosd-client", identity()),)
         self.trust = trust or Trust()
-        self.channel = self.trust.channel(target, _OPTIONS)
+        self.channel = self.trust.channel(target, _OPTIONS, node)
         self.batteries = BatteryServiceStub(self.channel)
 
     @property
@@ -84,6 +86,13 @@ class Connection:
         from bosd.v1.errors_pb2_grpc import ErrorServiceStub  # noqa: PLC0415 (as above)
 
         return ErrorServiceStub(self.channel)
+
+    @property
+    def fleet(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the fleet's service."""
+        from bosd.v1.fleet_pb2_grpc import FleetServiceStub  # noqa: PLC0415 (as above)
+
+        return FleetServiceStub(self.channel)
 
     def call(
         self, method: Stub, request: object, *, long: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S, doing: str = "waiting"

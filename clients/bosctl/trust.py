@@ -36,15 +36,19 @@ class Trust:
     certificate: Path | None = None
     key: Path | None = None
 
-    def channel(self, target: str, options: Sequence[tuple[str, int]]) -> grpc.Channel:
-        """Return a channel to a node. Raises Failure when it needs files that are missing or do not fit."""
+    def channel(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.Channel:
+        """Return a channel to a node, any of ours unless one is named.
+
+        Raises Failure when it needs files that are missing or do not fit.
+        """
         if self._is_plain(target):
             return grpc.insecure_channel(target, options=options)
-        from bosd.pki.identity import ANY_NODE  # noqa: PLC0415 (only nodes at a distance need cryptography)
+        from bosd.pki.identity import ANY_NODE, server_name  # noqa: PLC0415 (only nodes at a distance need cryptography)
 
         material = self._material()
         credentials = grpc.ssl_channel_credentials(material.ca_pem, material.key_pem, material.certificate_pem)
-        return grpc.secure_channel(target, credentials, options=(*options, ("grpc.ssl_target_name_override", ANY_NODE)))
+        wanted = ANY_NODE if node is None else server_name(node)
+        return grpc.secure_channel(target, credentials, options=(*options, ("grpc.ssl_target_name_override", wanted)))
 
     def _is_plain(self, target: str) -> bool:
         if target.startswith("unix:"):
@@ -111,7 +115,10 @@ class Trust:
             return f"your certificate begins at {rfc3339(identity.begins_utc_s)}, it is {rfc3339(utc_s)} here: set the clock"
         for mark, cause in (
             ("wrong_version", "it speaks no TLS: add [security] to its configuration"),
-            ("hostname verification", "what answers there has a certificate of our CA, but no node's"),
+            (
+                "hostname verification",
+                "what answers there has a certificate of our CA, but not the one of a node that is looked for",
+            ),
             ("certificate_verify_failed", _FOREIGN),
             ("certificate signature failure", _FOREIGN),
             ("closed", _NOT_ACCEPTED),

@@ -72,7 +72,7 @@ def parse_pairs(pairs: Iterable[str], allowed: tuple[str, ...] = PSEUDO_KEYS) ->
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not key=value.")
         if key not in allowed:
-            raise typer.BadParameter(f"unknown key {key!r}. {_suggest(key, allowed)}")
+            raise typer.BadParameter(f"unknown key {key!r}. {suggest(key, allowed)}")
         if key in values:
             raise typer.BadParameter(f"{key} is given twice.")
         text = text.replace(MINUS_SIGN, "-").strip()
@@ -82,6 +82,7 @@ def parse_pairs(pairs: Iterable[str], allowed: tuple[str, ...] = PSEUDO_KEYS) ->
     return values
 
 
-def _suggest(word: str, known: tuple[str, ...]) -> str:
+def suggest(word: str, known: tuple[str, ...]) -> str:
+    """Return a sentence that helps who wrote an unknown word."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.4)
     return f"Did you mean {close[0]}?" if close else "Known keys: " + ", ".join(known) + "."

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import Node, aggregator, battery, pseudo, until
+from tests.support.processes import Caller, Node, aggregator, battery, pseudo, until
 
 FIFTH = """
 [fleet]
@@ -101,15 +101,17 @@ def test_a_killed_owner(tmp_path: Path) -> None:
             ready(main, "sa", "sb", "sc")
             main.ask("set", "all", "30", "--ttl", "60s")
             assert [applied(each, "b") for each in (a, b, c)] == [10.0, 10.0, 10.0]
-            c.kill()
-            killed_s = time.monotonic()
-            until(lambda: "counted at 10 A" in main.status("sc")["reason"])
-            assert "may still run: sc up to 10 A" in main.status("all")["reason"]
-            while True:
-                followed = shares(a, b)
-                if time.monotonic() - killed_s >= SAFE_WITHIN_S - 0.25:
-                    break
-                assert followed == [10.0, 10.0]
+            with Caller(a.target) as at_a, Caller(b.target) as at_b, Caller(main.target) as at_main:
+                assert at_main.status("sc").reason == ""  # connected: what follows has to be read within the bound
+                c.kill()
+                killed_s = time.monotonic()
+                until(lambda: "counted at 10 A" in at_main.status("sc").reason)
+                assert "may still run: sc up to 10 A" in at_main.status("all").reason
+                while True:
+                    now_a = [each.status("b").applied_current_a for each in (at_a, at_b)]
+                    if time.monotonic() - killed_s >= SAFE_WITHIN_S - BEAT_S - 0.1:
+                        break  # what was read until now was read before the bound
+                    assert now_a == [10.0, 10.0]
             until(
                 lambda: [applied(each, "b") for each in (a, b)] == pytest.approx([15.0, 15.0]),
                 because="the others take its share",

@@ -375,3 +375,35 @@ nowhere = "home"
 def test_times_of_sessions_fit_together(text: str, fault: str) -> None:
     """A beat that comes too seldom for its lease would fence a healthy node (satellites.md 3.2)."""
     assert faults_of(f"[fleet]\n{text}") == [fault]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('required = ["a", "a"]', "fleet.required[1]: 'a' is named twice"),
+        ('required = [""]', "fleet.required[0]: is empty: name a node"),
+        (
+            "announce = true",
+            "fleet.announce: there is nothing to announce: this node listens on loopback and sockets alone",
+        ),
+        ("addresses = 1", "fleet.addresses: expected a table, got 1"),
+        (
+            'addresses = { hut = "hut" }',
+            'fleet.addresses."hut": expected where that node listens, such as 192.168.1.20:4004, got "hut"',
+        ),
+        (
+            'addresses = { hut = "h:0" }',
+            'fleet.addresses."hut": expected where that node listens, such as 192.168.1.20:4004, got "h:0"',
+        ),
+        ("anounce = true", 'fleet.anounce: unknown key; did you mean "announce"?'),
+    ],
+)
+def test_a_fleet_is_named_as_it_is(text: str, fault: str) -> None:
+    """Each fault with its place and what would be right."""
+    assert faults_of(f"[fleet]\n{text}") == [fault]
+
+
+def test_a_fleet_that_is_right() -> None:
+    """Required nodes, and where those are that are named by serial."""
+    fleet = parse_config('[fleet]\nrequired = ["hut"]\naddresses = { hut = "192.0.2.1:4004" }').fleet
+    assert (fleet.required, fleet.addresses, fleet.announce) == (("hut",), {"hut": "192.0.2.1:4004"}, None)

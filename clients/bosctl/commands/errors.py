@@ -20,6 +20,11 @@ REMEDIES = {
     "DEVICE_FAULT": "read the battery's own account: bosctl status and bosctl explain",
     "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
+    "LINK_LOST": "is that node up, and the network between? Expected: bosctl fleet maintenance NODE --for 2h",
+    "INCOMPATIBLE": "give both nodes the same major version",
+    "CRASH_LOOP": "read that node's log: journalctl -u bosd",
+    "IDENTITY_MOVED": "two hosts have one certificate: stop one, and issue it another (bosctl ca issue --node NAME)",
+    "LOOP_LAG": "is that machine overloaded? Leases of its batteries may end",
     "OVERFLOW": "clear the causes listed first; the others show when there is room",
 }
 _STATES = {1: "ACTIVE", 2: "CLEARED", 3: "CLEARED_BY_REBOOT"}

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,7 +42,7 @@ def edit(
             session.answer(apply_document(unchanged, planned=False), lambda console: console.print("nothing changes"))
             return
         kept = True  # until it is in force: nobody types it twice
-        kept = not _plan_and_apply(session, text, topology.revision, comment, yes=yes)
+        kept = not plan_and_apply(session, [pb.TopologyEdit(whole=text)], topology.revision, comment, yes=yes)
     finally:
         if kept:
             print(f"your text is kept in {path}", file=sys.stderr)
@@ -69,9 +70,8 @@ def _run_editor(path: Path) -> None:
         raise Failure(ExitStatus.REFUSED, "INVALID_ARGUMENT", f"{words[0]} ended with status {status}: nothing was applied")
 
 
-def _plan_and_apply(session: Session, text: str, revision: int, comment: str, *, yes: bool) -> bool:
+def plan_and_apply(session: Session, edits: Sequence[pb.TopologyEdit], revision: int, comment: str, *, yes: bool) -> bool:
     """Show what would change and apply it if that is agreed to; return whether it is in force."""
-    edits = [pb.TopologyEdit(whole=text)]
     with session.connect() as connection:
         if not yes:
             request = pb.ApplyTopologyRequest(edits=edits, expected_revision=revision)

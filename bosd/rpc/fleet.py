@@ -1,0 +1,233 @@
+"""The nodes that this one knows: those its stubs are of, and those that keep a session here."""
+
+import asyncio
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from bosd.bal.status import Link
+from bosd.errors import BadNameError, BosError, UnavailableError, UnsupportedError
+from bosd.fleet.maintenance import Maintenance
+from bosd.fleet.owner import OwnerSessions, Session
+from bosd.fleet.system_state import Standing, SystemState, system_state
+from bosd.node.links import NetworkLeaf
+from bosd.rpc.about import About
+from bosd.rpc.client import RemotePool
+from bosd.rpc.remote_node import RemoteNode
+from bosd.v1 import fleet_pb2 as pb
+from bosd.v1.fleet_pb2_grpc import FleetServiceStub
+
+WITHIN_S = 2.0
+"""The most that a dead node costs."""
+PRESENT = (Link.READY, Link.STALE)
+LOOK_S = 0.25
+NODE = "node:"
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What a node said of itself, and when."""
+
+    facts: pb.NodeFacts
+    at_s: float
+
+
+class Fleet:
+    """Asks, counts and expects. `stubs` returns this node's stubs now; `required` holds names or targets of nodes."""
+
+    def __init__(
+        self,
+        about: About,
+        pool: RemotePool,
+        sessions: OwnerSessions,
+        *,
+        stubs: Callable[[], Iterable[NetworkLeaf]],
+        required: Collection[str] = (),
+    ) -> None:
+        self.about = about
+        self.pool = pool
+        self._sessions = sessions
+        self._stubs = stubs
+        self._required = tuple(required)
+        self._clock = sessions.clock
+        self._maintenance = Maintenance(self._clock)
+        self._heard: dict[str, _Heard] = {}
+
+    # --- who is known
+
+    @staticmethod
+    def name_of(remote: RemoteNode) -> str:
+        """Return a node's name, or where it is looked for while it has not said one."""
+        return remote.node or remote.target
+
+    def is_required(self, remote: RemoteNode) -> bool:
+        """Tell whether the configuration demands it."""
+        return remote.node in self._required or remote.target in self._required
+
+    def keeper(self, node: str) -> Session | None:
+        """Return the session that a node keeps here."""
+        return self._sessions.peers().get(f"{NODE}{node}") if node else None
+
+    def is_expected_down(self, remote: RemoteNode) -> bool:
+        """Tell whether its absence is expected."""
+        return self._maintenance.find(remote.target) is not None
+
+    def _find(self, node: str) -> tuple[list[RemoteNode], str]:
+        """Return the remotes called so, and the node's name. Raises BadNameError with those that are known."""
+        found = [each for each in self.pool.remotes.values() if node in (each.node, each.target)]
+        if found or self.keeper(node) is not None:
+            return found, self.name_of(found[0]) if found else node
+        known = [*map(self.name_of, self.pool.remotes.values()), *(name for name, _session in self._keepers_alone())]
+        raise BadNameError(f"no node {node[:64]!r} is known here", name=node, known=", ".join(known[:32]))
+
+    def _keepers_alone(self) -> Iterator[tuple[str, Session | None]]:
+        followed = {remote.node for remote in self.pool.remotes.values()}
+        for peer, session in self._sessions.peers().items():
+            if (name := peer.removeprefix(NODE)) not in followed:
+                yield name, session
+
+    # --- the state of the whole
+
+    def state(self) -> tuple[SystemState, str]:
+        """Return how the system stands, and which nodes make it so."""
+        return system_state(self._standings(), self.about.up_s)
+
+    def _standings(self) -> Iterator[Standing]:
+        named = set()
+        for remote in self.pool.remotes.values():
+            named |= {remote.node, remote.target}
+            present = remote.standing[0] in PRESENT
+            yield Standing(self.name_of(remote), present, remote.was_ready, self.is_required(remote))
+        for name in self._required:
+            if name not in named:
+                session = self.keeper(name)
+                present = session is not None and self._lease_left_s(session) is not None
+                yield Standing(name, present, session is not None, required=True)
+
+    def _lease_left_s(self, session: Session) -> float | None:
+        left_s = session.lease.ends_s - self._clock.now_s()
+        return left_s if left_s > 0.0 else None
+
+    # --- asking all
+
+    async def peers(self, within_s: float) -> list[pb.Peer]:
+        """Return every node that is known, each asked for its facts at the same time, for at most `within_s`."""
+        remotes = list(self.pool.remotes.values())
+        self._heard = {target: heard for target, heard in self._heard.items() if target in self.pool.remotes}
+        async with asyncio.TaskGroup() as group:
+            asking = [group.create_task(self._ask(each, within_s), name=f"describe {each.target}") for each in remotes]
+        stubs: dict[str, list[str]] = {}
+        for leaf in self._stubs():
+            stubs.setdefault(leaf.network.target, []).append(leaf.name)
+        found = [
+            self._followed(remote, stubs.get(remote.target, ()), asked.result())
+            for remote, asked in zip(remotes, asking, strict=True)
+        ]
+        return [*found, *(self._keeper_alone(name, session) for name, session in self._keepers_alone())]
+
+    async def _ask(self, remote: RemoteNode, within_s: float) -> BosError | None:
+        """Hear a node's facts; return why they were not heard."""
+        try:
+            async with asyncio.timeout(within_s):
+                facts = await remote.over(
+                    lambda channel: FleetServiceStub(channel).Describe(
+                        pb.DescribeRequest(), timeout=within_s, metadata=remote.metadata
+                    )
+                )
+        except TimeoutError:
+            return UnavailableError(f"{remote.target} did not answer within {within_s:g} s")
+        except BosError as error:
+            unknown = error.metadata.get("grpc_code") == "UNIMPLEMENTED"
+            return UnsupportedError(f"{remote.target} does not describe itself: update it") if unknown else error
+        self._heard[remote.target] = _Heard(facts, self._clock.now_s())
+        return None
+
+    def _followed(self, remote: RemoteNode, stubs: Iterable[str], error: BosError | None) -> pb.Peer:
+        link, reason = remote.standing
+        session, now_s = remote.session, self._clock.now_s()
+        answered_s = session.state.answered_s
+        peer = pb.Peer(
+            node=remote.node,
+            target=remote.target,
+            address=remote.address,
+            link=link.value,  # type: ignore[arg-type]  # the numbers are the same
+            reason=reason,
+            stubs=stubs,
+            required=self.is_required(remote),
+            answer_age_s=now_s - answered_s if math.isfinite(answered_s) else None,
+            boot_id=session.state.boot_id,
+            epoch=session.state.epoch,
+            round_trip_s=2.0 * remote.half_rtt_s if remote.round_trips else None,
+            clock_ahead_s=remote.clock.ahead_s,
+            agreed_digest=session.agreed_digest,
+            drifted=session.drifted,
+            lag_s=session.lag_s,
+        )
+        if error is not None:
+            peer.failure, peer.failure_message = error.reason, error.message
+        if (heard := self._heard.get(remote.target)) is not None:
+            peer.facts.CopyFrom(heard.facts)
+            peer.facts_age_s = now_s - heard.at_s
+        self._say_kept(peer, self.keeper(remote.node))
+        self._say_expected(peer, remote.target)
+        return peer
+
+    def _keeper_alone(self, name: str, session: Session | None) -> pb.Peer:
+        peer = pb.Peer(node=name, required=name in self._required)
+        peer.reason = "it keeps a session here; no stub of this node is of it, so it is not asked"
+        self._say_kept(peer, session)
+        self._say_expected(peer, f"{NODE}{name}")
+        return peer
+
+    def _say_kept(self, peer: pb.Peer, session: Session | None) -> None:
+        if session is None:
+            return
+        peer.keeps_session, peer.epoch_here = True, session.epoch
+        peer.address = peer.address or session.address.removeprefix("ipv4:")
+        peer.boot_id = peer.boot_id or session.peer_boot_id
+        if (left_s := self._lease_left_s(session)) is not None:
+            peer.lease_left_s = left_s
+
+    def _say_expected(self, peer: pb.Peer, key: str) -> None:
+        if (window := self._maintenance.find(key)) is not None:
+            peer.maintenance_s = window.ends_s - self._clock.now_s()
+            peer.maintenance_reason = window.reason
+
+    # --- what a person says
+
+    def assume_safe(self, node: str) -> tuple[str, dict[str, float]]:
+        """Count no more what is not seen of a node, until contact; return its name, and at what its stubs were counted.
+
+        Raises BadNameError, and UnsupportedError while it answers.
+        """
+        remotes, name = self._find(node)
+        if any(remote.standing[0] in PRESENT for remote in remotes):
+            raise UnsupportedError(f"{name} answers: what it does is seen, and nothing is assumed", node=name)
+        targets = {remote.target for remote in remotes}
+        counted_a: dict[str, float] = {}
+        for leaf in self._stubs():
+            worst_a = leaf.counts_at_a
+            if leaf.network.target in targets and leaf.assume_safe():
+                counted_a[leaf.name] = worst_a
+        return name, counted_a
+
+    def expect(self, node: str, for_s: float, reason: str) -> tuple[str, bool]:
+        """Expect a node's absence for a time, 0 for no longer; return its name, and whether it was expected before.
+
+        Raises BadNameError and InvalidArgumentError.
+        """
+        remotes, name = self._find(node)
+        keys = [remote.target for remote in remotes] or [f"{NODE}{name}"]
+        before = [self._maintenance.begin(key, for_s, reason) if for_s else self._maintenance.end(key) for key in keys]
+        self._show_expected()
+        return name, any(before)
+
+    def _show_expected(self) -> None:
+        for remote in self.pool.remotes.values():
+            remote.expect_down(self.is_expected_down(remote))
+
+    async def run(self) -> None:
+        """End what is expected at its time, until cancelled."""
+        while True:
+            self._show_expected()
+            await asyncio.sleep(LOOK_S)

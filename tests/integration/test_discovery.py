@@ -1,0 +1,148 @@
+"""Nodes found by serial over multicast DNS, between two network namespaces: the certificate decides, not the announcement."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bosd.pki.authority import Authority
+from bosd.pki.bundle import places_in
+from tests.support.certificates import authority, issue
+from tests.support.namespaces import Namespace, cable
+from tests.support.processes import BOSCTL, REPOSITORY, Node, battery, pseudo, table, until
+
+HERE, THERE, MOVED = "192.0.2.1", "192.0.2.2", "192.0.2.3"
+"""Addresses for documentation (RFC 5737)."""
+PORT = 4004
+FOUND_S = 15.0
+"""satellites.md, 4.10: after a change of address, ready again within 15 s."""
+
+
+@dataclass
+class Lan:
+    """Two machines on one cable, and our authority."""
+
+    directory: Path
+    by: Authority
+    here: Namespace
+    there: Namespace
+
+    def node(self, name: str, at: Namespace, listen: str, topology: str, by: Authority | None = None, **fleet: Any) -> Node:
+        """Return a node behind mutual TLS; it grants `home` its battery b."""
+        directory = self.directory / f"{name}-{listen.replace(':', '-')}"
+        directory.mkdir()
+        tls = self.directory / f"tls-{name}"
+        places = places_in(tls) if tls.exists() else issue(by or self.by, f"node:{name}").install(tls)
+        security = table("[security]", {"ca": str(places.ca), "certificate": str(places.certificate), "key": str(places.key)})
+        grants = table("[security.grants]", {'"node:home"': ["b"]})
+        socket = f"unix:{directory}/sock"
+        toml = security + grants + table("[fleet]", fleet) + topology
+        node = Node(directory, toml, name=name, listen=[socket, listen])
+        node.target = socket
+        node._arguments = at.command(*node._arguments)
+        return node
+
+    def bosctl(self, node: Node, *arguments: str) -> tuple[int, Any]:
+        """Run `bosctl --json` on the machine here, with an admin's certificate."""
+        tls = self.directory / "admin"
+        if not tls.exists():
+            issue(self.by, "admin:me").install(tls)
+        files = ["--ca", str(tls / "ca.crt"), "--certificate", str(tls / "bosd.crt"), "--key", str(tls / "bosd.key")]
+        command = self.here.command(*BOSCTL, "--target", node.target, "--json", *files, *arguments)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=REPOSITORY)
+        return done.returncode, json.loads(done.stdout or done.stderr)
+
+    def discovered(self, node: Node) -> dict[str, dict[str, Any]]:
+        """Return what `fleet discover` finds, by serial."""
+        status, document = self.bosctl(node, "fleet", "discover")
+        assert status == 0, document
+        return {row["node"]: row for row in document["nodes"]}
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    """A cable between two machines."""
+    with cable([HERE, THERE]) as (here, there):
+        yield Lan(tmp_path, authority(tmp_path / "ca"), here, there)
+
+
+def stub(name: str, serial: str) -> str:
+    """Return a stub that names its node by serial."""
+    return battery(name, "network", node=serial, remote_name="b")
+
+
+def ready(node: Node, name: str) -> None:
+    """Wait until a stub may be commanded."""
+    until(lambda: node.status(name)["commandable"], timeout_s=FOUND_S, because=f"{name} is found")
+
+
+def test_a_node_is_found_by_serial_and_again_after_it_moved(lan: Lan) -> None:
+    """Announced, resolved, commanded; after a move its last address fails and the announcement leads to the new one."""
+    topology = stub("far", "hut") + stub("liar", "barn")
+    foreign = authority(lan.directory / "foreign")
+    with (
+        lan.node("home", lan.here, f"{HERE}:{PORT}", topology) as home,
+        lan.node("barn", lan.there, f"{THERE}:{PORT + 1}", pseudo("b"), by=foreign),
+    ):
+        assert "not announced" in until(lambda: home.status("far")["reason"])
+        with lan.node("hut", lan.there, f"{THERE}:{PORT}", pseudo("b")):
+            ready(home, "far")
+            rows = {row["node"] or row["target"]: row for row in home.bosctl("fleet", "ls").document["nodes"]}
+            assert rows["hut"]["address"] == f"{THERE}:{PORT}"
+            assert rows["hut"]["target"] == "serial:hut"
+            assert 364.0 < rows["hut"]["certificate_days_left"] <= 366.0  # issued for a year
+            found = lan.discovered(home)
+            assert {name: (row["verified"], row["known"]) for name, row in found.items()} == {
+                "home": (True, "itself"),
+                "hut": (True, "adopted"),
+                "barn": (False, "adopted"),
+            }
+            assert found["barn"]["status"] == "UNTRUSTED"
+        assert not home.status("liar")["commandable"]  # a certificate of a foreign CA: never past the handshake
+        lan.there.remove(THERE)
+        lan.there.add(MOVED)
+        with lan.node("hut", lan.there, f"{MOVED}:{PORT}", pseudo("b")):
+            ready(home, "far")
+            rows = {row["node"] or row["target"]: row for row in home.bosctl("fleet", "ls").document["nodes"]}
+            assert rows["hut"]["address"] == f"{MOVED}:{PORT}"
+
+
+def test_a_node_is_adopted_by_hand(lan: Lan) -> None:
+    """Stubs for its free batteries, in one edit; again is nothing; what is not announced is not reached."""
+    with (
+        lan.node("home", lan.here, f"{HERE}:{PORT}", pseudo("b")) as home,
+        lan.node("hut", lan.there, f"{THERE}:{PORT}", pseudo("b") + pseudo("secret")),
+    ):
+        status, refused = lan.bosctl(home, "fleet", "adopt", "hut")
+        assert (status, refused["error"]["reason"]) == (2, "INVALID_ARGUMENT")
+        status, done = lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "b", "--yes")
+        assert (status, done["changes"][0]["name"]) == (0, "hut-b"), done
+        ready(home, "hut-b")
+        assert 'node = "hut"' in home.ask("topology", "export")["toml"]
+        status, again = lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "b", "--yes")
+        assert (status, again["changes"]) == (0, [])
+        assert lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "x", "--yes")[0] == 1
+        assert lan.bosctl(home, "fleet", "adopt", "nobody", "--yes", "--for", "500ms")[0] == 3
+
+
+def test_a_name_that_is_taken_is_not_changed(lan: Lan) -> None:
+    """The second host of a name is not announced, and says so: the name is the identity (satellites.md 3.8)."""
+    with lan.node("hut", lan.there, f"{THERE}:{PORT}", pseudo("b")) as hut:
+        until(lambda: hut.events("announced"))
+        with lan.node("hut", lan.here, f"{HERE}:{PORT}", pseudo("b")) as twin:
+            until(lambda: [each for each in twin.ask("errors") if each["type"] == "CONFLICT"], because="the name is taken")
+            assert not twin.events("announced")
+
+
+def test_nothing_is_announced_unless_it_is_to_be(lan: Lan) -> None:
+    """A node that is told not to, and one on loopback, stay unheard."""
+    with (
+        lan.node("mute", lan.there, f"{THERE}:{PORT}", pseudo("b"), announce=False),
+        lan.node("near", lan.there, f"127.0.0.1:{PORT + 1}", pseudo("b")),
+        lan.node("loud", lan.there, f"{THERE}:{PORT + 2}", pseudo("b")) as loud,
+    ):
+        assert lan.discovered(loud).keys() == {"loud"}
