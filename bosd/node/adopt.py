@@ -21,16 +21,20 @@ RETRY_S = 2.0
 _log = structlog.get_logger("adopt")
 
 
-async def adopt(battery: PhysicalBattery, look_again: Callable[[], None]) -> None:
-    """Find out what the battery's device holds; if nobody asked for that within one lease, have it looked at again."""
+async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None]) -> None:
+    """Find out what the battery's device holds; if nobody asked for that within one lease, have it looked at again.
+
+    `looked` is called when it has answered, or failed to, for the first time.
+    """
     while True:
         try:
             held_a = await battery.device.held_current_a()
         except TransientError:
-            battery.unread_until_s = -math.inf
+            looked()
             await asyncio.sleep(RETRY_S)
             continue
         battery.unread_until_s = -math.inf
+        looked()
         if held_a is None or abs(held_a) < LEAST_HELD_A or battery.told or battery.telling_a is not None:
             return
         battery.found_running(held_a)

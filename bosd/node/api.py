@@ -33,7 +33,8 @@ class LeafCommand:
 class SetCurrentResult:
     """The answer to a set point; `setpoint_ends_s` is monotonic, None when nothing is asked any more.
 
-    `may_run_a` is what may flow at most: more than `applied_current_a` where something below has not confirmed.
+    `may_run_a` is what may flow at most: more than `applied_current_a` where something below has not confirmed. It is not known
+    with `unread`: a device below has not been heard since the node started.
     Of a dry run, `leaves` are all below, and `binds` says which chain of limits bounds the battery in that direction.
     """
 
@@ -45,6 +46,7 @@ class SetCurrentResult:
     leaves: tuple[LeafCommand, ...]
     binds: str = ""
     may_run_a: float = 0.0
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

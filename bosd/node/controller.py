@@ -168,7 +168,7 @@ class Controller:
             battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request_id, with_doubt(result, battery))
+            return self._answers.keep(holder, request_id, with_doubt(result, battery, self._clock.now_s()))
 
     async def _done(
         self,
@@ -200,7 +200,7 @@ class Controller:
                 self._activate(battery)
                 planned = plan(self._asked(battery), now_s)
                 await self._done(battery, planned, self._executor.enforce)
-            return with_doubt(self._result(battery, asked_a(battery), None, planned, dry_run=False), battery)
+            return with_doubt(self._result(battery, asked_a(battery), None, planned, dry_run=False), battery, now_s)
 
     def _result(
         self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool

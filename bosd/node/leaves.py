@@ -43,6 +43,7 @@ class Leaves:
         self._look_above = look_above
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
+        self._looking: set[Battery] = set()
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
@@ -67,12 +68,19 @@ class Leaves:
             task = refresher.run(after=leaving.get(port_of(each)))
             self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
             if each.controllable:
-                each.unread_until_s = math.inf
-                self._group.create_task(adopt(each, partial(self._look_above, each)), name=f"adopt {each.name}")
+                self._look_first(each, self._group)
             if isinstance(each.device, Renewing):
                 renewing = renew(each, each.device, partial(self._look_above, each))
                 self._renewals[each] = self._group.create_task(renewing, name=f"renew {each.name}")
         self._lazy = {}
+
+    def _look_first(self, battery: PhysicalBattery, group: asyncio.TaskGroup) -> None:
+        """Find out what a device runs; one that lets go by itself is known to run nothing when it has."""
+        hold_s = battery.device.hold_s
+        battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
+        self._looking.add(battery)
+        adopting = adopt(battery, partial(self._looking.discard, battery), partial(self._look_above, battery))
+        group.create_task(adopting, name=f"adopt {battery.name}")
 
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:
@@ -85,6 +93,7 @@ class Leaves:
         leaving: dict[str, asyncio.Task[None]] = {}
         for battery in replaced.removed:
             self._refreshers.pop(battery, None)
+            self._looking.discard(battery)
             if isinstance(battery, NetworkLeaf):
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
@@ -177,15 +186,19 @@ class Leaves:
                     refresher.ask()
 
     async def first_look(self, batteries: Sequence[Battery], within_s: float) -> tuple[str, ...]:
-        """Wait until all below has been looked at, or all physical batteries; return what has not within `within_s`."""
+        """Wait until all below has been looked at, or all physical batteries; return what has not within `within_s`.
+
+        A device that gave no answer was looked at.
+        """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + within_s
         while True:
             now_s = self.clock.now_s()
             if batteries:
-                unread = [leaf.name for battery in batteries for leaf in unread_below(battery, now_s)]
+                below = [leaf for battery in batteries for leaf in unread_below(battery, now_s)]
+                unread = [leaf.name for leaf in below if isinstance(leaf, NetworkLeaf) or leaf in self._looking]
             else:
-                unread = [each.name for each in self.directory if isinstance(each, PhysicalBattery) and each.is_unread(now_s)]
+                unread = [battery.name for battery in self.directory if battery in self._looking]
             if not unread or loop.time() >= ends_s:
                 return tuple(dict.fromkeys(unread))
             await asyncio.sleep(LOOK_PAUSE_S)

@@ -128,6 +128,7 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             reason=result.reason,
             binds=result.binds,
             may_run_a=result.may_run_a,
+            unread=result.unread,
         )
         if result.setpoint_ends_s is not None:
             response.ttl_s = max(0.0, result.setpoint_ends_s - self._clock.now_s())

@@ -148,12 +148,15 @@ class RemoteBattery(NetworkLeaf):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
+        before_a = self.counts_at_a
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._wire.clear()
         else:
             answer = await self._wire.set_current(current_a, ttl_s)
         certain = abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK
         self._may_run_a = None if certain else answer.may_run_a
+        if answer.unread and abs(before_a) > abs(answer.may_run_a):
+            self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""

@@ -210,7 +210,7 @@ class LeafCommand(_message.Message):
     def __init__(self, name: _Optional[str] = ..., old_current_a: _Optional[float] = ..., new_current_a: _Optional[float] = ..., limit_a: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SetCurrentResponse(_message.Message):
-    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves", "binds", "may_run_a")
+    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves", "binds", "may_run_a", "unread")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     APPLIED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +220,7 @@ class SetCurrentResponse(_message.Message):
     LEAVES_FIELD_NUMBER: _ClassVar[int]
     BINDS_FIELD_NUMBER: _ClassVar[int]
     MAY_RUN_A_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
     name: str
     requested_current_a: float
     applied_current_a: float
@@ -229,7 +230,8 @@ class SetCurrentResponse(_message.Message):
     leaves: _containers.RepeatedCompositeFieldContainer[LeafCommand]
     binds: str
     may_run_a: float
-    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ..., may_run_a: _Optional[float] = ...) -> None: ...
+    unread: bool
+    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ..., may_run_a: _Optional[float] = ..., unread: _Optional[bool] = ...) -> None: ...
 
 class ClearCurrentRequest(_message.Message):
     __slots__ = ("name",)

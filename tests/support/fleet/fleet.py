@@ -346,6 +346,10 @@ class Fleet:
         node = host.process.node
         return all(node.status(name).commandable for name in node.names())
 
+    def all_ready(self) -> bool:
+        """Tell whether every battery of every node may be commanded."""
+        return all(map(self.ready, self.hosts.values()))
+
     def why_not(self, hosts: Iterable[Host]) -> str:
         """Return what keeps batteries from being commanded, for a person."""
         lines = []

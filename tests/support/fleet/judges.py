@@ -148,7 +148,7 @@ class SumJudge:
         top.asked.append(request)
 
         def confirmed(answer: SetCurrentResult) -> None:
-            certain = self._certain(top) and abs(answer.may_run_a) <= abs(current_a) + TOLERANCE_A
+            certain = self._certain(top) and "may still run" not in answer.reason
             ends_s = self._fleet.loop.time() + (0.0 if certain else self._settle_s)
             for older in top.asked[: top.asked.index(request)]:
                 older.ends_s = min(older.ends_s, ends_s)

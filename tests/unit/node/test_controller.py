@@ -547,3 +547,39 @@ async def test_ends_of_batteries_looked_at_in_one_instant_are_all_kept() -> None
         await asyncio.sleep(1.0)
         assert node.applied() == pytest.approx({"s": 5.0, "p1": 5.0, "p2": 0.0})
         assert node["p2"].setpoint is None
+
+
+async def test_a_member_that_turns_goes_by_way_of_zero() -> None:
+    """30 A to -30 A over two: both to 0 A, confirmed, then on. B is lost on its way to 0: it counts at 15 A, not at -15 A."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 30.0)
+        node.wire.told.clear()
+        await node.set("ab", -30.0)
+        assert sorted(node.wire.told[:2]) == [("a", 0.0), ("b", 0.0)]
+        assert sorted(node.wire.told[2:]) == [("a", -15.0), ("b", -15.0)]
+        await node.set("ab", 30.0)
+        node.leaf("b").raises = UnavailableError("silence")
+        with pytest.raises(UnavailableError):
+            await node.set("ab", -30.0)
+        assert node.leaf("b").counts_at_a == 15.0
+
+
+async def test_one_device_alone_turns_at_once() -> None:
+    """Nobody shares with it: 10 A to -10 A is one command."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0)
+        node.wire.told.clear()
+        await node.set("a", -10.0)
+        assert node.wire.told == [("a", -10.0)]
+
+
+async def test_an_answer_names_what_may_still_run() -> None:
+    """B follows no more while it cannot be commanded: 0 A for all is accepted, and the answer says what b may run."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 20.0)
+        node.leaf("b").good = False
+        node.leaf("b").raises = UnavailableError("silence")
+        node.leaf("b").touch()
+        answer = await node.set("ab", 0.0)
+        assert (answer.applied_current_a, answer.may_run_a) == (0.0, 10.0)
+        assert answer.reason == "may still run: b +10 A"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
 from bosd.errors import CycleError, UnavailableError
@@ -22,6 +23,7 @@ class _Wire:
         self.asked: list[tuple[object, ...]] = []
         self.may_run_a: float | None = None
         self.now_s = 0.0
+        self.unread = False
 
     def session_now_s(self) -> float:
         return self.now_s
@@ -32,7 +34,7 @@ class _Wire:
 
     async def clear(self) -> pb.SetCurrentResponse:
         self.asked.append(("clear",))
-        return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0)
+        return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0, unread=self.unread)
 
     def close(self) -> None:
         self.asked.append(("close",))
@@ -244,3 +246,50 @@ async def test_a_set_point_is_given_back_from_within_a_cycle() -> None:
     ready(stub, path=("here/stub",))
     await stub.command(0.0, 5.0)
     assert pool.wire.asked == [("clear",)]
+
+
+async def test_what_the_remote_cannot_confirm_counts() -> None:
+    """Asked for 5 A, the remote's members may still run 12 A: that counts, and is asked again after a pause."""
+    stub, pool = make()
+    ready(stub)
+    pool.wire.may_run_a = 12.0
+    await stub.command(5.0, 60.0)
+    stub.settled(5.0, 100.0)
+    assert (stub.applied_a, stub.counts_at_a, stub.failed_s) == (5.0, 12.0, 100.0)
+    pool.wire.may_run_a = None
+    await stub.command(5.0, 60.0)
+    stub.settled(5.0, 101.0)
+    assert stub.counts_at_a == 5.0
+
+
+async def test_an_owner_that_cannot_know_confirms_nothing() -> None:
+    """It was started anew and has not heard its device, which was told 9 A before: 9 A count on, whatever it says."""
+    stub, pool = make()
+    ready(stub)
+    stub.settled(9.0, 100.0)
+    pool.wire.unread = True
+    await stub.command(0.0, None)
+    stub.settled(0.0, 101.0)
+    assert stub.counts_at_a == 9.0
+
+
+def test_unread_until_its_owner_has_spoken() -> None:
+    """An earlier run of this node may have commanded it: 1 + 3 + 0.03 s of session and 5 s to tell it (control.md)."""
+    stub, pool = make()
+    pool.wire.now_s = 9.02
+    assert stub.is_unread(0.0)
+    stub.on_snapshot(None, Facts(unread=True))
+    assert stub.is_unread(0.0)
+    stub.on_snapshot(None, Facts())
+    assert not stub.is_unread(0.0)
+    other, pool = make()
+    pool.wire.now_s = 9.04
+    assert not other.is_unread(0.0)
+
+
+def test_a_snapshot_tells_what_may_run_without_a_claim() -> None:
+    """Its owner found 7 A running that nobody asked for: they count here too, and are not gone on with."""
+    stub, _ = make()
+    ready(stub)
+    assert not stub.on_snapshot(None, Facts(unconfirmed_a=7.0))
+    assert stub.counts_at_a == 7.0

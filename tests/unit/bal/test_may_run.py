@@ -1,0 +1,67 @@
+"""What may flow although it was not asked, and how soon it is over (control.md, "When something dies")."""
+
+import pytest
+
+from bosd.bal.facts import facts_of, unread_below
+from bosd.bal.may_run import may_run_a
+from bosd.bal.physical import PhysicalBattery
+from tests.support.bal_makers import aggregate, physical, sample, split
+
+
+def settled(name: str, current_a: float) -> PhysicalBattery:
+    """Return a pack that follows a current."""
+    battery = physical(name)
+    battery.sampled(sample(0.0))
+    battery.settled(current_a, 0.0)
+    return battery
+
+
+@pytest.mark.parametrize(
+    ("lost_a", "most_a"),
+    [
+        (None, 20.0),  # a and b at 10 A each, all certain
+        (16.0, 26.0),  # b was told 16 A and did not answer: 10 + 16
+        (-30.0, -30.0),  # b may charge at 30 A: that is not set off against a's 10 A
+        (-5.0, 20.0),  # or at 5 A: what is applied is more
+    ],
+)
+def test_of_an_aggregate(lost_a: float | None, most_a: float) -> None:
+    """The larger of both directions, each summed for itself."""
+    a, b = settled("a", 10.0), settled("b", 10.0)
+    both = aggregate(a, b)
+    both.applied_a = 20.0
+    b.unconfirmed_a = lost_a
+    assert may_run_a(both) == most_a
+
+
+def test_of_a_partition() -> None:
+    """What the source may run beyond what is applied counts to every part: 6 A applied of 20 A, the source may run 26 A."""
+    source = settled("s", 20.0)
+    parts = split(source, 0.5, 0.5).partitions
+    parts[0].applied_a = 6.0
+    assert may_run_a(parts[0]) == 6.0
+    source.unconfirmed_a = 26.0
+    assert may_run_a(parts[0]) == 12.0
+
+
+def test_facts_of_devices_that_hold_and_that_expire() -> None:
+    """4.03 s unheard; 2 s of hold lie within the 8 s a gate is told in (control.md: the larger); what holds is never safe."""
+    holds, expires = physical("h"), physical("e")
+    expires.device.hold_s = 2.0
+    assert facts_of(holds, 4.03, 0.0).safe_within_s is None
+    assert facts_of(expires, 4.03, 0.0).safe_within_s == pytest.approx(4.03 + 8.0)
+    expires.device.hold_s = 20.0
+    assert facts_of(expires, 4.03, 0.0).safe_within_s == pytest.approx(4.03 + 20.0)
+    both = aggregate(holds, expires)
+    assert facts_of(both, 4.03, 0.0).safe_within_s is None
+
+
+def test_facts_name_what_is_not_known() -> None:
+    """A device that was not looked at, and one that did not confirm."""
+    battery = settled("a", 10.0)
+    assert facts_of(battery, 4.03, 0.0)[1:] == (None, False)
+    battery.unconfirmed_a = 16.0
+    battery.unread_until_s = 5.0
+    assert facts_of(battery, 4.03, 4.9)[1:] == (16.0, True)
+    assert unread_below(aggregate(battery), 4.9) == (battery,)
+    assert unread_below(battery, 5.0) == ()
