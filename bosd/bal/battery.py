@@ -245,6 +245,12 @@ class DeviceLeaf(Battery):
         """Return whether what it runs is not known yet, since nobody has looked."""
         return now_s < self.unread_until_s
 
+    def waits_for(self, now_s: float) -> str:
+        """Return what is waited for until it is known what it runs; empty when it is known."""
+        if self.unconfirmed_a is not None:
+            return f"may run {self.unconfirmed_a:g} A until it confirms"
+        return "not heard yet" if self.is_unread(now_s) else ""
+
     @property
     def let_go_s(self) -> float | None:
         """How long it may go on after this node stopped telling it or has told it to be safe; None: for ever."""

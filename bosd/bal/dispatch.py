@@ -18,6 +18,8 @@ from bosd.bal.status import BatteryStatus
 
 SHARE_MOVE = 0.01
 """Shares are moved when one of them changes by more than this part of the set point (bal.md, "Aggregators")."""
+LIMIT_MOVE = 1e-3
+"""A virtual battery's limit that binds is followed when it moved by more than this part: it drifts with every charge below."""
 SUM_TOLERANCE = 1e-10
 BOOKED_PIECE_S = 30.0
 
@@ -85,13 +87,14 @@ def clamp(current_a: float, status: BatteryStatus) -> Clamped:
 
 
 def _steadily(current_a: float, battery: Battery, status: BatteryStatus) -> Clamped:
-    """Return `current_a` within the present limits; a virtual battery's limit that moved by rounding alone moves nothing.
+    """Return `current_a` within the present limits; a virtual battery's limit that moved by a trifle moves nothing.
 
-    Such a limit is a sum or difference of what runs below, so that rounding could move it, and what runs, to and fro for ever.
+    Such a limit follows the charges and currents below: each sample would move it, and what runs, to and fro for ever. The
+    limits of the devices below hold exactly all the same.
     """
     clamped = clamp(current_a, status)
     if clamped.reason and not isinstance(battery, ComputedLeaf | DeviceLeaf):
-        slack_a = SUM_TOLERANCE * abs(clamped.current_a)
+        slack_a = LIMIT_MOVE * abs(clamped.current_a)
         if abs(current_a - clamped.current_a) <= slack_a:
             return Clamped(current_a, "")
         if abs(battery.applied_a - clamped.current_a) <= slack_a:
@@ -147,6 +150,9 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
         current_a = _carried(result, battery, current_a, sum(share_a for _, share_a in shares))
     if current_a == battery.applied_a and _may_stay(shares, current_a, now_s, move_shares=move_shares):
         shares = [(member, member.applied_a) for member, _ in shares]
+    elif (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
+        result.clamped[battery] = exact
+        shares = battery.share(exact.current_a, now_s)
     followers: list[Battery] = []
     ends_s = result.ends_s[battery]
     computed, clamped, targets_a = result.computed, result.clamped, result.targets_a

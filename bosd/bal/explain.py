@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bosd.bal.aggregator import Aggregator
-from bosd.bal.battery import Battery
+from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.explain_leaf import leaf_cause
 from bosd.bal.figures import FULL_LIMIT
 from bosd.bal.limits import allowed_directions
@@ -19,6 +19,7 @@ from bosd.bal.spec import AggregatorSpec
 from bosd.bal.status import BatteryStatus, Quality
 
 MOST_LEFT_OUT = 8
+MOST_WAITED_FOR = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,8 @@ class InForce:
 class Explanation:
     """Why a battery can do what it can; each chain begins at what binds and ends with the battery itself.
 
-    Times to empty and to full are at the present current, None where it does not go there. `notes` say what is missing.
+    Times to empty and to full are at the present current, None where it does not go there. `notes` say what is waited for, and
+    what could not be asked.
     """
 
     name: str
@@ -82,7 +84,14 @@ def explain(battery: Battery, now_s: float) -> Explanation:
         in_force=in_force(battery, status, now_s),
         empty_in_s=empty_in_s,
         full_in_s=full_in_s,
+        notes=_waited_for(battery, now_s),
     )
+
+
+def _waited_for(battery: Battery, now_s: float) -> tuple[str, ...]:
+    """Return which devices below are waited for, and what for."""
+    leaves = [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
+    return tuple(f"waiting for {leaf.name}: {waits}" for leaf in leaves if (waits := leaf.waits_for(now_s)))[:MOST_WAITED_FOR]
 
 
 def summary(steps: Sequence[Step]) -> str:

@@ -12,12 +12,14 @@ class Facts(NamedTuple):
 
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
-    something below was not looked at since the node started.
+    something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
+    own node to the confirmed device.
     """
 
     safe_within_s: float | None = None
     unconfirmed_a: float | None = None
     unread: bool = False
+    failsafe_time_s: float = 0.0
 
 
 NONE_KNOWN = Facts()
@@ -30,11 +32,16 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         safe_within_s=_safe_within_s(battery, unheard_s),
         unconfirmed_a=None if most_a == battery.applied_a else most_a,
         unread=bool(unread_below(battery, now_s)),
+        failsafe_time_s=max((leaf.command_deadline_s for leaf in _devices(battery)), default=0.0),
     )
 
 
+def _devices(battery: Battery) -> list[DeviceLeaf]:
+    return [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
+
+
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
-    let_go_s = [leaf.let_go_s for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
+    let_go_s = [leaf.let_go_s for leaf in _devices(battery)]
     if any(each is None for each in let_go_s):
         return None
     return unheard_s + max((each for each in let_go_s if each is not None), default=0.0)
@@ -42,4 +49,4 @@ def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
 
 def unread_below(battery: Battery, now_s: float) -> tuple[DeviceLeaf, ...]:
     """Return the devices and stubs below that were not looked at since they are there: what they run is not known."""
-    return tuple(leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf) and leaf.is_unread(now_s))
+    return tuple(leaf for leaf in _devices(battery) if leaf.is_unread(now_s))

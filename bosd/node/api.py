@@ -232,8 +232,11 @@ class NodeApi(Protocol):
         """Return what tells this configuration from another."""
         ...
 
-    def facts(self, unheard_s: float) -> Mapping[str, Facts]:
-        """Return what other nodes are told of each battery; this node may act `unheard_s` for one that it no longer hears."""
+    def facts(self, unheard_s: float, names: Sequence[str] = ()) -> Mapping[str, Facts]:
+        """Return what other nodes are told of these batteries, or of all.
+
+        This node may act `unheard_s` for one that it no longer hears. Raises BadNameError.
+        """
         ...
 
     async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:

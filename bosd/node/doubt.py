@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bosd.bal.aggregator import members_of
+from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.dispatch import asked_a
 from bosd.bal.facts import unread_below
-from bosd.bal.may_run import may_run_a
+from bosd.bal.may_run import SLACK, may_run_a
 from bosd.node.api import SetCurrentResult
 
 MOST_NAMED = 5
@@ -16,13 +17,22 @@ def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetC
     """Return the answer with what may flow at most, and what below may run another current than it was told."""
     reasons = [result.reason] if result.reason else []
     leaves = [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
-    doubtful = [f"{leaf.name} {leaf.unconfirmed_a:+g} A" for leaf in leaves if leaf.unconfirmed_a is not None]
+    doubtful = [f"{leaf.name} {leaf.counts_at_a:+g} A" for leaf in leaves if _is_doubtful(leaf, battery)]
     if doubtful:
         reasons.append(f"may still run: {_listed(doubtful)}")
     unread = [leaf.name for leaf in unread_below(battery, now_s)]
     if unread:
         reasons.append(f"not heard since the start: {_listed(unread)}")
     return replace(result, may_run_a=may_run_a(battery), unread=bool(unread), reason="; ".join(reasons))
+
+
+def _is_doubtful(leaf: DeviceLeaf, top: Battery) -> bool:
+    """Return whether it has not confirmed, or may run more than is asked of it, or against what `top` is asked."""
+    if isinstance(top, Aggregator) and leaf.counts_at_a * top.applied_a < 0.0:
+        return True
+    wanted_a = (leaf.target_a or 0.0) if leaf.user is not None else asked_a(leaf)
+    counts_a = leaf.counts_at_a
+    return leaf.unconfirmed_a is not None or abs(counts_a) > abs(wanted_a) * (1.0 + SLACK) + SLACK
 
 
 def _listed(texts: Sequence[str]) -> str:

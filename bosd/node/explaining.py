@@ -31,7 +31,7 @@ async def explained(batteries: Mapping[str, Battery], name: str, now_s: float, n
             notes.append(answer)
     discharge = _with_remote(told.discharge, {each: answer.discharge for each, answer in answers.items()}, node)
     charge = _with_remote(told.charge, {each: answer.charge for each, answer in answers.items()}, node)
-    return replace(told, discharge=discharge, charge=charge, notes=tuple(notes), node=node)
+    return replace(told, discharge=discharge, charge=charge, notes=(*told.notes, *notes), node=node)
 
 
 async def _asked(stub: NetworkLeaf, wait_s: float) -> Explanation | str:

@@ -185,10 +185,10 @@ class Node:
             self._digest = (self._editor.revision, f"{self.name}/{self._editor.revision}/{digest}")
         return self._digest[1]
 
-    def facts(self, unheard_s: float) -> dict[str, Facts]:
-        """Return what other nodes are told of each battery."""
+    def facts(self, unheard_s: float, names: Sequence[str] = ()) -> dict[str, Facts]:
+        """Return what other nodes are told of these batteries, or of all."""
         now_s = self.clock.now_s()
-        return {battery.name: facts_of(battery, unheard_s, now_s) for battery in self.directory}
+        return {name: facts_of(self.directory[name], unheard_s, now_s) for name in names or self.names()}
 
     async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:
         """Wait until what is below these batteries, or all devices of this node, has been looked at once."""

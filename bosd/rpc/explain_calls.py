@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from bosd.bal.explain import Explanation, InForce, Step, summary
 from bosd.clock import Clock
 from bosd.errors import DriverError
+from bosd.fleet.owner import OwnerSessions
+from bosd.fleet.timers import SessionTimers
 from bosd.node.api import NodeApi
 from bosd.rpc.edge import Context, Edge, need_duration, need_name
 from bosd.v1 import explain_pb2 as pb
@@ -21,14 +23,22 @@ class ExplainCalls:
     _node: NodeApi
     _edge: Edge
     _clock: Clock
+    _sessions: OwnerSessions | None
 
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._explain(request))
 
     async def _explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
         within_s = need_duration(request.within_s, "within_s") if request.HasField("within_s") else DEFAULT_WAIT_S
-        explanation = await self._node.explain(need_name(request.name), within_s=within_s)
-        return to_explain_message(explanation, self._clock.now_s(), self._clock.utc_s())
+        name = need_name(request.name)
+        explanation = await self._node.explain(name, within_s=within_s)
+        message = to_explain_message(explanation, self._clock.now_s(), self._clock.utc_s())
+        timers = self._sessions.timers if self._sessions is not None else SessionTimers()
+        facts = self._node.facts(timers.safe_within_s(0.0), (name,))[name]
+        message.failsafe_time_s = facts.failsafe_time_s
+        if facts.safe_within_s is not None:
+            message.safe_within_s = facts.safe_within_s
+        return message
 
 
 def to_explain_message(explanation: Explanation, now_s: float, utc_now_s: float) -> pb.ExplainResponse:

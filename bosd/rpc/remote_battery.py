@@ -62,6 +62,12 @@ class RemoteBattery(NetworkLeaf):
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
         self.unread_until_s = self._wire.session_now_s() + pool.timers.session.safe_within_s(self.command_deadline_s)
 
+    def waits_for(self, now_s: float) -> str:
+        """Return what is waited for until it is known what it runs."""
+        if self.unconfirmed_a is None:
+            return super().waits_for(now_s)
+        return f"counted at {self.unconfirmed_a:g} A {self._until()}"
+
     def is_unread(self, now_s: float) -> bool:
         """Return whether its owner has not said yet what it runs; an earlier run of this node may have commanded it."""
         del now_s
@@ -237,7 +243,7 @@ class RemoteBattery(NetworkLeaf):
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = ["stopped"] if self.stopped else []
         if self.unconfirmed_a is not None:
-            reasons.append(f"counted at {self.unconfirmed_a:g} A {self._until()}")
+            reasons.append(self.waits_for(0.0))
         if self._link_reason:
             reasons.append(self._link_reason)
         if remote is not None and remote.reason:

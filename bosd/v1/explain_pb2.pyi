@@ -59,7 +59,7 @@ class InForce(_message.Message):
     def __init__(self, source: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., holder: _Optional[str] = ..., ends_in_s: _Optional[float] = ..., ends_at: _Optional[float] = ..., limited_by: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class ExplainResponse(_message.Message):
-    __slots__ = ("name", "node", "discharge", "charge", "in_force", "time_to_empty_s", "time_to_full_s", "notes", "discharge_summary", "charge_summary")
+    __slots__ = ("name", "node", "discharge", "charge", "in_force", "time_to_empty_s", "time_to_full_s", "notes", "discharge_summary", "charge_summary", "safe_within_s", "failsafe_time_s")
     NAME_FIELD_NUMBER: _ClassVar[int]
     NODE_FIELD_NUMBER: _ClassVar[int]
     DISCHARGE_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class ExplainResponse(_message.Message):
     NOTES_FIELD_NUMBER: _ClassVar[int]
     DISCHARGE_SUMMARY_FIELD_NUMBER: _ClassVar[int]
     CHARGE_SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    SAFE_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    FAILSAFE_TIME_S_FIELD_NUMBER: _ClassVar[int]
     name: str
     node: str
     discharge: _containers.RepeatedCompositeFieldContainer[ExplainStep]
@@ -80,4 +82,6 @@ class ExplainResponse(_message.Message):
     notes: _containers.RepeatedScalarFieldContainer[str]
     discharge_summary: str
     charge_summary: str
-    def __init__(self, name: _Optional[str] = ..., node: _Optional[str] = ..., discharge: _Optional[_Iterable[_Union[ExplainStep, _Mapping]]] = ..., charge: _Optional[_Iterable[_Union[ExplainStep, _Mapping]]] = ..., in_force: _Optional[_Union[InForce, _Mapping]] = ..., time_to_empty_s: _Optional[float] = ..., time_to_full_s: _Optional[float] = ..., notes: _Optional[_Iterable[str]] = ..., discharge_summary: _Optional[str] = ..., charge_summary: _Optional[str] = ...) -> None: ...
+    safe_within_s: float
+    failsafe_time_s: float
+    def __init__(self, name: _Optional[str] = ..., node: _Optional[str] = ..., discharge: _Optional[_Iterable[_Union[ExplainStep, _Mapping]]] = ..., charge: _Optional[_Iterable[_Union[ExplainStep, _Mapping]]] = ..., in_force: _Optional[_Union[InForce, _Mapping]] = ..., time_to_empty_s: _Optional[float] = ..., time_to_full_s: _Optional[float] = ..., notes: _Optional[_Iterable[str]] = ..., discharge_summary: _Optional[str] = ..., charge_summary: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., failsafe_time_s: _Optional[float] = ...) -> None: ...

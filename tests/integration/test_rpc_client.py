@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -413,3 +414,18 @@ async def test_a_stub_on_a_stub(node: FakeNode, address: str, pool: RemotePool) 
         with contextlib.suppress(asyncio.CancelledError):
             await task
     assert bugs == []
+
+
+async def test_two_connections_a_node(address: str, node: FakeNode, pool: RemotePool) -> None:
+    """However many batteries of a node are followed: one connection for all of them, and one for the beats alone."""
+    heard = [Heard() for _ in range(5)]
+    for number in range(5):
+        node.put(f"many{number}")
+    links = [pool.attach(address, f"many{number}", each) for number, each in enumerate(heard)]
+    for each in heard:
+        await each.until_link(Link.READY)
+    established = f":{int(address.rpartition(':')[2]):04X} 01 "
+    tables = [await asyncio.to_thread(Path("/proc/net", name).read_text, encoding="ascii") for name in ("tcp", "tcp6")]
+    assert sum(established in line for table in tables for line in table.splitlines()) == 2
+    for link in links:
+        link.close()

@@ -108,8 +108,8 @@ class FakeNode:
     def config_digest(self) -> str:
         return f"{self.name}/{self.revision}"
 
-    def facts(self, unheard_s: float) -> dict[str, Facts]:
-        return dict.fromkeys(self.statuses, Facts(safe_within_s=unheard_s))
+    def facts(self, unheard_s: float, names: Sequence[str] = ()) -> dict[str, Facts]:
+        return dict.fromkeys(names or self.statuses, Facts(safe_within_s=unheard_s))
 
     async def first_look(self, names: Sequence[str] = (), *, within_s: float) -> tuple[str, ...]:
         del within_s

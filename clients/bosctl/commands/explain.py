@@ -48,6 +48,8 @@ def explain_document(answer: pb.ExplainResponse) -> Document:
         },
         "time_to_empty_s": number(answer.time_to_empty_s) if answer.HasField("time_to_empty_s") else None,
         "time_to_full_s": number(answer.time_to_full_s) if answer.HasField("time_to_full_s") else None,
+        "safe_within_s": number(answer.safe_within_s) if answer.HasField("safe_within_s") else None,
+        "failsafe_time_s": number(answer.failsafe_time_s),
         "notes": list(answer.notes),
     }
 
@@ -86,5 +88,9 @@ def _draw(console: "Console", answer: pb.ExplainResponse) -> None:
         console.print(f"empty in   {duration(answer.time_to_empty_s)}, at the present current")
     if answer.HasField("time_to_full_s"):
         console.print(f"full in    {duration(answer.time_to_full_s)}, at the present current")
+    if answer.HasField("safe_within_s"):
+        console.print(f"silence    safe by itself {answer.safe_within_s:.2f} s after the last sign of a node that commands it")
+    else:
+        console.print("silence    never safe by itself: hardware below holds what it was told, whatever dies")
     for note in answer.notes:
         console.print(note, style="yellow", markup=False)

@@ -7,7 +7,7 @@ import pytest
 from bosd.bal.dispatch import Plan, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.node.execute import commit
-from tests.support.bal_makers import aggregate, pseudo, sample, sampled, split
+from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled, split
 
 
 def told(planned: Plan) -> dict[str, float]:
@@ -117,3 +117,21 @@ def test_ends_travel_down() -> None:
     source = sampled("s")
     one, other = split(source, 0.5, 0.5).partitions
     assert plan({one: 5.0, other: 5.0}, 0.0, ends_s={one: 70.0, other: 50.0}).ends_s[source] == 50.0
+
+
+def test_a_limit_that_moves_by_a_trifle_moves_nothing() -> None:
+    """80 A applied of 100 A asked: a limit of 79.94 A changes nothing, 79.90 A is followed (a thousandth of 80 A is 0.08)."""
+    a, b = physical("a"), physical("b")
+    for battery in (a, b):
+        battery.sampled(sample(0.0, 50.0))
+        battery.settled(40.0, 0.0)
+    both = aggregate(a, b)
+    both.applied_a = 80.0
+    followed = {}
+    for charge_ah in (50.08, 50.12):
+        a.sampled(sample(1.0, charge_ah))
+        limit_a = both.status(1.0).max_discharge_current_a
+        assert limit_a == pytest.approx(40.0 * (1.0 + 50.0 / charge_ah))
+        followed[charge_ah] = plan({both: 100.0}, 1.0).clamped[both].current_a, limit_a
+    assert followed[50.08][0] == 80.0
+    assert followed[50.12][0] == followed[50.12][1]

@@ -52,6 +52,7 @@ def test_facts_of_devices_that_hold_and_that_expire() -> None:
     assert facts_of(expires, 4.03, 0.0).safe_within_s == pytest.approx(4.03 + 8.0)
     expires.device.hold_s = 20.0
     assert facts_of(expires, 4.03, 0.0).safe_within_s == pytest.approx(4.03 + 20.0)
+    assert facts_of(expires, 4.03, 0.0).failsafe_time_s == 8.0
     both = aggregate(holds, expires)
     assert facts_of(both, 4.03, 0.0).safe_within_s is None
 
@@ -59,9 +60,9 @@ def test_facts_of_devices_that_hold_and_that_expire() -> None:
 def test_facts_name_what_is_not_known() -> None:
     """A device that was not looked at, and one that did not confirm."""
     battery = settled("a", 10.0)
-    assert facts_of(battery, 4.03, 0.0)[1:] == (None, False)
+    assert facts_of(battery, 4.03, 0.0)[1:3] == (None, False)
     battery.unconfirmed_a = 16.0
     battery.unread_until_s = 5.0
-    assert facts_of(battery, 4.03, 4.9)[1:] == (16.0, True)
+    assert facts_of(battery, 4.03, 4.9)[1:3] == (16.0, True)
     assert unread_below(aggregate(battery), 4.9) == (battery,)
     assert unread_below(battery, 5.0) == ()
