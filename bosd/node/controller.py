@@ -7,7 +7,7 @@ a time; a stop waits for nobody.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -25,8 +25,9 @@ from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import with_doubt
 from bosd.node.dry_run import binding, leaf_commands
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
-from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
+from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Move, commit, moves_of
 from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s, lowers_own
+from bosd.node.untold import untold_below
 
 T = TypeVar("T")
 
@@ -252,7 +253,7 @@ class Controller:
     def _present(self, battery: Battery) -> bool:
         return self._known(battery) and battery.user is None
 
-    async def stop(self, batteries: Iterable[Battery], deadline_s: float) -> list[str]:
+    async def stop(self, batteries: Collection[Battery], deadline_s: float) -> list[str]:
         """Take stopped batteries (already latched) to 0 A now, past every lock; return the devices that did not confirm."""
         now_s = self._clock.now_s()
         tops = {top: None for battery in batteries for top in self._directory.tops_with(battery)}
@@ -266,13 +267,16 @@ class Controller:
                 leaf.apply(current_a, now_s)
         moves = moves_of(planned, math.inf)
         lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
+        untold = untold_below(battery for battery in batteries if battery.stopped)
+        lowering += [Move(leaf, 0.0, 0.0, 0.0, None) for leaf in untold if all(move.leaf is not leaf for move in lowering)]
         try:
             async with asyncio.timeout(deadline_s):
                 await self._executor.tell(lowering)
         except TimeoutError:
             pass
         self.look_again(top for top in tops if self._present(top))
-        return [move.leaf.name for move in lowering if abs(move.leaf.counts_at_a) > abs(move.new_a)]
+        missed = [move.leaf for move in lowering if abs(move.leaf.counts_at_a) > abs(move.new_a)]
+        return [leaf.name for leaf in (*missed, *(each for each in untold if not each.told and each not in missed))]
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Look after active batteries for ever; work on devices runs in tasks of `group`."""

@@ -12,6 +12,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import JbdSpec
 from bosd.bal.status import Quality
 from bosd.clock import Clock, LoopClock
@@ -70,7 +71,7 @@ class Leaves:
             if each.controllable:
                 self._look_first(each, self._group)
             if isinstance(each.device, Renewing):
-                renewing = renew(each, each.device, partial(self._look_above, each))
+                renewing = renew(each, each.device, partial(self._look_above, each), partial(self._is_in_force, each))
                 self._renewals[each] = self._group.create_task(renewing, name=f"renew {each.name}")
         self._lazy = {}
 
@@ -81,6 +82,14 @@ class Leaves:
         self._looking.add(battery)
         adopting = adopt(battery, partial(self._looking.discard, battery), partial(self._look_above, battery))
         group.create_task(adopting, name=f"adopt {battery.name}")
+
+    def _is_in_force(self, battery: PhysicalBattery) -> bool:
+        """Return whether nothing that is asked above a device is over by now."""
+        now_s = self.clock.now_s()
+        if self.directory.batteries.get(battery.name) is not battery:
+            return False
+        asked = [each for top in self.directory.tops_with(battery) for each in (top.setpoint, top.booked) if each is not None]
+        return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)
 
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:

@@ -12,15 +12,16 @@ from bosd.errors import BosError, UnavailableError
 _log = structlog.get_logger("renew")
 
 
-async def renew(battery: PhysicalBattery, device: Renewing, look_again: Callable[[], None]) -> None:
-    """Renew what the device has confirmed, until cancelled.
+async def renew(battery: PhysicalBattery, device: Renewing, look_again: Callable[[], None], in_force: Callable[[], bool]) -> None:
+    """Renew what the device has confirmed, until cancelled, and only while `in_force` says that it still is.
 
-    One that may have let go counts at what it was told, and is told again by whoever keeps set points in force: what is in
-    force may be another by then, so nothing is renewed until it confirms.
+    After a pause of the process no flag tells that it is over: ends are judged by the clock at each use. A device that may have
+    let go counts at what it was told, and is told again by whoever keeps set points in force: what is in force may be another by
+    then, so nothing is renewed until it confirms.
     """
     while True:
         await asyncio.sleep(device.renew_every_s)
-        if battery.telling_a is not None or battery.unconfirmed_a is not None:
+        if battery.telling_a is not None or battery.unconfirmed_a is not None or not in_force():
             continue
         try:
             async with asyncio.timeout(battery.command_deadline_s):

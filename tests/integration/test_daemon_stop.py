@@ -7,7 +7,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from tests.support.processes import Caller, Node, Pack, battery, pseudo, recording, until
+from tests.support.processes import Caller, Node, Pack, aggregator, battery, pseudo, recording, until
 
 STOP_S = 5.0
 BOTH, NONE = 3, 0
@@ -69,6 +69,30 @@ def test_a_gate_under_a_set_point_is_released_as_it_stands(tmp_path: Path) -> No
             assert fets(pack) == (False, True)
             assert terminated(node) < STOP_S
             assert fets(pack) == (False, True)
+
+
+def test_a_stop_reaches_a_gate_that_was_never_commanded(tmp_path: Path) -> None:
+    """Its switches conduct since before the node started: `stop` opens both and says so; its neighbour is left alone."""
+    keys = {"current_control": "gate", "max_discharge_current_a": 60.0, "max_charge_current_a": 30.0}
+    with Pack(tmp_path, "one") as one, Pack(tmp_path, "two") as two:
+        packs = one.toml("one", **keys) + two.toml("two", **keys)
+        with Node(tmp_path, packs + aggregator("both", "one", "two")) as node:
+            good(node, "one", "two")
+            assert fets(one) == fets(two) == (True, True)
+            node.ask("stop", "one")
+            assert (fets(one), fets(two)) == ((False, False), (True, True))
+            node.ask("stop", "both")
+            assert fets(two) == (False, False)
+
+
+def test_a_stop_names_a_gate_that_it_cannot_reach(tmp_path: Path) -> None:
+    """Its line is dead: latched, and named as not confirmed."""
+    with Pack(tmp_path, "pack") as pack:
+        gate = pack.toml("gate", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+        with Node(tmp_path, gate) as node:
+            good(node, "gate")
+            pack.tell("inject", fault="unplug", seconds=60.0)
+            assert node.ask("stop", "gate")["unconfirmed"] == ["gate"]
 
 
 def test_an_unplugged_device(tmp_path: Path) -> None:

@@ -39,6 +39,30 @@ class LimitJudge:
         """Nothing to see here."""
 
 
+class StopJudge:
+    """What was stopped and has confirmed it stays at 0 A until somebody begins to release it."""
+
+    def __init__(self) -> None:
+        self.stopped: set[str] = set()
+        self.stops = 0
+
+    def stop(self, pack: str) -> None:
+        """Note that a stop was confirmed."""
+        self.stopped.add(pack)
+        self.stops += 1
+
+    def current_changed(self, pack: Pack) -> None:
+        """Look at one pack."""
+        if pack.name in self.stopped and pack.true_a != 0.0:
+            raise ViolationError(f"{pack.name} is stopped and runs {pack.true_a} A")
+
+    def call_arrived(self, *_: object) -> None:
+        """Nothing to see here."""
+
+    def call_done(self, *_: object) -> None:
+        """Nothing to see here."""
+
+
 class FenceJudge:
     """No command carried out that had to be refused: too old, meant for an earlier run, or of one whose successor said hello."""
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from bosd.bal.spec import BatterySpec, Topology
+from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
-from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
+from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.judges import FenceJudge, LimitJudge, StopJudge, SumJudge, Top
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
 
@@ -34,6 +34,7 @@ class Report:
     confirmed: int
     fenced: int
     carried_out: int
+    stops: int
     worst_over_a: float
     recovery_s: float
 
@@ -47,11 +48,13 @@ class RandomFaults:
         self.chance = random.Random(self.fleet.chance.random())
         self.tops: list[Top] = []
         self.faults = self.requests = self.confirmed = 0
+        self._stopping: set[str] = set()
         self._starts: dict[str, list[float]] = {}
         self._topology()
         self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
         self.fence = FenceJudge(self.fleet)
-        self.fleet.judges += [LimitJudge(), self.sums, self.fence]
+        self.stops = StopJudge()
+        self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops]
 
     def _pack(self, name: str) -> Pack:
         hold_s = self.chance.choice([1.0, 2.0, 4.0, None])
@@ -107,7 +110,7 @@ class RandomFaults:
             fleet.check_bugs()
             return Report(
                 self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
-                self.fence.refused, self.fence.carried_out, self.sums.worst_a, recovery_s,
+                self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s,
             )  # fmt: skip
         finally:
             await fleet.close()
@@ -154,6 +157,7 @@ class RandomFaults:
     async def _faults(self, until_s: float, group: asyncio.TaskGroup) -> None:
         kinds: list[Callable[[], Coroutine[None, None, None]]] = [
             self._kill, self._power, self._stall, self._cut, self._one_way, self._noise, self._deaf, self._mute, self._block,
+            self._stop,
         ]  # fmt: skip
         while True:
             await asyncio.sleep(self.chance.expovariate(1 / 4.0))
@@ -234,6 +238,40 @@ class RandomFaults:
 
     async def _mute(self) -> None:
         await self._for_a_while(self._any_pack(), "mute")
+
+    async def _stop(self) -> None:
+        """Stop a battery at its owner, or through a stub of it, and release it after a while, whatever that takes."""
+        stubs = [
+            (host, spec)
+            for host in self.fleet.hosts.values()
+            for spec in host.topology.batteries
+            if isinstance(spec, JbdSpec) or (isinstance(spec, NetworkSpec) and spec.remote_name != "part")
+        ]
+        host, spec = self.chance.choice(stubs)
+        pack = spec.port.removeprefix(DEV) if isinstance(spec, JbdSpec) else spec.remote_name
+        if host.process is None or not host.process.serving or pack in self._stopping:
+            return
+        self._stopping.add(pack)
+        try:
+            answer = await self.fleet.within(host, host.process.node.stop([spec.name], holder="person"))
+            if not (answer.unconfirmed or answer.not_at_owner):
+                self.stops.stop(pack)
+        except (BosError, TimeoutError):
+            pass
+        await asyncio.sleep(self.chance.uniform(0.5, 10.0))
+        self.stops.stopped.discard(pack)
+        while not await self._released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
+            await asyncio.sleep(1.0)
+        self._stopping.discard(pack)
+
+    async def _released(self, host: Host, name: str) -> bool:
+        if host.process is None or not host.process.serving:
+            return False
+        try:
+            await self.fleet.within(host, host.process.node.release([name], holder="person"))
+        except (BosError, TimeoutError):
+            return False
+        return True
 
     async def _block(self) -> None:
         await self._for_a_while(self._any_pack(), "blocks")
