@@ -70,6 +70,7 @@ def _watched(at: Site, measured: Measured, scenario: str) -> Iterator[Sampler]:
     """Sample the packs; note what flowed above what was asked for."""
     with Sampler(at.packs) as sampler:
         yield sampler
+    sampler.check()
     measured.note(f"{scenario}: overshoot", excess_as(sampler.samples, ASKED_A))
 
 
@@ -77,9 +78,9 @@ def owner_killed(at: Site, measured: Measured) -> None:
     """`kill -9` of an owner: its guard makes the pack safe, its share is kept until it is safe by itself, then it comes back."""
     name, owner = "owner killed", at.owners[-1]
     with _watched(at, measured, name) as sampler, at.at_main() as caller:
-        caller.status("packs")
-        owner.kill()
+        assert caller.status("qc").link == pb.LINK_READY  # connected: what follows has to be seen at once
         killed_s = time.monotonic()
+        owner.kill()
         until(lambda: caller.status("qc").link != pb.LINK_READY, because="it is noticed")
         measured.note(f"{name}: noticed", time.monotonic() - killed_s)
         until(lambda: caller.status("qa").applied_current_a > SHARE_A * 1.2, because="the others take its share")

@@ -4,6 +4,7 @@ The packs are processes of their own on pseudo-terminals: what flows in them is 
 """
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ SHARE_A = ASKED_A / 3.0
 NEAR_A = 0.5
 """Shares part a little as packs of equal size drain unequally."""
 SAMPLE_S = 0.01
+WIDEST_S = 0.5
+"""Between two samples; an overshoot is looked for on the scale of a beat."""
 READY_S = 40.0
 TTL_S = 120.0
 """Longer than a scenario."""
@@ -75,6 +78,12 @@ class Sampler:
                 self.samples.append(Sample(began_s, time.monotonic(), currents_a))
         except (OSError, AssertionError, ValueError) as error:
             self.errors.append(error)
+
+    def check(self) -> None:
+        """Raise AssertionError where the packs could not be asked all the time: nothing measured on them would mean anything."""
+        assert not self.errors, f"the packs cannot be asked: {self.errors[0]}"
+        widest_s = max((other.began_s - one.began_s for one, other in itertools.pairwise(self.samples)), default=math.inf)
+        assert widest_s <= WIDEST_S, f"the packs were not asked for {widest_s:.2f} s"
 
     def first(self, after_s: float, what: Callable[[Sample], bool], within_s: float, because: str) -> float:
         """Wait for the first sample after an instant that is so; return the instant it was complete."""
