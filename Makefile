@@ -11,7 +11,7 @@ SEED ?= 0
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench proto fmt lock clean
+.PHONY: help setup run test test-long soak check bench proto fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -33,6 +33,9 @@ test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 1800 --hypothesis-profile long tests/property $(ARGS)
 	BOSD_CRASH_ROUNDS=200 $(BIN)/python -m pytest tests/integration/test_crash_rounds.py
 	$(BIN)/python -m tests.property.test_bal_long --steps $(STEPS) --seed $(SEED)
+
+soak: $(STAMP) ## hours: thousands of seeds, sessions at full timers, a whole day, load (ARGS="seeds --seed 341", "load --minutes 1 --json")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, layers, generated stubs
 	$(BIN)/ruff format --check .

@@ -25,6 +25,14 @@ class Namespace:
         """Give its interface an address."""
         _ip("-n", self.name, "addr", "add", f"{address}/24", "dev", self.interface)
 
+    def pull(self) -> None:
+        """Pull the cable at this end."""
+        _ip("-n", self.name, "link", "set", self.interface, "down")
+
+    def plug(self) -> None:
+        """Plug it in again."""
+        _ip("-n", self.name, "link", "set", self.interface, "up")
+
     def remove(self, address: str) -> None:
         """Take an address away."""
         _ip("-n", self.name, "addr", "del", f"{address}/24", "dev", self.interface)
