@@ -29,6 +29,14 @@ class Commands(Protocol):
         """Return the set points of `holder` in force."""
         ...
 
+    def taken(self, holder: str) -> Mapping[str, str]:
+        """Return by battery who took the claim of `holder` by force, as far as `holder` does not know."""
+        ...
+
+    def told(self, holder: str) -> None:
+        """Note that `holder` knows what was taken from it."""
+        ...
+
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
         """Let those set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
         ...
@@ -174,6 +182,10 @@ class OwnerSessions:
         """Return the peer's set points in force."""
         return self._commands.of(session.peer)
 
+    def taken(self, session: Session) -> Mapping[str, str]:
+        """Return by battery who took the peer's claim by force, until the peer was Ready after it was told so at Sync."""
+        return self._commands.taken(session.peer)
+
     def ready(self, session: Session, digest: str, kept: Mapping[str, float], echo_s: float) -> bool:
         """Grant the lease if the peer has seen, a moment ago, what is in force now.
 
@@ -183,6 +195,7 @@ class OwnerSessions:
             return False
         session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.rebind(session.peer, kept, self.lease_of(session))
+        self._commands.told(session.peer)  # the digest names claims: one that was taken after Sync is none of them
         if not session.ready:
             session.ready = True
             self._tell("session_ready", session.peer, epoch=session.epoch)

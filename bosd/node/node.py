@@ -69,7 +69,7 @@ class Node:
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._digest = (-1, "")
-        self.peer_commands = Claims(self.directory, clock)
+        self.peer_commands = Claims(self.directory, clock, self._controller.taken)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller, name)
         self.faults = Faults(name, clock)
@@ -240,14 +240,28 @@ class Node:
         fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
-        battery = self.directory[name]
-        if old := self._leaves.old_below(battery):
-            await self._leaves.freshen(old)
-        if not (dry_run or lowers_own(battery, current_a, holder, self.clock.now_s())):
-            await self._leaves.need_first_look(self.directory.tops_with(battery), name)
+        lowers = lowers_own(self.directory[name], current_a, holder, self.clock.now_s())
+        await self._look_first(name, known=dry_run or lowers)
         return await self._controller.set_current(
             name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
         )
+
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        """End another holder's set point, wait for the safe value, then do as `set_current` does."""
+        await self._look_first(name, known=dry_run)
+        return await self._controller.force_current(
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+        )
+
+    async def _look_first(self, name: str, *, known: bool) -> None:
+        """Have what is below sampled where it is old; unless `known`, wait until all of it was looked at once."""
+        battery = self.directory[name]
+        if old := self._leaves.old_below(battery):
+            await self._leaves.freshen(old)
+        if not known:
+            await self._leaves.need_first_look(self.directory.tops_with(battery), name)
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point."""
