@@ -58,7 +58,8 @@ def _stale_revision(metadata: Mapping[str, str]) -> str:
 def _claimed(metadata: Mapping[str, str]) -> str:
     holder, remaining_s = metadata.get("holder", "its holder"), metadata.get("remaining_s")
     when = f" in {float(remaining_s):.0f} s" if remaining_s and remaining_s.replace(".", "", 1).isdigit() else ""
-    return f"Held by {holder}: wait until that set point ends{when}, or ask for `bosctl set NAME none` there."
+    wait = f"wait until that set point ends{when}, or ask for `bosctl set NAME none` there"
+    return f"Held by {holder}: {wait}; an admin takes it over with `--force`, at the node that owns the battery."
 
 
 def _no_resources(metadata: Mapping[str, str]) -> str | None:
