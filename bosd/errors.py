@@ -22,6 +22,7 @@ class BosError(Exception):
     def also(self, message: str, /, **metadata: object) -> None:
         """Say more of what it means."""
         self.message = f"{self.message}; {message}"
+        self.args = (self.message,)
         self.metadata.update({key: str(value) for key, value in metadata.items()})
 
 
