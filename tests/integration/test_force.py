@@ -4,8 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
+from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
 from tests.integration.test_sessions import FIFTH, applied, owner, ready, stub
 from tests.support.processes import Caller, Node, Pack, aggregator, pseudo, until
@@ -84,8 +86,10 @@ def test_the_others_go_on_without_what_was_taken(tmp_path: Path) -> None:
             assert shares() == around(10.0, 10.0, 10.0)
             boss.force("b", -4.0, 60.0)
             until(lambda: shares() == around(15.0, -4.0, 15.0), because="the others take its share")
-            refusal = main.refusal("set", "all", "30", "--ttl", "60s")
-            assert (refusal["reason"], refusal["metadata"]["holder"]) == ("CLAIMED", "boss")
+            with pytest.raises(grpc.RpcError) as refused:
+                at_main.set("all", 30.0, 60.0)
+            error = from_rpc_error(refused.value)  # type: ignore[arg-type]  # it reads what both kinds of call have
+            assert (error.reason, error.metadata["holder"]) == ("CLAIMED", "boss")
             boss.set("b", -4.0, 0.1)
             until(lambda: boss.status("b").setpoint_source == pb.SETPOINT_SOURCE_SAFE)
             assert shares() == around(15.0, 0.0, 15.0)
