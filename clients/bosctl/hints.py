@@ -67,6 +67,13 @@ def _no_resources(metadata: Mapping[str, str]) -> str | None:
     return f"Ask for at most {key}={has}, or split another partition: `bosctl status {name}`." if name and has else None
 
 
+def _not_allowed(metadata: Mapping[str, str]) -> str:
+    if metadata.get("rule") == "bookings":
+        return "The node that owns it decides that in its topology: book there, or have `bookings` changed."
+    role = metadata.get("role")
+    return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
+
+
 def _names(text: str) -> list[str]:
     return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
 
@@ -95,7 +102,7 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
         "The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."
     ),
     "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
-    "NOT_ALLOWED": _say("Your role does not permit this: ask an admin of the node."),
+    "NOT_ALLOWED": _not_allowed,
     "AUDIT_BROKEN": _say("Keep the store as it is (`bosd.sqlite` in the state directory) and find out who could write it."),
     "INTERNAL": _say("This is a fault in the daemon: its log says more."),
 }
