@@ -98,8 +98,9 @@ class OwnerSessions:
         self._commands = commands
         self._events = events
         self._standing = standing
-        self._epoch = 0
+        self._epoch = self._number = 0
         self._peers: dict[str, _Peer] = {}
+        self._commanded: dict[str, tuple[int, str]] = {}
 
     def hello(self, peer: str, *, nonce: str, boot_id: str, address: str = "") -> Session:
         """Open a session of `peer`, or return the one this nonce opened; the newest Hello of a peer wins.
@@ -221,6 +222,27 @@ class OwnerSessions:
         """Return what judges one command of a peer, whenever it is about to be executed."""
         return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
 
+    def commanded(self, battery: str, peer: str) -> None:
+        """Note that a peer commands a battery."""
+        self._number += 1
+        self._commanded[battery] = (self._number, peer)
+
+    def unheard(self, batteries: Sequence[str]) -> str:
+        """Return who is not heard of those that command one of these batteries; empty while it is.
+
+        That is the peer that commanded last; where none did since the start, any peer at all.
+        """
+        found = [self._commanded[name] for name in batteries if name in self._commanded]
+        if found:
+            _, peer = max(found)
+            return "" if self._heard(peer) else peer
+        return "" if any(map(self._heard, self._peers)) else "any node"
+
+    def _heard(self, peer: str) -> bool:
+        known = self._peers.get(peer)
+        session = known.session if known else None
+        return session is not None and session.ready and self.clock.now_s() < session.lease.ends_s
+
     def peers(self) -> Mapping[str, Session | None]:
         """Return the newest session of each peer that is remembered."""
         return {peer: known.session for peer, known in self._peers.items()}
@@ -249,6 +271,7 @@ class SessionFence:
         now_s = sessions.clock.now_s()
         known = sessions.peers().get(self._peer)
         if lowers and known is not None and self._boot_id == sessions.boot_id:
+            sessions.commanded(battery, self._peer)
             return sessions.lease_of(known)
         session = sessions.find(self._peer, self._boot_id, self._epoch)
         if not session.ready or now_s >= session.lease.ends_s:
@@ -259,6 +282,7 @@ class SessionFence:
         if self._sequence <= session.sequences.get(battery, 0):
             raise _fenced("SEQUENCE", f"a newer command of {self._peer} was here before", sequence=session.sequences[battery])
         session.sequences[battery] = self._sequence
+        sessions.commanded(battery, self._peer)
         return sessions.lease_of(session)
 
 

@@ -18,6 +18,7 @@ from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
 from bosd.errors import InvalidArgumentError, UnsupportedError
+from bosd.node.alone import AloneLimits
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
@@ -80,6 +81,7 @@ class Node:
             self._stops.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
+        self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
@@ -127,6 +129,8 @@ class Node:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
+        self.alone.attend()
+        group.create_task(self.alone.run(), name="alone limits")
         group.create_task(self._controller.run(group), name="controller")
         group.create_task(self._scheduler.run(), name="scheduler")
         group.create_task(self._age(), name="ageing")
@@ -145,6 +149,7 @@ class Node:
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
         self._leaves.follow(replaced)
+        self.alone.attend()
         self._controller.topology_changed()
         self._scheduler.look_again()
         self._hub.topology_changed()

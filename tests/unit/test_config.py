@@ -144,7 +144,7 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
         ('[[battery]]\nname = "b"', 'battery[0] "b".kind: missing; known here: aggregator, jbd, network, null, pseudo'),
         (battery("", kind="psuedo"), 'battery[0] "b".kind: no such kind: "psuedo"; did you mean "pseudo"?'),
         (battery("prot = 1"), 'battery[0] "b".prot: unknown key; did you mean "port"?'),
-        (battery("voltage_max_v = 1"), 'battery[0] "b".voltage_max_v: not supported by this version; remove it'),
+        (battery("efficiency = 1"), 'battery[0] "b".efficiency: not supported by this version; remove it'),
         (battery("baud = 9600.0"), 'battery[0] "b".baud: expected an integer, got 9600.0'),
         (
             battery('refresh = "actve"'),
