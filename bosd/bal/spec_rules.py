@@ -272,6 +272,9 @@ def _ratios(spec: AggregatorSpec) -> Faults:
 def _network(spec: NetworkSpec) -> Faults:
     if fault := name_fault(spec.remote_name):
         yield "remote_name", fault
+    for key in ("alone_charge_limit_w", "alone_discharge_limit_w"):
+        if getattr(spec, key) is not None:
+            yield key, "is set at the node that owns the battery, which alone knows whether it is heard there"
     if spec.target.startswith("unix:"):
         if not spec.target.removeprefix("unix:"):
             yield "target", "unix: needs the path of the node's socket"

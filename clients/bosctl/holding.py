@@ -83,15 +83,13 @@ def hold(session: Session, connection: Connection, request: pb.SetCurrentRequest
         feed = Feed(session.connect, [request.name], 0.0)
         feed.start()
         try:
-            while not asked.came:
-                held.attend(feed)
-        except Failure:
-            with contextlib.suppress(Failure):
-                held.give_back()
+            held.keep(feed, asked)
+            held.end()
+        except KeyboardInterrupt:
+            note(f"{request.name} was not given back; {held.own_end()}")
             raise
         finally:
             feed.close()
-        held.end()
 
 
 class Hold:
@@ -113,6 +111,21 @@ class Hold:
         self._asked_s = self._clock.now_s()
         self._ends_s = self._asked_s + self._ttl_s
         self._due_s = self._asked_s + max(self._ttl_s / 2.0, SHORTEST_WAIT_S)
+
+    def keep(self, feed: Feed, asked: Interrupts) -> None:
+        """Hold until interrupted. Raises Failure when refused; what is left of it is given back."""
+        try:
+            while not asked.came:
+                self.attend(feed)
+        except Failure:
+            with contextlib.suppress(Failure):
+                self.give_back()
+            raise
+
+    def own_end(self) -> str:
+        """Return when it ends by itself, in words."""
+        now_s = self._clock.now_s()
+        return f"it ends by itself in {self._left(now_s)}" if self._ends_s > now_s else "its time to live is over"
 
     def attend(self, feed: Feed) -> None:
         """Take what is heard, for a moment; ask again when that is due. Raises Failure when refused."""
@@ -164,7 +177,7 @@ class Hold:
         """Note, once, that it cannot be held now; ask again soon."""
         if not self._lost:
             self._lost = True
-            note(f"cannot hold {self._request.name} now: {why}; asking again, it ends by itself in {self._left(now_s)}")
+            note(f"cannot hold {self._request.name} now: {why}; asking again, {self.own_end()}")
         self._due_s = min(self._due_s, now_s + min(max(self._ttl_s / 4.0, SHORTEST_WAIT_S), LONGEST_RETRY_S))
 
     def _left(self, now_s: float) -> str:
@@ -205,8 +218,7 @@ class Hold:
             answer = self.give_back()
         except Failure as failure:
             left_s = max(0.0, self._ends_s - self._clock.now_s())
-            ends = f"it ends by itself in {self._left(self._clock.now_s())}" if left_s else "its time to live is over"
-            message = f"{self._request.name} was not given back: {failure.message}; {ends}"
+            message = f"{self._request.name} was not given back: {failure.message}; {self.own_end()}"
             raise Failure(failure.status, failure.reason, message, {**failure.metadata, "ends_in_s": f"{left_s:.3f}"}) from None
         self._show(answer)
 

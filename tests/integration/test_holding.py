@@ -4,11 +4,13 @@ import json
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from clients.bosctl.connection import COMMAND_TIMEOUT_S
 from tests.support.processes import BOSCTL, REPOSITORY, Caller, Node, pseudo, until
 
 TTL_S = 2.0
@@ -42,13 +44,22 @@ class Holding:
         """The error it ended with."""
         return json.loads(self.err[-1])["error"]
 
+    @property
+    def running(self) -> bool:
+        """Whether it is there."""
+        return self._process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
     def ends(self) -> int:
         """Wait for its end; return its exit status."""
         return self._process.wait(30.0)
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to end; return its exit status."""
-        self._process.send_signal(number)
+        self.send(number)
         return self.ends()
 
 
@@ -140,6 +151,20 @@ def test_a_hold_that_cannot_be_given_back_says_when_it_ends(tmp_path: Path) -> N
         assert "ends by itself in" in error["message"] or "time to live is over" in error["message"]
         assert 0.0 <= float(error["metadata"]["ends_in_s"]) <= TTL_S
         assert held.applied == [4.0]
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
+    """A node that hangs answers nobody: who does not want to wait is told when it ends by itself."""
+    with Node(tmp_path, pseudo("b")) as node, holding(node, "b", "4") as held:
+        until(lambda: held.applied == [4.0])
+        node.signal(signal.SIGSTOP)
+        began_s = time.monotonic()
+        while held.running:
+            held.send(signal.SIGINT)
+            time.sleep(0.3)
+        assert time.monotonic() - began_s < COMMAND_TIMEOUT_S  # it waited for no deadline
+        assert held.ends() == 130
+        assert held.err[-1].startswith("b was not given back; it")
 
 
 def test_a_hold_whose_claim_is_taken_ends(tmp_path: Path) -> None:
