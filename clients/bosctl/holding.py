@@ -138,11 +138,10 @@ class Hold:
                 self._heard(known.status, now_s)
         elif isinstance(item, Lost):
             if is_passing(item.failure):
-                self._lose(item.failure.message, now_s)
+                self._unheard(item.failure, now_s)
         elif self._picture.silent_too_long(now_s):
             why = f"no word from {self._session.target}"
-            self._lose(why, now_s)
-            self._picture.lose(Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", why), now_s)
+            self._unheard(Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", why), now_s)
             feed.drop()
         if self._clock.now_s() >= self._due_s:
             self._ask()
@@ -165,6 +164,12 @@ class Hold:
                     reason=status.reason,
                 )
             )
+
+    def _unheard(self, failure: Failure, now_s: float) -> None:
+        """Take that the watch is broken: news if it was not before, however often it is tried again."""
+        if self._picture.lost_s is None:
+            self._lose(failure.message, now_s)
+        self._picture.lose(failure, now_s)
 
     def _tell(self, answer: pb.SetCurrentResponse) -> None:
         """Show what is applied where it is another current than was shown last."""

@@ -55,6 +55,8 @@ source = "agg"
 partitions = [{ name = "sp1", fraction = 0.5 }, { name = "sp2", fraction = 0.5, min_soc = 0.2 }]
 """
 
+AT_THE_OWNER = "is set at the node that owns the battery, which alone knows whether it is heard there"
+
 
 def faults_of(text: str) -> list[str]:
     """The lines of the one error that a text gives."""
@@ -151,8 +153,7 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
         (battery("voltage_max_v = 0"), 'battery[0] "b".voltage_max_v: 0.0 is not above 0'),
         (
             '[[battery]]\nname = "b"\nkind = "network"\ntarget = "hut:4004"\nremote_name = "b"\nalone_charge_limit_w = 1\n',
-            'battery[0] "b".alone_charge_limit_w: is set at the node that owns the battery, which alone knows whether it is heard '
-            "there",
+            f'battery[0] "b".alone_charge_limit_w: {AT_THE_OWNER}',
         ),
         (battery("efficiency = 1"), 'battery[0] "b".efficiency: not supported by this version; remove it'),
         (battery("baud = 9600.0"), 'battery[0] "b".baud: expected an integer, got 9600.0'),
