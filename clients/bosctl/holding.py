@@ -26,6 +26,8 @@ LEAST_PAUSE_S = 1.0
 SHOWN_DIGITS = 2
 """A change that nobody sees is none: amperes are shown with so many decimals."""
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 Show = Callable[[pb.SetCurrentResponse], None]
 
 
@@ -35,14 +37,17 @@ def new_request_id() -> str:
 
 
 class Interrupts:
-    """Whether the program was asked to end; a second time ends it at once."""
+    """Whether the program was asked to end, `came`; a second time ends it at once, `insisted`, and more change nothing."""
 
     def __init__(self) -> None:
-        self.came = False
+        self.came = self.insisted = False
 
     def take(self, _number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
         if self.came:
+            self.insisted = True
+            for number in ENDING:
+                signal.signal(number, signal.SIG_IGN)
             raise KeyboardInterrupt
         self.came = True
 
@@ -51,11 +56,11 @@ class Interrupts:
 def interrupts() -> Iterator[Interrupts]:
     """Take Ctrl-C and SIGTERM as a wish to end while the block runs."""
     asked = Interrupts()
-    before = {number: signal.signal(number, asked.take) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, asked.take) for number in ENDING}
     try:
         yield asked
     finally:
-        for number, handler in before.items():
+        for number, handler in () if asked.insisted else before.items():
             signal.signal(number, handler)
 
 
