@@ -152,6 +152,7 @@ class Daemon:
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
             self._sessions = self._owner_sessions(node)
+            node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
             server = self._server(node, audit)

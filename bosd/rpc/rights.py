@@ -28,11 +28,19 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a method needs, what the audit calls it, and the batteries a request names (none named: all, where it reads)."""
+    """What a method needs, what the audit calls it, and the batteries a request names (none named: all, where it reads).
+
+    `more` returns the rule that a request falls under which asks for more than the method does, else None.
+    """
 
     need: Need
     action: str
     names: Callable[[Any], Sequence[str]]
+    more: "Callable[[Any], Rule | None]" = lambda _request: None
+
+    def of(self, request: Any) -> "Rule":  # noqa: ANN401 (requests of many types)
+        """Return the rule for this request, None where it is not known yet."""
+        return (None if request is None else self.more(request)) or self
 
 
 _ROLES: Mapping[Need, frozenset[Role]] = {
@@ -82,6 +90,10 @@ def _none(request: Any) -> Sequence[str]:  # noqa: ANN401
     return ()
 
 
+def _forced(request: Any) -> Rule | None:  # noqa: ANN401
+    return Rule(Need.ADMIN, "force", _one) if request.force else None
+
+
 _N, _F = "/bosd.v1.NodeService/", "/bosd.v1.FleetService/"
 _B, _T, _L = "/bosd.v1.BatteryService/", "/bosd.v1.TopologyService/", "/bosd.v1.LedgerService/"
 METHODS: Mapping[str, Rule] = {
@@ -90,7 +102,7 @@ METHODS: Mapping[str, Rule] = {
     f"{_B}Watch": Rule(Need.READ, "read", _watched),
     f"{_B}Refresh": Rule(Need.READ, "read", _one),
     f"{_B}Explain": Rule(Need.READ, "explain", _one),
-    f"{_B}SetCurrent": Rule(Need.SET, "set", _one),
+    f"{_B}SetCurrent": Rule(Need.SET, "set", _one, _forced),
     f"{_B}ClearCurrent": Rule(Need.SET, "clear", _one),
     f"{_B}Schedule": Rule(Need.SET, "book", _one),
     f"{_B}ListSchedule": Rule(Need.READ, "read", _one),
@@ -129,6 +141,12 @@ METHODS: Mapping[str, Rule] = {
 }
 
 
+def action_of(method: str, request: Any) -> str:  # noqa: ANN401
+    """Return what the audit calls a call; `request` is None where it is not known."""
+    rule = METHODS.get(method)
+    return "call" if rule is None else rule.of(request).action
+
+
 class Rights:
     """Decides by role and by what is granted; `grants` maps `ROLE:NAME` to names of batteries."""
 
@@ -153,6 +171,7 @@ class Rights:
         rule = METHODS.get(method)
         if rule is None:
             raise NotAllowedError(f"{identity.holder} may not call {method}: it is in no table of rights", who=identity.holder)
+        rule = rule.of(request)
         if identity.role not in _ROLES[rule.need]:
             role = _ASK_FOR[rule.need]
             raise NotAllowedError(

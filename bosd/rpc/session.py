@@ -251,7 +251,7 @@ class PeerSession:
                 self.lag_s = reply.lag_s
                 self.state.beat_answered(reply.number, reply.owner_s, renewed=reply.renewed)
                 self._changed.set()
-                if reply.config_digest != self._digest:
+                if reply.config_digest != self._digest or reply.resync:
                     self._digest = reply.config_digest
                     self._resync_wanted.set()
         finally:
@@ -281,4 +281,5 @@ def _facts(told: pb.BatteryFacts) -> Facts:
         safe_within_s=told.safe_within_s if told.HasField("safe_within_s") else None,
         unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
         unread=told.unread,
+        taken_by=told.taken_by,
     )

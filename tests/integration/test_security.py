@@ -169,6 +169,27 @@ async def test_the_table_of_rights(
     assert [(reason, asker) for _, reason, asker, _ in node.refused] == [("NOT_ALLOWED", who)] * denied
 
 
+@pytest.mark.parametrize(
+    ("who", "wanted"), [("operator:max", DENIED), ("tenant:anna", DENIED), ("node:hut", DENIED), ("admin:root", None)]
+)
+async def test_force_needs_an_admin(node: Secured, who: str, wanted: grpc.StatusCode | None) -> None:
+    """Whoever may set the battery may not take it over; the refusal names the role, is recorded, and changed nothing."""
+    request = pb.SetCurrentRequest(name="b1", current_a=1.0, force=True)
+    async with node.as_(who) as channel:
+        call = BatteryServiceStub(channel).SetCurrent(request, timeout=5.0)
+        if wanted is None:
+            assert (await call).taken_from == "ann"
+            assert [call[0] for call in node.node.calls] == ["force_current"]
+            return
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+    error = from_rpc_error(refused.value)
+    assert (refused.value.code(), error.metadata["role"]) == (wanted, "admin")
+    assert error.message == f"{who} may not force: that needs the role admin"
+    assert node.refused == [("force", "NOT_ALLOWED", who, ("b1",))]
+    assert not node.node.calls
+
+
 async def test_the_certificate_is_the_only_source_of_identity(node: Secured) -> None:
     """What a caller calls itself in the metadata counts for nothing."""
     async with node.as_("operator:max") as channel:

@@ -186,3 +186,39 @@ def test_a_crash_loop_pauses(world: World) -> None:
         world.ready(boot_id="a6", nonce="n7")
     world.clock.at_s += 0.2
     world.ready(boot_id="a6", nonce="n8")
+
+
+def test_who_is_not_heard_of_those_that_command(world: World) -> None:
+    """The peer that commanded last counts; before any did, each is enough (control.md, "Limits over a distance")."""
+    owner = world.owner
+    assert owner.unheard(["b1"]) == "any node"
+    by_a = world.ready(A)
+    assert owner.unheard(["b1"]) == ""
+    world.clock.at_s += 3.0
+    assert owner.unheard(["b1"]) == "any node"
+    by_a = world.ready(A, nonce="n2")
+    world.ready(B, boot_id="b1")
+    world.check(by_a)
+    world.clock.at_s += 2.9
+    world.ready(B, boot_id="b1")
+    assert owner.unheard(["b1"]) == ""
+    world.clock.at_s += 0.1
+    assert owner.unheard(["b1", "top"]) == A  # B is heard, but A commands it
+    assert owner.unheard(["other"]) == ""
+    owner.hello(A, nonce="n3", boot_id="a2")
+    assert owner.unheard(["b1"]) == A  # hello is not ready
+    world.ready(A, boot_id="a2", nonce="n3")
+    assert owner.unheard(["b1"]) == ""
+
+
+def test_the_last_of_several_commanders_counts(world: World) -> None:
+    """Of a battery and of what rests on it; lowering is commanding, too."""
+    by_a, by_b = world.ready(A), world.ready(B, boot_id="b1")
+    world.check(by_a)
+    world.owner.commanded("top", by_b.peer)
+    world.clock.at_s += 3.0
+    world.ready(A, nonce="n9")
+    assert world.owner.unheard(["b1"]) == ""
+    assert world.owner.unheard(["b1", "top"]) == B
+    world.check(by_a, 7, lowers=True)
+    assert world.owner.unheard(["b1", "top"]) == ""
