@@ -115,7 +115,7 @@ def test_lowering_needs_the_first_two_alone(world: World) -> None:
 
 
 def test_what_a_lowering_overtook_is_fenced(world: World) -> None:
-    """Lowering needs no sequence, and leaves one: a raise that was sent before it raises no more; of another session it does not."""
+    """Lowering needs no sequence, and leaves one: what was sent before raises no more; another session leaves none."""
     session = world.ready()
     world.check(session, 3, lowers=True)
     assert world.refused(session, 2) == "SEQUENCE"
