@@ -26,7 +26,7 @@ run: $(STAMP) ## the demo: two nodes, three simulated packs, a live table (ARGS=
 	@$(BIN)/bosd demo $(ARGS)
 
 test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
-	@tools/debian.sh systemd-analyze=systemd
+	@tools/debian.sh systemd-analyze=systemd nft=nftables
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds, a million steps (STEPS=)

@@ -6,15 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.processes import Node, battery, pseudo, until
+from tests.support.processes import Node, battery, pseudo, table, until
 
-FIFTH = """
-[fleet]
-heartbeat_s = 0.1
-stale_s = 0.3
-lease_s = 0.6
-max_command_age_s = 0.2
-"""
+TIMERS: dict[str, Any] = {"heartbeat_s": 0.1, "stale_s": 0.3, "lease_s": 0.6, "max_command_age_s": 0.2}
+FIFTH = table("[fleet]", TIMERS)
 LEASE_S = 0.6
 SAFE_WITHIN_S = 0.2 + 0.6 + 0.02
 """max_command_age + lease + margin, of a battery in software (control.md, "When something dies")."""
