@@ -52,7 +52,7 @@ def test_both_die(tmp_path: Path, first: str, second: str) -> None:
         own = stack.enter_context(recording(main.target, "b"))
         run = stack.enter_context(recording(far.target, "b"))
         main.ask("set", "all", f"{OLD_A:g}", "--ttl", "60s")
-        assert shares(main, far) == [OLD_A / 2.0, OLD_A / 2.0]
+        assert shares(main, far) == pytest.approx([OLD_A / 2.0, OLD_A / 2.0])
 
         nodes[first].kill()
         killed_s = time.monotonic()
@@ -61,7 +61,7 @@ def test_both_die(tmp_path: Path, first: str, second: str) -> None:
         time.sleep(max(0.0, APART_S - (time.monotonic() - killed_s)))
         nodes[second].kill()
         dead_s = dead_s if first == "owner" else time.time()
-        until(lambda: applied(main, "b") == NEW_A, because="nothing else can run any more")
+        until(lambda: applied(main, "b") == pytest.approx(NEW_A), because="nothing else can run any more")
 
         relay.start()
         far.start()
