@@ -47,6 +47,7 @@ class Leaves:
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
+        self._stubs: dict[NetworkLeaf, None] = {}
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start the tasks of all leaves inside `group`."""
@@ -60,6 +61,7 @@ class Leaves:
         for stub in batteries:
             if isinstance(stub, NetworkLeaf):
                 stub.look_again = partial(self._look_above, stub)
+                self._stubs[stub] = None
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
             delay_s = number / len(physical) * self._period_s(each)
@@ -82,6 +84,10 @@ class Leaves:
         adopting = adopt(battery, partial(self._looking.discard, battery), partial(self._look_above, battery))
         group.create_task(adopting, name=f"adopt {battery.name}")
 
+    def announced_s(self) -> tuple[float | None, ...]:
+        """Return the bounds that other nodes announced for this node's stubs (`let_go_s`)."""
+        return tuple(stub.let_go_s for stub in self._stubs)
+
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:
         spec = battery.spec
@@ -95,6 +101,7 @@ class Leaves:
             self._refreshers.pop(battery, None)
             self._looking.discard(battery)
             if isinstance(battery, NetworkLeaf):
+                del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
                 retiring = self._retire(battery, self._tasks.pop(battery))

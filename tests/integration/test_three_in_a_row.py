@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fifth import FIFTH, applied, owner, ready, shares, stub
-from tests.support.processes import Node, Recording, aggregator, pseudo, recording, until
+from tests.support.fifth import FIFTH, applied, fleet, owner, ready, shares, stub
+from tests.support.processes import Node, Pack, Recording, aggregator, pseudo, recording, until
 
 APART_S = 3.0 / 5.0
 OLD_A, NEW_A = 20.0, 26.0
@@ -73,3 +73,34 @@ def test_both_die(tmp_path: Path, first: str, second: str) -> None:
     own_steps = steps(own, "b", time.time())
     assert above(own_steps, far_steps, 0.9 * OLD_A)  # it sees what ran
     assert not above(own_steps, far_steps, max(OLD_A, NEW_A))
+
+
+def test_what_is_below_is_counted_as_it_is_now(tmp_path: Path) -> None:
+    """The owner comes after its users, then gets a device that holds: each time the bound reaches the node above the relay."""
+    far = owner(tmp_path / "owner", "owner")
+    relay = Node(tmp_path / "relay", FIFTH + stub("mid", far), name="relay")
+    topology = FIFTH + pseudo("b") + stub("s", relay, "mid") + aggregator("all", "b", "s")
+    with Pack(tmp_path, "pack") as pack, relay, Node(tmp_path / "main", topology, name="main") as main:
+
+        def agreed() -> str:
+            return str(fleet(main)["relay"]["agreed_digest"])
+
+        first = until(agreed, because="main and relay know each other")
+        with far:
+            ready(main, "s", "all")
+            until(lambda: agreed() != first, because="the relay has heard how soon the owner lets go")
+            main.ask("set", "all", f"{OLD_A:g}", "--ttl", "60s")
+            relay.kill()
+            until(lambda: applied(main, "b") == pytest.approx(OLD_A), because="what is below has let go by itself")
+            relay.start()
+            ready(main, "s", "all")
+            until(lambda: shares(main, far) == pytest.approx([OLD_A / 2.0, OLD_A / 2.0], rel=0.01), because="both share again")
+
+            before = agreed()
+            (tmp_path / "holds.toml").write_text(pack.regulated("b", refresh_period_s=0.2))
+            far.ask("replace", "b", str(tmp_path / "holds.toml"))
+            until(lambda: agreed() != before, because="the relay has heard that it holds now")
+            until(lambda: pack.load_a > 1.0, because="it has its share")
+            relay.kill()
+            until(lambda: "until contact" in main.status("s")["reason"], because="it holds what it was told")
+            assert main.status("all")["reason"].startswith("may still run: s up to")
