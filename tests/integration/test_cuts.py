@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from bosd.v1 import battery_pb2 as pb
-from tests.support.fifth import TIMERS, applied, ready
+from tests.support.fifth import TIMERS, applied, asked, ready
 from tests.support.lan import HERE, PORT, THERE, Lan
 from tests.support.processes import Caller, Node, battery, pseudo, until
 
@@ -27,7 +27,7 @@ def pair(lan: Lan) -> Iterator[tuple[Node, Node]]:
         lan.node("home", lan.here, f"{HERE}:{PORT}", far, **TIMERS) as home,
     ):
         ready(home, "far")
-        assert home.ask("set", "far", "10", "--ttl", "60s")["applied_current_a"] == applied(hut, "b") == 10.0
+        assert asked(home, "far", 10.0)["applied_current_a"] == applied(hut, "b") == 10.0
         yield hut, home
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bosd.safeguard.report import read_report
-from tests.support.fifth import FIFTH, applied, errors, fleet, ready, stub
+from tests.support.fifth import FIFTH, applied, asked, errors, fleet, ready, stub
 from tests.support.processes import Node, Pack, until
 
 LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 30.0}
@@ -22,7 +22,7 @@ def test_a_killed_owner_with_a_guard(tmp_path: Path) -> None:
         hut = Node(tmp_path / "hut", FIFTH + gate, name="hut")
         with hut, Node(tmp_path / "home", FIFTH + stub("far", hut), name="home") as home:
             ready(home, "far")
-            home.ask("set", "far", "10", "--ttl", "60s")
+            asked(home, "far", 10.0)
             assert switches(pack) == (False, True)
 
             hut.kill()

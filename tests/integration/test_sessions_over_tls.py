@@ -15,7 +15,7 @@ from bosd.pki.bundle import Bundle, places_in
 from bosd.pki.identity import ANY_NODE
 from bosd.rpc.tls import named
 from tests.support.certificates import authority, issue
-from tests.support.fifth import FIFTH, LEASE_S, ready, records, stamp_s
+from tests.support.fifth import FIFTH, LEASE_S, asked, ready, records, stamp_s
 from tests.support.processes import Node, Pack, battery, free_port, until
 from tests.support.raw_session import RawSession
 from tests.support.secured import secured_node
@@ -46,7 +46,7 @@ class Site:
         node = secured_node(self.directory / "home", places, "home", f"127.0.0.1:{free_port()}", FIFTH + stub)
         with node:
             ready(node, "far")
-            node.ask("set", "far", "10", "--ttl", "60s")
+            asked(node, "far", 10.0)
             assert self.pack.load_a == 10.0
             yield node
 
@@ -101,7 +101,7 @@ def test_revoked_while_its_set_point_is_in_force(site: Site) -> None:
         assert {"read", "session"} <= counts.keys()
         issue(site.by, "node:home").install(site.directory / "tls-home")
         ready(home, "far")
-        assert home.ask("set", "far", "4", "--ttl", "60s")["applied_current_a"] == 4.0
+        assert asked(home, "far", 4.0)["applied_current_a"] == 4.0
         assert site.pack.load_a == 4.0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fifth import FIFTH, applied, fleet, owner, ready, shares, stub
+from tests.support.fifth import FIFTH, applied, asked, fleet, owner, ready, shares, stub
 from tests.support.processes import Node, Pack, Recording, aggregator, pseudo, recording, until
 
 APART_S = 3.0 / 5.0
@@ -51,13 +51,13 @@ def test_both_die(tmp_path: Path, first: str, second: str) -> None:
         ready(main, "s", "all")
         own = stack.enter_context(recording(main.target, "b"))
         run = stack.enter_context(recording(far.target, "b"))
-        main.ask("set", "all", f"{OLD_A:g}", "--ttl", "60s")
+        asked(main, "all", OLD_A)
         assert shares(main, far) == pytest.approx([OLD_A / 2.0, OLD_A / 2.0])
 
         nodes[first].kill()
         killed_s = time.monotonic()
         dead_s = time.time()
-        assert main.ask("set", "all", f"{NEW_A:g}", "--ttl", "60s")["requested_current_a"] == NEW_A
+        assert asked(main, "all", NEW_A)["requested_current_a"] == NEW_A
         time.sleep(max(0.0, APART_S - (time.monotonic() - killed_s)))
         nodes[second].kill()
         dead_s = dead_s if first == "owner" else time.time()
@@ -89,7 +89,7 @@ def test_what_is_below_is_counted_as_it_is_now(tmp_path: Path) -> None:
         with far:
             ready(main, "s", "all")
             until(lambda: agreed() != first, because="the relay has heard how soon the owner lets go")
-            main.ask("set", "all", f"{OLD_A:g}", "--ttl", "60s")
+            asked(main, "all", OLD_A)
             relay.kill()
             until(lambda: applied(main, "b") == pytest.approx(OLD_A), because="what is below has let go by itself")
             relay.start()
