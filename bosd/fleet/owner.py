@@ -265,6 +265,7 @@ class SessionFence:
     def check(self, battery: str, *, lowers: bool) -> Lease:
         """Return the lease the command lives by; what `lowers` for its holder needs the right peer and boot id alone.
 
+        Commands that were sent before it and come after it are fenced all the same.
         Raises FencedError with `check`.
         """
         sessions = self._sessions
@@ -272,6 +273,8 @@ class SessionFence:
         known = sessions.peers().get(self._peer)
         if lowers and known is not None and self._boot_id == sessions.boot_id:
             sessions.commanded(battery, self._peer)
+            if known.epoch == self._epoch:
+                known.sequences[battery] = max(self._sequence, known.sequences.get(battery, 0))
             return sessions.lease_of(known)
         session = sessions.find(self._peer, self._boot_id, self._epoch)
         if not session.ready or now_s >= session.lease.ends_s:

@@ -69,7 +69,7 @@ class Node:
         executor = Executor(clock, self._leaves.sample_soon)
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
-        self._digest = (-1, "")
+        self._digest: tuple[object, str] = (None, "")
         self.peer_commands = Claims(self.directory, clock, self._controller.taken)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller, name)
@@ -184,10 +184,14 @@ class Node:
     # --- for other nodes
 
     def config_digest(self) -> str:
-        """Return what tells this configuration from another: node, revision, and a digest of the topology."""
-        if self._digest[0] != self._editor.revision:
-            digest = hashlib.sha256(self._editor.view().toml.encode()).hexdigest()
-            self._digest = (self._editor.revision, f"{self.name}/{self._editor.revision}/{digest}")
+        """Return what tells this configuration from another: node, revision, and a digest of topology and bounds of others.
+
+        The bounds are those that other nodes announced: askers that know older ones agree anew (`facts`).
+        """
+        known = (self._editor.revision, self._leaves.announced_s())
+        if self._digest[0] != known:
+            digest = hashlib.sha256(f"{self._editor.view().toml}{known[1]}".encode()).hexdigest()
+            self._digest = (known, f"{self.name}/{self._editor.revision}/{digest}")
         return self._digest[1]
 
     def facts(self, unheard_s: float, names: Sequence[str] = ()) -> dict[str, Facts]:

@@ -101,8 +101,8 @@ class RemoteBattery(NetworkLeaf):
 
     @property
     def let_go_s(self) -> float | None:
-        """What its owner announced; None also before it announced anything."""
-        return self._safe_within_s
+        """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
+        return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.integration.test_sessions import FIFTH, ready, stub
+from tests.support.fifth import FIFTH, ready, stub
 from tests.support.processes import Caller, Node, pseudo, until
 
 

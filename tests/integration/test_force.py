@@ -9,7 +9,7 @@ import pytest
 
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
-from tests.integration.test_sessions import FIFTH, applied, owner, ready, stub
+from tests.support.fifth import FIFTH, applied, owner, ready, stub
 from tests.support.processes import Caller, Node, Pack, aggregator, pseudo, until
 
 LEASE_S = 0.6

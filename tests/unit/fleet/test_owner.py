@@ -114,6 +114,19 @@ def test_lowering_needs_the_first_two_alone(world: World) -> None:
     assert world.refused(session, lowers=True, boot_id="an older run") == "BOOT_ID"
 
 
+def test_what_a_lowering_overtook_is_fenced(world: World) -> None:
+    """Lowering needs no sequence, and leaves one: what was sent before raises no more; another session leaves none."""
+    session = world.ready()
+    world.check(session, 3, lowers=True)
+    assert world.refused(session, 2) == "SEQUENCE"
+    assert world.refused(session, 3) == "SEQUENCE"
+    world.check(session, 4)
+    world.check(session, 1, lowers=True)
+    assert world.refused(session, 4) == "SEQUENCE"
+    world.check(session, 9, lowers=True, epoch=session.epoch - 1)
+    world.check(session, 5)
+
+
 def test_a_lease_of_three_seconds_renewed_by_fresh_beats_only(world: World) -> None:
     """Lease 3.0 s; a beat whose echo is older than 1.0 s does not renew; a lease that is over is not revived by a beat."""
     session = world.ready()
