@@ -273,8 +273,7 @@ class SessionFence:
         known = sessions.peers().get(self._peer)
         if lowers and known is not None and self._boot_id == sessions.boot_id:
             sessions.commanded(battery, self._peer)
-            if known.epoch == self._epoch:
-                known.sequences[battery] = max(self._sequence, known.sequences.get(battery, 0))
+            self.note(battery)
             return sessions.lease_of(known)
         session = sessions.find(self._peer, self._boot_id, self._epoch)
         if not session.ready or now_s >= session.lease.ends_s:
@@ -287,6 +286,12 @@ class SessionFence:
         session.sequences[battery] = self._sequence
         sessions.commanded(battery, self._peer)
         return sessions.lease_of(session)
+
+    def note(self, battery: str) -> None:
+        """Fence what this session sent before this command, and comes after it: a lowering is never refused for its age."""
+        known = self._sessions.peers().get(self._peer)
+        if known is not None and self._boot_id == self._sessions.boot_id and known.epoch == self._epoch:
+            known.sequences[battery] = max(self._sequence, known.sequences.get(battery, 0))
 
 
 def _fenced(check: str, message: str, **facts: object) -> FencedError:

@@ -144,7 +144,7 @@ class Controller:
         async with self._turns.exclusive(name) as battery:
             if self.closing:
                 raise ShuttingDownError("the node is shutting down")
-            if (answered := self._answers.get(holder, request.request_id)) is not None:
+            if (answered := self._answers.get(holder, request.request_id, about=name)) is not None:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
@@ -170,7 +170,7 @@ class Controller:
             self.taken.told(holder, name)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request.request_id, with_doubt(result, battery, self._clock.now_s()))
+            return self._answers.keep(holder, request.request_id, with_doubt(result, battery, self._clock.now_s()), about=name)
 
     def _planned(self, battery: Battery, request: Request, now_s: float) -> Plan:
         """Return what follows from a request; raises what it is refused with."""

@@ -9,7 +9,7 @@ from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, FencedError, InvalidArgumentError, NotAllowedError
-from bosd.fleet.owner import OwnerSessions
+from bosd.fleet.owner import OwnerSessions, SessionFence
 from bosd.node.api import NodeApi, SetCurrentResult, WatchBatch
 from bosd.rpc.booking_calls import BookingCalls
 from bosd.rpc.convert import MAX_HOPS, to_message
@@ -27,6 +27,7 @@ from bosd.rpc.edge import (
 from bosd.rpc.explain_calls import ExplainCalls
 from bosd.rpc.node_service import NODE
 from bosd.v1 import battery_pb2 as pb
+from bosd.v1 import node_pb2 as node_pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceServicer
 
 MAX_STREAMED_BYTES = 2 * 1024 * 1024
@@ -113,16 +114,20 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             raise NotAllowedError(f"{holder} is a node: it takes over no claim, an admin does", who=holder, role="admin")
         if self._sessions is None or not request.HasField("fence"):
             raise FencedError(f"{holder} is a node: it commands through a session", check="SESSION")
-        fence = request.fence
-        return self._sessions.fence(
-            holder, boot_id=fence.boot_id, epoch=fence.epoch, sequence=fence.sequence, owner_s=fence.owner_s
-        )
+        return self._session_fence(request.fence, holder, self._sessions)
+
+    @staticmethod
+    def _session_fence(fence: node_pb.Fence, holder: str, sessions: OwnerSessions) -> SessionFence:
+        return sessions.fence(holder, boot_id=fence.boot_id, epoch=fence.epoch, sequence=fence.sequence, owner_s=fence.owner_s)
 
     async def ClearCurrent(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._clear_current(request, context), ("clear", [request.name]))
 
     async def _clear_current(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:
-        return self._setpoint(await self._node.clear_current(need_name(request.name), holder=holder_of(context)))
+        name, holder = need_name(request.name), holder_of(context)
+        if self._sessions is not None and holder.startswith(NODE) and request.HasField("fence"):
+            self._session_fence(request.fence, holder, self._sessions).note(name)
+        return self._setpoint(await self._node.clear_current(name, holder=holder))
 
     def _setpoint(self, result: SetCurrentResult) -> pb.SetCurrentResponse:
         response = pb.SetCurrentResponse(

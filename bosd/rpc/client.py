@@ -157,7 +157,7 @@ class RemoteLink:
 
     async def clear(self) -> pb.SetCurrentResponse:
         """End this node's own set point there."""
-        request = pb.ClearCurrentRequest(name=self.remote_name)
+        request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
 

@@ -238,10 +238,12 @@ class SetCurrentResponse(_message.Message):
     def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ..., may_run_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_from: _Optional[str] = ...) -> None: ...
 
 class ClearCurrentRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "fence")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    FENCE_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    fence: _node_pb2.Fence
+    def __init__(self, name: _Optional[str] = ..., fence: _Optional[_Union[_node_pb2.Fence, _Mapping]] = ...) -> None: ...
 
 class StopRequest(_message.Message):
     __slots__ = ("names", "node", "all", "reason", "via")

@@ -111,6 +111,12 @@ class RawSession:
         answer: pb.SetCurrentResponse = await self.batteries.SetCurrent(request, timeout=CALL_S, metadata=metadata)
         return answer
 
+    async def clear(self, name: str, fence: npb.Fence) -> pb.SetCurrentResponse:
+        """Give a set point back. Raises grpc.aio.AioRpcError."""
+        request = pb.ClearCurrentRequest(name=name, fence=fence)
+        answer: pb.SetCurrentResponse = await self.batteries.ClearCurrent(request, timeout=CALL_S, metadata=self.metadata)
+        return answer
+
     async def refused(
         self, name: str, current_a: float, fence: npb.Fence | None, *, who: str = ""
     ) -> tuple[grpc.StatusCode, BosError]:
