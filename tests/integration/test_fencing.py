@@ -21,7 +21,7 @@ from tests.support.raw_session import CALL_S, RawSession
 
 MAX_AGE_S = 0.2
 FENCED = (grpc.StatusCode.ABORTED, "FENCED")
-NAMES = ("b", "c", "d", "e", "f", "g", "h", "i", "k", "l")
+NAMES = ("b", "c", "d", "e", "f", "g", "h", "i", "k", "l", "m", "n", "o")
 
 
 @pytest.fixture(scope="module")
@@ -213,17 +213,17 @@ async def test_a_raise_that_a_lowering_overtook(node: Node) -> None:
 async def test_a_raise_that_giving_back_overtook(node: Node) -> None:
     """The set point was given back; the 9 A that were sent before it come after it and are fenced."""
     async with session(node, "node:back") as peer:
-        assert (await peer.set("k", 5.0, await peer.fresh())).applied_current_a == 5.0
+        assert (await peer.set("m", 5.0, await peer.fresh())).applied_current_a == 5.0
         overtaken = await peer.fresh()
-        assert (await peer.clear("k", peer.fence())).applied_current_a == 0.0
-        assert await fences(peer, "k", 9.0, overtaken) == "SEQUENCE"
-        assert in_force(node, "k")[1] == 0.0
+        assert (await peer.clear("m", peer.fence())).applied_current_a == 0.0
+        assert await fences(peer, "m", 9.0, overtaken) == "SEQUENCE"
+        assert in_force(node, "m")[1] == 0.0
 
 
 async def test_one_request_id_for_two_batteries(node: Node) -> None:
     """An answer is remembered with the battery it was for: the other one is commanded all the same."""
     async with session(node, "node:ids") as peer:
-        assert (await peer.set("k", 5.0, await peer.fresh(), request_id="same")).name == "k"
-        answer = await peer.set("i", 4.0, await peer.fresh(), request_id="same")
-        assert (answer.name, answer.applied_current_a) == ("i", 4.0)
-        assert in_force(node, "i")[1] == 4.0
+        assert (await peer.set("n", 5.0, await peer.fresh(), request_id="same")).name == "n"
+        answer = await peer.set("o", 4.0, await peer.fresh(), request_id="same")
+        assert (answer.name, answer.applied_current_a) == ("o", 4.0)
+        assert in_force(node, "o")[1] == 4.0
