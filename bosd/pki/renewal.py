@@ -97,7 +97,10 @@ def told_identity(request: Request) -> Identity:
 
 
 def approve(request: Request, nonce: bytes, authority: x509.Certificate, revoked: Revocations, utc_s: float) -> Approved:
-    """Return what may be signed. Raises InvalidArgumentError, UnauthenticatedError and NotAllowedError that say why it may not."""
+    """Return what may be signed.
+
+    Raises InvalidArgumentError, UnauthenticatedError and NotAllowedError that say why it may not.
+    """
     present = _certificate(request.certificate_pem)
     if not is_issued_by(present, authority):
         raise NotAllowedError("the certificate to be renewed is of a foreign CA")
@@ -144,15 +147,19 @@ def accept(certificate_pem: bytes, pending: Pending | None, material: Material, 
         _refuse(identity, f"the certificate is for another key than the one that {mine.holder} made")
     if identity.serial in material.revocations.serials:
         _refuse(identity, f"the certificate {identity.serial:x} is revoked")
+    _check_dates(identity, mine, utc_s)
+    if not {ANY_NODE, server_name(mine.name)} <= set(_dns_names(fresh)):
+        _refuse(identity, "the certificate lacks the names by which clients know a node")
+    return identity
+
+
+def _check_dates(identity: Identity, mine: Identity, utc_s: float) -> None:
     if identity.ends_utc_s <= utc_s:
         _refuse(identity, "the certificate has expired, or this machine's clock is wrong")
     if identity.begins_utc_s > utc_s:
         _refuse(identity, "the certificate is not valid yet: one of the two clocks is wrong")
     if identity.ends_utc_s <= mine.ends_utc_s:
         _refuse(identity, "the certificate ends no later than the one in use")
-    if not {ANY_NODE, server_name(mine.name)} <= set(_dns_names(fresh)):
-        _refuse(identity, "the certificate lacks the names by which clients know a node")
-    return identity
 
 
 def _refuse(identity: Identity, message: str) -> NoReturn:
@@ -165,9 +172,9 @@ def _signed(nonce: bytes, signing_request_der: bytes) -> bytes:
 
 def _check_signed(present: x509.Certificate, request: Request, nonce: bytes, who: str) -> None:
     key = present.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise NotAllowedError(f"the certificate of {who} has no key of an elliptic curve", who=who)
     try:
-        if not isinstance(key, ec.EllipticCurvePublicKey):
-            raise InvalidSignature
         key.verify(request.signature, _signed(nonce, request.signing_request_der), ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise NotAllowedError(f"the request is not signed with the key of the certificate of {who}", who=who) from None

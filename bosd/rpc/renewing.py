@@ -40,7 +40,7 @@ def open_authority(keyring: Keyring, authority: Authority) -> Authority:
     trusted = x509.load_pem_x509_certificates(keyring.material.ca_pem)
     if authority.certificate not in trusted:
         raise ConfigError(
-            f"security.authority: the CA in {authority.directory} is not the one in security.ca: what it signs nobody here trusts",
+            f"security.authority: the CA in {authority.directory} is not in security.ca: nobody here trusts what it signs",
             path=str(authority.directory),
         )
     return authority
