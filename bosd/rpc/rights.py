@@ -23,6 +23,7 @@ class Need(StrEnum):
     STOP = "stop"
     SESSION = "keep a session"
     NODES = "see how nodes stand"
+    RENEW = "renew certificates"
     ADMIN = "administer"
 
 
@@ -43,6 +44,7 @@ _ROLES: Mapping[Need, frozenset[Role]] = {
     Need.STOP: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.SESSION: frozenset({Role.NODE}),
     Need.NODES: frozenset({Role.VIEWER, Role.OPERATOR, Role.NODE, Role.ADMIN}),
+    Need.RENEW: frozenset({Role.NODE, Role.ADMIN}),
     Need.ADMIN: frozenset({Role.ADMIN}),
 }
 _ASK_FOR: Mapping[Need, str] = {
@@ -51,6 +53,7 @@ _ASK_FOR: Mapping[Need, str] = {
     Need.STOP: "operator",
     Need.SESSION: "node",
     Need.NODES: "viewer",
+    Need.RENEW: "node",
     Need.ADMIN: "admin",
 }
 _NAMED = frozenset({Role.NODE, Role.TENANT})
@@ -115,6 +118,8 @@ METHODS: Mapping[str, Rule] = {
     f"{_F}ListPeers": Rule(Need.READ_ALL, "read", _none),
     f"{_F}AssumeSafe": Rule(Need.ADMIN, "assume-safe", _none),
     f"{_F}Maintenance": Rule(Need.ADMIN, "maintenance", _none),
+    "/bosd.v1.SecurityService/CertificateRequest": Rule(Need.RENEW, "certificate", _none),
+    "/bosd.v1.SecurityService/InstallCertificate": Rule(Need.RENEW, "certificate", _none),
     "/bosd.v1.ErrorService/List": Rule(Need.READ, "read", _none),
     "/bosd.v1.ErrorService/Watch": Rule(Need.READ, "read", _none),
     "/bosd.v1.AuditService/List": Rule(Need.READ, "read", _battery),
@@ -158,7 +163,7 @@ class Rights:
             raise NotAllowedError(
                 f"{identity.holder} may not {rule.action}: that needs the role {role}", who=identity.holder, role=role
             )
-        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.ADMIN) or request is None:
+        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.RENEW, Need.ADMIN) or request is None:
             return
         self._check_names(rule, identity, request)
 
