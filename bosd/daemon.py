@@ -157,6 +157,8 @@ class Daemon:
             self._sessions = self._owner_sessions(node)
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
+            if self._security is not None:
+                self._security.exchanged = pool.redial
             self._renewer = self._renewing(node, guarded, pool, audit)
             server = self._server(node, audit)
             try:

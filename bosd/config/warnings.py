@@ -12,10 +12,11 @@ def warnings(topology: Topology, security: SecurityConfig | None = None) -> tupl
 def _authority(security: SecurityConfig | None) -> tuple[str, ...]:
     if security is None or security.authority is None:
         return ()
-    return (
+    warning = (
         f"security.authority: {security.authority} on this node can issue every identity: who reads its disk is every node and "
-        "every admin; without it certificates are renewed by hand",
+        "every admin; without it certificates are renewed by hand"
     )
+    return (warning,)
 
 
 def _opening(topology: Topology) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 A client of gRPC does not see the server's certificate. So a node's request carries its present certificate, and that
 certificate's key signs the request together with a nonce of the authority's: the name, the role and the serial that count are
-those of the certificate whose key signed, whatever the request says of itself. The new key is made by the node and never leaves it.
+those of the certificate whose key signed, whatever the request says of itself. The new key is made by the node, and stays there.
 """
 
 from dataclasses import dataclass, field
@@ -182,19 +182,21 @@ def _check_signed(present: x509.Certificate, request: Request, nonce: bytes, who
 
 def _certificate(data: bytes) -> x509.Certificate:
     try:
-        (certificate,) = x509.load_pem_x509_certificates(data) if len(data) <= MAX_BYTES else ()
+        found = x509.load_pem_x509_certificates(data) if len(data) <= MAX_BYTES else []
     except ValueError:
-        raise InvalidArgumentError("one certificate in PEM form is expected", field="certificate_pem") from None
-    return certificate
+        found = []
+    if len(found) != 1:
+        raise InvalidArgumentError("one certificate in PEM form is expected", field="certificate_pem")
+    return found[0]
 
 
 def _signing_request(data: bytes) -> x509.CertificateSigningRequest:
     try:
-        asked = x509.load_der_x509_csr(data)
-        good = len(data) <= MAX_BYTES and asked.is_signature_valid
+        asked = x509.load_der_x509_csr(data) if len(data) <= MAX_BYTES else None
+        good = asked is not None and asked.is_signature_valid
     except (ValueError, InvalidSignature):
-        good = False
-    if not good:
+        asked, good = None, False
+    if asked is None or not good:
         raise InvalidArgumentError("no signing request (PKCS 10) that its own key signed", field="signing_request_der")
     return asked
 

@@ -1,4 +1,4 @@
-"""An own certificate that was not renewed in time, shown as an error with its remedy, whoever was to renew it."""
+"""An own certificate that was not renewed in time, shown as an error, whoever was to renew it."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -20,8 +20,5 @@ def certificate_expires(keyring: Keyring, utc_s: Callable[[], float]) -> Iterabl
     ends = datetime.fromtimestamp(identity.ends_utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     verb = "ends" if identity.ends_utc_s > now_utc_s else "ended"
     why = keyring.failure or "no node with [security] authority renewed it"
-    message = (
-        f"the certificate {identity.serial:x} of {identity.holder} {verb} at {ends}: {why}; "
-        f"`bosctl ca renew {identity.holder}`, and `bosctl ca install` here"
-    )
+    message = f"the certificate {identity.serial:x} of {identity.holder} {verb} at {ends}: {why}"
     yield Noticed(EXPIRES, severity, message, "security")

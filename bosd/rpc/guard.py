@@ -45,13 +45,19 @@ class Guard(grpc.aio.ServerInterceptor):
         self._streams: dict[asyncio.Task[Any], Identity] = {}
         self._ended: set[asyncio.Task[Any]] = set()
         self._running: Counter[tuple[str, bool]] = Counter()
+        self.exchanged: Callable[[], None] = lambda: None
+        """Hears that this node's certificate is another one."""
         self.refused: Callable[[str, BosError, str, Sequence[str]], None] = lambda *_: None
 
     async def run(self) -> None:
         """Take exchanged files into use, and end the streams of those who may not be here any more, until cancelled."""
+        shown = self.keyring.material.certificate_pem
         while True:
             await asyncio.sleep(LOOK_PERIOD_S)
             await asyncio.to_thread(self.keyring.look)
+            if (now := self.keyring.material.certificate_pem) != shown:
+                shown = now
+                self.exchanged()
             for task, identity in tuple(self._streams.items()):
                 try:
                     self._check_certificate(identity)

@@ -115,8 +115,7 @@ class Renewer:
         return min(RETRY_S, period_s(self._life_s.get(key, self._keyring.material.identity.life_s)))
 
     def _failed(self, node: str, error: BosError) -> None:
-        message = f"{error.message}; renew it by hand: `bosctl ca renew {_NODE}{node}`, and `bosctl ca install` there"
-        self._faults.raise_(NOT_RENEWED, severity=Severity.MEDIUM, message=message, module=f"{_NODE}{node}")
+        self._faults.raise_(NOT_RENEWED, severity=Severity.MEDIUM, message=error.message, module=f"{_NODE}{node}")
         self._audit.refused(ACTION, error, who=f"{_NODE}{node}")
 
     async def _renew_own(self) -> float:
