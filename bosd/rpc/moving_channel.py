@@ -1,7 +1,7 @@
 """A channel that goes on over another connection: an exchanged certificate is shown from then on, and no call is lost.
 
 A connection is who its certificate said when it was made, and the other end ends its streams when that certificate is over. So
-the next connection is made beside it, new calls go there, streams are opened anew by whoever reads them, and the old one is closed
+the next connection is made beside it, new calls go there, streams are opened anew by whoever reads them, and the old one closes
 when its last calls are answered.
 """
 
