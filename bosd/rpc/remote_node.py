@@ -200,6 +200,7 @@ class RemoteNode:
         self.session.exchanged.set()
 
     def _on_moved(self) -> None:
+        _log.info("link_moved", target=self.target)
         self._moved.set()
         self._restart()
 

@@ -106,7 +106,6 @@ class Renewer:
             else:
                 self._failed(node, error)
         else:
-            self._life_s[key] = life_s
             self._faults.clear(NOT_RENEWED, module=f"{_NODE}{node}")
             wait_s = period_s(life_s)
         self._due_s[key] = self._clock.now_s() + wait_s
@@ -138,13 +137,14 @@ class Renewer:
             signing_request_der=answer.signing_request_der,
             signature=answer.signature,
         )
+        self._life_s[remote.target] = life_s = told_identity(request).life_s
         if certificate_pem := await self._signed(request, nonce, remote.node):
             brought = pb.InstallCertificateRequest(certificate_pem=certificate_pem)
             taken = await remote.over(
                 lambda channel: SecurityServiceStub(channel).InstallCertificate(brought, timeout=call_s, metadata=remote.metadata)
             )
             _log.info("certificate_renewed", node=remote.node, serial=taken.serial)
-        return told_identity(request).life_s
+        return life_s
 
     async def _signed(self, request: Request, nonce: bytes, node: str) -> bytes:
         """Return the certificate for a request; empty where none is due. Raises BosError leaves."""

@@ -216,6 +216,7 @@ class PeerSession:
         )
 
     def _on_moved(self) -> None:
+        _log.info("beats_moved", target=self._target)
         if self._replies is not None:
             self._moved = True
             self._replies.cancel()

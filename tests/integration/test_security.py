@@ -59,6 +59,7 @@ class Secured:
     files: Path
     guard: Guard
     refused: list[tuple[str, str, str, tuple[str, ...]]]
+    server: RpcServer
 
     @contextlib.asynccontextmanager
     async def as_(self, who: Bundle | str, *, name: str = ANY_NODE, ca_pem: bytes = b"") -> AsyncIterator[Any]:
@@ -84,10 +85,10 @@ async def node(tmp_path: Path) -> AsyncIterator[Secured]:
         refused.append((action, error.reason, who, tuple(names)))
 
     async with RpcServer(fake, bugs.append, sessions=fake.sessions(), security=guard) as server:
-        guard.refused = server.edge.refused = note
+        guard.refused = note
         (address,) = await server.start(["127.0.0.1:0"])
         looking = asyncio.create_task(guard.run())
-        yield Secured(fake, by, address, tmp_path / "tls", guard, refused)
+        yield Secured(fake, by, address, tmp_path / "tls", guard, refused, server)
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
@@ -365,10 +366,11 @@ LATER_S = 300.0 * 86400.0
 """Into the last third of a certificate's year."""
 
 
-async def asked(channel: Any, node: Secured, later_s: float = LATER_S) -> security_pb2.CertificateRequestResponse:
+async def asked(channel: Any, later_s: float = LATER_S) -> security_pb2.CertificateRequestResponse:
     """Ask for a signing request, with a clock that is ahead."""
     request = security_pb2.CertificateRequestRequest(nonce=bytes(32), asked_at=time.time() + later_s)
-    return await SecurityServiceStub(channel).CertificateRequest(request, timeout=5.0)
+    answer: security_pb2.CertificateRequestResponse = await SecurityServiceStub(channel).CertificateRequest(request, timeout=5.0)
+    return answer
 
 
 def signed(by: Authority, answer: security_pb2.CertificateRequestResponse, **changed: Any) -> bytes:
@@ -393,9 +395,9 @@ async def test_a_certificate_is_renewed_by_call(node: Secured) -> None:
     before = node.guard.keyring.material.identity
     await asyncio.sleep(1.0)  # certificates end on whole seconds: the next one has to end later
     async with node.as_("node:other") as channel:
-        assert not (await asked(channel, node, 0.0)).signing_request_der
-        answer = await asked(channel, node)
-        assert answer.signing_request_der == (await asked(channel, node)).signing_request_der
+        assert not (await asked(channel, 0.0)).signing_request_der
+        answer = await asked(channel)
+        assert answer.signing_request_der == (await asked(channel)).signing_request_der
         pem = signed(node.by, answer)
         taken = await install(channel, pem)
         after = node.guard.keyring.material.identity
@@ -413,8 +415,9 @@ async def test_a_node_changes_no_certificate_into_something_else(node: Secured, 
     before = node.guard.keyring.material
     files = {path.name: path.read_bytes() for path in node.files.iterdir()}
     foreign = authority(tmp_path / "foreign")
+    node.server.edge.refused = node.guard.refused
     async with node.as_("node:other") as channel:
-        answer = await asked(channel, node)
+        answer = await asked(channel)
         for pem, wanted in (
             (signed(node.by, answer, name="other"), DENIED),
             (signed(node.by, answer, role=Role.ADMIN), DENIED),
@@ -433,5 +436,5 @@ async def test_a_node_changes_no_certificate_into_something_else(node: Secured, 
 async def test_who_may_not_renew(node: Secured, who: str) -> None:
     """Only nodes and admins ask, and bring."""
     async with node.as_(who) as channel:
-        assert await code(asked(channel, node)) is DENIED
+        assert await code(asked(channel)) is DENIED
         assert await code(install(channel, b"x")) is DENIED
