@@ -173,7 +173,7 @@ def test_without_an_authority_in_reach_a_node_says_so(pair: Pair) -> None:
 def test_a_full_disk_and_a_revoked_node(pair: Pair) -> None:
     """The old pair stays in use and both ends say why; with room again it is renewed. Who is revoked is never renewed."""
     with small_disk(pair.directory / "disk", "256k") as disk:
-        hut_tls, _ = pair.certified("hut", 90.0, ago_s=62.0, within=disk)
+        hut_tls, _ = pair.certified("hut", 60.0, ago_s=41.0, within=disk)
         home_tls, _ = pair.certified("home", LONG_S)
         before, filler = identity(hut_tls), fill(disk)
         with pair.hut(hut_tls) as hut, pair.home(home_tls, **pair.authority) as home:

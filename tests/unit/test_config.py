@@ -349,17 +349,19 @@ state_dir = "/var/lib/bosd"
 ca = "/ca"
 certificate = "/crt"
 key = "/var/lib/bosd/key"
+authority = "/var/lib/bosd/ca"
 [security.grants]
 "viewer:v" = ["b"]
 "node:hut" = "b"
 [security.peers]
 nowhere = "home"
 """
-    grants, names, peers, key = faults_of(text)
+    grants, names, peers, key, authority = faults_of(text)
     assert grants.startswith('security.grants."viewer:v": write ROLE:NAME')
     assert names.startswith('security.grants."node:hut": expected names of batteries')
     assert peers.startswith('security.peers."nowhere": write the address of a node')
     assert key.startswith("security.key: lies in the state directory /var/lib/bosd, which every backup copies")
+    assert authority.startswith("security.authority: lies in the state directory /var/lib/bosd")
 
 
 @pytest.mark.parametrize(
