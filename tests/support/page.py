@@ -161,7 +161,7 @@ def machines(directory: Path, wraps: Mapping[str, Callable[..., list[str]]], pro
     scp = tools / "scp"
     scp.write_text(f'#!/bin/sh\nexec cp "$1" "{directory}/${{2%%:*}}/${{2#*:}}"\n')
     scp.chmod(0o755)
-    environment = {"PATH": f"{programs}:{tools}:{os.environ['PATH']}", "XDG_CONFIG_HOME": ""}
+    environment = {"PATH": f"{programs}:{tools}:{os.environ['PATH']}", "XDG_CONFIG_HOME": "", "COLUMNS": "120"}
     with ExitStack() as stack:
         yield {name: stack.enter_context(Machine(name, directory / name, wrap, environment)) for name, wrap in wraps.items()}
 
