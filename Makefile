@@ -11,7 +11,7 @@ SEED ?= 0
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check bench proto fmt lock clean
+.PHONY: help setup run test test-long soak check bench proto fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 11
@@ -26,13 +26,17 @@ run: $(STAMP) ## the demo: two nodes, three simulated packs, a live table (ARGS=
 	@$(BIN)/bosd demo $(ARGS)
 
 test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
-	@tools/debian.sh systemd-analyze=systemd
+	@tools/debian.sh systemd-analyze=systemd nft=nftables
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds, a million steps (STEPS=)
+test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds, 32 nodes, a million steps (STEPS=)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 1800 --hypothesis-profile long tests/property $(ARGS)
 	BOSD_CRASH_ROUNDS=200 $(BIN)/python -m pytest tests/integration/test_crash_rounds.py
+	BOSD_FLEET_NODES=32 $(BIN)/python -m pytest --timeout 300 tests/integration/test_fleet_scale.py
 	$(BIN)/python -m tests.property.test_bal_long --steps $(STEPS) --seed $(SEED)
+
+soak: $(STAMP) ## hours: thousands of seeds, sessions at full timers, a whole day, load (ARGS="seeds --seed 341", "load --minutes 1 --json")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, layers, generated stubs
 	$(BIN)/ruff format --check .

@@ -1,12 +1,15 @@
 """A node for measurements: the real Node and RpcServer, with batteries that no configuration can give.
 
 `python -m bench.node pseudo ADDRESS N DIR`: N pseudo batteries that all change whenever a watcher could hear of it.
+`python -m bench.node secured ADDRESS N DIR`: the same behind mutual TLS, with certificates of the authority in DIR/ca.
+`python -m bench.node owners ADDRESS,ADDRESS,... DIR`: nodes with one pseudo battery each, in one process.
 `python -m bench.node jbd ADDRESS N DIR`: N JBD packs at 1 Hz on lines in memory: each poll is two requests, two frames decoded.
 """
 
 import asyncio
 import struct
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -16,14 +19,23 @@ from bosd import log
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, PseudoSpec, Topology
 from bosd.clock import Clock, SystemClock
+from bosd.config.security import SecurityConfig
 from bosd.drivers.jbd.driver import JbdDriver
 from bosd.drivers.line import Line
 from bosd.drivers.transport import MemoryTransport
+from bosd.fleet.owner import OwnerSessions
 from bosd.node.node import Node
+from bosd.pki.authority import Authority
+from bosd.pki.identity import Role
 from bosd.rpc.client import RemotePool
+from bosd.rpc.guard import Guard
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.rights import Rights
 from bosd.rpc.server import RpcServer
+from bosd.rpc.tls import Keyring
 from bosd.store.store import Store
+
+CHANGING = ("pseudo", "secured")
 
 
 class Pack:
@@ -82,13 +94,20 @@ async def change_all(node: Node) -> None:
             await asyncio.sleep(0.0)
 
 
-async def serve(kind: str, address: str, count: str, directory: str) -> None:
-    """Serve until the process is ended."""
+def _security(node: Node, directory: Path) -> Guard:
+    """Return what stands before every call, with certificates of the authority in `directory`/ca."""
+    places = Authority(directory / "ca").issue(Role.NODE, node.name, time.time()).install(directory / "tls")
+    config = SecurityConfig(ca=places.ca, certificate=places.certificate, key=places.key)
+    return Guard(node, Keyring(config, node.name), Rights({}))
+
+
+async def start(kind: str, address: str, batteries: Topology, directory: Path, *, secured: bool = False) -> Node:
+    """Serve a node with these batteries at `address`; its tasks are the caller's to start."""
     clock = SystemClock()
-    store = await Store.open(Path(directory))
+    store = await Store.open(directory)
     pool = RemotePool("bench", clock)
     node = Node(
-        name="bench",
+        name=kind,
         clock=clock,
         store=store,
         make_remote=lambda spec: RemoteBattery(spec, pool),
@@ -96,17 +115,43 @@ async def serve(kind: str, address: str, count: str, directory: str) -> None:
         longest_ttl_s=3600.0,
     )
     with mock.patch("bosd.node.node.make_device", make_device):
-        await node.load(Topology(batteries=tuple(spec_of(kind, number) for number in range(int(count)))))
-    server = RpcServer(node, print)
+        await node.load(batteries)
+    sessions = OwnerSessions(clock, node.peer_commands, boot_id=node.faults.boot_id, config_digest=node.config_digest)
+    server = RpcServer(node, print, sessions=sessions, security=_security(node, directory) if secured else None)
     await server.start([address])
+    SERVERS.append(server)
+    return node
+
+
+SERVERS: list[RpcServer] = []
+"""Kept: a server that nobody holds stops."""
+
+
+async def serve(kind: str, address: str, count: str, directory: str) -> None:
+    """Serve until the process is ended."""
+    batteries = Topology(batteries=tuple(spec_of(kind, number) for number in range(int(count))))
+    node = await start("bench", address, batteries, Path(directory), secured=kind == "secured")
     async with asyncio.TaskGroup() as group:
         node.start(group)
-        if kind == "pseudo":
+        if kind in CHANGING:
             group.create_task(change_all(node))
         sys.stdout.write(f"listening on {address}\n")
         sys.stdout.flush()
 
 
+async def serve_owners(addresses: str, directory: str) -> None:
+    """Serve a node of one pseudo battery at each address until the process is ended."""
+    async with asyncio.TaskGroup() as group:
+        for number, address in enumerate(addresses.split(",")):
+            place = Path(directory) / f"o{number}"
+            place.mkdir()
+            node = await start(f"o{number}", address, Topology(batteries=(spec_of("owners", 0),)), place)
+            node.start(group)
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
     log.configure(json=True, level="info")
-    uvloop.run(serve(*sys.argv[1:]))
+    _, mode, *rest = sys.argv
+    uvloop.run(serve_owners(*rest) if mode == "owners" else serve(mode, *rest))

@@ -120,7 +120,7 @@ def _check(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, POLICY_NAMES)
     topology = config.topology
-    for warning in warnings(topology):
+    for warning in warnings(topology, config.security):
         sys.stderr.write(f"bosd: warning: {args.config}: {warning}\n")
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")

@@ -33,6 +33,7 @@ from bosd.rpc.fleet import Fleet
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
+from bosd.rpc.remote_node import RemoteNode
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
@@ -45,6 +46,7 @@ from bosd.store.store import Store
 
 if TYPE_CHECKING:
     from bosd.rpc.guard import Guard
+    from bosd.rpc.renewing import Renewer
     from bosd.rpc.tls import Keyring
 
 STOP_DEADLINE_S = 4.5
@@ -92,6 +94,7 @@ class Daemon:
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
         self._near: Neighbourhood | None = None
+        self._renewer: Renewer | None = None
         self._book = AddressBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
@@ -152,8 +155,12 @@ class Daemon:
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
             self._sessions = self._owner_sessions(node)
+            node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
+            if self._security is not None:
+                self._security.exchanged = pool.redial
+            self._renewer = self._renewing(node, guarded, pool, audit)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -197,7 +204,7 @@ class Daemon:
         stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
         self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
         self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
-        pool.follow_events(self._peer_faults.on_remote)
+        pool.follow_events(self._on_remote)
         if self._config.security is not None:  # without certificates nothing decides who is there
             asked = self._config.fleet.announce
             announces = bool(self._config.node.off_loopback) if asked is None else asked
@@ -223,6 +230,25 @@ class Daemon:
         from bosd.rpc.tls import Keyring  # noqa: PLC0415 (a node without [security] loads no cryptography)
 
         return Keyring(self._config.security, self._config.node.name)
+
+    def _renewing(self, node: Node, keyring: "Keyring | None", pool: RemotePool, audit: AuditLog) -> "Renewer | None":
+        """Return who renews certificates, where this node holds the authority; have its own watched. Raises ConfigError."""
+        if keyring is None or self._config.security is None:
+            return None
+        from bosd.rpc.expiry import certificate_expires  # noqa: PLC0415 (see _keyring)
+
+        node.notices.sources.append(lambda: certificate_expires(keyring, SystemClock().utc_s))
+        if (place := self._config.security.authority) is None:
+            return None
+        from bosd.pki.authority import Authority  # noqa: PLC0415 (the node with the authority alone)
+        from bosd.rpc.renewing import Renewer, open_authority  # noqa: PLC0415
+
+        return Renewer(open_authority(keyring, Authority(place)), keyring, pool, node.faults, audit)
+
+    def _on_remote(self, event: str, remote: RemoteNode) -> None:
+        for hears in (self._peer_faults, self._renewer):
+            if hears is not None:
+                hears.on_remote(event, remote)
 
     def _guard(self, node: Node, keyring: "Keyring | None") -> "Guard | None":
         """Return what stands before every call under `[security]`."""
@@ -298,6 +324,8 @@ class Daemon:
                 group.create_task(audit.run(), name="audit")
                 if self._security is not None:
                     group.create_task(self._security.run(), name="security")
+                if self._renewer is not None:
+                    group.create_task(self._renewer.run(), name="certificates")
                 if (asked := self._config.hooks).command:
                     hooks = Hooks(node.name, self._clock, asked.command, asked.events, asked.timeout_s)
                     node.attach(hooks)

@@ -19,6 +19,12 @@ class BosError(Exception):
         self.message = message
         self.metadata = {key: str(value) for key, value in metadata.items()}
 
+    def also(self, message: str, /, **metadata: object) -> None:
+        """Say more of what it means."""
+        self.message = f"{self.message}; {message}"
+        self.args = (self.message,)
+        self.metadata.update({key: str(value) for key, value in metadata.items()})
+
 
 class RequestError(BosError):
     """The caller must change the request."""

@@ -67,7 +67,8 @@ class Battery:
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
-    said about its bookings, `clamped_by` why `applied_a` differs from what is asked.
+    said about its bookings, `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone
+    limits are in force.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -78,6 +79,7 @@ class Battery:
     __slots__ = (
         "_status",
         "_valid_until_s",
+        "alone",
         "applied_a",
         "booked",
         "booking_note",
@@ -109,6 +111,7 @@ class Battery:
         self.target_a: float | None = None
         self.applied_a = 0.0
         self.clamped_by = ""
+        self.alone = ""
         self.stopped = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
@@ -131,8 +134,8 @@ class Battery:
         if now_s <= self._valid_until_s and self._status is not None:
             return self._status
         status = self._compute(now_s)
-        if self.booking_note:
-            status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note))))
+        if self.booking_note or self.alone:
+            status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:
             if self.user.splits:
                 status = replace(status, unallocated_ah=_unallocated_ah(status))
@@ -141,6 +144,12 @@ class Battery:
         self._status = status
         self._valid_until_s = status.valid_until_s
         return status
+
+    def _alone_note(self) -> str:
+        spec = self.spec
+        ways = (("out", spec.alone_discharge_limit_w), ("in", spec.alone_charge_limit_w))
+        limits = " and ".join(f"{limit_w:g} W {way}" for way, limit_w in ways if limit_w is not None)
+        return f"alone, {self.alone} is not heard: at most {limits}" if self.alone else ""
 
     def touch(self) -> None:
         """Invalidate the status and that of everything that rests on it; tell listeners."""
@@ -155,6 +164,11 @@ class Battery:
     def latch(self, *, stopped: bool) -> None:
         """Note that the battery is stopped, or released; what it may be asked follows at once."""
         self.stopped = stopped
+        self.touch()
+
+    def be_alone(self, who: str) -> None:
+        """Put its alone limits in force, as `who` is not heard; with nobody, end that."""
+        self.alone = who
         self.touch()
 
     def touch_if_older(self, now_s: float) -> None:

@@ -208,7 +208,7 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     """Pass on what belongs to the name rather than to the object."""
     if old is None:
         return
-    new.stopped = old.stopped
+    new.stopped, new.alone = old.stopped, old.alone
     new.listeners = old.listeners
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note

@@ -11,6 +11,7 @@ from itertools import count
 from typing import NamedTuple
 
 from bosd.bal.aggregator import Aggregator
+from bosd.bal.alone import clamp_alone, share_alone
 from bosd.bal.battery import Battery, ComputedLeaf, DeviceLeaf
 from bosd.bal.partition import Partition
 from bosd.bal.splitter import Splitter
@@ -130,6 +131,8 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
     wanted_a = result.targets_a[battery]
     status = battery.status(now_s)
     clamped = result.clamped[battery] = _steadily(wanted_a, battery, status)
+    if battery.alone:
+        clamped = _alone(result, battery, clamped, now_s)
     if isinstance(battery, Aggregator):
         return _share(result, battery, clamped.current_a, now_s, move_shares=move_shares)
     if isinstance(battery, Partition):
@@ -153,6 +156,11 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
     elif (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
         result.clamped[battery] = exact
         shares = battery.share(exact.current_a, now_s)
+    if any(member.alone for member, _ in shares):
+        shares, bound = share_alone(shares, current_a, now_s)
+        if bound:
+            reason = f"clamped to the alone limits of {', '.join(bound)}"
+            _do_with_less(result, battery, current_a, Clamped(sum(share_a for _, share_a in shares), reason))
     followers: list[Battery] = []
     ends_s = result.ends_s[battery]
     computed, clamped, targets_a = result.computed, result.clamped, result.targets_a
@@ -175,15 +183,29 @@ def _carried(result: Plan, battery: Aggregator, current_a: float, carried_a: flo
         return current_a
     reason = f"{abs(left_a):g} A left over: less than its members can use at least"
     result.left_over_a[battery] = left_a
-    result.clamped[battery] = Clamped(carried_a, reason)
+    _do_with_less(result, battery, current_a, Clamped(carried_a, reason))
+    return carried_a
+
+
+def _alone(result: Plan, battery: Battery, clamped: Clamped, now_s: float) -> Clamped:
+    """Return what is left under the battery's alone limit."""
+    current_a, reason = clamp_alone(battery, clamped.current_a, now_s)
+    if reason:
+        _do_with_less(result, battery, clamped.current_a, Clamped(current_a, reason))
+    return result.clamped[battery]
+
+
+def _do_with_less(result: Plan, battery: Battery, wanted_a: float, carried: Clamped) -> None:
+    """Note what is carried of `wanted_a`; the partitions above have that much less."""
+    left_a = wanted_a - carried.current_a
+    result.clamped[battery] = carried
     if isinstance(battery.user, Splitter):
         planned = [part for part in battery.user.partitions if part in result.clamped]
         same = [part for part in planned if result.clamped[part].current_a * left_a > 0.0]
         total_a = sum(result.clamped[part].current_a for part in same)
         for part in same:
             part_a = result.clamped[part].current_a
-            result.clamped[part] = Clamped(part_a - left_a * part_a / total_a, f"{battery.name}: {reason}")
-    return carried_a
+            result.clamped[part] = Clamped(part_a - left_a * part_a / total_a, f"{battery.name}: {carried.reason}")
 
 
 def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:

@@ -13,13 +13,14 @@ class Facts(NamedTuple):
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
-    own node to the confirmed device.
+    own node to the confirmed device. `taken_by` is who took the asker's claim by force.
     """
 
     safe_within_s: float | None = None
     unconfirmed_a: float | None = None
     unread: bool = False
     failsafe_time_s: float = 0.0
+    taken_by: str = ""
 
 
 NONE_KNOWN = Facts()

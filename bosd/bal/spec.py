@@ -12,7 +12,10 @@ Amounts = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatterySpec:
-    """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds."""
+    """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds.
+
+    The alone limits are magnitudes in watts; `voltage_max_v` turns them into amperes where the voltage is not known any more.
+    """
 
     kind: ClassVar[str] = ""
     name: str
@@ -23,6 +26,9 @@ class BatterySpec:
     safe_current_a: float = 0.0
     bookings: Literal["any", "local", "none"] = "any"
     max_booking_h: float = 24.0
+    alone_charge_limit_w: float | None = None
+    alone_discharge_limit_w: float | None = None
+    voltage_max_v: float | None = None
 
     @property
     def source_names(self) -> tuple[str, ...]:
@@ -125,6 +131,9 @@ class PartitionSpec:
     safe_current_a: float = 0.0
     bookings: Literal["any", "local", "none"] = "any"
     max_booking_h: float = 24.0
+    alone_charge_limit_w: float | None = None
+    alone_discharge_limit_w: float | None = None
+    voltage_max_v: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,7 @@ def _partition(spec: PartitionSpec) -> Faults:
     if not isfinite(spec.safe_current_a):
         yield "safe_current_a", "is not finite"
     yield from _longest_booking(spec.max_booking_h)
+    yield from _alone(spec)
 
 
 def _sums(partitions: tuple[PartitionSpec, ...]) -> Faults:
@@ -116,6 +117,7 @@ def _common(spec: BatterySpec) -> Faults:
     if not isfinite(spec.safe_current_a):
         yield "safe_current_a", "is not finite"
     yield from _longest_booking(spec.max_booking_h)
+    yield from _alone(spec)
     stale_s, gone_s = spec.max_staleness_s, spec.unavailable_after_s
     if stale_s is not None and not 0.0 < stale_s < float("inf"):
         yield "max_staleness_s", f"{stale_s!r} is no age: it is above 0 s"
@@ -135,14 +137,20 @@ def _longest_booking(max_booking_h: float) -> Faults:
         yield "max_booking_h", f"{max_booking_h!r} is no length of a booking: above 0 and at most {LONGEST_BOOKING_H:g} h"
 
 
-def _not_negative(spec: BatterySpec, *keys: str) -> Faults:
+def _alone(spec: BatterySpec | PartitionSpec) -> Faults:
+    yield from _not_negative(spec, "alone_charge_limit_w", "alone_discharge_limit_w")
+    if spec.voltage_max_v is not None:
+        yield from _above_zero(spec, "voltage_max_v")
+
+
+def _not_negative(spec: BatterySpec | PartitionSpec, *keys: str) -> Faults:
     for key in keys:
         value = getattr(spec, key)
         if value is not None and not 0.0 <= value < float("inf"):
             yield key, f"{value!r} is negative or not finite; it is a magnitude, 0 or above"
 
 
-def _above_zero(spec: BatterySpec, *keys: str) -> Faults:
+def _above_zero(spec: BatterySpec | PartitionSpec, *keys: str) -> Faults:
     for key in keys:
         if not 0.0 < getattr(spec, key) < float("inf"):
             yield key, f"{getattr(spec, key)!r} is not above 0"
@@ -264,6 +272,9 @@ def _ratios(spec: AggregatorSpec) -> Faults:
 def _network(spec: NetworkSpec) -> Faults:
     if fault := name_fault(spec.remote_name):
         yield "remote_name", fault
+    for key in ("alone_charge_limit_w", "alone_discharge_limit_w"):
+        if getattr(spec, key) is not None:
+            yield key, "is set at the node that owns the battery, which alone knows whether it is heard there"
     if spec.target.startswith("unix:"):
         if not spec.target.removeprefix("unix:"):
             yield "target", "unix: needs the path of the node's socket"

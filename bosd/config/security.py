@@ -17,12 +17,16 @@ _SUBTABLES = ("grants", "peers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityFiles:
-    """The files of mutual TLS; `loopback_plain` leaves listeners and links on loopback without it."""
+    """The files of mutual TLS; `loopback_plain` leaves listeners and links on loopback without it.
+
+    `authority` is the directory of the own authority, on the one node that renews certificates of those it has stubs of.
+    """
 
     ca: Path
     certificate: Path
     key: Path
     revoked: Path | None = None
+    authority: Path | None = None
     loopback_plain: bool = False
 
 
@@ -52,6 +56,8 @@ def read_security(tables: Mapping[str, object], state_dir: Path, faults: FileFau
         return None
     if files.key.absolute().is_relative_to(state_dir.absolute()):
         faults.add("security.key", f"lies in the state directory {state_dir}, which every backup copies; keep it elsewhere")
+    if files.authority is not None and files.authority.absolute().is_relative_to(state_dir.absolute()):
+        faults.add("security.authority", f"lies in the state directory {state_dir}, which every backup copies; keep it elsewhere")
     return SecurityConfig(**asdict(files), grants=grants, peers=peers)
 
 

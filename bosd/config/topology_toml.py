@@ -29,13 +29,10 @@ MAX_TEXT = 4 * 1024 * 1024
 
 _LATER_BATTERY_KEYS = frozenset(
     {
-        "alone_charge_limit_w",
-        "alone_discharge_limit_w",
         "efficiency",
         "max_ramp_a_per_s",
         "meter",
         "node",
-        "voltage_max_v",
     }
 )
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

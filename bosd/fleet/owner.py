@@ -29,6 +29,14 @@ class Commands(Protocol):
         """Return the set points of `holder` in force."""
         ...
 
+    def taken(self, holder: str) -> Mapping[str, str]:
+        """Return by battery who took the claim of `holder` by force, as far as `holder` does not know."""
+        ...
+
+    def told(self, holder: str) -> None:
+        """Note that `holder` knows what was taken from it."""
+        ...
+
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
         """Let those set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
         ...
@@ -90,8 +98,9 @@ class OwnerSessions:
         self._commands = commands
         self._events = events
         self._standing = standing
-        self._epoch = 0
+        self._epoch = self._number = 0
         self._peers: dict[str, _Peer] = {}
+        self._commanded: dict[str, tuple[int, str]] = {}
 
     def hello(self, peer: str, *, nonce: str, boot_id: str, address: str = "") -> Session:
         """Open a session of `peer`, or return the one this nonce opened; the newest Hello of a peer wins.
@@ -174,6 +183,10 @@ class OwnerSessions:
         """Return the peer's set points in force."""
         return self._commands.of(session.peer)
 
+    def taken(self, session: Session) -> Mapping[str, str]:
+        """Return by battery who took the peer's claim by force, until the peer was Ready after it was told so at Sync."""
+        return self._commands.taken(session.peer)
+
     def ready(self, session: Session, digest: str, kept: Mapping[str, float], echo_s: float) -> bool:
         """Grant the lease if the peer has seen, a moment ago, what is in force now.
 
@@ -183,6 +196,7 @@ class OwnerSessions:
             return False
         session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.rebind(session.peer, kept, self.lease_of(session))
+        self._commands.told(session.peer)  # the digest names claims: one that was taken after Sync is none of them
         if not session.ready:
             session.ready = True
             self._tell("session_ready", session.peer, epoch=session.epoch)
@@ -208,6 +222,27 @@ class OwnerSessions:
         """Return what judges one command of a peer, whenever it is about to be executed."""
         return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
 
+    def commanded(self, battery: str, peer: str) -> None:
+        """Note that a peer commands a battery."""
+        self._number += 1
+        self._commanded[battery] = (self._number, peer)
+
+    def unheard(self, batteries: Sequence[str]) -> str:
+        """Return who is not heard of those that command one of these batteries; empty while it is.
+
+        That is the peer that commanded last; where none did since the start, any peer at all.
+        """
+        found = [self._commanded[name] for name in batteries if name in self._commanded]
+        if found:
+            _, peer = max(found)
+            return "" if self._heard(peer) else peer
+        return "" if any(map(self._heard, self._peers)) else "any node"
+
+    def _heard(self, peer: str) -> bool:
+        known = self._peers.get(peer)
+        session = known.session if known else None
+        return session is not None and session.ready and self.clock.now_s() < session.lease.ends_s
+
     def peers(self) -> Mapping[str, Session | None]:
         """Return the newest session of each peer that is remembered."""
         return {peer: known.session for peer, known in self._peers.items()}
@@ -230,12 +265,15 @@ class SessionFence:
     def check(self, battery: str, *, lowers: bool) -> Lease:
         """Return the lease the command lives by; what `lowers` for its holder needs the right peer and boot id alone.
 
+        Commands that were sent before it and come after it are fenced all the same.
         Raises FencedError with `check`.
         """
         sessions = self._sessions
         now_s = sessions.clock.now_s()
         known = sessions.peers().get(self._peer)
         if lowers and known is not None and self._boot_id == sessions.boot_id:
+            sessions.commanded(battery, self._peer)
+            self.note(battery)
             return sessions.lease_of(known)
         session = sessions.find(self._peer, self._boot_id, self._epoch)
         if not session.ready or now_s >= session.lease.ends_s:
@@ -246,7 +284,14 @@ class SessionFence:
         if self._sequence <= session.sequences.get(battery, 0):
             raise _fenced("SEQUENCE", f"a newer command of {self._peer} was here before", sequence=session.sequences[battery])
         session.sequences[battery] = self._sequence
+        sessions.commanded(battery, self._peer)
         return sessions.lease_of(session)
+
+    def note(self, battery: str) -> None:
+        """Fence what this session sent before this command, and comes after it: a lowering is never refused for its age."""
+        known = self._sessions.peers().get(self._peer)
+        if known is not None and self._boot_id == self._sessions.boot_id and known.epoch == self._epoch:
+            known.sequences[battery] = max(self._sequence, known.sequences.get(battery, 0))
 
 
 def _fenced(check: str, message: str, **facts: object) -> FencedError:

@@ -35,6 +35,7 @@ class SetCurrentResult:
 
     `may_run_a` is what may flow at most: more than `applied_current_a` where something below has not confirmed. It is not known
     with `unread`: a device below has not been heard since the node started.
+    `taken_from` is whose claim was taken over.
     Of a dry run, `leaves` are all below, and `binds` says which chain of limits bounds the battery in that direction.
     """
 
@@ -47,6 +48,7 @@ class SetCurrentResult:
     binds: str = ""
     may_run_a: float = 0.0
     unread: bool = False
+    taken_from: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +260,12 @@ class NodeApi(Protocol):
         fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing. Another node's command comes with its `fence`."""
+        ...
+
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        """As `set_current`, over another holder's claim: that is ended and the safe value confirmed first; refused, it stays."""
         ...
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:

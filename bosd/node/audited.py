@@ -124,6 +124,30 @@ class AuditedNode:
 
         return await self._recorded("set", command, who=holder, names=[name], asked=asked, note=note)
 
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        """Record that a claim was taken over, from whom; a dry run is a read."""
+        command = self._node.force_current(name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run)
+        if dry_run:
+            return await command
+        before = self._in_force(name)
+
+        def note(result: SetCurrentResult) -> None:
+            loser = {"holder": result.taken_from} if result.taken_from else {}
+            self._audit.note(
+                "force",
+                who=holder,
+                names=[name],
+                asked={"current_a": current_a, "ttl_s": ttl_s},
+                before={**before, **loser},
+                after={**_result(result), "holder": holder},
+                message="; ".join(filter(None, (f"taken from {result.taken_from}" if loser else "", result.reason))),
+            )
+
+        asked = {"current_a": current_a, "ttl_s": ttl_s, "force": True}
+        return await self._recorded("force", command, who=holder, names=[name], asked=asked, note=note)
+
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """Record the end of a holder's set point."""
         before = self._in_force(name)

@@ -19,9 +19,13 @@ def check_bookable(battery: Battery, holder: str) -> None:
     check_free(battery)
     allowed = battery.spec.bookings
     if allowed == "none":
-        raise NotAllowedError(f'{battery.name} takes no bookings (bookings = "none")', name=battery.name)
+        raise NotAllowedError(f'{battery.name} takes no bookings (bookings = "none")', name=battery.name, rule="bookings")
     if allowed == "local" and holder.startswith(NODE_PREFIX):
-        raise NotAllowedError(f'{battery.name} takes no bookings of other nodes (bookings = "local")', name=battery.name)
+        raise NotAllowedError(
+            f'{battery.name} takes no bookings of other nodes (bookings = "local"), {holder} is one',
+            name=battery.name,
+            rule="bookings",
+        )
 
 
 def check_current(status: BatteryStatus, current_a: float) -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from bosd.bal.directory import Directory
 from bosd.bal.setpoint import Claim, Lease
 from bosd.clock import Clock
+from bosd.node.taking import Taken
 
 
 class Claims:
-    """The living set points by holder."""
+    """The living set points by holder, and what was taken from them by force."""
 
-    def __init__(self, directory: Directory, clock: Clock) -> None:
+    def __init__(self, directory: Directory, clock: Clock, taken: Taken) -> None:
         self._directory = directory
         self._clock = clock
+        self._taken = taken
 
     def of(self, holder: str) -> tuple[Claim, ...]:
         """Return the set points of `holder` in force."""
@@ -23,6 +25,14 @@ class Claims:
             for battery in self._directory
             if (setpoint := battery.setpoint) is not None and setpoint.holder == holder and setpoint.over_s > now_s
         )
+
+    def taken(self, holder: str) -> Mapping[str, str]:
+        """Return by battery who took the claim of `holder` by force, as far as `holder` does not know."""
+        return self._taken.of(holder)
+
+    def told(self, holder: str) -> None:
+        """Note that `holder` knows what was taken from it."""
+        self._taken.told(holder)
 
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
         """Let the set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""

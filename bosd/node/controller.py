@@ -7,8 +7,8 @@ a time; a stop waits for nobody.
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import structlog
@@ -19,15 +19,27 @@ from bosd.bal.dispatch import Plan, asked_a, plan
 from bosd.bal.facts import unread_below
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, ShuttingDownError
+from bosd.errors import BadNameError, BosError, ShuttingDownError, UnavailableError
 from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
-from bosd.node.doubt import with_doubt
-from bosd.node.dry_run import binding, leaf_commands
+from bosd.node.doubt import answer, with_doubt
+from bosd.node.dry_run import foreseen
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
-from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Move, commit, moves_of
-from bosd.node.requests import check_carried, check_free, check_holder, check_request, checked_ttl_s, lowers_own
-from bosd.node.untold import untold_below
+from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
+from bosd.node.requests import (
+    Request,
+    check_carried,
+    check_free,
+    check_holder,
+    check_request,
+    checked_ttl_s,
+    lowers_own,
+    other_holder,
+)
+from bosd.node.stopping import moves_to_stop, not_confirmed
+from bosd.node.taking import Taken, ask_anew, whatever_follows
+from bosd.node.turns import Turns
+from bosd.node.wanted import still_wanted
 
 T = TypeVar("T")
 
@@ -61,12 +73,12 @@ class Controller:
         self._running: dict[int, dict[Battery, None]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._standing = False
-        self._locks: dict[int, asyncio.Lock] = {}
-        self._draining: list[asyncio.Lock] = []
+        self._turns = Turns(directory)
         self._complaints: dict[int, str] = {}
         self._answers: Answers[SetCurrentResult] = Answers()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
+        self.taken = Taken()
         self.closing = False
 
     def changed(self, battery: Battery) -> None:
@@ -90,27 +102,6 @@ class Controller:
             self._due_s[battery] = due_s
             self._wake.set()
 
-    def _lock(self, battery: Battery) -> asyncio.Lock:
-        return self._locks.setdefault(battery.component, asyncio.Lock())
-
-    def _busy(self, battery: Battery) -> bool:
-        return self._lock(battery).locked() or any(lock.locked() for lock in self._draining)
-
-    @asynccontextmanager
-    async def _exclusive(self, name: str) -> AsyncIterator[Battery]:
-        """Give the battery of this name to one command at a time, with all it is connected with, edits in between included."""
-        while True:
-            lock = self._lock(self._directory[name])
-            async with lock:
-                before = self._locks
-                for old in tuple(self._draining) if lock is self._lock(self._directory[name]) else ():
-                    async with old:
-                        pass
-                battery = self._directory[name]
-                if before is self._locks and lock is self._lock(battery):
-                    yield battery
-                    return
-
     def _asked(self, battery: Battery) -> dict[Battery, float]:
         """Return what is asked of the free batteries connected with `battery`."""
         tops = self._directory.tops_with(battery)
@@ -120,22 +111,11 @@ class Controller:
 
     def _still_wanted(self, planned: Plan, lease: Lease | None) -> Callable[[], bool]:
         """Return a check that no stop, no edit and no end of the lease came between a plan and its execution."""
-        if not planned.devices:
-            return lambda: True
-        involved = tuple(planned.clamped)
-        free = [battery for battery in involved if battery.user is None]
-        stopped = {battery for battery in involved if battery.stopped}
-
-        def wanted() -> bool:
-            present = self._directory.batteries
-            return (
-                not self.closing
-                and (lease is None or self._clock.now_s() < lease.ends_s)
-                and all(present.get(each.name) is each and (not each.stopped or each in stopped) for each in involved)
-                and all(each.user is None for each in free)
-            )
-
-        return wanted
+        return still_wanted(
+            planned,
+            self._directory,
+            lambda: not self.closing and (lease is None or self._clock.now_s() < lease.ends_s),
+        )
 
     async def set_current(
         self,
@@ -150,26 +130,67 @@ class Controller:
     ) -> SetCurrentResult:
         """Check and execute a request; see NodeApi.set_current."""
         ttl_s = checked_ttl_s(ttl_s, self._default_ttl_s, self._longest_ttl_s)
-        async with self._exclusive(name) as battery:
+        return await self._ask(name, Request(current_a, ttl_s, holder, request_id, dry_run, fence))
+
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str, dry_run: bool
+    ) -> SetCurrentResult:
+        """Check and execute a request over another holder's claim; see NodeApi.force_current."""
+        ttl_s = checked_ttl_s(ttl_s, self._default_ttl_s, self._longest_ttl_s)
+        return await self._ask(name, Request(current_a, ttl_s, holder, request_id, dry_run, takes=True))
+
+    async def _ask(self, name: str, request: Request) -> SetCurrentResult:
+        current_a, holder, dry_run = request.current_a, request.holder, request.dry_run
+        async with self._turns.exclusive(name) as battery:
             if self.closing:
                 raise ShuttingDownError("the node is shutting down")
-            if (answered := self._answers.get(holder, request_id)) is not None:
+            if (answered := self._answers.get(holder, request.request_id, about=name)) is not None:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
-            lease = None if fence is None or dry_run else fence.check(name, lowers=lowers)
-            check_request(battery, current_a, holder, battery.status(now_s), now_s)
-            ends_s = now_s + ttl_s
-            planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s={battery: ends_s})
-            check_carried(battery, current_a, holder, planned, now_s)
-            result = self._result(battery, current_a, ends_s, planned, dry_run=dry_run)
+            lease = None if request.fence is None or dry_run else request.fence.check(name, lowers=lowers)
+            if not dry_run:
+                ask_anew(battery)
+            planned = self._planned(battery, request, now_s)
+            loser = other_holder(battery, holder, now_s) if request.takes else ""
             if dry_run:
-                return result
-            await self._done(battery, planned, self._executor.execute, None if lowers else lease)
-            battery.setpoint = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request_id, lease=lease)
+                result = replace(answer(battery, current_a, now_s + request.ttl_s, planned), taken_from=loser)
+                return foreseen(result, battery, planned, now_s)
+            with whatever_follows(name, loser):
+                if loser:
+                    await self._take(battery, loser, holder)
+                    now_s = self._clock.now_s()
+                    planned = self._planned(battery, request, now_s)
+                ends_s = now_s + request.ttl_s
+                result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
+                await self._done(battery, planned, self._executor.execute, None if lowers else lease)
+            battery.setpoint = SetPoint(
+                current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease
+            )
+            self.taken.told(holder, name)
             battery.touch()
             self._activate(battery)
-            return self._answers.keep(holder, request_id, with_doubt(result, battery, self._clock.now_s()))
+            return self._answers.keep(holder, request.request_id, with_doubt(result, battery, self._clock.now_s()), about=name)
+
+    def _planned(self, battery: Battery, request: Request, now_s: float) -> Plan:
+        """Return what follows from a request; raises what it is refused with."""
+        current_a, holder = request.current_a, request.holder
+        check_request(battery, request, battery.status(now_s), now_s)
+        ends_s = {battery: now_s + request.ttl_s}
+        planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s=ends_s)
+        check_carried(battery, current_a, holder, planned, now_s)
+        return planned
+
+    async def _take(self, battery: Battery, loser: str, by: str) -> None:
+        """End another holder's set point and wait until the safe value is confirmed. Raises what kept a device from it."""
+        battery.setpoint = None
+        battery.touch()
+        self._activate(battery)
+        self.taken.note(battery.name, loser, by)
+        _log.warning("claim_taken", battery=battery.name, holder=loser, by=by)
+        planned = plan({**self._asked(battery), battery: battery.spec.safe_current_a}, self._clock.now_s())
+        if not await self._done(battery, planned, self._executor.enforce):
+            raise UnavailableError(f"{battery.name} is not confirmed at its safe value yet: ask again", battery=battery.name)
 
     async def _done(
         self,
@@ -190,7 +211,7 @@ class Controller:
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point; the booking or the safe value is in force again."""
-        async with self._exclusive(name) as battery:
+        async with self._turns.exclusive(name) as battery:
             check_free(battery)
             now_s = self._clock.now_s()
             check_holder(battery, holder, now_s)
@@ -201,22 +222,7 @@ class Controller:
                 self._activate(battery)
                 planned = plan(self._asked(battery), now_s)
                 await self._done(battery, planned, self._executor.enforce)
-            return with_doubt(self._result(battery, asked_a(battery), None, planned, dry_run=False), battery, now_s)
-
-    def _result(
-        self, battery: Battery, current_a: float, ends_s: float | None, planned: Plan, *, dry_run: bool
-    ) -> SetCurrentResult:
-        clamped = planned.clamped.get(battery)
-        now_s = self._clock.now_s()
-        return SetCurrentResult(
-            name=battery.name,
-            requested_current_a=current_a,
-            applied_current_a=battery.applied_a if clamped is None else clamped.current_a,
-            setpoint_ends_s=ends_s,
-            reason="" if clamped is None else clamped.reason,
-            leaves=leaf_commands(battery, planned, now_s) if dry_run else (),
-            binds=binding(battery, current_a, now_s) if dry_run else "",
-        )
+            return with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
 
     def _activate(self, battery: Battery, pause_s: float | None = None) -> None:
         self._active[battery] = None
@@ -229,6 +235,7 @@ class Controller:
         self._active.pop(battery, None)
         self._due_s.pop(battery, None)
         battery.listeners = tuple(listener for listener in battery.listeners if listener is not self)
+        ask_anew(battery)
 
     def look_again(self, batteries: Iterable[Battery], pause_s: float = 0.0) -> None:
         """Look at these batteries soon, active or not."""
@@ -240,8 +247,7 @@ class Controller:
         """Forget batteries that are gone or in use now; look after whatever carries or runs a set point."""
         for battery in [battery for battery in self._active if not self._present(battery)]:
             self._retire(battery)
-        self._draining = [lock for lock in (*self._draining, *self._locks.values()) if lock.locked()]
-        self._locks = {}
+        self._turns.topology_changed()
         self._shared_s = {}
         self._complaints = {}
         busy = [each for each in self._directory if each.setpoint is not None or each.booked or each.applied_a != 0.0]
@@ -265,18 +271,14 @@ class Controller:
                 leaf.apply(0.0, now_s)
             elif abs(current_a) <= abs(leaf.applied_a):
                 leaf.apply(current_a, now_s)
-        moves = moves_of(planned, math.inf)
-        lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
-        untold = untold_below(battery for battery in batteries if battery.stopped)
-        lowering += [Move(leaf, 0.0, 0.0, 0.0, None) for leaf in untold if all(move.leaf is not leaf for move in lowering)]
+        lowering = moves_to_stop(planned, batteries)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._executor.tell(lowering)
         except TimeoutError:
             pass
         self.look_again(top for top in tops if self._present(top))
-        missed = [move.leaf for move in lowering if abs(move.leaf.counts_at_a) > abs(move.new_a)]
-        return [leaf.name for leaf in (*missed, *(each for each in untold if not each.told and each not in missed))]
+        return not_confirmed(lowering)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Look after active batteries for ever; work on devices runs in tasks of `group`."""
@@ -324,7 +326,7 @@ class Controller:
         if battery.booked is not None and battery.setpoint is None and battery.applied_a == 0.0 and unread_below(battery, now_s):
             self._look_at(battery, now_s + FIRST_LOOK_PAUSE_S)
             return
-        if not self._busy(battery):
+        if not self._turns.busy(battery):
             planned = self._plan_again(battery, now_s)
             if not moves_of(planned, now_s):
                 self._settle(battery, planned, now_s)
@@ -360,7 +362,7 @@ class Controller:
     async def _enforce(self, battery: Battery, component: int) -> None:
         """Plan again and tell devices; a failure is tried again."""
         try:
-            async with self._exclusive(battery.name) as present:
+            async with self._turns.exclusive(battery.name) as present:
                 if present is not battery or battery.user is not None:
                     return
                 now_s = self._clock.now_s()

@@ -1,16 +1,29 @@
-"""What an answer says of batteries below that have not confirmed, or have not been heard."""
+"""What is answered to a set point, and what that says of batteries below that have not confirmed, or have not been heard."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.dispatch import asked_a
+from bosd.bal.dispatch import Plan, asked_a
 from bosd.bal.facts import unread_below
 from bosd.bal.may_run import SLACK, may_run_a
 from bosd.node.api import SetCurrentResult
 
 MOST_NAMED = 5
+
+
+def answer(battery: Battery, current_a: float, ends_s: float | None, planned: Plan) -> SetCurrentResult:
+    """Return what follows for `battery` from asking `current_a` of it until `ends_s`, None without an end."""
+    clamped = planned.clamped.get(battery)
+    return SetCurrentResult(
+        name=battery.name,
+        requested_current_a=current_a,
+        applied_current_a=battery.applied_a if clamped is None else clamped.current_a,
+        setpoint_ends_s=ends_s,
+        reason="" if clamped is None else clamped.reason,
+        leaves=(),
+    )
 
 
 def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetCurrentResult:

@@ -1,11 +1,22 @@
 """A dry run: what each leaf would carry, and which limit would bind."""
 
+from dataclasses import replace
+
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan
 from bosd.bal.explain import chain, summary
-from bosd.node.api import LeafCommand
+from bosd.node.api import LeafCommand, SetCurrentResult
 from bosd.node.execute import moves_of
+
+
+def foreseen(result: SetCurrentResult, battery: Battery, planned: Plan, now_s: float) -> SetCurrentResult:
+    """Return the answer with what each leaf would carry, and what binds."""
+    return replace(
+        result,
+        leaves=leaf_commands(battery, planned, now_s),
+        binds=binding(battery, result.requested_current_a, now_s),
+    )
 
 
 def leaf_commands(battery: Battery, planned: Plan, now_s: float) -> tuple[LeafCommand, ...]:

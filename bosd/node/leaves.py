@@ -48,6 +48,7 @@ class Leaves:
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
+        self._stubs: dict[NetworkLeaf, None] = {}
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start the tasks of all leaves inside `group`."""
@@ -61,6 +62,7 @@ class Leaves:
         for stub in batteries:
             if isinstance(stub, NetworkLeaf):
                 stub.look_again = partial(self._look_above, stub)
+                self._stubs[stub] = None
         physical = [battery for battery in batteries if isinstance(battery, PhysicalBattery)]
         for number, each in enumerate(physical):
             delay_s = number / len(physical) * self._period_s(each)
@@ -91,6 +93,10 @@ class Leaves:
         asked = [each for top in self.directory.tops_with(battery) for each in (top.setpoint, top.booked) if each is not None]
         return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)
 
+    def announced_s(self) -> tuple[float | None, ...]:
+        """Return the bounds that other nodes announced for this node's stubs (`let_go_s`)."""
+        return tuple(stub.let_go_s for stub in self._stubs)
+
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:
         spec = battery.spec
@@ -104,6 +110,7 @@ class Leaves:
             self._refreshers.pop(battery, None)
             self._looking.discard(battery)
             if isinstance(battery, NetworkLeaf):
+                del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
                 retiring = self._retire(battery, self._tasks.pop(battery))

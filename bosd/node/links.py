@@ -26,6 +26,10 @@ class NetworkLeaf(DeviceLeaf):
         """Count it no more although it is not heard; return whether it was counted."""
         raise NotImplementedError(self.kind)
 
+    def ask_anew(self) -> None:
+        """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more."""
+        raise NotImplementedError(self.kind)
+
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the node that owns the battery; raises what it refuses with."""
         raise NotImplementedError(self.kind)

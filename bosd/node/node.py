@@ -18,6 +18,7 @@ from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
 from bosd.errors import InvalidArgumentError, UnsupportedError
+from bosd.node.alone import AloneLimits
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
@@ -68,8 +69,8 @@ class Node:
         executor = Executor(clock, self._leaves.sample_soon)
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
-        self._digest = (-1, "")
-        self.peer_commands = Claims(self.directory, clock)
+        self._digest: tuple[object, str] = (None, "")
+        self.peer_commands = Claims(self.directory, clock, self._controller.taken)
         self._hub = Hub(self.directory, clock, self._leaves.keep_fresh)
         self._stops = Stops(self.directory, clock, store, self._controller, name)
         self.faults = Faults(name, clock)
@@ -80,6 +81,7 @@ class Node:
             self._stops.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
+        self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self.stored_topology = self._editor.stored_topology
@@ -127,6 +129,8 @@ class Node:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
+        self.alone.attend()
+        group.create_task(self.alone.run(), name="alone limits")
         group.create_task(self._controller.run(group), name="controller")
         group.create_task(self._scheduler.run(), name="scheduler")
         group.create_task(self._age(), name="ageing")
@@ -145,6 +149,7 @@ class Node:
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
         self._leaves.follow(replaced)
+        self.alone.attend()
         self._controller.topology_changed()
         self._scheduler.look_again()
         self._hub.topology_changed()
@@ -179,10 +184,14 @@ class Node:
     # --- for other nodes
 
     def config_digest(self) -> str:
-        """Return what tells this configuration from another: node, revision, and a digest of the topology."""
-        if self._digest[0] != self._editor.revision:
-            digest = hashlib.sha256(self._editor.view().toml.encode()).hexdigest()
-            self._digest = (self._editor.revision, f"{self.name}/{self._editor.revision}/{digest}")
+        """Return what tells this configuration from another: node, revision, and a digest of topology and bounds of others.
+
+        The bounds are those that other nodes announced: askers that know older ones agree anew (`facts`).
+        """
+        known = (self._editor.revision, self._leaves.announced_s())
+        if self._digest[0] != known:
+            digest = hashlib.sha256(f"{self._editor.view().toml}{known[1]}".encode()).hexdigest()
+            self._digest = (known, f"{self.name}/{self._editor.revision}/{digest}")
         return self._digest[1]
 
     def facts(self, unheard_s: float, names: Sequence[str] = ()) -> dict[str, Facts]:
@@ -240,14 +249,28 @@ class Node:
         fence: Fence | None = None,
     ) -> SetCurrentResult:
         """Check, lower, raise, confirm; all or nothing."""
-        battery = self.directory[name]
-        if old := self._leaves.old_below(battery):
-            await self._leaves.freshen(old)
-        if not (dry_run or lowers_own(battery, current_a, holder, self.clock.now_s())):
-            await self._leaves.need_first_look(self.directory.tops_with(battery), name)
+        lowers = lowers_own(self.directory[name], current_a, holder, self.clock.now_s())
+        await self._look_first(name, known=dry_run or lowers)
         return await self._controller.set_current(
             name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
         )
+
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        """End another holder's set point, wait for the safe value, then do as `set_current` does."""
+        await self._look_first(name, known=dry_run)
+        return await self._controller.force_current(
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+        )
+
+    async def _look_first(self, name: str, *, known: bool) -> None:
+        """Have what is below sampled where it is old; unless `known`, wait until all of it was looked at once."""
+        battery = self.directory[name]
+        if old := self._leaves.old_below(battery):
+            await self._leaves.freshen(old)
+        if not known:
+            await self._leaves.need_first_look(self.directory.tops_with(battery), name)
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point."""

@@ -30,16 +30,16 @@ class Notices:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._standing: set[Cause] = set()
+        self._standing: dict[Cause, Severity] = {}
         self.sources: list[Callable[[], Iterable[Noticed]]] = []
 
     def look(self) -> None:
-        """Raise what is new and clear what is gone."""
-        now: set[Cause] = set()
+        """Raise what is new, or another severity than before, and clear what is gone."""
+        now: dict[Cause, Severity] = {}
         for noticed in (each for source in self.sources for each in source()):
             cause = (noticed.kind, noticed.module, noticed.battery)
-            now.add(cause)
-            if cause not in self._standing:
+            now[cause] = noticed.severity
+            if self._standing.get(cause) is not noticed.severity:
                 self._faults.raise_(
                     noticed.kind,
                     severity=noticed.severity,
@@ -47,7 +47,7 @@ class Notices:
                     module=noticed.module,
                     battery=noticed.battery,
                 )
-        for kind, module, battery in sorted(self._standing - now):
+        for kind, module, battery in sorted(self._standing.keys() - now.keys()):
             self._faults.clear(kind, module=module, battery=battery)
         self._standing = now
 

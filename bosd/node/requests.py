@@ -1,10 +1,12 @@
 """Checking a request for a current before anything moves (control.md, "Refuse or clamp")."""
 
 import math
+from typing import NamedTuple
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan
+from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
     BatteryInUseError,
@@ -17,6 +19,18 @@ from bosd.errors import (
 )
 
 SLACK = 1.0 + 1e-9
+
+
+class Request(NamedTuple):
+    """A current asked of a battery, positive on discharge, for `ttl_s`; `takes`: over another holder's claim, too."""
+
+    current_a: float
+    ttl_s: float
+    holder: str
+    request_id: str
+    dry_run: bool
+    fence: Fence | None = None
+    takes: bool = False
 
 
 def checked_ttl_s(ttl_s: float | None, default_s: float, longest_s: float) -> float:
@@ -32,10 +46,16 @@ def checked_ttl_s(ttl_s: float | None, default_s: float, longest_s: float) -> fl
     return ttl_s
 
 
+def other_holder(battery: Battery, holder: str, now_s: float) -> str:
+    """Return whose set point is alive, if it is somebody else's; else nothing."""
+    setpoint = battery.setpoint
+    return setpoint.holder if setpoint is not None and setpoint.holder != holder and setpoint.over_s > now_s else ""
+
+
 def check_holder(battery: Battery, holder: str, now_s: float) -> None:
     """Raise ClaimedError if somebody else's set point is alive."""
     setpoint = battery.setpoint
-    if setpoint is not None and setpoint.holder != holder and setpoint.over_s > now_s:
+    if setpoint is not None and other_holder(battery, holder, now_s):
         left_s = setpoint.ends_s - now_s
         raise ClaimedError(
             f"{battery.name} follows {setpoint.holder} for another {left_s:.0f} s",
@@ -54,7 +74,7 @@ def check_free(battery: Battery) -> None:
         )
 
 
-def check_request(battery: Battery, current_a: float, holder: str, status: BatteryStatus, now_s: float) -> None:
+def check_request(battery: Battery, request: Request, status: BatteryStatus, now_s: float) -> None:
     """Refuse what may not be asked of `battery` now; `status` is its status at `now_s`.
 
     The holder of a living set point may always ask for less than what is applied, or for nothing (control.md, "Owners,
@@ -62,6 +82,7 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
     Raises InvalidArgumentError, BatteryInUseError, StoppedError, ClaimedError, UnsupportedError, UnavailableError or
     CurrentOutOfRangeError with the bounds.
     """
+    current_a, holder = request.current_a, request.holder
     if not math.isfinite(current_a):
         raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
     check_free(battery)
@@ -69,7 +90,8 @@ def check_request(battery: Battery, current_a: float, holder: str, status: Batte
         return
     if battery.stopped:
         raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
-    check_holder(battery, holder, now_s)
+    if not request.takes:
+        check_holder(battery, holder, now_s)
     if not status.controllable:
         raise UnsupportedError(
             f"{battery.name} cannot follow a set point: {status.reason}", battery=battery.name, detail=status.reason

@@ -22,6 +22,7 @@ from bosd.errors import (
     BadNameError,
     InvalidArgumentError,
     NoResourcesError,
+    RequestError,
     StoreError,
 )
 from bosd.node.api import BookingView, BookResult
@@ -244,7 +245,11 @@ class Scheduler:
             raise InvalidArgumentError(f"current_a must be finite, got {current_a}", field="current_a")
         if isinstance(battery, NetworkLeaf):
             check_bookable(battery, holder)
-            return _at_stub(name, await battery.book(current_a, start, end, request_id=request_id))
+            try:
+                return _at_stub(name, await battery.book(current_a, start, end, request_id=request_id))
+            except RequestError as error:
+                error.also(f"so says the node that owns {name}", stub=name)
+                raise
         async with self._edits:
             booking, status = await self._add(name, current_a, start, end, holder, request_id)
         self.look_again()

@@ -20,15 +20,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from bosd.errors import BadNameError, ConfigError, InvalidArgumentError, NameTakenError
 from bosd.pki.bundle import Bundle
 from bosd.pki.files import read_file, read_key, write_file
-from bosd.pki.identity import ANY_NODE, Identity, Role, identity_of, parse_holder, server_name, uri_of
+from bosd.pki.identity import ANY_NODE, BACKDATED_S, Identity, Role, identity_of, parse_holder, server_name, uri_of
+from bosd.pki.renewal import Approved
 from bosd.pki.revocation import Revocations, read_revocations
 
 State = Literal["good", "renew", "expired", "revoked"]
 
 CA_LIFE_S = 3650 * 86400.0
 DEFAULT_LIFE_S = 365 * 86400.0
-BACKDATED_S = 300.0
-"""A certificate begins earlier than now by this: clocks of boards differ."""
 _DIRECTORY_MODE, _PRIVATE, _PUBLIC = 0o700, 0o600, 0o644
 
 
@@ -109,20 +108,39 @@ class Authority:
         if again and not living:
             raise BadNameError(f"{role}:{name} has no certificate to be renewed: `bosctl ca issue --{role} {name}` issues one")
         key = ec.generate_private_key(ec.SECP256R1())
-        life_s = min(life_s, self._certificate.not_valid_after_utc.timestamp() - utc_s)
-        certificate = self._signed(role, name, key, utc_s, life_s, hosts)
-        pem = certificate.public_bytes(Encoding.PEM)
-        (self.directory / "issued").mkdir(exist_ok=True)
-        write_file(self.directory / "issued" / f"{certificate.serial_number:x}.crt", pem, _PUBLIC)
         return Bundle(
             ca_pem=self._certificate.public_bytes(Encoding.PEM),
-            certificate_pem=pem,
+            certificate_pem=self._signed(role, name, key.public_key(), utc_s, life_s, hosts),
             key_pem=_private(key),
             revoked_pem=read_file(self.directory / "revoked.crl", "revocation list"),
         )
 
+    @property
+    def certificate(self) -> x509.Certificate:
+        """Its own certificate."""
+        return self._certificate
+
+    def renew(self, approved: Approved, utc_s: float) -> bytes:
+        """Return the next certificate (PEM) for what was approved: same name, role, life and host names, another key.
+
+        It is on the disk before it is returned, so that it can be revoked. Raises OSError.
+        """
+        identity = approved.identity
+        return self._signed(identity.role, identity.name, approved.key, utc_s, identity.life_s, approved.hosts)
+
     def _signed(
-        self, role: Role, name: str, key: ec.EllipticCurvePrivateKey, utc_s: float, life_s: float, hosts: Iterable[str]
+        self, role: Role, name: str, key: ec.EllipticCurvePublicKey, utc_s: float, life_s: float, hosts: Iterable[str]
+    ) -> bytes:
+        """Sign, keep and return a certificate, which ends no later than the authority does."""
+        life_s = min(life_s, self._certificate.not_valid_after_utc.timestamp() - utc_s)
+        certificate = self._built(role, name, key, utc_s, life_s, hosts)
+        pem = certificate.public_bytes(Encoding.PEM)
+        (self.directory / "issued").mkdir(exist_ok=True)
+        write_file(self.directory / "issued" / f"{certificate.serial_number:x}.crt", pem, _PUBLIC)
+        return pem
+
+    def _built(
+        self, role: Role, name: str, key: ec.EllipticCurvePublicKey, utc_s: float, life_s: float, hosts: Iterable[str]
     ) -> x509.Certificate:
         alternatives: list[x509.GeneralName] = [x509.UniformResourceIdentifier(uri_of(role, name))]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -133,7 +151,7 @@ class Authority:
             _dated(x509.CertificateBuilder(), utc_s, life_s)
             .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{role}:{name}"[:64])]))
             .issuer_name(self._certificate.subject)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)

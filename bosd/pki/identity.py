@@ -18,6 +18,8 @@ ANY_NODE = "node.bosd"
 """The DNS name in every node's certificate and in no other."""
 _SCHEME = "bosd:"
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
+BACKDATED_S = 300.0
+"""A certificate begins earlier than it is issued by this: clocks of boards differ."""
 _DAY_S = 86400.0
 _LATE_FRACTION = 1.0 / 3.0
 
@@ -47,13 +49,19 @@ class Identity:
         """Return it as `ROLE:NAME`, as in grants, claims and the audit."""
         return f"{self.role}:{self.name}"
 
+    @property
+    def life_s(self) -> float:
+        """How long it was to be good for when it was issued."""
+        span_s = self.ends_utc_s - self.begins_utc_s
+        return span_s - BACKDATED_S if span_s > BACKDATED_S else span_s
+
     def days_left(self, utc_s: float) -> float:
         """Return the days until the certificate ends, negative when it has."""
         return (self.ends_utc_s - utc_s) / _DAY_S
 
     def is_late(self, utc_s: float) -> bool:
-        """Tell whether less than a third of the certificate's life is left."""
-        return self.ends_utc_s - utc_s < _LATE_FRACTION * (self.ends_utc_s - self.begins_utc_s)
+        """Tell whether less than a third of the certificate's life is left (control.md, "Transport security")."""
+        return self.ends_utc_s - utc_s < _LATE_FRACTION * self.life_s
 
 
 def parse_holder(text: str) -> tuple[Role, str] | None:

@@ -60,7 +60,7 @@ def load_material(places: Places) -> Material:
     certificate_pem = read_file(places.certificate, "certificate")
     authorities = _certificates(ca_pem, places.ca)
     own = _certificates(certificate_pem, places.certificate)[0]
-    if not any(_issued(own, authority) for authority in authorities):
+    if not any(is_issued_by(own, authority) for authority in authorities):
         raise ConfigError(f"{places.certificate} was not issued by the CA in {places.ca}", path=str(places.certificate))
     if _public_of(key_pem, places.key) != own.public_key():
         raise ConfigError(f"{places.key} is not the key of {places.certificate}; install both anew", path=str(places.key))
@@ -88,7 +88,8 @@ def _certificates(data: bytes, path: Path) -> list[x509.Certificate]:
         raise ConfigError(f"{path} holds no certificate in PEM form", path=str(path)) from None
 
 
-def _issued(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Tell whether an authority signed a certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, FencedError, InvalidArgumentError
-from bosd.fleet.owner import OwnerSessions
+from bosd.errors import BadNameError, BosError, FencedError, InvalidArgumentError, NotAllowedError
+from bosd.fleet.owner import OwnerSessions, SessionFence
 from bosd.node.api import NodeApi, SetCurrentResult, WatchBatch
 from bosd.rpc.booking_calls import BookingCalls
 from bosd.rpc.convert import MAX_HOPS, to_message
@@ -27,6 +27,7 @@ from bosd.rpc.edge import (
 from bosd.rpc.explain_calls import ExplainCalls
 from bosd.rpc.node_service import NODE
 from bosd.v1 import battery_pb2 as pb
+from bosd.v1 import node_pb2 as node_pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceServicer
 
 MAX_STREAMED_BYTES = 2 * 1024 * 1024
@@ -86,39 +87,47 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             raise failed.exceptions[0] from None
 
     async def SetCurrent(self, request: pb.SetCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
-        return await self._edge.answer(
-            context, self._set_current(request, context), None if request.dry_run else ("set", [request.name])
-        )
+        command = None if request.dry_run else ("force" if request.force else "set", [request.name])
+        return await self._edge.answer(context, self._set_current(request, context), command)
 
     async def _set_current(self, request: pb.SetCurrentRequest, context: Context) -> pb.SetCurrentResponse:
         holder = holder_of(context)
-        result = await self._node.set_current(
-            need_name(request.name),
-            need_finite(request.current_a, "current_a"),
-            ttl_s=need_duration(request.ttl_s, "ttl_s", positive=True) if request.HasField("ttl_s") else None,
-            holder=holder,
-            request_id=need_text(request.request_id, "request_id"),
-            dry_run=request.dry_run,
-            fence=self._fence(request, holder),
-        )
-        return self._setpoint(result)
+        name, current_a = need_name(request.name), need_finite(request.current_a, "current_a")
+        ttl_s = need_duration(request.ttl_s, "ttl_s", positive=True) if request.HasField("ttl_s") else None
+        request_id = need_text(request.request_id, "request_id")
+        fence, dry_run = self._fence(request, holder), request.dry_run
+        if request.force:
+            command = self._node.force_current(
+                name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+            )
+        else:
+            command = self._node.set_current(
+                name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
+            )
+        return self._setpoint(await command)
 
     def _fence(self, request: pb.SetCurrentRequest, holder: str) -> Fence | None:
         """Return what judges a node's command. Raises FencedError where a node commands without a session."""
         if not holder.startswith(NODE):
             return None
+        if request.force:
+            raise NotAllowedError(f"{holder} is a node: it takes over no claim, an admin does", who=holder, role="admin")
         if self._sessions is None or not request.HasField("fence"):
             raise FencedError(f"{holder} is a node: it commands through a session", check="SESSION")
-        fence = request.fence
-        return self._sessions.fence(
-            holder, boot_id=fence.boot_id, epoch=fence.epoch, sequence=fence.sequence, owner_s=fence.owner_s
-        )
+        return self._session_fence(request.fence, holder, self._sessions)
+
+    @staticmethod
+    def _session_fence(fence: node_pb.Fence, holder: str, sessions: OwnerSessions) -> SessionFence:
+        return sessions.fence(holder, boot_id=fence.boot_id, epoch=fence.epoch, sequence=fence.sequence, owner_s=fence.owner_s)
 
     async def ClearCurrent(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._clear_current(request, context), ("clear", [request.name]))
 
     async def _clear_current(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:
-        return self._setpoint(await self._node.clear_current(need_name(request.name), holder=holder_of(context)))
+        name, holder = need_name(request.name), holder_of(context)
+        if self._sessions is not None and holder.startswith(NODE) and request.HasField("fence"):
+            self._session_fence(request.fence, holder, self._sessions).note(name)
+        return self._setpoint(await self._node.clear_current(name, holder=holder))
 
     def _setpoint(self, result: SetCurrentResult) -> pb.SetCurrentResponse:
         response = pb.SetCurrentResponse(
@@ -129,6 +138,7 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             binds=result.binds,
             may_run_a=result.may_run_a,
             unread=result.unread,
+            taken_from=result.taken_from,
         )
         if result.setpoint_ends_s is not None:
             response.ttl_s = max(0.0, result.setpoint_ends_s - self._clock.now_s())

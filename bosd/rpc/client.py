@@ -16,9 +16,10 @@ from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
 from bosd.rpc.link_timers import LinkTimers
-from bosd.rpc.remote_node import RemoteNode, Sink
+from bosd.rpc.remote_node import RemoteNode
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.session import Identity
+from bosd.rpc.sink import Sink
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import explain_pb2 as epb
 from bosd.v1 import schedule_pb2 as spb
@@ -72,6 +73,11 @@ class RemotePool:
         self._on_event = on_event
         for remote in self._remotes.values():
             remote.on_event = on_event
+
+    def redial(self) -> None:
+        """Go over to new connections: the certificate that they show is another one."""
+        for remote in self._remotes.values():
+            remote.redial()
 
     async def run(self) -> None:
         """Keep all links until cancelled; what escapes is a programming error."""
@@ -157,7 +163,7 @@ class RemoteLink:
 
     async def clear(self) -> pb.SetCurrentResponse:
         """End this node's own set point there."""
-        request = pb.ClearCurrentRequest(name=self.remote_name)
+        request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
 

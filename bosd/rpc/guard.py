@@ -20,7 +20,7 @@ from bosd.errors import BosError, NoResourcesError, NotAllowedError, Unauthentic
 from bosd.node.api import NodeApi
 from bosd.pki.identity import Identity, identity_of
 from bosd.rpc.edge import CLIENT_KEY
-from bosd.rpc.rights import METHODS, Rights
+from bosd.rpc.rights import METHODS, Rights, action_of
 from bosd.rpc.status import abort
 from bosd.rpc.tls import Keyring
 from bosd.rpc.veil import veil, veil_status, veil_text
@@ -45,13 +45,19 @@ class Guard(grpc.aio.ServerInterceptor):
         self._streams: dict[asyncio.Task[Any], Identity] = {}
         self._ended: set[asyncio.Task[Any]] = set()
         self._running: Counter[tuple[str, bool]] = Counter()
+        self.exchanged: Callable[[], None] = lambda: None
+        """Hears that this node's certificate is another one."""
         self.refused: Callable[[str, BosError, str, Sequence[str]], None] = lambda *_: None
 
     async def run(self) -> None:
         """Take exchanged files into use, and end the streams of those who may not be here any more, until cancelled."""
+        shown = self.keyring.material.certificate_pem
         while True:
             await asyncio.sleep(LOOK_PERIOD_S)
             await asyncio.to_thread(self.keyring.look)
+            if (now := self.keyring.material.certificate_pem) != shown:
+                shown = now
+                self.exchanged()
             for task, identity in tuple(self._streams.items()):
                 try:
                     self._check_certificate(identity)
@@ -146,7 +152,7 @@ class Guard(grpc.aio.ServerInterceptor):
         try:
             self._check_certificate(identity)
         except UnauthenticatedError as error:
-            await self._refuse(method, error, identity.holder, (), context)
+            await self._refuse(action_of(method, None), error, identity.holder, (), context)
         raise asyncio.CancelledError
 
     async def _admit(self, method: str, request: Any, context: Any, *, stream: bool) -> Identity:  # noqa: ANN401
@@ -167,7 +173,7 @@ class Guard(grpc.aio.ServerInterceptor):
             if method == _CANCEL:
                 await self._check_booking(identity, request.id)
         except BosError as error:
-            await self._refuse(method, error, who, names, context)
+            await self._refuse(action_of(method, request), error, who, names, context)
         return identity
 
     async def _check_booking(self, identity: Identity, booking_id: str) -> None:
@@ -188,9 +194,8 @@ class Guard(grpc.aio.ServerInterceptor):
                 f"the certificate of {identity.holder} has expired: `bosctl ca renew {identity.holder}`", who=identity.holder
             )
 
-    async def _refuse(self, method: str, error: BosError, who: str, names: Sequence[str], context: Any) -> NoReturn:  # noqa: ANN401
-        rule = METHODS.get(method)
-        self.refused(rule.action if rule is not None else "call", error, who, names)
+    async def _refuse(self, action: str, error: BosError, who: str, names: Sequence[str], context: Any) -> NoReturn:  # noqa: ANN401
+        self.refused(action, error, who, names)
         await abort(context, error)
 
     def veil(self, message: Any, identity: Identity) -> Any:  # noqa: ANN401

@@ -87,9 +87,14 @@ class NodeService(NodeServiceServicer):
         )
         for claim in sessions.claims(session):
             response.claims.add(name=claim.name, current_a=claim.current_a, ttl_s=max(0.0, claim.ttl_s))
+        taken = sessions.taken(session)
         for name, facts in self._node.facts(sessions.timers.safe_within_s(0.0)).items():
             response.batteries.add(
-                name=name, safe_within_s=facts.safe_within_s, unconfirmed_a=facts.unconfirmed_a, unread=facts.unread
+                name=name,
+                safe_within_s=facts.safe_within_s,
+                unconfirmed_a=facts.unconfirmed_a,
+                unread=facts.unread,
+                taken_by=taken.get(name, ""),
             )
         return response
 
@@ -118,6 +123,7 @@ class NodeService(NodeServiceServicer):
                     renewed=renewed,
                     config_digest=sessions.config_digest(),
                     lag_s=sessions.lag.take(),
+                    resync=bool(sessions.taken(session)),
                 )
         except (FencedError, InvalidArgumentError) as error:
             await abort(context, error)

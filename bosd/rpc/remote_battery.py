@@ -11,11 +11,12 @@ from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality
-from bosd.errors import CycleError, UnavailableError
+from bosd.errors import ClaimedError, CycleError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink, RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
+from bosd.v1 import battery_pb2 as pb
 
 ADDED_STALENESS_S = 1.0
 """What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
@@ -46,6 +47,7 @@ class RemoteBattery(NetworkLeaf):
         "_own",
         "_remote",
         "_safe_within_s",
+        "_taken_by",
         "_wire",
     )
 
@@ -58,6 +60,7 @@ class RemoteBattery(NetworkLeaf):
         self._safe_within_s: float | None = None
         self._in_session = False
         self._may_run_a: float | None = None
+        self._taken_by = ""
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
         self.unread_until_s = self._wire.session_now_s() + pool.timers.session.safe_within_s(self.command_deadline_s)
@@ -98,8 +101,8 @@ class RemoteBattery(NetworkLeaf):
 
     @property
     def let_go_s(self) -> float | None:
-        """What its owner announced; None also before it announced anything."""
-        return self._safe_within_s
+        """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
+        return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
@@ -107,6 +110,9 @@ class RemoteBattery(NetworkLeaf):
         self._counted_until_s = math.inf
         if not facts.unread:
             self.unread_until_s = -math.inf
+        if claim_a is None and (self._taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
+            self._lose(self._taken_by or facts.taken_by)
+            return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
@@ -116,6 +122,18 @@ class RemoteBattery(NetworkLeaf):
             self.look_again()
         self.touch()
         return same
+
+    def _lose(self, by: str) -> None:
+        """Run nothing of this node's any more: what flows there is asked by somebody else, and counts there."""
+        self._taken_by, self._may_run_a = by, None
+        super().settled(0.0, 0.0)
+        self.look_again()
+
+    def ask_anew(self) -> None:
+        """Be asked again: what was taken is forgotten, the owner says whether it is free."""
+        if self._taken_by:
+            self._taken_by = ""
+            self.touch()
 
     def _count_the_unseen(self) -> None:
         """Count at the larger of commanded and measured until it is safe by itself (control.md, "When something dies")."""
@@ -156,13 +174,23 @@ class RemoteBattery(NetworkLeaf):
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         before_a = self.counts_at_a
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
-            answer = await self._wire.clear()
+            answer = await self._give_back()
         else:
-            answer = await self._wire.set_current(current_a, ttl_s)
+            try:
+                answer = await self._wire.set_current(current_a, ttl_s)
+            except ClaimedError as error:
+                self._lose(error.metadata.get("holder", "somebody else"))
+                raise
         certain = abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK
         self._may_run_a = None if certain else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):
             self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts
+
+    async def _give_back(self) -> pb.SetCurrentResponse:
+        try:
+            return await self._wire.clear()
+        except ClaimedError:  # nothing of this node's is in force there
+            return pb.SetCurrentResponse(name=self.name)
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""
@@ -212,7 +240,7 @@ class RemoteBattery(NetworkLeaf):
         return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
-        return remote.commandable and not self._barred(remote)
+        return remote.commandable and not self._barred(remote) and not self._taken_by
 
     def _staleness_s(self, remote: BatteryStatus | None) -> float:
         if self.network.max_staleness_s is not None:
@@ -242,6 +270,8 @@ class RemoteBattery(NetworkLeaf):
 
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = ["stopped"] if self.stopped else []
+        if self._taken_by:
+            reasons.append(f"CLAIMED: {self._taken_by} took it at its node; told nothing more until it is asked for again")
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
         if self._link_reason:

@@ -7,50 +7,32 @@ waits at most `first_s` for its first message, the pause after it is at most `pa
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 import structlog
 
-from bosd.bal.facts import NONE_KNOWN, Facts
-from bosd.bal.status import BatteryStatus, Link
+from bosd.bal.facts import NONE_KNOWN
+from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
 from bosd.rpc.clock_difference import ClockDifference
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, channel_options
 from bosd.rpc.link_timers import LinkTimers
+from bosd.rpc.moving_channel import MovingChannel, settled
 from bosd.rpc.round_trips import RoundTrips
 from bosd.rpc.seeking import Seeker, serial_of
 from bosd.rpc.session import Identity, PeerSession, Snapshot
+from bosd.rpc.sink import Sink
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 
 T = TypeVar("T")
-_DECIDED = (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 
 _log = structlog.get_logger(__name__)
-
-
-class Sink(Protocol):
-    """Who wants to know of one remote battery; called on the loop, at once, and expected to return quickly."""
-
-    def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None:
-        """Take a status, dated on this node's clock (half the round trip is already counted in)."""
-        ...
-
-    def on_link(self, link: Link, reason: str) -> None:
-        """Take the link's new state; `reason` is empty when it is READY."""
-        ...
-
-    def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
-        """Take this node's set point in force there, None for none, and what else its owner says of the battery.
-
-        Return whether this node goes on with that set point.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +80,7 @@ class RemoteNode:
         self._expected_down = False
         self._up: bool | None = None
         self._heard_once = asyncio.Event()
+        self._exchanged, self._moved = asyncio.Event(), asyncio.Event()
 
     @property
     def half_rtt_s(self) -> float:
@@ -171,42 +154,55 @@ class RemoteNode:
         self.round_trips.clear()
         self._heard_once.clear()
         try:
-            dialled = self._dial(self.target, channel_options(self._timers.first_s))
+            dialled = self._dialled()
         except UnavailableError as error:
             return False, _End(link=Link.LOST, reason=error.message)
-        async with dialled as channel:
-            if not await self._reached(channel):
+        self._exchanged.clear()
+        async with MovingChannel(dialled) as channel:
+            if await settled(channel, self._timers.first_s) is None:
                 return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
             self._stub, self._channel = BatteryServiceStub(channel), channel
             try:
                 async with asyncio.TaskGroup() as group:
                     probing = group.create_task(self._probe(channel), name=f"round trip {self.target}")
                     seeking = group.create_task(self._seek(self._stub), name=f"seek {self.target}")
-                    beside = self.beside and group.create_task(self.beside(self.target, channel), name=f"beside {self.target}")
+                    beside = group.create_task(self._beside(channel), name=f"beside {self.target}")
+                    moving = group.create_task(self._move(channel), name=f"move {self.target}")
                     keeping = group.create_task(self.session.run(channel), name=f"session {self.target}")
                     following = group.create_task(self._follow(self._stub), name=f"watch {self.target}")
                     await asyncio.wait((keeping, following), return_when=asyncio.FIRST_COMPLETED)
                     end = following.result() if following.done() else _End(link=Link.LOST, reason=keeping.result())
-                    for task in (probing, seeking, keeping, following, beside):
-                        if task is not None:
-                            task.cancel()
+                    for task in (probing, seeking, keeping, following, beside, moving):
+                        task.cancel()
             finally:
                 self._stub = self._channel = None
         return bool(self._up), end
 
-    async def _reached(self, channel: grpc.aio.Channel) -> bool:
-        """Wait until the connection stands or has failed; False when neither happens in time.
+    def _dialled(self) -> grpc.aio.Channel:
+        return self._dial(self.target, channel_options(self._timers.first_s))
 
-        No call is made before: one that is cancelled while it waits for a connection is kept alive by its own traceback, and
-        keeps its channel connecting (grpcio 1.85, grpc/aio/_call.py, `_send_unary_request`).
-        """
-        try:
-            async with asyncio.timeout(self._timers.first_s):
-                while (state := channel.get_state(try_to_connect=True)) not in _DECIDED:
-                    await channel.wait_for_state_change(state)
-        except TimeoutError:
-            return False
-        return True
+    async def _beside(self, channel: grpc.aio.Channel) -> None:
+        """Run what runs beside, anew over each connection."""
+        while self.beside is not None:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(self.beside(self.target, channel), name=f"beside {self.target}")
+                self._moved.clear()
+                await self._moved.wait()
+                task.cancel()
+
+    async def _move(self, channel: MovingChannel) -> None:
+        timers = self._timers
+        await channel.follow(self._exchanged, self._dialled, self._on_moved, connect_s=timers.first_s, grace_s=timers.call_s)
+
+    def redial(self) -> None:
+        """Go over to new connections, which show the certificate of now; nothing of the link or the session ends."""
+        self._exchanged.set()
+        self.session.exchanged.set()
+
+    def _on_moved(self) -> None:
+        _log.info("link_moved", target=self.target)
+        self._moved.set()
+        self._restart()
 
     async def _follow(self, stub: BatteryServiceStub) -> _End:
         """Watch what is wanted, anew whenever that changes, until the stream ends."""

@@ -23,16 +23,25 @@ class Need(StrEnum):
     STOP = "stop"
     SESSION = "keep a session"
     NODES = "see how nodes stand"
+    RENEW = "renew certificates"
     ADMIN = "administer"
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a method needs, what the audit calls it, and the batteries a request names (none named: all, where it reads)."""
+    """What a method needs, what the audit calls it, and the batteries a request names (none named: all, where it reads).
+
+    `more` returns the rule that a request falls under which asks for more than the method does, else None.
+    """
 
     need: Need
     action: str
     names: Callable[[Any], Sequence[str]]
+    more: "Callable[[Any], Rule | None]" = lambda _request: None
+
+    def of(self, request: Any) -> "Rule":  # noqa: ANN401 (requests of many types)
+        """Return the rule for this request, None where it is not known yet."""
+        return (None if request is None else self.more(request)) or self
 
 
 _ROLES: Mapping[Need, frozenset[Role]] = {
@@ -43,6 +52,7 @@ _ROLES: Mapping[Need, frozenset[Role]] = {
     Need.STOP: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.SESSION: frozenset({Role.NODE}),
     Need.NODES: frozenset({Role.VIEWER, Role.OPERATOR, Role.NODE, Role.ADMIN}),
+    Need.RENEW: frozenset({Role.NODE, Role.ADMIN}),
     Need.ADMIN: frozenset({Role.ADMIN}),
 }
 _ASK_FOR: Mapping[Need, str] = {
@@ -51,6 +61,7 @@ _ASK_FOR: Mapping[Need, str] = {
     Need.STOP: "operator",
     Need.SESSION: "node",
     Need.NODES: "viewer",
+    Need.RENEW: "node",
     Need.ADMIN: "admin",
 }
 _NAMED = frozenset({Role.NODE, Role.TENANT})
@@ -82,6 +93,10 @@ def _none(request: Any) -> Sequence[str]:  # noqa: ANN401
     return ()
 
 
+def _forced(request: Any) -> Rule | None:  # noqa: ANN401
+    return Rule(Need.ADMIN, "force", _one) if request.force else None
+
+
 _N, _F = "/bosd.v1.NodeService/", "/bosd.v1.FleetService/"
 _B, _T, _L = "/bosd.v1.BatteryService/", "/bosd.v1.TopologyService/", "/bosd.v1.LedgerService/"
 METHODS: Mapping[str, Rule] = {
@@ -90,7 +105,7 @@ METHODS: Mapping[str, Rule] = {
     f"{_B}Watch": Rule(Need.READ, "read", _watched),
     f"{_B}Refresh": Rule(Need.READ, "read", _one),
     f"{_B}Explain": Rule(Need.READ, "explain", _one),
-    f"{_B}SetCurrent": Rule(Need.SET, "set", _one),
+    f"{_B}SetCurrent": Rule(Need.SET, "set", _one, _forced),
     f"{_B}ClearCurrent": Rule(Need.SET, "clear", _one),
     f"{_B}Schedule": Rule(Need.SET, "book", _one),
     f"{_B}ListSchedule": Rule(Need.READ, "read", _one),
@@ -115,6 +130,8 @@ METHODS: Mapping[str, Rule] = {
     f"{_F}ListPeers": Rule(Need.READ_ALL, "read", _none),
     f"{_F}AssumeSafe": Rule(Need.ADMIN, "assume-safe", _none),
     f"{_F}Maintenance": Rule(Need.ADMIN, "maintenance", _none),
+    "/bosd.v1.SecurityService/CertificateRequest": Rule(Need.RENEW, "certificate", _none),
+    "/bosd.v1.SecurityService/InstallCertificate": Rule(Need.RENEW, "certificate", _none),
     "/bosd.v1.ErrorService/List": Rule(Need.READ, "read", _none),
     "/bosd.v1.ErrorService/Watch": Rule(Need.READ, "read", _none),
     "/bosd.v1.AuditService/List": Rule(Need.READ, "read", _battery),
@@ -127,6 +144,12 @@ METHODS: Mapping[str, Rule] = {
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": Rule(Need.ANY, "read", _none),
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Rule(Need.ANY, "read", _none),
 }
+
+
+def action_of(method: str, request: Any) -> str:  # noqa: ANN401
+    """Return what the audit calls a call; `request` is None where it is not known."""
+    rule = METHODS.get(method)
+    return "call" if rule is None else rule.of(request).action
 
 
 class Rights:
@@ -153,12 +176,13 @@ class Rights:
         rule = METHODS.get(method)
         if rule is None:
             raise NotAllowedError(f"{identity.holder} may not call {method}: it is in no table of rights", who=identity.holder)
+        rule = rule.of(request)
         if identity.role not in _ROLES[rule.need]:
             role = _ASK_FOR[rule.need]
             raise NotAllowedError(
                 f"{identity.holder} may not {rule.action}: that needs the role {role}", who=identity.holder, role=role
             )
-        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.ADMIN) or request is None:
+        if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.RENEW, Need.ADMIN) or request is None:
             return
         self._check_names(rule, identity, request)
 

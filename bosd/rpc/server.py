@@ -28,6 +28,7 @@ from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 if TYPE_CHECKING:
     from bosd.rpc.fleet import Fleet
     from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
+    from bosd.rpc.tls import Keyring
 
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
 MAX_STREAMS_PER_CONNECTION = 1024
@@ -49,6 +50,7 @@ _AUDIT = "bosd.v1.AuditService"
 _ERRORS = "bosd.v1.ErrorService"
 _FLEET = "bosd.v1.FleetService"
 _LEDGER = "bosd.v1.LedgerService"
+_SECURITY = "bosd.v1.SecurityService"
 
 
 class RpcServer:
@@ -110,6 +112,9 @@ class RpcServer:
         if self._fleet is not None:
             fleet = self._fleet
             self._server.add_generic_rpc_handlers((_LazyService(_FLEET, lambda: self._load_fleet(fleet)),))
+        if self._keyring is not None:
+            keyring = self._keyring
+            self._server.add_generic_rpc_handlers((_LazyService(_SECURITY, lambda: self._load_security(keyring)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -195,6 +200,13 @@ class RpcServer:
 
         return _handlers(lambda server: add_FleetServiceServicer_to_server(FleetService(fleet, self.edge, self._audit), server))
 
+    def _load_security(self, keyring: "Keyring") -> dict[str, Any]:
+        from bosd.rpc.security_service import SecurityService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.security_pb2_grpc import add_SecurityServiceServicer_to_server  # noqa: PLC0415
+
+        service = SecurityService(keyring, self.edge, self._audit)
+        return _handlers(lambda server: add_SecurityServiceServicer_to_server(service, server))
+
     def _load_ledger(self) -> dict[str, Any]:
         from bosd.rpc.ledger_service import LedgerService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server  # noqa: PLC0415
@@ -215,7 +227,7 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
@@ -227,6 +239,7 @@ def _load_reflection() -> dict[str, Any]:
             ledger_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             node_pb2.DESCRIPTOR,
+            security_pb2.DESCRIPTOR,
             topology_pb2.DESCRIPTOR,
             health_pb2.DESCRIPTOR,
         )

@@ -21,6 +21,7 @@ from bosd.fleet.holder import HolderSession
 from bosd.fleet.owner import PROTOCOL
 from bosd.fleet.timers import SessionTimers
 from bosd.rpc.dialling import Dial, channel_options
+from bosd.rpc.moving_channel import MovingChannel
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import node_pb2 as pb
 from bosd.v1.node_pb2_grpc import NodeServiceStub
@@ -94,6 +95,10 @@ class PeerSession:
         self._metadata = (("bosd-client", identity.holder),)
         self._changed = asyncio.Event()
         self._resync_wanted = asyncio.Event()
+        self.exchanged = asyncio.Event()
+        """Set where beats are to go on over a new connection."""
+        self._replies: grpc.aio.Call | None = None
+        self._moved = False
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -195,26 +200,48 @@ class PeerSession:
         async with asyncio.TaskGroup() as group:
             resyncing = group.create_task(self._resync(stub), name=f"resync {self._target}")
             try:
-                async with self._dial(self._target, channel_options(self._timers.stale_s)) as channel:
+                self.exchanged.clear()
+                async with MovingChannel(self._dial_for_beats()) as channel:
                     self._user.on_session(Link.READY, "")
                     return await self._keep_beating(channel)
             finally:
                 resyncing.cancel()
 
-    async def _keep_beating(self, channel: grpc.aio.Channel) -> str:
+    def _dial_for_beats(self) -> grpc.aio.Channel:
+        return self._dial(self._target, channel_options(self._timers.stale_s))
+
+    async def _move(self, channel: MovingChannel) -> None:
+        await channel.follow(
+            self.exchanged, self._dial_for_beats, self._on_moved, connect_s=self._timers.stale_s, grace_s=self._call_s
+        )
+
+    def _on_moved(self) -> None:
+        _log.info("beats_moved", target=self._target)
+        if self._replies is not None:
+            self._moved = True
+            self._replies.cancel()
+
+    async def _keep_beating(self, channel: MovingChannel) -> str:
         async with asyncio.TaskGroup() as group:
+            moving = group.create_task(self._move(channel), name=f"move beats {self._target}")
             beating = group.create_task(self._beat_on(NodeServiceStub(channel)), name=f"beats {self._target}")
             watching = group.create_task(self._watch_silence(), name=f"silence {self._target}")
             await asyncio.wait((beating, watching), return_when=asyncio.FIRST_COMPLETED)
-            beating.cancel()
-            watching.cancel()
+            for task in (beating, watching, moving):
+                task.cancel()
         return watching.result() if not watching.cancelled() else beating.result()
 
     async def _beat_on(self, stub: NodeServiceStub) -> str:
         """Beat, on a new stream whenever one breaks; return why the owner beats no more with this session."""
         while True:
+            self._moved = False
             try:
                 await self._read_beats(stub)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._moved or task is None or task.cancelling():
+                    raise
+                continue  # on the new connection, at once
             except grpc.aio.AioRpcError as failed:
                 if failed.code() is not grpc.StatusCode.UNAVAILABLE:
                     return self._refusal(failed)
@@ -245,16 +272,17 @@ class PeerSession:
                 continue
 
     async def _read_beats(self, stub: NodeServiceStub) -> None:
-        replies = stub.Heartbeat(self._beats(), metadata=self._metadata)
+        self._replies = replies = stub.Heartbeat(self._beats(), metadata=self._metadata)
         try:
             async for reply in replies:
                 self.lag_s = reply.lag_s
                 self.state.beat_answered(reply.number, reply.owner_s, renewed=reply.renewed)
                 self._changed.set()
-                if reply.config_digest != self._digest:
+                if reply.config_digest != self._digest or reply.resync:
                     self._digest = reply.config_digest
                     self._resync_wanted.set()
         finally:
+            self._replies = None
             replies.cancel()
 
     async def _beats(self) -> AsyncIterator[pb.Beat]:
@@ -281,4 +309,5 @@ def _facts(told: pb.BatteryFacts) -> Facts:
         safe_within_s=told.safe_within_s if told.HasField("safe_within_s") else None,
         unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
         unread=told.unread,
+        taken_by=told.taken_by,
     )

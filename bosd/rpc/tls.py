@@ -6,6 +6,7 @@ look a server's serial up among the revoked: replace a stolen node by one of ano
 """
 
 import hashlib
+import threading
 from collections.abc import Sequence
 
 import grpc
@@ -17,9 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bosd.clock import SystemClock
 from bosd.config.security import SecurityConfig
-from bosd.errors import ConfigError
-from bosd.pki.identity import ANY_NODE, Role, server_name
+from bosd.errors import BosError, ConfigError, StoreError
+from bosd.pki.exchange import exchange_pair, settle
+from bosd.pki.identity import ANY_NODE, Identity, Role, server_name
 from bosd.pki.material import Material, Places, load_material
+from bosd.pki.renewal import Pending, Request, accept
 from bosd.rpc.addresses import UNIX, is_loopback
 
 _TELL_PERIOD_S = 86400.0
@@ -34,6 +37,11 @@ class Keyring:
         self._config = config
         self._places = Places(ca=config.ca, certificate=config.certificate, key=config.key, revoked=config.revoked)
         self._node = node
+        self._lock = threading.Lock()
+        self._pending: Pending | None = None
+        self.failure = ""
+        """Why the last certificate that was brought was not taken; empty once one was."""
+        settle(self._places)
         self._stamps = self._places.stamps()
         self.material = self._load()
         self._told_utc_s = 0.0
@@ -52,6 +60,12 @@ class Keyring:
 
     def look(self) -> None:
         """Read the files again if one was replaced."""
+        with self._lock:
+            settle(self._places)
+            self._read_again()
+        self._tell_days_left()
+
+    def _read_again(self) -> None:
         stamps = self._places.stamps()
         if stamps != self._stamps:
             self._stamps = stamps
@@ -63,9 +77,54 @@ class Keyring:
                 if fresh.revocations.number < self.material.revocations.number:
                     _log.error("certificates_kept", detail="the revocation list is older than the one in use")
                 else:
-                    self.material = fresh
-                    _log.info("certificates_exchanged", revoked=len(fresh.revocations.serials))
-        self._tell_days_left()
+                    self._take(fresh)
+
+    def _take(self, fresh: Material) -> None:
+        if fresh.certificate_pem != self.material.certificate_pem:
+            self._pending, self.failure = None, ""
+        self.material = fresh
+        serial = f"{fresh.identity.serial:x}"
+        _log.info("certificates_exchanged", serial=serial, revoked=len(fresh.revocations.serials))
+
+    def request(self, nonce: bytes, asked_utc_s: float) -> Request:
+        """Return the present certificate, and where it is late by one of two clocks what the authority has to sign.
+
+        The key for it waits in memory, the same one until a certificate is taken.
+        """
+        material = self.material
+        if not any(map(material.identity.is_late, (SystemClock().utc_s(), asked_utc_s))):
+            return Request(certificate_pem=material.certificate_pem)
+        self._pending = pending = self._pending or Pending.make()
+        return pending.request(material, nonce)
+
+    def install(self, certificate_pem: bytes) -> tuple[Identity, Identity]:
+        """Take the certificate for the key that waits; return the one before and the new one.
+
+        Raises InvalidArgumentError and NotAllowedError for one that is not to be taken, StoreError where it cannot be written;
+        the one in use stays in use then.
+        """
+        with self._lock:
+            before, pending = self.material.identity, self._pending
+            try:
+                accept(certificate_pem, pending, self.material, SystemClock().utc_s())
+                assert pending is not None  # noqa: S101 (accept looked)
+                self._write(pending.key_pem, certificate_pem)
+            except BosError as error:
+                self.failure = error.message
+                raise
+            self._stamps = self._places.stamps()
+            self._take(self._load())
+            return before, self.material.identity
+
+    def _write(self, key_pem: bytes, certificate_pem: bytes) -> None:
+        try:
+            exchange_pair(self._places, key_pem, certificate_pem)
+        except OSError as error:
+            raise StoreError(
+                f"the new certificate cannot be written: {error.strerror} ({error.filename or self._places.certificate.parent}); "
+                "the one in use stays",
+                path=str(self._places.certificate),
+            ) from None
 
     def _tell_days_left(self) -> None:
         utc_s, identity = SystemClock().utc_s(), self.material.identity

@@ -180,20 +180,22 @@ class WatchResponse(_message.Message):
     def __init__(self, statuses: _Optional[_Iterable[_Union[BatteryStatus, _Mapping]]] = ..., node: _Optional[str] = ..., sent_at: _Optional[float] = ..., removed: _Optional[_Iterable[str]] = ..., beat_s: _Optional[float] = ...) -> None: ...
 
 class SetCurrentRequest(_message.Message):
-    __slots__ = ("name", "current_a", "ttl_s", "request_id", "dry_run", "fence")
+    __slots__ = ("name", "current_a", "ttl_s", "request_id", "dry_run", "fence", "force")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     TTL_S_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DRY_RUN_FIELD_NUMBER: _ClassVar[int]
     FENCE_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     current_a: float
     ttl_s: float
     request_id: str
     dry_run: bool
     fence: _node_pb2.Fence
-    def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ..., request_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., fence: _Optional[_Union[_node_pb2.Fence, _Mapping]] = ...) -> None: ...
+    force: bool
+    def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ..., request_id: _Optional[str] = ..., dry_run: _Optional[bool] = ..., fence: _Optional[_Union[_node_pb2.Fence, _Mapping]] = ..., force: _Optional[bool] = ...) -> None: ...
 
 class LeafCommand(_message.Message):
     __slots__ = ("name", "old_current_a", "new_current_a", "limit_a", "reason")
@@ -210,7 +212,7 @@ class LeafCommand(_message.Message):
     def __init__(self, name: _Optional[str] = ..., old_current_a: _Optional[float] = ..., new_current_a: _Optional[float] = ..., limit_a: _Optional[float] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SetCurrentResponse(_message.Message):
-    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves", "binds", "may_run_a", "unread")
+    __slots__ = ("name", "requested_current_a", "applied_current_a", "setpoint_ends_at", "ttl_s", "reason", "leaves", "binds", "may_run_a", "unread", "taken_from")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
     APPLIED_CURRENT_A_FIELD_NUMBER: _ClassVar[int]
@@ -221,6 +223,7 @@ class SetCurrentResponse(_message.Message):
     BINDS_FIELD_NUMBER: _ClassVar[int]
     MAY_RUN_A_FIELD_NUMBER: _ClassVar[int]
     UNREAD_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FROM_FIELD_NUMBER: _ClassVar[int]
     name: str
     requested_current_a: float
     applied_current_a: float
@@ -231,13 +234,16 @@ class SetCurrentResponse(_message.Message):
     binds: str
     may_run_a: float
     unread: bool
-    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ..., may_run_a: _Optional[float] = ..., unread: _Optional[bool] = ...) -> None: ...
+    taken_from: str
+    def __init__(self, name: _Optional[str] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_ends_at: _Optional[float] = ..., ttl_s: _Optional[float] = ..., reason: _Optional[str] = ..., leaves: _Optional[_Iterable[_Union[LeafCommand, _Mapping]]] = ..., binds: _Optional[str] = ..., may_run_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_from: _Optional[str] = ...) -> None: ...
 
 class ClearCurrentRequest(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "fence")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    FENCE_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    fence: _node_pb2.Fence
+    def __init__(self, name: _Optional[str] = ..., fence: _Optional[_Union[_node_pb2.Fence, _Mapping]] = ...) -> None: ...
 
 class StopRequest(_message.Message):
     __slots__ = ("names", "node", "all", "reason", "via")

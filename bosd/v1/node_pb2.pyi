@@ -75,16 +75,18 @@ class Claim(_message.Message):
     def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ...) -> None: ...
 
 class BatteryFacts(_message.Message):
-    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread")
+    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread", "taken_by")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SAFE_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
     UNCONFIRMED_A_FIELD_NUMBER: _ClassVar[int]
     UNREAD_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     safe_within_s: float
     unconfirmed_a: float
     unread: bool
-    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ...) -> None: ...
+    taken_by: str
+    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_by: _Optional[str] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
     __slots__ = ("batteries", "claims", "config_digest", "digest", "owner_s")
@@ -135,15 +137,17 @@ class Beat(_message.Message):
     def __init__(self, boot_id: _Optional[str] = ..., epoch: _Optional[int] = ..., number: _Optional[int] = ..., owner_s: _Optional[float] = ...) -> None: ...
 
 class BeatReply(_message.Message):
-    __slots__ = ("number", "owner_s", "renewed", "config_digest", "lag_s")
+    __slots__ = ("number", "owner_s", "renewed", "config_digest", "lag_s", "resync")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     OWNER_S_FIELD_NUMBER: _ClassVar[int]
     RENEWED_FIELD_NUMBER: _ClassVar[int]
     CONFIG_DIGEST_FIELD_NUMBER: _ClassVar[int]
     LAG_S_FIELD_NUMBER: _ClassVar[int]
+    RESYNC_FIELD_NUMBER: _ClassVar[int]
     number: int
     owner_s: float
     renewed: bool
     config_digest: str
     lag_s: float
-    def __init__(self, number: _Optional[int] = ..., owner_s: _Optional[float] = ..., renewed: _Optional[bool] = ..., config_digest: _Optional[str] = ..., lag_s: _Optional[float] = ...) -> None: ...
+    resync: bool
+    def __init__(self, number: _Optional[int] = ..., owner_s: _Optional[float] = ..., renewed: _Optional[bool] = ..., config_digest: _Optional[str] = ..., lag_s: _Optional[float] = ..., resync: _Optional[bool] = ...) -> None: ...

@@ -17,6 +17,8 @@ DEFAULT_TARGET = "127.0.0.1:4004"
 DEFAULT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 10.0
 """Longer than any device may take: a gate closes 5 s after its last switching and has 2 s to show it."""
+FORCE_TIMEOUT_S = 20.0
+"""Taking over tells a device twice: to its safe value, then what is asked."""
 LONG_TIMEOUT_S = 60.0
 """Deadline of calls that wait for many devices or for the store, where none is given."""
 PATIENCE_S = 1.0

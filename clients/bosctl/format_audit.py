@@ -60,7 +60,7 @@ def what(record: pb.AuditRecord) -> str:
     asked, before, after = (values_of(text) for text in (record.asked, record.before, record.after))
     if record.outcome != "done":
         parts = [record.reason, _asked(asked), record.message]
-    elif record.action in ("set", "renew", "clear"):
+    elif record.action in ("set", "force", "renew", "clear"):
         parts = [_current(before, after), record.message]
     elif record.action == "apply":
         parts = [_edit(after)]

@@ -130,6 +130,7 @@ def set_current_document(answer: pb.SetCurrentResponse, *, dry_run: bool) -> Doc
             for leaf in answer.leaves
         ],
         **({"binds": answer.binds} if dry_run else {}),
+        **({"taken_from": answer.taken_from} if answer.taken_from else {}),
         "dry_run": dry_run,
     }
 

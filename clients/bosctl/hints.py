@@ -58,12 +58,20 @@ def _stale_revision(metadata: Mapping[str, str]) -> str:
 def _claimed(metadata: Mapping[str, str]) -> str:
     holder, remaining_s = metadata.get("holder", "its holder"), metadata.get("remaining_s")
     when = f" in {float(remaining_s):.0f} s" if remaining_s and remaining_s.replace(".", "", 1).isdigit() else ""
-    return f"Held by {holder}: wait until that set point ends{when}, or ask for `bosctl set NAME none` there."
+    wait = f"wait until that set point ends{when}, or ask for `bosctl set NAME none` there"
+    return f"Held by {holder}: {wait}; an admin takes it over with `--force`, at the node that owns the battery."
 
 
 def _no_resources(metadata: Mapping[str, str]) -> str | None:
     name, has, key = metadata.get("name"), metadata.get("has"), metadata.get("key", "")
     return f"Ask for at most {key}={has}, or split another partition: `bosctl status {name}`." if name and has else None
+
+
+def _not_allowed(metadata: Mapping[str, str]) -> str:
+    if metadata.get("rule") == "bookings":
+        return "The node that owns it decides that in its topology: book there, or have `bookings` changed."
+    role = metadata.get("role")
+    return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
 
 def _names(text: str) -> list[str]:
@@ -94,7 +102,7 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
         "The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."
     ),
     "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
-    "NOT_ALLOWED": _say("Your role does not permit this: ask an admin of the node."),
+    "NOT_ALLOWED": _not_allowed,
     "AUDIT_BROKEN": _say("Keep the store as it is (`bosd.sqlite` in the state directory) and find out who could write it."),
     "INTERNAL": _say("This is a fault in the daemon: its log says more."),
 }

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import authority
+from tests.support.lan import HERE, THERE, Lan
+from tests.support.namespaces import cable
+
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
@@ -21,3 +25,10 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("mounting a file system is not allowed here")
     yield place
     subprocess.run(["/bin/umount", "-l", place], check=True)
+
+
+@pytest.fixture
+def lan(tmp_path: Path) -> Iterator[Lan]:
+    """A cable between two machines; skipped where this process may make none."""
+    with cable([HERE, THERE]) as (here, there):
+        yield Lan(tmp_path, authority(tmp_path / "ca"), here, there)

@@ -1,9 +1,7 @@
 """The audit of real daemons: what `bosctl` leaves in it, tampering, `kill -9`, a disk that is full."""
 
 import math
-import os
 import random
-import shutil
 import sqlite3
 import subprocess
 import time
@@ -20,6 +18,7 @@ from bosd.node.audit import AuditLog
 from bosd.store.audit import AuditFilter, AuditTable
 from bosd.store.store import Store
 from tests.support.processes import BOSCTL, REPOSITORY, Caller, Node, pseudo, until
+from tests.support.small_disk import small_disk
 
 ROUNDS = 20
 GROUPED_S = 1.0
@@ -201,15 +200,8 @@ async def test_the_chain_holds_through_kill_9(tmp_path: Path) -> None:
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB in memory; skipped where this process may not mount one."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield place
-    subprocess.run(["/bin/umount", "-l", place], check=True)
+    with small_disk(tmp_path / "disk", "2m") as place:
+        yield place
 
 
 def fill(disk: Path) -> Path:

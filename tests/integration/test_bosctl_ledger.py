@@ -68,7 +68,10 @@ def test_the_accounting_example_as_it_is_shown_and_exported(tmp_path: Path) -> N
         ]
         file = tmp_path / "ledger.csv"
         assert node.ask("ledger", "src", "--csv", str(file)) == {"file": str(file), "entries": len(rows)}
-        assert list(csv.DictReader(io.StringIO(file.read_text()))) == rows
+        written = list(csv.DictReader(io.StringIO(file.read_text())))
+        for row in (*written, *rows):
+            del row["open"]  # an entry counts as open until it is on the disk, which may be between the two
+        assert written == rows
         table_of_p1 = shown(node, "ledger", "p1")
         assert "p1    p2" in table_of_p1
         assert "meter of p1: 0.0000 Ah" in table_of_p1

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bosd.v1 import battery_pb2 as pb
 from tests.support.bosctl_node import Home, running
 
 BOSCTL = [sys.executable, "-m", "clients.bosctl"]
@@ -107,20 +108,24 @@ def test_a_reader_that_has_enough_ends_a_watch(target: str, arguments: list[str]
         assert process.stderr.read() == b""
 
 
-def test_hold_asks_again_until_interrupted() -> None:
-    """One document, then a request at each half of the time to live; Ctrl-C ends it."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_hold_asks_again_until_interrupted(number: signal.Signals) -> None:
+    """One document, then requests without one; Ctrl-C or SIGTERM gives the set point back, which is the second document."""
     home = Home()
     command = ["--json", "set", "b1", "4", "--ttl", "200ms", "--hold"]
     with running(home) as address, subprocess.Popen([*BOSCTL, "--target", address, *command], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["ttl_s"] == 0.2
-        while len(home.asked) < 4:
+        while len([each for each in home.asked if isinstance(each, pb.SetCurrentRequest)]) < 4:
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
-        assert process.stdout.read() == b""
-    assert {request.current_a for request in home.asked} == {4.0}
-    assert len({request.request_id for request in home.asked}) == len(home.asked)
+        process.send_signal(number)
+        assert process.wait() == 0
+        (given_back,) = map(json.loads, process.stdout)
+    assert (given_back["requested_current_a"], given_back["ttl_s"]) == (None, None)
+    requests = [each for each in home.asked if isinstance(each, pb.SetCurrentRequest)]
+    assert {request.current_a for request in requests} == {4.0}
+    assert len({request.request_id for request in requests}) == len(requests)
+    assert home.asked[-1] == pb.ClearCurrentRequest(name="b1")
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])

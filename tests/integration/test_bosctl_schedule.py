@@ -93,6 +93,31 @@ def test_a_booking_at_another_node(tmp_path: Path) -> None:
         until(lambda: owner.status("far")["applied_current_a"] == 0.0)
 
 
+def test_an_owner_restricts_bookings_of_other_nodes(tmp_path: Path) -> None:
+    """What it takes from nobody, from its own alone, or for 2 h at most: refused with what and whose rule, here it is taken."""
+    topology = pseudo("none", bookings="none") + pseudo("local", bookings="local") + pseudo("short", max_booking_h=2.0)
+    with Node(tmp_path, topology, name="owner", trust_clock=True) as owner:
+        names = ("none", "local", "short")
+        stubs = "".join(battery(f"far-{name}", "network", target=owner.target, remote_name=name) for name in names)
+        with Node(tmp_path, stubs, name="main", trust_clock=True) as main:
+            until(lambda: all(status["quality"] == "GOOD" for status in main.statuses().values()))
+            for name, rule in (("none", 'bookings = "none"'), ("local", 'bookings = "local"), node:main is one')):
+                refusal = main.refusal("schedule", "add", f"far-{name}", "5", "--start", FAR, "--end", LATER)
+                assert (refusal["reason"], refusal["metadata"]["rule"]) == ("NOT_ALLOWED", "bookings")
+                assert rule in refusal["message"]
+                assert refusal["message"].endswith(f"so says the node that owns far-{name}")
+            refusal = main.refusal("schedule", "add", "far-short", "5", "--end", "+3h")
+            assert (refusal["reason"], refusal["metadata"]["maximum_h"]) == ("INVALID_ARGUMENT", "2.0")
+            assert "so says the node that owns far-short" in refusal["message"]
+            assert owner.ask("schedule", "ls") == []
+            booked = main.ask("schedule", "add", "far-short", "5", "--start", FAR, "--end", LATER)
+            assert (booked["survives"], booked["id"]) == ("node owner", "far-short/1")
+            assert owner.refusal("schedule", "add", "none", "5", "--end", "+1h")["reason"] == "NOT_ALLOWED"
+            assert owner.ask("schedule", "add", "local", "5", "--end", "+1h")["survives"] == "node owner"
+            refused = [each["who"] for each in owner.ask("audit") if (each["action"], each["outcome"]) == ("book", "refused")]
+            assert refused.count("node:main") == 3
+
+
 def test_a_virtual_booking_over_another_node(tmp_path: Path) -> None:
     """It is carried out by set points with an end: the member's owner shows them as manual, and ends them when nobody renews."""
     with Node(tmp_path, pseudo("far"), name="owner") as owner:

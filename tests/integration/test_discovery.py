@@ -1,73 +1,11 @@
 """Nodes found by serial over multicast DNS, between two network namespaces: the certificate decides, not the announcement."""
 
-import json
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from tests.support.certificates import authority
+from tests.support.lan import HERE, MOVED, PORT, THERE, Lan
+from tests.support.processes import Node, battery, pseudo, until
 
-import pytest
-
-from bosd.pki.authority import Authority
-from bosd.pki.bundle import places_in
-from tests.support.certificates import authority, issue
-from tests.support.namespaces import Namespace, cable
-from tests.support.processes import BOSCTL, REPOSITORY, Node, battery, pseudo, table, until
-
-HERE, THERE, MOVED = "192.0.2.1", "192.0.2.2", "192.0.2.3"
-"""Addresses for documentation (RFC 5737)."""
-PORT = 4004
 FOUND_S = 15.0
 """satellites.md, 4.10: after a change of address, ready again within 15 s."""
-
-
-@dataclass
-class Lan:
-    """Two machines on one cable, and our authority."""
-
-    directory: Path
-    by: Authority
-    here: Namespace
-    there: Namespace
-
-    def node(self, name: str, at: Namespace, listen: str, topology: str, by: Authority | None = None, **fleet: Any) -> Node:
-        """Return a node behind mutual TLS; it grants `home` its battery b."""
-        directory = self.directory / f"{name}-{listen.replace(':', '-')}"
-        directory.mkdir()
-        tls = self.directory / f"tls-{name}"
-        places = places_in(tls) if tls.exists() else issue(by or self.by, f"node:{name}").install(tls)
-        security = table("[security]", {"ca": str(places.ca), "certificate": str(places.certificate), "key": str(places.key)})
-        grants = table("[security.grants]", {'"node:home"': ["b"]})
-        socket = f"unix:{directory}/sock"
-        toml = security + grants + table("[fleet]", fleet) + topology
-        node = Node(directory, toml, name=name, listen=[socket, listen])
-        node.target = socket
-        node._arguments = at.command(*node._arguments)
-        return node
-
-    def bosctl(self, node: Node, *arguments: str) -> tuple[int, Any]:
-        """Run `bosctl --json` on the machine here, with an admin's certificate."""
-        tls = self.directory / "admin"
-        if not tls.exists():
-            issue(self.by, "admin:me").install(tls)
-        files = ["--ca", str(tls / "ca.crt"), "--certificate", str(tls / "bosd.crt"), "--key", str(tls / "bosd.key")]
-        command = self.here.command(*BOSCTL, "--target", node.target, "--json", *files, *arguments)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=REPOSITORY)
-        return done.returncode, json.loads(done.stdout or done.stderr)
-
-    def discovered(self, node: Node) -> dict[str, dict[str, Any]]:
-        """Return what `fleet discover` finds, by serial."""
-        status, document = self.bosctl(node, "fleet", "discover")
-        assert status == 0, document
-        return {row["node"]: row for row in document["nodes"]}
-
-
-@pytest.fixture
-def lan(tmp_path: Path) -> Iterator[Lan]:
-    """A cable between two machines."""
-    with cable([HERE, THERE]) as (here, there):
-        yield Lan(tmp_path, authority(tmp_path / "ca"), here, there)
 
 
 def stub(name: str, serial: str) -> str:

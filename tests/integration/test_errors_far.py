@@ -1,8 +1,5 @@
 """Errors on real nodes: a silent pack seen by the node that follows its node, through loss and restart; a full disk."""
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,20 +7,14 @@ from typing import Any
 import pytest
 
 from tests.support.processes import Node, Pack, battery, pseudo, until
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 2 MiB in memory; skipped where this process may not mount one."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield place
-    subprocess.run(["/bin/umount", "-l", place], check=True)
+    with small_disk(tmp_path / "disk", "2m") as place:
+        yield place
 
 
 def errors(node: Node, kind: str, *arguments: str) -> list[dict[str, Any]]:

@@ -3,43 +3,14 @@
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.fifth import FIFTH, errors, fleet, state, stub
 from tests.support.processes import Answer, Node, Pack, battery, bosctl, free_port, pseudo, until
 
-FIFTH = """
-[fleet]
-heartbeat_s = 0.1
-stale_s = 0.3
-lease_s = 0.6
-max_command_age_s = 0.2
-"""
 START_OF_BOSCTL_S = 8.0
 """Of a Python process on a busy machine; what is judged is that nobody waits for ever."""
-
-
-def stub(name: str, node: Node, remote_name: str = "b") -> str:
-    """Return a stub of that node's battery."""
-    return battery(name, "network", target=node.target, remote_name=remote_name)
-
-
-def fleet(node: Node, *arguments: str) -> dict[str, Any]:
-    """Return the rows of `fleet ls` by node, or by target where it has no name yet."""
-    document = node.bosctl("fleet", "ls", *arguments).document
-    return {row["node"] or row["target"]: row for row in document["nodes"]}
-
-
-def state(node: Node) -> str:
-    """Return how the system stands."""
-    return str(node.bosctl("fleet", "ls").document["system_state"])
-
-
-def errors(node: Node, *arguments: str) -> list[tuple[str, str, str]]:
-    """Return severity, type and module of what this node itself says is wrong with others."""
-    own = [each for each in node.ask("errors", *arguments) if each["node"] == node.name]
-    return [(each["severity"], each["type"], each["module"]) for each in own if each["module"].startswith("node:")]
 
 
 def commandable(node: Node, name: str) -> None:

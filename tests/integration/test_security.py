@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import importlib
 import pkgutil
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
 
 import bosd.v1
 from bosd.bal.facts import Facts
@@ -21,7 +23,8 @@ from bosd.clock import SystemClock
 from bosd.errors import BatteryInUseError, BosError, ConfigError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
-from bosd.pki.identity import ANY_NODE, server_name
+from bosd.pki.identity import ANY_NODE, Role, identity_of, server_name
+from bosd.pki.renewal import Request, approve
 from bosd.rpc import guard as guard_module
 from bosd.rpc.client import RemotePool
 from bosd.rpc.guard import Guard
@@ -30,8 +33,9 @@ from bosd.rpc.server import RpcServer
 from bosd.rpc.status import from_rpc_error
 from bosd.rpc.tls import Keyring
 from bosd.v1 import battery_pb2 as pb
-from bosd.v1 import schedule_pb2, topology_pb2
+from bosd.v1 import schedule_pb2, security_pb2, topology_pb2
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
+from bosd.v1.security_pb2_grpc import SecurityServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
 from tests.support.certificates import authority, issue, secured
 from tests.support.fake_node import FakeNode
@@ -55,6 +59,7 @@ class Secured:
     files: Path
     guard: Guard
     refused: list[tuple[str, str, str, tuple[str, ...]]]
+    server: RpcServer
 
     @contextlib.asynccontextmanager
     async def as_(self, who: Bundle | str, *, name: str = ANY_NODE, ca_pem: bytes = b"") -> AsyncIterator[Any]:
@@ -83,7 +88,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Secured]:
         guard.refused = note
         (address,) = await server.start(["127.0.0.1:0"])
         looking = asyncio.create_task(guard.run())
-        yield Secured(fake, by, address, tmp_path / "tls", guard, refused)
+        yield Secured(fake, by, address, tmp_path / "tls", guard, refused, server)
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
@@ -167,6 +172,27 @@ async def test_the_table_of_rights(
     assert [wanted for wanted, _ in found] == [got for _, got in found]
     denied = sum(wanted is DENIED for wanted, _ in found)
     assert [(reason, asker) for _, reason, asker, _ in node.refused] == [("NOT_ALLOWED", who)] * denied
+
+
+@pytest.mark.parametrize(
+    ("who", "wanted"), [("operator:max", DENIED), ("tenant:anna", DENIED), ("node:hut", DENIED), ("admin:root", None)]
+)
+async def test_force_needs_an_admin(node: Secured, who: str, wanted: grpc.StatusCode | None) -> None:
+    """Whoever may set the battery may not take it over; the refusal names the role, is recorded, and changed nothing."""
+    request = pb.SetCurrentRequest(name="b1", current_a=1.0, force=True)
+    async with node.as_(who) as channel:
+        call = BatteryServiceStub(channel).SetCurrent(request, timeout=5.0)
+        if wanted is None:
+            assert (await call).taken_from == "ann"
+            assert [call[0] for call in node.node.calls] == ["force_current"]
+            return
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+    error = from_rpc_error(refused.value)
+    assert (refused.value.code(), error.metadata["role"]) == (wanted, "admin")
+    assert error.message == f"{who} may not force: that needs the role admin"
+    assert node.refused == [("force", "NOT_ALLOWED", who, ("b1",))]
+    assert not node.node.calls
 
 
 async def test_the_certificate_is_the_only_source_of_identity(node: Secured) -> None:
@@ -353,3 +379,83 @@ def test_what_does_not_fit_is_refused_at_start(tmp_path: Path) -> None:
     config.key.chmod(0o644)
     with pytest.raises(ConfigError, match=r"can be read by others .*chmod 600"):
         Keyring(config, "home")
+
+
+# --- certificates that renew themselves
+
+LATER_S = 300.0 * 86400.0
+"""Into the last third of a certificate's year."""
+
+
+async def asked(channel: Any, later_s: float = LATER_S) -> security_pb2.CertificateRequestResponse:
+    """Ask for a signing request, with a clock that is ahead."""
+    request = security_pb2.CertificateRequestRequest(nonce=bytes(32), asked_at=time.time() + later_s)
+    answer: security_pb2.CertificateRequestResponse = await SecurityServiceStub(channel).CertificateRequest(request, timeout=5.0)
+    return answer
+
+
+def signed(by: Authority, answer: security_pb2.CertificateRequestResponse, **changed: Any) -> bytes:
+    """Sign what a node asked for, as it is or with another identity."""
+    request = Request(
+        certificate_pem=answer.certificate_pem,
+        signing_request_der=answer.signing_request_der,
+        signature=answer.signature,
+    )
+    approved = approve(request, bytes(32), by.certificate, by.revocations, time.time())
+    return by.renew(replace(approved, identity=replace(approved.identity, **changed)), time.time())
+
+
+def install(channel: Any, certificate_pem: bytes) -> Any:
+    """Bring a certificate."""
+    request = security_pb2.InstallCertificateRequest(certificate_pem=certificate_pem)
+    return SecurityServiceStub(channel).InstallCertificate(request, timeout=5.0)
+
+
+async def test_a_certificate_is_renewed_by_call(node: Secured) -> None:
+    """Nothing before it is due, the same request until it is answered, then the next one shown to new connections."""
+    before = node.guard.keyring.material.identity
+    await asyncio.sleep(1.0)  # certificates end on whole seconds: the next one has to end later
+    async with node.as_("node:other") as channel:
+        assert not (await asked(channel, 0.0)).signing_request_der
+        answer = await asked(channel)
+        assert answer.signing_request_der == (await asked(channel)).signing_request_der
+        pem = signed(node.by, answer)
+        taken = await install(channel, pem)
+        after = node.guard.keyring.material.identity
+        assert (taken.serial, after.holder) == (f"{after.serial:x}", before.holder)
+        assert after.serial != before.serial
+        assert await code(install(channel, pem)) is DENIED  # once
+    shown = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", int(node.address.rpartition(":")[2])), timeout=5.0)
+    assert identity_of(x509.load_pem_x509_certificate(shown.encode())).serial == after.serial
+    async with node.as_("operator:max") as channel:
+        assert await code(set_(channel, "b1")) is grpc.StatusCode.OK
+
+
+async def test_a_node_changes_no_certificate_into_something_else(node: Secured, tmp_path: Path) -> None:
+    """Another name or role, a foreign authority, one in use elsewhere, junk: refused and recorded, the old pair stays in use."""
+    before = node.guard.keyring.material
+    files = {path.name: path.read_bytes() for path in node.files.iterdir()}
+    foreign = authority(tmp_path / "foreign")
+    node.server.edge.refused = node.guard.refused
+    async with node.as_("node:other") as channel:
+        answer = await asked(channel)
+        for pem, wanted in (
+            (signed(node.by, answer, name="other"), DENIED),
+            (signed(node.by, answer, role=Role.ADMIN), DENIED),
+            (foreign.issue(Role.NODE, "home", time.time()).certificate_pem, DENIED),
+            (node.by.issue(Role.NODE, "home", time.time(), again=True).certificate_pem, DENIED),
+            (before.certificate_pem, DENIED),
+            (b"x", grpc.StatusCode.INVALID_ARGUMENT),
+        ):
+            assert await code(install(channel, pem)) is wanted
+    assert node.guard.keyring.material is before
+    assert {path.name: path.read_bytes() for path in node.files.iterdir()} == files
+    assert [(action, who) for action, _, who, _ in node.refused] == [("certificate", "node:other")] * 6
+
+
+@pytest.mark.parametrize("who", ["viewer:v", "operator:max", "tenant:anna"])
+async def test_who_may_not_renew(node: Secured, who: str) -> None:
+    """Only nodes and admins ask, and bring."""
+    async with node.as_(who) as channel:
+        assert await code(asked(channel)) is DENIED
+        assert await code(install(channel, b"x")) is DENIED

@@ -5,57 +5,15 @@ Judged by order and by the nodes' own records (control.md, "Kinds of proof on on
 
 import signal
 import time
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.processes import Caller, Node, aggregator, battery, pseudo, until
-
-FIFTH = """
-[fleet]
-heartbeat_s = 0.1
-stale_s = 0.3
-lease_s = 0.6
-max_command_age_s = 0.2
-"""
-SAFE_WITHIN_S = 0.2 + 0.6 + 0.02
-"""max_command_age + lease + margin, of a battery in software (control.md, "When something dies")."""
+from tests.support.fifth import FIFTH, SAFE_WITHIN_S, applied, owner, ready, shares, stub
+from tests.support.processes import Caller, Node, aggregator, until
 
 BEAT_S = 0.1
 """So old its last answer may have been."""
-
-
-def owner(directory: Path, name: str) -> Node:
-    """Return a node with one battery `b`."""
-    return Node(directory, FIFTH + pseudo("b"), name=name)
-
-
-def stub(name: str, node: Node) -> str:
-    """Return a stub of that node's battery."""
-    return battery(name, "network", target=node.target, remote_name="b")
-
-
-def commandable(node: Node, name: str) -> bool:
-    """Tell whether a battery takes set points there."""
-    return bool(node.status(name)["commandable"])
-
-
-def ready(node: Node, *names: str) -> None:
-    """Wait until these may be commanded."""
-    for name in names:
-        until(partial(commandable, node, name), because=f"{name} may be commanded")
-
-
-def applied(node: Node, name: str) -> Any:
-    """Return what a battery follows there."""
-    return node.status(name)["applied_current_a"]
-
-
-def shares(*nodes: Node) -> list[Any]:
-    """Return what the batteries of these nodes follow."""
-    return [applied(node, "b") for node in nodes]
 
 
 def test_a_killed_controller(tmp_path: Path) -> None:
@@ -100,7 +58,7 @@ def test_a_killed_owner(tmp_path: Path) -> None:
         with Node(tmp_path / "main", FIFTH + stubs + aggregator("all", "sa", "sb", "sc"), name="main") as main:
             ready(main, "sa", "sb", "sc")
             main.ask("set", "all", "30", "--ttl", "60s")
-            assert [applied(each, "b") for each in (a, b, c)] == [10.0, 10.0, 10.0]
+            assert shares(a, b, c) == [10.0, 10.0, 10.0]
             with Caller(a.target) as at_a, Caller(b.target) as at_b, Caller(main.target) as at_main:
                 assert at_main.status("sc").reason == ""  # connected: what follows has to be read within the bound
                 c.kill()
@@ -113,13 +71,13 @@ def test_a_killed_owner(tmp_path: Path) -> None:
                         break  # what was read until now was read before the bound
                     assert now_a == [10.0, 10.0]
             until(
-                lambda: [applied(each, "b") for each in (a, b)] == pytest.approx([15.0, 15.0]),
+                lambda: shares(a, b) == pytest.approx([15.0, 15.0], rel=0.01),
                 because="the others take its share",
             )
             assert time.monotonic() - killed_s > SAFE_WITHIN_S - 0.1  # its last answer may be a beat old
             c.start()
             until(
-                lambda: [applied(each, "b") for each in (a, b, c)] == pytest.approx([10.0, 10.0, 10.0], rel=0.01),
+                lambda: shares(a, b, c) == pytest.approx([10.0, 10.0, 10.0], rel=0.01),
                 because="all share again",
             )
             assert len(main.events("peer_restarted")) == 1

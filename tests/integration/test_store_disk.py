@@ -1,7 +1,6 @@
 """The store on a real small disk that fills up and turns read-only, and in two processes at once."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,20 +11,14 @@ import pytest
 from bosd.errors import StoreError
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
+from tests.support.small_disk import small_disk
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB in memory; skipped where this process may not mount one."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("mounting a file system needs root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=False, capture_output=True).returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield place
-    subprocess.run(["/bin/umount", "-l", place], check=True)
+    with small_disk(tmp_path / "disk", "1m") as place:
+        yield place
 
 
 def remount(disk: Path, mode: str) -> None:

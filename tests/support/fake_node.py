@@ -61,6 +61,12 @@ class FakeCommands:
     def of(self, holder: str) -> tuple[Claim, ...]:
         return self.held.get(holder, ())
 
+    def taken(self, holder: str) -> Mapping[str, str]:
+        return {}
+
+    def told(self, holder: str) -> None:
+        pass
+
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
         del lease
         self.rebound.append((holder, dict(kept)))
@@ -218,6 +224,20 @@ class FakeNode:
             setpoint_ends_s=self.clock.now_s() + (60.0 if ttl_s is None else ttl_s),
             reason="",
             leaves=(LeafCommand(name=name, old_current_a=0.0, new_current_a=current_a),),
+        )
+
+    async def force_current(
+        self, name: str, current_a: float, *, ttl_s: float | None, holder: str, request_id: str = "", dry_run: bool = False
+    ) -> SetCurrentResult:
+        await self._gate("force_current", name, current_a, ttl_s, holder, request_id, dry_run)
+        return SetCurrentResult(
+            name=name,
+            requested_current_a=current_a,
+            applied_current_a=current_a,
+            setpoint_ends_s=self.clock.now_s() + (60.0 if ttl_s is None else ttl_s),
+            reason="",
+            leaves=(),
+            taken_from="ann",
         )
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:

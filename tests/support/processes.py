@@ -397,6 +397,12 @@ class Caller:
         answer: pb.SetCurrentResponse = self._call(self.batteries.SetCurrent, request)
         return answer
 
+    def force(self, name: str, current_a: float, ttl_s: float | None = None) -> pb.SetCurrentResponse:
+        """Ask for a current over another holder's claim. Raises grpc.RpcError."""
+        request = pb.SetCurrentRequest(name=name, current_a=current_a, ttl_s=ttl_s, force=True)
+        answer: pb.SetCurrentResponse = self._call(self.batteries.SetCurrent, request)
+        return answer
+
     def modify(self, name: str, **values: float) -> pb.BatteryStatus:
         """Change what a pseudo battery reports."""
         found: pb.BatteryStatus = self._call(self.batteries.ModifyPseudo, pb.ModifyPseudoRequest(name=name, **values))

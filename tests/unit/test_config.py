@@ -55,6 +55,8 @@ source = "agg"
 partitions = [{ name = "sp1", fraction = 0.5 }, { name = "sp2", fraction = 0.5, min_soc = 0.2 }]
 """
 
+AT_THE_OWNER = "is set at the node that owns the battery, which alone knows whether it is heard there"
+
 
 def faults_of(text: str) -> list[str]:
     """The lines of the one error that a text gives."""
@@ -144,7 +146,16 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
         ('[[battery]]\nname = "b"', 'battery[0] "b".kind: missing; known here: aggregator, jbd, network, null, pseudo'),
         (battery("", kind="psuedo"), 'battery[0] "b".kind: no such kind: "psuedo"; did you mean "pseudo"?'),
         (battery("prot = 1"), 'battery[0] "b".prot: unknown key; did you mean "port"?'),
-        (battery("voltage_max_v = 1"), 'battery[0] "b".voltage_max_v: not supported by this version; remove it'),
+        (
+            battery("alone_charge_limit_w = -1"),
+            'battery[0] "b".alone_charge_limit_w: -1.0 is negative or not finite; it is a magnitude, 0 or above',
+        ),
+        (battery("voltage_max_v = 0"), 'battery[0] "b".voltage_max_v: 0.0 is not above 0'),
+        (
+            '[[battery]]\nname = "b"\nkind = "network"\ntarget = "hut:4004"\nremote_name = "b"\nalone_charge_limit_w = 1\n',
+            f'battery[0] "b".alone_charge_limit_w: {AT_THE_OWNER}',
+        ),
+        (battery("efficiency = 1"), 'battery[0] "b".efficiency: not supported by this version; remove it'),
         (battery("baud = 9600.0"), 'battery[0] "b".baud: expected an integer, got 9600.0'),
         (
             battery('refresh = "actve"'),
@@ -349,17 +360,19 @@ state_dir = "/var/lib/bosd"
 ca = "/ca"
 certificate = "/crt"
 key = "/var/lib/bosd/key"
+authority = "/var/lib/bosd/ca"
 [security.grants]
 "viewer:v" = ["b"]
 "node:hut" = "b"
 [security.peers]
 nowhere = "home"
 """
-    grants, names, peers, key = faults_of(text)
+    grants, names, peers, key, authority = faults_of(text)
     assert grants.startswith('security.grants."viewer:v": write ROLE:NAME')
     assert names.startswith('security.grants."node:hut": expected names of batteries')
     assert peers.startswith('security.peers."nowhere": write the address of a node')
     assert key.startswith("security.key: lies in the state directory /var/lib/bosd, which every backup copies")
+    assert authority.startswith("security.authority: lies in the state directory /var/lib/bosd")
 
 
 @pytest.mark.parametrize(

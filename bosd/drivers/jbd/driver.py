@@ -61,6 +61,8 @@ class JbdDriver:
     async def read(self) -> Sample:
         """Return a fresh sample; cells that cannot be read are the last ones with their time, or None, and are noted."""
         info = await self._board.read_basic()
+        if self._gate is not None:
+            self._gate.found(info)
         sampled_s, sampled_utc_s = self._clock.now_s(), self._clock.utc_s()
         notes: tuple[str, ...] = ()
         if self._cycle % self._cells_every == 0:

@@ -5,7 +5,7 @@ import asyncio
 from bosd.clock import Clock
 from bosd.drivers.jbd.board import Board
 from bosd.drivers.jbd.codec import BasicInfo
-from bosd.drivers.jbd.registers import BOTH_FETS, CHARGE_FET, DISCHARGE_FET
+from bosd.drivers.jbd.registers import BOTH_FETS, CHARGE_FET, DISCHARGE_FET, SOFTWARE_LOCK_BIT
 from bosd.drivers.jbd.sample import name_faults
 from bosd.errors import DriverError, NotFollowedError, UnavailableError
 
@@ -38,7 +38,7 @@ def _shown(info: BasicInfo, conducting: int) -> int:
 class Gate:
     """Switches a board's FETs and reads them back; a later command overtakes an earlier one that still waits.
 
-    `opened` holds the FETs this gate has commanded off: they are its doing, not the battery's state.
+    `opened` holds the FETs that commands have switched off, this gate's or an earlier run's: they are not the battery's state.
     """
 
     def __init__(self, board: Board, clock: Clock, name: str) -> None:
@@ -50,6 +50,12 @@ class Gate:
         self._latest = 0
         self._commanded: int | None = None
         self._switched_s: float | None = None
+
+    def found(self, info: BasicInfo) -> None:
+        """Take what the board shows before this gate has switched: FETs locked by command are opened ones (jbd.md, 5, bit 12)."""
+        if self._switched_s is None:
+            locked = info.protection_bits >> SOFTWARE_LOCK_BIT & 1
+            self.opened = BOTH_FETS & ~info.fet_bits if locked else 0
 
     def overtake(self) -> int:
         """Make every command that still waits or confirms fail; return the new command's number."""

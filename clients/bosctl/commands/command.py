@@ -10,17 +10,24 @@ from clients.bosctl.commands.names import Name, Names, OptionalNames
 from clients.bosctl.connection import COMMAND_TIMEOUT_S, Connection
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_json import set_current_document, status_document
-from clients.bosctl.holding import keep_asking, new_request_id
-from clients.bosctl.session import session_of
+from clients.bosctl.holding import ask, new_request_id
+from clients.bosctl.holding import hold as hold_current
+from clients.bosctl.session import Session, session_of
 from clients.bosctl.values import PSEUDO_KEYS, SetPoint, parse_duration_s, parse_pairs, parse_setpoint
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
+_EXAMPLES = (
+    "`bosctl set flat-2 8 --hold` runs until Ctrl-C and gives the set point back then; "
+    "`bosctl set flat-2 0 --force` takes over what somebody else holds."
+)
+
+
 def register(app: typer.Typer, numbers_allowed: type[TyperCommand]) -> None:
     """Add the commanding commands; `set` takes negative numbers."""
-    app.command("set", cls=numbers_allowed)(set_current)
+    app.command("set", cls=numbers_allowed, epilog=_EXAMPLES)(set_current)
     app.command("stop")(stop)
     app.command("release")(release)
     app.command("pseudo")(pseudo)
@@ -41,29 +48,42 @@ def set_current(
     ttl: Annotated[
         float | None, typer.Option(metavar="TIME", parser=parse_duration_s, help="How long it holds, such as 30s, 8m, 2h.")
     ] = None,
-    hold: Annotated[bool, typer.Option("--hold", help="Ask again, before it ends, until interrupted.")] = False,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Ask again, before it ends, until interrupted; then give it back.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Take over another holder's claim, once the battery is at its safe value (admins).")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show what would be done; change nothing.")] = False,
 ) -> None:
     """Ask a battery for a current, for a time."""
     session = session_of(context)
     if amps == SetPoint():
-        if dry_run or hold or ttl is not None:
-            raise typer.BadParameter("none ends a set point now: it takes neither --ttl, --hold nor --dry-run.")
+        if dry_run or hold or force or ttl is not None:
+            message = "none ends your own set point now: it takes neither --ttl, --hold, --force (0 does) nor --dry-run."
+            raise typer.BadParameter(message)
         with session.connect() as connection:
             answer = connection.call(
                 connection.batteries.ClearCurrent, pb.ClearCurrentRequest(name=name), timeout_s=COMMAND_TIMEOUT_S
             )
-        session.answer(set_current_document(answer, dry_run=False), lambda console: _draw_set(console, answer, dry_run=False))
+        _show_set(session, answer, dry_run=False)
         return
     if hold and dry_run:
         raise typer.BadParameter("--dry-run changes nothing, so there is nothing to --hold.")
     with session.connect() as connection:
-        current_a = _amperes(connection, name, amps)
-        request = pb.SetCurrentRequest(name=name, current_a=current_a, ttl_s=ttl, dry_run=dry_run, request_id=new_request_id())
-        answer = connection.call(connection.batteries.SetCurrent, request, timeout_s=COMMAND_TIMEOUT_S, doing=f"setting {name}")
-    session.answer(set_current_document(answer, dry_run=dry_run), lambda console: _draw_set(console, answer, dry_run=dry_run))
-    if hold:
-        keep_asking(session, request, answer.ttl_s)
+        request = pb.SetCurrentRequest(
+            name=name,
+            current_a=_amperes(connection, name, amps),
+            ttl_s=ttl,
+            dry_run=dry_run,
+            request_id=new_request_id(),
+            force=force,
+        )
+        if hold:
+            hold_current(session, connection, request, lambda told: _show_set(session, told, dry_run=False))
+            return
+        answer = ask(connection, request)
+    _show_set(session, answer, dry_run=dry_run)
 
 
 def stop(
@@ -155,6 +175,10 @@ def _amperes(connection: Connection, name: str, wish: SetPoint) -> float:
     return float(wish.power_w / status.voltage_v)
 
 
+def _show_set(session: Session, answer: pb.SetCurrentResponse, *, dry_run: bool) -> None:
+    session.answer(set_current_document(answer, dry_run=dry_run), lambda console: _draw_set(console, answer, dry_run=dry_run))
+
+
 def _draw_set(console: "Console", answer: pb.SetCurrentResponse, *, dry_run: bool) -> None:
     from clients.bosctl.format_text import duration, moment, signed  # noqa: PLC0415 (JSON needs no text)
 
@@ -167,6 +191,8 @@ def _draw_set(console: "Console", answer: pb.SetCurrentResponse, *, dry_run: boo
         console.print(f"{answer.name}: {lead} {signed(applied_a)} A{asked}{until}", markup=False)
     else:
         console.print(f"{answer.name}: your set point has ended, {signed(applied_a)} A in force", markup=False)
+    if answer.taken_from:
+        console.print(f"  {'would be ' if dry_run else ''}taken over from {answer.taken_from}", style="yellow", markup=False)
     if answer.reason:
         console.print(f"  {answer.reason}", style="yellow", markup=False)
     for leaf in answer.leaves:

@@ -20,6 +20,8 @@ REMEDIES = {
     "DEVICE_FAULT": "read the battery's own account: bosctl status and bosctl explain",
     "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
+    "CERTIFICATE_EXPIRES": "let the node with the authority follow it, or bosctl ca renew node:NAME, and there bosctl ca install",
+    "CERTIFICATE_NOT_RENEWED": "mend what it says, or bosctl ca renew node:NAME, and there bosctl ca install",
     "LINK_LOST": "is that node up, and the network between? Expected: bosctl fleet maintenance NODE --for 2h",
     "INCOMPATIBLE": "give both nodes the same major version",
     "CRASH_LOOP": "read that node's log: journalctl -u bosd",

@@ -114,6 +114,19 @@ def test_lowering_needs_the_first_two_alone(world: World) -> None:
     assert world.refused(session, lowers=True, boot_id="an older run") == "BOOT_ID"
 
 
+def test_what_a_lowering_overtook_is_fenced(world: World) -> None:
+    """Lowering needs no sequence, and leaves one: what was sent before raises no more; another session leaves none."""
+    session = world.ready()
+    world.check(session, 3, lowers=True)
+    assert world.refused(session, 2) == "SEQUENCE"
+    assert world.refused(session, 3) == "SEQUENCE"
+    world.check(session, 4)
+    world.check(session, 1, lowers=True)
+    assert world.refused(session, 4) == "SEQUENCE"
+    world.check(session, 9, lowers=True, epoch=session.epoch - 1)
+    world.check(session, 5)
+
+
 def test_a_lease_of_three_seconds_renewed_by_fresh_beats_only(world: World) -> None:
     """Lease 3.0 s; a beat whose echo is older than 1.0 s does not renew; a lease that is over is not revived by a beat."""
     session = world.ready()
@@ -186,3 +199,39 @@ def test_a_crash_loop_pauses(world: World) -> None:
         world.ready(boot_id="a6", nonce="n7")
     world.clock.at_s += 0.2
     world.ready(boot_id="a6", nonce="n8")
+
+
+def test_who_is_not_heard_of_those_that_command(world: World) -> None:
+    """The peer that commanded last counts; before any did, each is enough (control.md, "Limits over a distance")."""
+    owner = world.owner
+    assert owner.unheard(["b1"]) == "any node"
+    by_a = world.ready(A)
+    assert owner.unheard(["b1"]) == ""
+    world.clock.at_s += 3.0
+    assert owner.unheard(["b1"]) == "any node"
+    by_a = world.ready(A, nonce="n2")
+    world.ready(B, boot_id="b1")
+    world.check(by_a)
+    world.clock.at_s += 2.9
+    world.ready(B, boot_id="b1")
+    assert owner.unheard(["b1"]) == ""
+    world.clock.at_s += 0.1
+    assert owner.unheard(["b1", "top"]) == A  # B is heard, but A commands it
+    assert owner.unheard(["other"]) == ""
+    owner.hello(A, nonce="n3", boot_id="a2")
+    assert owner.unheard(["b1"]) == A  # hello is not ready
+    world.ready(A, boot_id="a2", nonce="n3")
+    assert owner.unheard(["b1"]) == ""
+
+
+def test_the_last_of_several_commanders_counts(world: World) -> None:
+    """Of a battery and of what rests on it; lowering is commanding, too."""
+    by_a, by_b = world.ready(A), world.ready(B, boot_id="b1")
+    world.check(by_a)
+    world.owner.commanded("top", by_b.peer)
+    world.clock.at_s += 3.0
+    world.ready(A, nonce="n9")
+    assert world.owner.unheard(["b1"]) == ""
+    assert world.owner.unheard(["b1", "top"]) == B
+    world.check(by_a, 7, lowers=True)
+    assert world.owner.unheard(["b1", "top"]) == ""

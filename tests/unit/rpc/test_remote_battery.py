@@ -8,7 +8,7 @@ import pytest
 from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
-from bosd.errors import CycleError, UnavailableError
+from bosd.errors import ClaimedError, CycleError, UnavailableError
 from bosd.rpc.client import LinkTimers
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.v1 import battery_pb2 as pb
@@ -22,6 +22,7 @@ class _Wire:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.may_run_a: float | None = None
+        self.held_by = ""
         self.now_s = 0.0
         self.unread = False
 
@@ -30,11 +31,17 @@ class _Wire:
 
     async def set_current(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
         self.asked.append((current_a, ttl_s))
+        self._refuse()
         return pb.SetCurrentResponse(may_run_a=current_a if self.may_run_a is None else self.may_run_a)
 
     async def clear(self) -> pb.SetCurrentResponse:
         self.asked.append(("clear",))
+        self._refuse()
         return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0, unread=self.unread)
+
+    def _refuse(self) -> None:
+        if self.held_by:
+            raise ClaimedError(f"agg follows {self.held_by}", holder=self.held_by)
 
     def close(self) -> None:
         self.asked.append(("close",))
@@ -293,3 +300,47 @@ def test_a_snapshot_tells_what_may_run_without_a_claim() -> None:
     ready(stub)
     assert not stub.on_snapshot(None, Facts(unconfirmed_a=7.0))
     assert stub.counts_at_a == 7.0
+
+
+async def test_a_claim_that_was_taken_is_not_fought_for() -> None:
+    """It runs nothing of this node's, says who took it, may not be told anything, and is free of that once asked for anew."""
+    stub, pool = make()
+    ready(stub)
+    await stub.command(10.0, 60.0)
+    stub.settled(10.0, 100.0)
+    pool.wire.asked.clear()
+    assert not stub.on_snapshot(None, Facts(safe_within_s=4.0, taken_by="ann"))
+    status = stub.status(100.0)
+    assert (stub.counts_at_a, stub.unconfirmed_a, status.commandable) == (0.0, None, False)
+    assert (status.max_discharge_current_a, status.max_charge_current_a) == (0.0, 0.0)
+    assert status.reason.startswith("CLAIMED: ann took it at its node")
+    assert not stub.on_snapshot(None, Facts(safe_within_s=4.0))  # the owner says it once
+    assert not stub.status(100.0).commandable
+    stub.ask_anew()
+    status = stub.status(100.0)
+    assert (status.commandable, status.reason, status.max_discharge_current_a) == (True, "", 40.0)
+    assert pool.wire.asked == []
+
+
+async def test_what_this_node_does_not_run_is_not_taken_from_it() -> None:
+    """A node that was started anew, or had let go, hears of it and has nothing to lose."""
+    stub, _ = make()
+    ready(stub)
+    stub.on_snapshot(None, Facts(taken_by="ann"))
+    assert (stub.status(100.0).commandable, stub.status(100.0).reason) == (True, "")
+
+
+async def test_what_another_one_holds_is_refused_once() -> None:
+    """The refusal goes to the asker; afterwards nothing is told by itself, and giving back is done, as nothing is held."""
+    stub, pool = make()
+    ready(stub)
+    pool.wire.held_by = "ann"
+    with pytest.raises(ClaimedError):
+        await stub.command(10.0, 60.0)
+    assert stub.status(100.0).reason.startswith("CLAIMED: ann")
+    await stub.command(0.0, None)
+    stub.settled(0.0, 100.0)
+    assert stub.counts_at_a == 0.0
+    stub.ask_anew()
+    with pytest.raises(ClaimedError):
+        await stub.command(0.0, 60.0)  # 0 A for a time is asked for as any current is

@@ -189,6 +189,21 @@ async def test_first_switching_on_does_not_wait() -> None:
     assert now_s() == 0.0
 
 
+@pytest.mark.parametrize(
+    ("control", "protection", "blocked_by"),
+    [
+        ("gate", 0x1000, ()),
+        ("gate", 0x1001, ("cell_overvoltage",)),
+        ("gate", 0x0000, ("discharge_fet_open", "charge_fet_open")),
+        ("none", 0x1000, ("discharge_fet_open", "charge_fet_open")),
+    ],
+)
+async def test_what_an_earlier_run_opened_shuts_nothing(control: Any, protection: int, blocked_by: tuple[str, ...]) -> None:
+    """Bit 12 tells a FET that a command opened (jbd.md, 5): a guard's opening must not keep the next run from using the pack."""
+    driver = drive(FakeBoard(fets=0, protection=protection), current_control=control)
+    assert (await driver.read()).blocked_by == blocked_by
+
+
 async def test_stop_overtakes_a_waiting_set_point() -> None:
     """While a set point waits to switch on, the safe action goes ahead and the set point fails without writing."""
     board = FakeBoard()

@@ -1,0 +1,55 @@
+"""Puts alone limits in force, and ends them, as who commands a battery falls silent and is heard again."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+
+from bosd.bal.alone import has_alone_limit, is_late
+from bosd.bal.battery import Battery
+from bosd.bal.directory import Directory
+from bosd.clock import Clock
+
+LOOK_S = 0.25
+"""A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
+
+_log = structlog.get_logger("alone")
+
+
+class AloneLimits:
+    """Looks four times a second; `unheard` returns who of those that command batteries by these names is not heard.
+
+    `changed` has what rests on a battery put in force again.
+    """
+
+    def __init__(self, directory: Directory, clock: Clock, changed: Callable[[Iterable[Battery]], None]) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._changed = changed
+        self._late: dict[Battery, bool] = {}
+        self.unheard: Callable[[Sequence[str]], str] = lambda _names: ""
+
+    async def run(self) -> None:
+        """Look, for ever."""
+        while True:
+            self.attend()
+            await asyncio.sleep(LOOK_S)
+
+    def attend(self) -> None:
+        """Put in force, or end, what is due; also where a sample has grown late, or is fresh again."""
+        limited = [battery for battery in self._directory if has_alone_limit(battery) or battery.alone]
+        self._late = {
+            battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
+        }
+        for battery in limited:
+            tops = self._directory.tops_with(battery)
+            who = self.unheard([battery.name, *(top.name for top in tops)]) if has_alone_limit(battery) else ""
+            now_s = self._clock.now_s()
+            late = bool(who) and is_late(battery, battery.status(now_s), now_s)
+            if who != battery.alone:
+                (_log.warning if who else _log.info)("alone" if who else "not_alone", battery=battery.name, unheard=who)
+                battery.be_alone(who)
+            elif late == self._late.get(battery, False):
+                continue
+            self._late[battery] = late
+            self._changed(tops)

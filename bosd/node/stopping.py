@@ -1,0 +1,40 @@
+"""What devices are told at a stop: less than they run, and 0 A where no command of this run has reached them."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from bosd.bal.aggregator import Aggregator
+from bosd.bal.battery import Battery
+from bosd.bal.dispatch import Plan
+from bosd.bal.physical import PhysicalBattery
+from bosd.node.execute import Move, moves_of
+
+
+def moves_to_stop(planned: Plan, batteries: Iterable[Battery]) -> list[Move]:
+    """Return the lowering part of a plan, and 0 A for each device of stopped batteries that was never told anything."""
+    moves = moves_of(planned, math.inf)
+    lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
+    told = {move.leaf for move in lowering}
+    untold = _untold_below(battery for battery in batteries if battery.stopped)
+    return lowering + [Move(leaf, 0.0, 0.0, 0.0, None) for leaf in untold if leaf not in told]
+
+
+def not_confirmed(moves: Sequence[Move]) -> list[str]:
+    """Return the devices that may still run more than they were told."""
+    return [move.leaf.name for move in moves if _is_missed(move)]
+
+
+def _is_missed(move: Move) -> bool:
+    leaf = move.leaf
+    return abs(leaf.counts_at_a) > abs(move.new_a) or (isinstance(leaf, PhysicalBattery) and not leaf.told)
+
+
+def _untold_below(batteries: Iterable[Battery]) -> dict[PhysicalBattery, None]:
+    """Return their own devices; one that is shared through a splitter belongs to none of the partitions."""
+    found: dict[PhysicalBattery, None] = {}
+    for battery in batteries:
+        if isinstance(battery, PhysicalBattery) and battery.controllable and not battery.told:
+            found[battery] = None
+        elif isinstance(battery, Aggregator):
+            found |= _untold_below(battery.sources)
+    return found

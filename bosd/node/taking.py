@@ -1,0 +1,53 @@
+"""Claims that are taken by force: who lost one is told until it knows, and does not fight for it (control.md, "Owners")."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from bosd.bal.aggregator import members_of
+from bosd.bal.battery import Battery
+from bosd.errors import BosError
+from bosd.node.links import NetworkLeaf
+
+MOST_KEPT = 1024
+
+
+class Taken:
+    """By holder and battery, who took the claim; the newest `MOST_KEPT` of them."""
+
+    def __init__(self) -> None:
+        self._by: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def note(self, battery: str, holder: str, by: str) -> None:
+        """Note that `by` took the claim of `holder`, who has nothing of `by` any more."""
+        self._by.pop((by, battery), None)
+        self._by[holder, battery] = by
+        while len(self._by) > MOST_KEPT:
+            self._by.popitem(last=False)
+
+    def of(self, holder: str) -> Mapping[str, str]:
+        """Return by battery who took what `holder` held, as far as `holder` does not know yet."""
+        return {battery: by for (loser, battery), by in self._by.items() if loser == holder}
+
+    def told(self, holder: str, battery: str = "") -> None:
+        """Note that `holder` knows, of one battery or of all."""
+        for key in [key for key in self._by if key[0] == holder and battery in ("", key[1])]:
+            del self._by[key]
+
+
+@contextmanager
+def whatever_follows(battery: str, loser: str) -> Iterator[None]:
+    """Let a failure say that the claim of `loser` was ended all the same; nothing of that with nobody."""
+    try:
+        yield
+    except BosError as error:
+        if loser:
+            error.also(f"the claim of {loser} on {battery} has ended all the same", taken_from=loser)
+        raise
+
+
+def ask_anew(battery: Battery) -> None:
+    """Let stubs below whose claim was taken be asked again: something new is asked of `battery`, or nothing any more."""
+    for leaf in members_of(battery):
+        if isinstance(leaf, NetworkLeaf):
+            leaf.ask_anew()
