@@ -8,7 +8,7 @@ keep the share they run, unavailable ones are in no sum, those outside the volta
 import math
 from collections.abc import Iterable
 
-from bosd.bal.battery import TOUCHED, Battery, LimitFields, SampleFields
+from bosd.bal.battery import TOUCHED, Battery, DeviceLeaf, LimitFields, SampleFields
 from bosd.bal.block import BLOCK_SIZE, Block
 from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
@@ -318,3 +318,8 @@ def members_of(battery: Battery) -> Iterable[Battery]:
             seen.add(id(current))
             yield current
             stack.extend(current.sources)
+
+
+def devices_below(battery: Battery) -> list[DeviceLeaf]:
+    """Return the devices and stubs that a battery rests on, itself if it is one."""
+    return [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]

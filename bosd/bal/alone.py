@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from bosd.bal.battery import Battery
+from bosd.bal.physical import PERIODS_UNTIL_STALE
 from bosd.bal.spec import JbdSpec
 from bosd.bal.status import BatteryStatus
 
@@ -15,7 +16,6 @@ Share: TypeAlias = tuple[Battery, float]
 
 LATE_PERIODS = 1.5
 """A sample is late that is older than a period and half of one, which its device may take to answer."""
-PERIODS_UNTIL_STALE = 3.0
 STEADY = 0.99
 """What runs and is at most a hundredth below the limit stays: the limit in amperes moves with each sample's voltage."""
 

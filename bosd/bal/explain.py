@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bosd.bal.aggregator import Aggregator, members_of
-from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.aggregator import Aggregator, devices_below
+from bosd.bal.battery import Battery
 from bosd.bal.explain_leaf import leaf_cause
 from bosd.bal.figures import FULL_LIMIT
 from bosd.bal.limits import allowed_directions
@@ -90,8 +90,8 @@ def explain(battery: Battery, now_s: float) -> Explanation:
 
 def _waited_for(battery: Battery, now_s: float) -> tuple[str, ...]:
     """Return which devices below are waited for, and what for."""
-    leaves = [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
-    return tuple(f"waiting for {leaf.name}: {waits}" for leaf in leaves if (waits := leaf.waits_for(now_s)))[:MOST_WAITED_FOR]
+    waits = ((leaf.name, leaf.waits_for(now_s)) for leaf in devices_below(battery))
+    return tuple(f"waiting for {name}: {what}" for name, what in waits if what)[:MOST_WAITED_FOR]
 
 
 def summary(steps: Sequence[Step]) -> str:

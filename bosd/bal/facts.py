@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from bosd.bal.aggregator import members_of
+from bosd.bal.aggregator import devices_below
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.may_run import may_run_a
 
@@ -33,16 +33,12 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         safe_within_s=_safe_within_s(battery, unheard_s),
         unconfirmed_a=None if most_a == battery.applied_a else most_a,
         unread=bool(unread_below(battery, now_s)),
-        failsafe_time_s=max((leaf.command_deadline_s for leaf in _devices(battery)), default=0.0),
+        failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
     )
 
 
-def _devices(battery: Battery) -> list[DeviceLeaf]:
-    return [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
-
-
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
-    let_go_s = [leaf.let_go_s for leaf in _devices(battery)]
+    let_go_s = [leaf.let_go_s for leaf in devices_below(battery)]
     if any(each is None for each in let_go_s):
         return None
     return unheard_s + max((each for each in let_go_s if each is not None), default=0.0)
@@ -50,4 +46,4 @@ def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
 
 def unread_below(battery: Battery, now_s: float) -> tuple[DeviceLeaf, ...]:
     """Return the devices and stubs below that were not looked at since they are there: what they run is not known."""
-    return tuple(leaf for leaf in _devices(battery) if leaf.is_unread(now_s))
+    return tuple(leaf for leaf in devices_below(battery) if leaf.is_unread(now_s))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.aggregator import Aggregator, devices_below
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan, asked_a
 from bosd.bal.facts import unread_below
@@ -29,8 +29,7 @@ def answer(battery: Battery, current_a: float, ends_s: float | None, planned: Pl
 def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetCurrentResult:
     """Return the answer with what may flow at most, and what below may run another current than it was told."""
     reasons = [result.reason] if result.reason else []
-    leaves = [leaf for leaf in members_of(battery) if isinstance(leaf, DeviceLeaf)]
-    doubtful = [f"{leaf.name} {leaf.counts_at_a:+g} A" for leaf in leaves if _is_doubtful(leaf, battery)]
+    doubtful = [f"{leaf.name} {leaf.counts_at_a:+g} A" for leaf in devices_below(battery) if _is_doubtful(leaf, battery)]
     if doubtful:
         reasons.append(f"may still run: {_listed(doubtful)}")
     unread = [leaf.name for leaf in unread_below(battery, now_s)]

@@ -5,7 +5,7 @@ import math
 import structlog
 
 from bosd.bal import foresight
-from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.aggregator import Aggregator, devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import SHARE_MOVE, next_piece_s
 from bosd.bal.partition import Partition
@@ -53,4 +53,4 @@ def changes_s(top: Battery, now_s: float) -> float:
 
 def runs_anything(battery: Battery) -> bool:
     """Whether a device below may be running because it was told to."""
-    return any(isinstance(leaf, DeviceLeaf) and leaf.counts_at_a != 0.0 for leaf in members_of(battery))
+    return any(leaf.counts_at_a != 0.0 for leaf in devices_below(battery))

@@ -7,7 +7,7 @@ the services behind the generated code.
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import grpc.aio
 
@@ -65,20 +65,17 @@ def sum_spec(name: str, *sources: str) -> AggregatorSpec:
     return AggregatorSpec(name=name, sources=sources, voltage_v=48.0, voltage_tolerance_v=4.0)
 
 
-class Judge(Protocol):
-    """Who looks at everything from outside."""
+class Judge:
+    """Who looks at everything from outside; each kind of judge hears of what it judges."""
 
     def call_arrived(self, path: str, request: bytes, sent: Sent, server: "Process") -> None:
         """Hear of a call when it arrives."""
-        ...
 
     def call_done(self, path: str, request: bytes, sent: Sent, server: "Process") -> None:
         """Hear of a call that was carried out."""
-        ...
 
     def current_changed(self, pack: Pack) -> None:
         """Hear that what flows has changed."""
-        ...
 
 
 class HostClock:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import Fleet, Host, Process
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import Life
 from tests.support.fleet.wires import Trace
@@ -24,7 +24,7 @@ class ViolationError(AssertionError):
     """Something that must never be was."""
 
 
-class LimitJudge:
+class LimitJudge(Judge):
     """No device above its limits."""
 
     def current_changed(self, pack: Pack) -> None:
@@ -32,14 +32,8 @@ class LimitJudge:
         if abs(pack.held_a) > pack.limit_a + TOLERANCE_A:
             raise ViolationError(f"{pack.name} at {pack.held_a} A, limit {pack.limit_a} A")
 
-    def call_arrived(self, *_: object) -> None:
-        """Nothing to see here."""
 
-    def call_done(self, *_: object) -> None:
-        """Nothing to see here."""
-
-
-class StopJudge:
+class StopJudge(Judge):
     """What was stopped and has confirmed it stays at 0 A until somebody begins to release it."""
 
     def __init__(self) -> None:
@@ -56,14 +50,8 @@ class StopJudge:
         if pack.name in self.stopped and pack.true_a != 0.0:
             raise ViolationError(f"{pack.name} is stopped and runs {pack.true_a} A")
 
-    def call_arrived(self, *_: object) -> None:
-        """Nothing to see here."""
 
-    def call_done(self, *_: object) -> None:
-        """Nothing to see here."""
-
-
-class FenceJudge:
+class FenceJudge(Judge):
     """No command carried out that had to be refused: too old, meant for an earlier run, or of one whose successor said hello."""
 
     def __init__(self, fleet: Fleet) -> None:
@@ -73,9 +61,6 @@ class FenceJudge:
         self._done: dict[tuple[Life, str, str], list[tuple[float, float]]] = {}
         self.refused = 0
         self.carried_out = 0
-
-    def current_changed(self, pack: Pack) -> None:
-        """Nothing to see here."""
 
     def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
         """Find out whether what arrives must be refused."""
@@ -152,7 +137,7 @@ class Top:
         return math.fsum(pack.true_a for pack in self.packs)
 
 
-class SumJudge:
+class SumJudge(Judge):
     """The sum of true currents is never above the larger of the old and the new request (control.md, "When something dies").
 
     An old request counts until the new one was confirmed, or, where a member could not be seen then, `settle_s` longer; as
@@ -234,12 +219,6 @@ class SumJudge:
                 packs = {each.name: each.true_a for each in top.packs}
                 asked = [(request.current_a, round(request.ends_s, 2)) for request in top.asked]
                 raise ViolationError(f"{now_s:.3f}: {top.host.name}/{top.name} flows {sign * flows_a} A, asked {asked}: {packs}")
-
-    def call_arrived(self, *_: object) -> None:
-        """Nothing to see here."""
-
-    def call_done(self, *_: object) -> None:
-        """Nothing to see here."""
 
 
 def digest(trace: Trace) -> str:

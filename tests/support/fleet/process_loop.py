@@ -65,8 +65,10 @@ def context_of(life: Life | None) -> contextvars.Context:
     return context
 
 
-class _Handle(asyncio.Handle):
-    __slots__ = ("life",)
+class _OfLife(asyncio.Handle):
+    """What runs if its process does; else the process holds it."""
+
+    __slots__ = ()
     life: Life | None
 
     def _run(self) -> None:
@@ -76,15 +78,12 @@ class _Handle(asyncio.Handle):
             self.life.hold(self)
 
 
-class _TimerHandle(asyncio.TimerHandle):
+class _Handle(_OfLife):
     __slots__ = ("life",)
-    life: Life | None
 
-    def _run(self) -> None:
-        if self.life is None or self.life.runs:
-            super()._run()
-        else:
-            self.life.hold(self)
+
+class _TimerHandle(_OfLife, asyncio.TimerHandle):
+    __slots__ = ("life",)
 
 
 class ProcessLoop(JumpingLoop):

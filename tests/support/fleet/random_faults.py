@@ -206,24 +206,22 @@ class RandomFaults:
             await self.fleet.stall(host, self.chance.choice([0.3, 1.0, 2.0, 6.0]))
 
     async def _cut(self) -> None:
-        one, other = self._pair()
-        self.fleet.cut(one, other)
-        await asyncio.sleep(self.chance.choice([0.3, 1.0, 2.5, 5.0, 20.0]))
-        self.fleet.heal(one, other)
+        await self._cut_between(self.fleet.cut, self.fleet.heal)
 
     async def _one_way(self) -> None:
+        await self._cut_between(self.fleet.wires.cut, self.fleet.wires.heal)
+
+    async def _cut_between(self, cut: Callable[[str, str], None], heal: Callable[[str, str], None]) -> None:
         one, other = self._pair()
-        self.fleet.wires.cut(one, other)
+        cut(one, other)
         await asyncio.sleep(self.chance.choice([0.3, 1.0, 2.5, 5.0, 20.0]))
-        self.fleet.wires.heal(one, other)
+        heal(one, other)
 
     async def _noise(self) -> None:
         way = self.fleet.wires.way(*self._pair())
-        before = way.delay_s, way.loss
         way.delay_s, way.loss = (0.001, self.chance.choice([0.05, 0.3, 1.5])), self.chance.choice([0.0, 0.1, 0.4])
         await asyncio.sleep(self.chance.uniform(2.0, 15.0))
         way.delay_s, way.loss = (0.001, 0.004), 0.0
-        del before
 
     def _any_pack(self) -> Pack:
         return self.chance.choice(list(self.fleet.packs.values()))
