@@ -18,9 +18,10 @@ import uvloop
 from bosd import log
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, PseudoSpec, Topology
-from bosd.clock import Clock, SystemClock
+from bosd.clock import SystemClock
 from bosd.config.security import SecurityConfig
 from bosd.drivers.jbd.driver import JbdDriver
+from bosd.drivers.kind import DriverContext
 from bosd.drivers.line import Line
 from bosd.drivers.transport import MemoryTransport
 from bosd.fleet.owner import OwnerSessions
@@ -57,9 +58,9 @@ class Pack:
         return bytes((0xDD, request[2])) + body + (0x10000 - sum(body) & 0xFFFF).to_bytes(2, "big") + b"\x77"
 
 
-def make_device(spec: JbdSpec, clock: Clock) -> JbdDriver:
+def make_device(spec: JbdSpec, context: DriverContext) -> JbdDriver:
     """Return the real driver on a line whose other end is a `Pack`."""
-    return JbdDriver(Line(MemoryTransport(Pack(int(spec.name[1:])).respond)), clock, name=spec.name)
+    return JbdDriver(Line(MemoryTransport(Pack(int(spec.name[1:])).respond)), context.clock, name=spec.name)
 
 
 def spec_of(kind: str, number: int) -> BatterySpec:

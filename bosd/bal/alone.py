@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from bosd.bal.battery import Battery
 from bosd.bal.physical import PERIODS_UNTIL_STALE
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus
 
 Share: TypeAlias = tuple[Battery, float]
@@ -29,7 +29,7 @@ def is_late(battery: Battery, status: BatteryStatus, now_s: float) -> bool:
     """Tell whether the oldest sample is older than a period, so that the voltage may be another one by now."""
     age_s = status.age_s(now_s)
     spec = battery.spec
-    period_s = spec.refresh_period_s if isinstance(spec, JbdSpec) else status.max_staleness_s / PERIODS_UNTIL_STALE
+    period_s = spec.refresh_period_s if isinstance(spec, PhysicalSpec) else status.max_staleness_s / PERIODS_UNTIL_STALE
     return age_s is None or age_s > LATE_PERIODS * period_s
 
 

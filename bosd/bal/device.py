@@ -11,7 +11,9 @@ class Sample:
     Current is positive on discharge. `discharge_allowed` and `charge_allowed` say whether the device's switches and
     protections let current flow that way; `blocked_by` names why not. `faults` holds protection names (bal.md, Leaves).
     `notes` names values that were kept out because they could not be true. `sampled_s` is monotonic, `sampled_utc_s` wall time.
-    `cells_s` is the monotonic instant of `cells_v`, which may be older than the rest.
+    `cells_s` is the monotonic instant of `cells_v`, which may be older than the rest. `limit_discharge_a` and `limit_charge_a`
+    are what the device allows now, as magnitudes (None: it says nothing); they lower what is configured, `limited_by` says why.
+    `balancing_cells` are counted from 1; the switches are closed while they conduct.
     """
 
     sampled_s: float
@@ -30,6 +32,12 @@ class Sample:
     cycles: int | None = None
     faults: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    limit_discharge_a: float | None = None
+    limit_charge_a: float | None = None
+    limited_by: tuple[str, ...] = ()
+    balancing_cells: tuple[int, ...] | None = None
+    charge_switch_closed: bool | None = None
+    discharge_switch_closed: bool | None = None
 
 
 class Device(Protocol):

@@ -6,7 +6,7 @@ from bosd.bal.battery import DeviceLeaf, LimitFields
 from bosd.bal.device import Device, Sample
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
 PERIODS_UNTIL_STALE = 3.0
@@ -38,7 +38,7 @@ class PhysicalBattery(DeviceLeaf):
         "unowned",
     )
 
-    def __init__(self, spec: JbdSpec, device: Device) -> None:
+    def __init__(self, spec: PhysicalSpec, device: Device) -> None:
         super().__init__(spec)
         self.kind = spec.kind  # type: ignore[misc]
         self.device = device
@@ -57,14 +57,14 @@ class PhysicalBattery(DeviceLeaf):
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
         """A gate closes 5 s after its last switching at the earliest and has 2 s to show it (JBD protocol, current control)."""
-        gate = isinstance(self.spec, JbdSpec) and self.spec.current_control == "gate"
+        gate = isinstance(self.spec, PhysicalSpec) and self.spec.current_control == "gate"
         return GATE_DEADLINE_S if gate else DeviceLeaf.command_deadline_s
 
     @property
     def controllable(self) -> bool:
         """Whether its device can follow a set point."""
         spec = self.spec
-        return isinstance(spec, JbdSpec) and spec.current_control != "none"
+        return isinstance(spec, PhysicalSpec) and spec.current_control != "none"
 
     def sampled(self, sample: Sample) -> None:
         """Take a fresh sample; it ends the meter's interval and clears a fault."""
@@ -140,7 +140,7 @@ class PhysicalBattery(DeviceLeaf):
     def _reasons(self, sample: Sample | None, quality: Quality, by_charge: str) -> str:
         reasons = self._command_reasons()
         if sample is not None:
-            reasons += [*sample.blocked_by, *sample.notes]
+            reasons += [*sample.blocked_by, *sample.limited_by, *sample.notes]
         if by_charge:
             reasons.append(by_charge)
         if self.fault:
@@ -155,7 +155,7 @@ class PhysicalBattery(DeviceLeaf):
             reasons.append(self.clamped_by)
         return "; ".join(reasons)
 
-    def _never_sampled(self, spec: JbdSpec) -> BatteryStatus:
+    def _never_sampled(self, spec: PhysicalSpec) -> BatteryStatus:
         return BatteryStatus(
             name=self.name,
             kind=self.kind,
@@ -167,17 +167,17 @@ class PhysicalBattery(DeviceLeaf):
             **self.setpoint_fields(controllable=self.controllable),
         )
 
-    def _limits(self, spec: JbdSpec, *, discharges: bool, charges: bool) -> LimitFields:
+    def _limits(self, spec: PhysicalSpec, sample: Sample, *, discharges: bool, charges: bool) -> LimitFields:
         return {
-            "max_discharge_current_a": (spec.max_discharge_current_a or 0.0) if discharges else 0.0,
-            "max_charge_current_a": (spec.max_charge_current_a or 0.0) if charges else 0.0,
+            "max_discharge_current_a": _lowered(spec.max_discharge_current_a, sample.limit_discharge_a) if discharges else 0.0,
+            "max_charge_current_a": _lowered(spec.max_charge_current_a, sample.limit_charge_a) if charges else 0.0,
             "ideal_max_discharge_current_a": spec.max_discharge_current_a,
             "ideal_max_charge_current_a": spec.max_charge_current_a,
         }
 
     def _compute(self, now_s: float) -> BatteryStatus:
         spec, sample, meter = self.spec, self.sample, self.meter
-        assert isinstance(spec, JbdSpec)  # noqa: S101 (narrowing: the constructor takes nothing else)
+        assert isinstance(spec, PhysicalSpec)  # noqa: S101 (narrowing: the constructor takes nothing else)
         if sample is None:
             return self._never_sampled(spec)
         quality, valid_until_s = self._quality(sample, now_s)
@@ -218,10 +218,15 @@ class PhysicalBattery(DeviceLeaf):
                 faults=sample.faults,
                 max_staleness_s=self.max_staleness_s,
                 valid_until_s=valid_until_s if meter is None else _before(meter.seen_until_s(), valid_until_s, now_s),
-                **self._limits(spec, discharges=discharges and commandable, charges=charges and commandable),
+                **self._limits(spec, sample, discharges=discharges and commandable, charges=charges and commandable),
                 **self.setpoint_fields(controllable=self.controllable),
             )
         )
+
+
+def _lowered(configured_a: float | None, device_a: float | None) -> float:
+    """Return the configured limit, lowered by what the device says of itself; 0 where none is configured."""
+    return (configured_a or 0.0) if device_a is None else min(configured_a or 0.0, device_a)
 
 
 def _before(instant_s: float, valid_until_s: float, now_s: float) -> float:

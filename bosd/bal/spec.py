@@ -3,6 +3,7 @@
 A `Topology` is the `[[battery]]` and `[[splitter]]` tables of a configuration file. Names of fields are the file's keys.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -38,26 +39,64 @@ class BatterySpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegulatorSpec:
-    """The device that makes a pack's current follow a set point."""
+    """The device that makes a pack's current follow a set point; each regulator's driver derives its own."""
 
-    kind: Literal["simulated"]
+    kind: ClassVar[str] = ""
     port: str
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield the faults of the driver's own keys, as pairs of key and text."""
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JbdSpec(BatterySpec):
-    """A JBD pack on a serial device path or `tcp://host:port`; limits are magnitudes in amperes."""
+class SimulatedRegulatorSpec(RegulatorSpec):
+    """The load of a simulated pack, at the control socket `port`."""
 
-    kind: ClassVar[str] = "jbd"
+    kind: ClassVar[str] = "simulated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhysicalSpec(BatterySpec):
+    """What every battery with a device has; each driver derives its own. Limits are magnitudes in amperes.
+
+    `controls` are the values of `current_control` that the driver takes: "gate" switches directions on and off, "external" has
+    a regulator set the current, "direct" is a device that regulates itself.
+    """
+
+    controls: ClassVar[tuple[str, ...]] = ("none",)
     port: str
-    baud: int = 9600
     refresh: Literal["active", "lazy"] = "active"
     refresh_period_s: float = 1.0
     max_discharge_current_a: float | None = None
     max_charge_current_a: float | None = None
-    current_control: Literal["none", "gate", "external"] = "none"
+    current_control: Literal["none", "gate", "external", "direct"] = "none"
     safe: Literal["release", "open"] = "release"
     regulator: RegulatorSpec | None = None
+
+    @property
+    def place(self) -> str:
+        """What only one battery can be: two with the same are one device read twice."""
+        return f"port {self.port}"
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield the faults of the driver's own keys, as pairs of key and text."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JbdSpec(PhysicalSpec):
+    """A JBD pack on a serial device path or `tcp://host:port`; boards on one line have an `address` each (1 to 255)."""
+
+    kind: ClassVar[str] = "jbd"
+    controls: ClassVar[tuple[str, ...]] = ("none", "gate", "external")
+    baud: int = 9600
+    address: int | None = None
+
+    @property
+    def place(self) -> str:
+        """The port, with the address where there is one."""
+        return f"port {self.port}" if self.address is None else f"address {self.address} on {self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

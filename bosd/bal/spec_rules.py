@@ -14,7 +14,9 @@ from bosd.bal.spec import (
     NetworkSpec,
     NullSpec,
     PartitionSpec,
+    PhysicalSpec,
     PseudoSpec,
+    RegulatorSpec,
     SplitterSpec,
 )
 
@@ -62,7 +64,8 @@ def fraction_of(partition: PartitionSpec, kind: FractionKind) -> float | None:
 def battery_faults(spec: BatterySpec) -> Faults:
     """Yield the faults of one battery's specification."""
     own = _OWN_RULES.get(type(spec))
-    return chain(_common(spec), own(spec) if own else ())
+    physical = _physical(spec) if isinstance(spec, PhysicalSpec) else ()
+    return chain(_common(spec), physical, own(spec) if own else ())
 
 
 def splitter_faults(spec: SplitterSpec) -> Faults:
@@ -164,18 +167,24 @@ def _safe_within(safe_a: float, discharge_a: float | None, charge_a: float | Non
 
 
 def _jbd(spec: JbdSpec) -> Faults:
-    if fault := _port_fault(spec.port):
+    if fault := port_fault(spec.port):
         yield "port", fault
     if not 300 <= spec.baud <= 4_000_000:
         yield "baud", f"{spec.baud!r} is no rate of a serial line; JBD packs use 9600"
+    if spec.address is not None and not 1 <= spec.address <= 255:
+        yield "address", f"{spec.address!r} is no address of a board: 1 to 255"
+
+
+def _physical(spec: PhysicalSpec) -> Faults:
     yield from _above_zero(spec, "refresh_period_s")
     yield from _not_negative(spec, "max_discharge_current_a", "max_charge_current_a")
     yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
-    yield from _jbd_ages(spec)
-    yield from _jbd_control(spec)
+    yield from _sample_ages(spec)
+    yield from _control(spec)
+    yield from spec.faults()
 
 
-def _jbd_ages(spec: JbdSpec) -> Faults:
+def _sample_ages(spec: PhysicalSpec) -> Faults:
     """Check ages against the refresh period (control.md, "Quality": at least two periods; default 3 periods, at least 1.5 s)."""
     least_s = 2.0 * spec.refresh_period_s
     stale_s = spec.max_staleness_s
@@ -187,14 +196,17 @@ def _jbd_ages(spec: JbdSpec) -> Faults:
             yield "unavailable_after_s", f"{spec.unavailable_after_s!r} is below max_staleness_s (default here {default_s!r})"
 
 
-def _jbd_control(spec: JbdSpec) -> Faults:
+def _control(spec: PhysicalSpec) -> Faults:
+    if spec.current_control not in spec.controls:
+        known = " or ".join(f'"{each}"' for each in spec.controls)
+        yield "current_control", f'"{spec.current_control}" is nothing that kind = "{spec.kind}" has: {known}'
     if spec.current_control == "external" and spec.regulator is None:
         yield "regulator", 'missing: current_control = "external" needs the device that sets the current'
     if spec.current_control != "external" and spec.regulator is not None:
         yield "regulator", f'only current_control = "external" has one; this is "{spec.current_control}"'
-    if spec.regulator is not None and not spec.regulator.port.strip():
-        yield "regulator.port", "is empty"
-    if spec.current_control != "external" and spec.safe_current_a != 0.0:
+    if spec.regulator is not None:
+        yield from _regulator(spec.regulator)
+    if spec.current_control in ("none", "gate") and spec.safe_current_a != 0.0:
         yield "safe_current_a", f'a pack with current_control = "{spec.current_control}" holds no current: it is 0'
     if spec.current_control != "none":
         for key in ("max_discharge_current_a", "max_charge_current_a"):
@@ -202,7 +214,15 @@ def _jbd_control(spec: JbdSpec) -> Faults:
                 yield key, f'missing: current_control = "{spec.current_control}" needs both limits'
 
 
-def _port_fault(port: str) -> str | None:
+def _regulator(spec: RegulatorSpec) -> Faults:
+    if not spec.port.strip():
+        yield "regulator.port", "is empty"
+    for key, fault in spec.faults():
+        yield f"regulator.{key}", fault
+
+
+def port_fault(port: str) -> str | None:
+    """Return what is wrong with the port of a line, None when it is good."""
     scheme, separator, address = port.partition("://")
     if separator and scheme == "ble":
         return f"{port!r}: Bluetooth is not supported by this version"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from bosd.bal.graph import Graph, cycle_error
-from bosd.bal.spec import JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec import JbdSpec, NetworkSpec, PhysicalSpec, Topology
 from bosd.bal.spec_rules import battery_faults, splitter_faults
 from bosd.errors import (
     BadNameError,
@@ -70,6 +70,7 @@ def graph_faults(topology: Topology, policies: Collection[str] = POLICIES) -> It
             message = f'"{source}" has more than one user: {", ".join(users)}; split it to share it'
             yield Fault(place, BatteryInUseError(message, name=source, users=", ".join(users)))
     yield from _shared_devices(topology)
+    yield from _shared_lines(topology)
     yield from _shape(graph)
 
 
@@ -113,14 +114,29 @@ def _shared_devices(topology: Topology) -> Iterator[Fault]:
     """Yield batteries that are the same thing twice: one pack read on one port, one stub per remote battery and node."""
     first: dict[str, str] = {}
     for spec in topology.batteries:
-        if isinstance(spec, JbdSpec):
-            what, field = f"port {spec.port}", "port"
+        if isinstance(spec, PhysicalSpec):
+            what, field = spec.place, "port"
         elif isinstance(spec, NetworkSpec):
             what, field = f'"{spec.remote_name}" at {spec.target}', "remote_name"
         else:
             continue
         if first.setdefault(what, spec.name) != spec.name:
             yield _invalid(f'battery "{spec.name}".{field}', f'{what} is battery "{first[what]}" already')
+
+
+def _shared_lines(topology: Topology) -> Iterator[Fault]:
+    """Yield boards that cannot share their line: each needs an address, and a line has one speed."""
+    first: dict[str, JbdSpec] = {}
+    for spec in topology.batteries:
+        if not isinstance(spec, JbdSpec):
+            continue
+        other = first.setdefault(spec.port, spec)
+        if (other.address is None) != (spec.address is None):
+            text = f'missing: battery "{other.name}" is on {spec.port} too; boards that share a line have an address each'
+            yield _invalid(f'battery "{spec.name if spec.address is None else other.name}".address', text)
+        elif other.baud != spec.baud:
+            text = f'{spec.baud}, but battery "{other.name}" on the same line has {other.baud}; a line has one speed'
+            yield _invalid(f'battery "{spec.name}".baud', text)
 
 
 def _shape(graph: Graph) -> Iterator[Fault]:

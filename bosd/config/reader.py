@@ -11,8 +11,10 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from bosd.bal.spec import Amounts
+from bosd.bal.spec import Amounts, RegulatorSpec
 from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.kinds import REGULATORS, driver_kinds, regulator_spec
+from bosd.errors import ConfigError
 
 T = TypeVar("T")
 Convert = Callable[[object, str, FileFaults], Any]
@@ -87,7 +89,7 @@ def _converter(hint: Any, key: str) -> Convert:  # noqa: ANN401 (a type hint is 
     if get_origin(hint) is tuple:
         return _array(_converter(get_args(hint)[0], key))
     if is_dataclass(hint):
-        return _table(cast("type[Any]", hint))
+        return _regulator if hint is RegulatorSpec else _table(cast("type[Any]", hint))
     if hint is float:
         return _number(key)
     return {str: _text, int: _integer, bool: _truth, Path: _path}[hint]
@@ -187,6 +189,25 @@ def _table(cls: type[Any]) -> Convert:
         return BAD
 
     return convert
+
+
+def _regulator(value: object, place: str, faults: FileFaults) -> object:
+    """Read a regulator's table by its kind."""
+    if not isinstance(value, dict):
+        faults.add(place, f'expected a table, got {shown(value)}; write {{ kind = "…", port = "…" }}')
+        return BAD
+    kind = value.get("kind")
+    try:
+        spec = regulator_spec(kind) if isinstance(kind, str) else None
+    except ConfigError as error:
+        faults.add(f"{place}.kind", error.message)
+        return BAD
+    if spec is None:
+        said = "missing" if kind is None else f"no such kind: {shown(kind)}"
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), driver_kinds(REGULATORS))}")
+        return BAD
+    found = read_table(spec, value, place, faults, skip="kind")
+    return BAD if found is None else found
 
 
 def _amounts(convert_one: Convert) -> Convert:

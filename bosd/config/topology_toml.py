@@ -10,21 +10,20 @@ from typing import Any, Literal
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
 from bosd.bal.spec import (
     SERIAL,
-    AggregatorSpec,
     BatterySpec,
-    JbdSpec,
     NetworkSpec,
     NullSpec,
-    PseudoSpec,
+    RegulatorSpec,
     SplitterSpec,
     Topology,
 )
 from bosd.bal.spec_rules import battery_faults, splitter_faults
 from bosd.bal.topology import graph_faults
 from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.kinds import battery_kinds, battery_spec
 from bosd.config.reader import label, read_table, shown
+from bosd.errors import ConfigError
 
-KINDS: Mapping[str, type[BatterySpec]] = {cls.kind: cls for cls in (JbdSpec, PseudoSpec, NullSpec, AggregatorSpec, NetworkSpec)}
 MAX_TEXT = 4 * 1024 * 1024
 
 _LATER_BATTERY_KEYS = frozenset(
@@ -143,13 +142,18 @@ def _array_of_tables(tables: Mapping[str, object], key: str, faults: FileFaults)
 
 def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> BatterySpec | None:
     kind = table.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        said = "missing" if kind is None else f"no such kind: {shown(kind)}"
-        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), KINDS)}")
+    try:
+        spec = battery_spec(kind) if isinstance(kind, str) else None
+    except ConfigError as error:
+        faults.add(f"{place}.kind", error.message)
         return None
-    if KINDS[kind] is NetworkSpec and "node" in table:
+    if spec is None:
+        said = "missing" if kind is None else f"no such kind: {shown(kind)}"
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), battery_kinds())}")
+        return None
+    if spec is NetworkSpec and "node" in table:
         table = _by_serial(table, place, faults)
-    return read_table(KINDS[kind], table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+    return read_table(spec, table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
 
 
 def _by_serial(table: Mapping[str, object], place: str, faults: FileFaults) -> Mapping[str, object]:
@@ -188,7 +192,7 @@ def _named(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"kind": value.kind} if isinstance(value, RegulatorSpec) else {}
     for field in fields(value):
         item = getattr(value, field.name)
         if field.default is not MISSING and item == field.default:

@@ -1,6 +1,6 @@
 """What is allowed in a configuration and yet worth a word before it is used."""
 
-from bosd.bal.spec import JbdSpec, Topology
+from bosd.bal.spec import PhysicalSpec, Topology
 from bosd.config.security import SecurityConfig
 
 
@@ -24,5 +24,5 @@ def _opening(topology: Topology) -> tuple[str, ...]:
         f'battery[{index}] "{spec.name}".safe: "open" opens both switches when the daemon ends or dies: whatever the pack feeds '
         "goes dark, this node perhaps included"
         for index, spec in enumerate(topology.batteries)
-        if isinstance(spec, JbdSpec) and spec.safe == "open"
+        if isinstance(spec, PhysicalSpec) and spec.safe == "open"
     )

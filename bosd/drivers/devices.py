@@ -1,30 +1,27 @@
-"""From a specification to a device: which driver, on which line, with which regulator."""
+"""From a specification to a device: its driver, with its regulator, and with its set point written again where that expires."""
+
+from typing import Any
 
 from bosd.bal.device import Device
-from bosd.bal.spec import JbdSpec, RegulatorSpec
-from bosd.clock import Clock
-from bosd.drivers.regulator import Regulator
+from bosd.bal.spec import PhysicalSpec
+from bosd.config.kinds import DRIVERS, REGULATORS, load_driver
+from bosd.drivers.kind import DriverContext, DriverKind, RegulatorKind
+from bosd.drivers.regulated import Regulated
 from bosd.drivers.renewing import Renewing
+from bosd.errors import ConfigError
 
 
-def make_device(spec: JbdSpec, clock: Clock) -> Device:
-    """Return the (still closed) device of a physical battery. Raises ConfigError for a port without a transport."""
-    from bosd.drivers.jbd.driver import JbdDriver  # noqa: PLC0415 (a node without JBD batteries does not load it)
-    from bosd.drivers.line import Line  # noqa: PLC0415
-    from bosd.drivers.transport import open_transport  # noqa: PLC0415
-
-    driver = JbdDriver(
-        Line(open_transport(spec.port, spec.baud)),
-        clock,
-        name=spec.name,
-        current_control=spec.current_control,
-        safe=spec.safe,
-        regulator=None if spec.regulator is None else _make_regulator(spec.regulator),
-    )
-    return driver if driver.hold_s is None else Renewing(driver, driver.hold_s)
+def make_device(spec: PhysicalSpec, context: DriverContext) -> Device:
+    """Return the (still closed) device of a physical battery. Raises ConfigError for what its driver cannot make."""
+    device: Device = _driver(DRIVERS, spec.kind, DriverKind).make(spec, context)
+    if spec.regulator is not None:
+        kind = _driver(REGULATORS, spec.regulator.kind, RegulatorKind)
+        device = Regulated(device, kind.make(spec.regulator, context), spec.name)
+    return device if device.hold_s is None else Renewing(device, device.hold_s)
 
 
-def _make_regulator(spec: RegulatorSpec) -> Regulator:
-    from bosd.drivers.simulated_regulator import SimulatedRegulator  # noqa: PLC0415
-
-    return SimulatedRegulator(spec.port)
+def _driver(group: str, kind: str, wanted: type[Any]) -> Any:  # noqa: ANN401 (a DriverKind or a RegulatorKind, as asked)
+    found = load_driver(group, kind)
+    if not isinstance(found, wanted):
+        raise ConfigError(f'kind "{kind}" has no {wanted.__name__} but {found!r}', kind=kind)
+    return found

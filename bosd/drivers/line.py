@@ -7,10 +7,15 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from bosd.drivers.transport import ByteTransport
+from bosd.drivers.turnstile import Turnstile
 from bosd.errors import BosError, DriverError, UnavailableError
 
 _PAUSES_S = (0.0, 0.0, 0.2)
 """Pause before each attempt: a sleeping board swallows the first, so the second follows at once."""
+
+_PROBE_SHARE = 5 / 6
+"""Of a transport's `reply_s` a device that was silent gets to begin its answer: 0.25 s on a serial line, where the slowest
+recorded reply lies, so that one attempt each 2 s takes less than 15 % of the line."""
 
 _HEARD_LIMIT_BYTES = 300
 """Bytes of an unanswered attempt kept for the debug log: more than the longest frame."""
@@ -39,6 +44,25 @@ class ReplyReader(Protocol[T_co]):
         ...
 
 
+class RequestLine(Protocol):
+    """What a driver needs of a line: its own, or its part in a shared one."""
+
+    port: str
+    counters: Counter[str]
+
+    def share(self) -> None:
+        """Count one more device; each calls `close` once."""
+        ...
+
+    def close(self) -> None:
+        """Take one device off the line; idempotent for a part in a shared one."""
+        ...
+
+    async def transact(self, request: bytes, reader: ReplyReader[T], reply_bytes: int, *, urgent: bool = False) -> T:
+        """Send `request` until `reader` finds its reply, and return that; an urgent one goes before those that wait."""
+        ...
+
+
 class Line:
     """A transport shared by devices, each with its own reply reader.
 
@@ -49,8 +73,9 @@ class Line:
     def __init__(self, transport: ByteTransport) -> None:
         self.port = transport.port
         self.counters: Counter[str] = Counter()
+        self._counters = self.counters
         self._transport = transport
-        self._lock = asyncio.Lock()
+        self._turns = Turnstile()
         self._is_open = False
         self._closed = False
         self._users = 0
@@ -74,29 +99,45 @@ class Line:
             self._closed = True
             self._drop("closed")
 
-    async def transact(self, request: bytes, reader: ReplyReader[T], reply_bytes: int) -> T:
+    async def transact(self, request: bytes, reader: ReplyReader[T], reply_bytes: int, *, urgent: bool = False) -> T:
         """Send `request` until `reader` finds its reply, at most three times, and return that.
 
         `reply_bytes` is the longest reply expected; each attempt may take the transport's `reply_s` plus the bytes' time.
         Raises UnavailableError when nothing answers or the port cannot be opened, DriverError when only nonsense came.
         Bytes of an earlier request that was resent, cancelled or given up are awaited and dropped before this one goes out.
         """
-        async with self._lock:
-            self.counters["requests"] += 1
+        return await self.exchange(request, reader, reply_bytes, self.counters, urgent=urgent)
+
+    async def exchange(
+        self,
+        request: bytes,
+        reader: ReplyReader[T],
+        reply_bytes: int,
+        counters: Counter[str],
+        *,
+        urgent: bool = False,
+        probing: bool = False,
+    ) -> T:
+        """Do as `transact` for a device that has its own `counters`; one that was silent is `probing`, with one attempt."""
+        async with self._turns.turn(urgent=urgent):
+            self._counters = counters
+            counters["requests"] += 1
             if not self._is_open:
                 await self._open()
             if self._quiet_at_s:
                 await self._await_quiet()
             deadline_s = self._transport.reply_s + (len(request) + reply_bytes) * self._transport.byte_s
-            for pause_s in _PAUSES_S:
+            begin_s = self._transport.reply_s * _PROBE_SHARE + len(request) * self._transport.byte_s if probing else deadline_s
+            pauses_s = _PAUSES_S[:1] if probing else _PAUSES_S
+            for pause_s in pauses_s:
                 if pause_s:
                     await asyncio.sleep(pause_s)
-                reply = await self._attempt(request, reader, deadline_s)
+                reply = await self._attempt(request, reader, deadline_s, begin_s)
                 if reply is not None:
                     return reply
                 _log.debug("no_reply", port=self.port, request=request.hex(), heard=self._heard.hex(), rejects=self._rejects)
                 self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
-            raise self._no_answer()
+            raise self._no_answer(len(pauses_s))
 
     async def _open(self) -> None:
         if self._closed:
@@ -112,14 +153,15 @@ class Line:
             await asyncio.sleep(delay_s)
         self._quiet_at_s = 0.0
 
-    async def _attempt(self, request: bytes, reader: ReplyReader[T], deadline_s: float) -> T | None:
-        """Send once and wait; return the reply, or None when the time is over."""
+    async def _attempt(self, request: bytes, reader: ReplyReader[T], deadline_s: float, begin_s: float) -> T | None:
+        """Send once and wait; return the reply, or None when the time is over, or when nothing has begun by `begin_s`."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[T | None] = loop.create_future()
         reader.begin()
         self._heard.clear()
         self._reader, self._waiter = reader, waiter
         timer = loop.call_later(deadline_s, self._give_up)
+        begin = loop.call_later(begin_s, self._give_up_if_silent) if begin_s < deadline_s else None
         try:
             self._send(request)
             return await waiter
@@ -128,6 +170,8 @@ class Line:
             raise
         finally:
             timer.cancel()
+            if begin is not None:
+                begin.cancel()
             if self._gap_timer is not None:
                 self._gap_timer.cancel()
                 self._gap_timer = None
@@ -135,13 +179,13 @@ class Line:
             self._rejects = ()
             if reader.rejects:
                 self._rejects = tuple(reader.rejects)
-                self.counters.update(reader.rejects)
+                self._counters.update(reader.rejects)
                 reader.rejects.clear()
 
     def _send(self, request: bytes) -> None:
         if not self._is_open:
             raise UnavailableError(f"{self.port}: lost", port=self.port)
-        self.counters["attempts"] += 1
+        self._counters["attempts"] += 1
         self._transport.discard_input()
         try:
             self._transport.write(request)
@@ -158,7 +202,7 @@ class Line:
             return
         reply = reader.feed(data)
         if reply is not None:
-            self.counters["replies"] += 1
+            self._counters["replies"] += 1
             waiter.set_result(reply)
             return
         if len(self._heard) < _HEARD_LIMIT_BYTES:
@@ -188,8 +232,12 @@ class Line:
             return
         reply = reader.expire()
         if reply is not None:
-            self.counters["replies"] += 1
+            self._counters["replies"] += 1
         waiter.set_result(reply)
+
+    def _give_up_if_silent(self) -> None:
+        if not self._heard:
+            self._give_up()
 
     def _drop(self, cause: str) -> None:
         if self._is_open:
@@ -199,11 +247,12 @@ class Line:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(UnavailableError(f"{self.port}: {cause}", port=self.port))
 
-    def _no_answer(self) -> BosError:
+    def _no_answer(self, attempts: int) -> BosError:
+        tries = f"{attempts} attempts" if attempts > 1 else "1 attempt"
         nonsense = ", ".join(reason for reason in self._rejects if reason != "timeout")
         if nonsense:
-            message = f"{self.port}: no valid answer in {len(_PAUSES_S)} attempts: {nonsense}"
+            message = f"{self.port}: no valid answer in {tries}: {nonsense}"
             return DriverError(message, port=self.port, rejects=nonsense)
         if self._transport.reopen_on_silence:
             self._drop("silent")
-        return UnavailableError(f"{self.port}: no answer in {len(_PAUSES_S)} attempts", port=self.port)
+        return UnavailableError(f"{self.port}: no answer in {tries}", port=self.port)

@@ -4,6 +4,9 @@ import asyncio
 import json
 from typing import Any
 
+from bosd.bal.spec import SimulatedRegulatorSpec
+from bosd.drivers.kind import DriverContext, RegulatorKind
+from bosd.drivers.regulator import BOTH_DIRECTIONS, Direction
 from bosd.errors import DriverError, UnavailableError
 
 _DEADLINE_S = 1.0
@@ -18,6 +21,7 @@ class SimulatedRegulator:
     """
 
     hold_s: float | None = None
+    directions: frozenset[Direction] = BOTH_DIRECTIONS
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -85,3 +89,10 @@ class SimulatedRegulator:
         streams, self._streams = self._streams, None
         if streams is not None:
             streams[1].transport.abort()
+
+
+def _make(spec: SimulatedRegulatorSpec, _context: DriverContext) -> SimulatedRegulator:
+    return SimulatedRegulator(spec.port)
+
+
+REGULATOR = RegulatorKind(spec=SimulatedRegulatorSpec, make=_make)

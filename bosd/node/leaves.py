@@ -13,7 +13,7 @@ from bosd.bal.directory import Directory, Replaced
 from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import SetPoint
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
@@ -100,7 +100,7 @@ class Leaves:
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:
         spec = battery.spec
-        return spec.refresh_period_s if isinstance(spec, JbdSpec) else 0.0
+        return spec.refresh_period_s if isinstance(spec, PhysicalSpec) else 0.0
 
     def follow(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin."""

@@ -13,10 +13,12 @@ from bosd.bal.facts import Facts, facts_of
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import Fence
-from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec import BatterySpec, NetworkSpec, PhysicalSpec, Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
+from bosd.drivers.kind import DriverContext
+from bosd.drivers.lines import Lines
 from bosd.errors import InvalidArgumentError, UnsupportedError
 from bosd.node.alone import AloneLimits
 from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
@@ -64,6 +66,7 @@ class Node:
         self.clock = clock
         self._store = store
         self._make_remote = make_remote
+        self._devices = DriverContext(clock, Lines())
         self.directory = Directory(self._make_leaf, policy, sharing)
         self._leaves = Leaves(self.directory, clock, self._look_above)
         executor = Executor(clock, self._leaves.sample_soon)
@@ -107,8 +110,8 @@ class Node:
         self._scheduler.check_edit(topology)
 
     def _make_leaf(self, spec: BatterySpec) -> Battery:
-        if isinstance(spec, JbdSpec):
-            return PhysicalBattery(spec, make_device(spec, self.clock))
+        if isinstance(spec, PhysicalSpec):
+            return PhysicalBattery(spec, make_device(spec, self._devices))
         if isinstance(spec, NetworkSpec):
             return self._make_remote(spec)
         raise InvalidArgumentError(f"no battery of kind {spec.kind!r} can be made", field="kind")

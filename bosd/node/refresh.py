@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.errors import BosError, TransientError, UnavailableError
 
@@ -23,7 +23,7 @@ class Refresher:
 
     def __init__(self, battery: PhysicalBattery, clock: Clock, first_delay_s: float = 0.0) -> None:
         spec = battery.spec
-        assert isinstance(spec, JbdSpec)  # noqa: S101 (narrowing: physical batteries have nothing else)
+        assert isinstance(spec, PhysicalSpec)  # noqa: S101 (narrowing: physical batteries have nothing else)
         self.battery = battery
         self.period_s = spec.refresh_period_s
         self._clock = clock
@@ -118,7 +118,7 @@ class Refresher:
 
 def port_of(battery: PhysicalBattery) -> str:
     """Return the port its device is on."""
-    return battery.spec.port if isinstance(battery.spec, JbdSpec) else ""
+    return battery.spec.port if isinstance(battery.spec, PhysicalSpec) else ""
 
 
 def _wake(nap: "asyncio.Future[None]") -> None:

@@ -9,7 +9,7 @@ import structlog
 
 from bosd.bal.aggregator import Aggregator
 from bosd.bal.directory import Directory
-from bosd.bal.spec import JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec import NetworkSpec, PhysicalSpec, Topology
 from bosd.clock import Clock, SteppedClock
 from bosd.errors import InvalidArgumentError, UnsupportedError
 from bosd.node.api import TimeView
@@ -73,7 +73,7 @@ class Timekeeper:
         """Raise UnsupportedError, naming them, for batteries that simulated time cannot move: devices and other nodes'."""
         if not isinstance(self._clock, SteppedClock) or self._clock.switchable:
             return
-        outside = [spec.name for spec in topology.batteries if isinstance(spec, JbdSpec | NetworkSpec)]
+        outside = [spec.name for spec in topology.batteries if isinstance(spec, PhysicalSpec | NetworkSpec)]
         if outside:
             names = ", ".join(outside[:20]) + (f" and {len(outside) - 20} more" if len(outside) > 20 else "")
             raise UnsupportedError(

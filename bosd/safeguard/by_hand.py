@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.config.settings import Config
 from bosd.config.topology_toml import parse_topology
@@ -74,7 +74,7 @@ def _why(environment: Mapping[str, str]) -> str:
     return f"the service ended: {result}, {environment.get('EXIT_CODE', '?')} {environment.get('EXIT_STATUS', '?')}"
 
 
-def _devices(config: Config) -> tuple[JbdSpec, ...]:
+def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
     """Return the devices of the stored topology, of the configuration's where there is none or it cannot be read, and say so."""
     try:
         stored = look(config.node.state_dir / "bosd.sqlite")

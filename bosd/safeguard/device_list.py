@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bosd.bal.spec import BatterySpec, JbdSpec, Topology
+from bosd.bal.spec import BatterySpec, PhysicalSpec, Topology
 from bosd.config.topology_toml import format_topology, parse_topology
 from bosd.errors import ConfigError
 
@@ -20,7 +20,7 @@ MAX_LINE_BYTES = 16 * 1024 * 1024
 class Devices:
     """These devices are to be made safe when the daemon ends; it replaces what was told before."""
 
-    specs: tuple[JbdSpec, ...]
+    specs: tuple[PhysicalSpec, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,9 @@ class End:
     unconfirmed: tuple[str, ...] = ()
 
 
-def devices_of(specs: Iterable[BatterySpec]) -> tuple[JbdSpec, ...]:
+def devices_of(specs: Iterable[BatterySpec]) -> tuple[PhysicalSpec, ...]:
     """Return what has a safe action: batteries whose device this node may command. What a stop opened, `release` leaves open."""
-    return tuple(spec for spec in specs if isinstance(spec, JbdSpec) and spec.current_control != "none")
+    return tuple(spec for spec in specs if isinstance(spec, PhysicalSpec) and spec.current_control != "none")
 
 
 def encode(message: Devices | End) -> bytes:
@@ -58,7 +58,7 @@ def decode(line: bytes) -> Devices | End:
     raise ConfigError(f'device list: expected {{"devices": TOML}} or {{"end": [NAME, ...]}}, got {line[:80]!r}')
 
 
-def _specs(batteries: Sequence[BatterySpec]) -> tuple[JbdSpec, ...]:
+def _specs(batteries: Sequence[BatterySpec]) -> tuple[PhysicalSpec, ...]:
     specs = devices_of(batteries)
     if len(specs) != len(batteries):
         others = ", ".join(battery.name for battery in batteries if battery not in specs)

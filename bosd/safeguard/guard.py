@@ -18,9 +18,11 @@ from pathlib import Path
 
 import structlog
 
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
+from bosd.drivers.kind import DriverContext
+from bosd.drivers.lines import Lines
 from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import MAX_LINE_BYTES, End, decode
 from bosd.safeguard.report import Report, write_report
@@ -53,7 +55,7 @@ class Listener:
     """The guard's end of the pipe; `echo` is where each read is answered, so that the daemon knows that it is heard."""
 
     def __init__(self, pipe: int, echo: int, clock: Clock) -> None:
-        self.specs: tuple[JbdSpec, ...] = ()
+        self.specs: tuple[PhysicalSpec, ...] = ()
         self._clock = clock
         self._pipe = pipe
         self._echo = echo
@@ -107,7 +109,7 @@ class Listener:
         self.specs = message.specs
         for spec in message.specs:
             try:
-                make_device(spec, self._clock)  # loads what it needs, opens nothing
+                make_device(spec, DriverContext(self._clock, Lines()))  # loads what it needs, opens nothing
             except BosError as error:
                 _log.error("guard_device_refused", battery=spec.name, detail=error.message)
         return None
@@ -154,7 +156,7 @@ def stand_guard(state_dir: Path, daemon: int, clock: Clock, *, pipe: int = 0, ec
     return asyncio.run(_act(state_dir, why, listener.specs, clock))
 
 
-async def _act(state_dir: Path, why: Why, specs: Sequence[JbdSpec], clock: Clock) -> int:
+async def _act(state_dir: Path, why: Why, specs: Sequence[PhysicalSpec], clock: Clock) -> int:
     report = Report(by="guard", why=why.value, at_utc_s=clock.utc_s(), outcomes=await make_all_safe(specs, clock))
     unwritten = write_report(state_dir, report)
     for outcome in report.outcomes:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import SystemClock
 from bosd.safeguard.device_list import Devices, End, encode
 from bosd.safeguard.post import Post
@@ -44,7 +44,7 @@ class Keeper:
     def __init__(
         self,
         state_dir: Path,
-        devices: Callable[[], tuple[JbdSpec, ...]],
+        devices: Callable[[], tuple[PhysicalSpec, ...]],
         *,
         lost: Callable[[str], object],
         kept: Callable[[], object],
@@ -55,7 +55,7 @@ class Keeper:
         self._on_kept = kept
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="guard")
         self._post: Post | None = None
-        self._told: tuple[JbdSpec, ...] = ()
+        self._told: tuple[PhysicalSpec, ...] = ()
         self._turn: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -103,7 +103,7 @@ class Keeper:
         if post is not None:
             await self._gone(post)
 
-    def _record(self, left: Sequence[JbdSpec]) -> None:
+    def _record(self, left: Sequence[PhysicalSpec]) -> None:
         """Write what the daemon leaves behind; a guard at work waits for its end and writes its own account over it."""
         result = "not confirmed when the daemon ended"
         outcomes = [Outcome(spec.name, line_of(spec), action_of(spec), result) for spec in left]

@@ -9,9 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bosd.bal.spec import JbdSpec
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.drivers.devices import make_device
+from bosd.drivers.kind import DriverContext
+from bosd.drivers.lines import Lines
 from bosd.errors import BosError
 
 DEVICE_DEADLINE_S = 3.0
@@ -37,21 +39,21 @@ class Outcome:
 class _Place:
     """One line and what stands on it."""
 
-    specs: list[JbdSpec] = field(default_factory=list)
+    specs: list[PhysicalSpec] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
 
-def action_of(spec: JbdSpec) -> str:
+def action_of(spec: PhysicalSpec) -> str:
     """Return the name of a battery's safe action: `zero` of a regulator, else `open` or `release` of a gate."""
     return "zero" if spec.regulator is not None else spec.safe
 
 
-def line_of(spec: JbdSpec) -> str:
+def line_of(spec: PhysicalSpec) -> str:
     """Return the port that the safe action needs: the regulator's, where there is one."""
     return spec.port if spec.regulator is None else spec.regulator.port
 
 
-async def make_all_safe(specs: Sequence[JbdSpec], clock: Clock) -> tuple[Outcome, ...]:
+async def make_all_safe(specs: Sequence[PhysicalSpec], clock: Clock) -> tuple[Outcome, ...]:
     """Apply and read back the safe actions of these batteries; return what became of each, in their order. Raises nothing."""
     outcomes = [Outcome(spec.name, line_of(spec), action_of(spec)) for spec in specs]
     places: defaultdict[str, _Place] = defaultdict(_Place)
@@ -74,7 +76,7 @@ async def _make_line_safe(place: _Place, clock: Clock) -> None:
         outcome.took_s = round(clock.now_s() - began_s, 3)
 
 
-async def _make_safe(spec: JbdSpec, outcome: Outcome, clock: Clock) -> None:
+async def _make_safe(spec: PhysicalSpec, outcome: Outcome, clock: Clock) -> None:
     """Try until it is confirmed or the time is over; the outcome has the last reason why not."""
     outcome.result = f"{outcome.port}: nothing confirmed within {DEVICE_DEADLINE_S:g} s"
     try:
@@ -93,8 +95,8 @@ async def _make_safe(spec: JbdSpec, outcome: Outcome, clock: Clock) -> None:
         pass  # the outcome has the reason
 
 
-async def _once(spec: JbdSpec, clock: Clock) -> str:
-    device = make_device(spec, clock)
+async def _once(spec: PhysicalSpec, clock: Clock) -> str:
+    device = make_device(spec, DriverContext(clock, Lines()))
     try:
         return await device.make_safe()
     finally:

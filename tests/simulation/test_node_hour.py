@@ -16,11 +16,14 @@ from bosd.bal.device import Device
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import AggregatorSpec, JbdSpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
 from bosd.bal.status import Quality
-from bosd.clock import Clock, LoopClock
+from bosd.clock import LoopClock
 from bosd.config.topology_toml import format_topology
 from bosd.drivers.jbd.driver import JbdDriver
 from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
+from bosd.drivers.kind import DriverContext
 from bosd.drivers.line import Line
+from bosd.drivers.regulated import Regulated
+from bosd.drivers.regulator import BOTH_DIRECTIONS, Direction
 from bosd.drivers.transport import ByteReceiver, byte_time_s
 from bosd.errors import BosError, UnavailableError
 from bosd.node.api import Edit
@@ -81,6 +84,7 @@ class LoadRegulator:
     """Sets the load of a simulated pack, or answers nothing while `down`; remembers the largest it was told."""
 
     hold_s: float | None = None
+    directions: frozenset[Direction] = BOTH_DIRECTIONS
 
     def __init__(self, simulator: JbdSimulator) -> None:
         self._simulator = simulator
@@ -296,9 +300,9 @@ async def world(seed: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wor
         }
         regulators = {name: LoadRegulator(simulator) for name, simulator in simulators.items()}
 
-        def make_device(spec: JbdSpec, at: Clock) -> Device:
+        def make_device(spec: JbdSpec, at: DriverContext) -> Device:
             line = Line(SimulatedLine(simulators[spec.name]))
-            return JbdDriver(line, at, name=spec.name, current_control="external", regulator=regulators[spec.name])
+            return Regulated(JbdDriver(line, at.clock, name=spec.name), regulators[spec.name], spec.name)
 
         monkeypatch.setattr("bosd.node.node.make_device", make_device)
         node = Node(

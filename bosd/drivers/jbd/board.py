@@ -6,7 +6,7 @@ from typing import TypeVar
 from bosd.drivers.jbd.codec import BasicInfo, decode_basic, decode_cells
 from bosd.drivers.jbd.framing import OK, REFUSALS, Frame, FrameReader, encode_read, encode_write
 from bosd.drivers.jbd.registers import BASIC, BOTH_FETS, CELLS, FET_CONTROL
-from bosd.drivers.line import Line
+from bosd.drivers.line import RequestLine
 from bosd.errors import DriverError
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ class Board:
     `metadata["status"]`).
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: RequestLine) -> None:
         self._line = line
         self._basic = FrameReader(BASIC)
         self._cells = FrameReader(CELLS)
@@ -45,7 +45,7 @@ class Board:
     async def write_fets(self, conducting: int) -> None:
         """Command through register 0xE1 that exactly the FETs in `conducting` conduct; the board acknowledges, no more."""
         request = encode_write(FET_CONTROL, bytes((0, ~conducting & BOTH_FETS)))
-        frame = await self._line.transact(request, self._fets, _EMPTY_BYTES)
+        frame = await self._line.transact(request, self._fets, _EMPTY_BYTES, urgent=True)
         self._decoded(frame, bytes)
 
     def _decoded(self, frame: Frame, decode: Callable[[bytes], T]) -> T:

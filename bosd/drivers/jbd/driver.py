@@ -1,6 +1,5 @@
-"""The JBD driver: reads a board on a line and, where configured, gates its current or has a regulator set it."""
+"""The JBD driver: reads a board on a line and, where configured, gates its current."""
 
-import asyncio
 from typing import Literal
 
 from bosd.bal.device import Sample
@@ -8,49 +7,38 @@ from bosd.clock import Clock
 from bosd.drivers.jbd.board import Board
 from bosd.drivers.jbd.gate import Gate
 from bosd.drivers.jbd.sample import build_sample
-from bosd.drivers.line import Line
-from bosd.drivers.regulator import Regulator
-from bosd.errors import ConfigError, DriverError, NotFollowedError, UnavailableError, UnsupportedError
+from bosd.drivers.line import RequestLine
+from bosd.errors import DriverError, UnavailableError, UnsupportedError
 
-CurrentControl = Literal["none", "gate", "external"]
+CurrentControl = Literal["none", "gate", "external", "direct"]
 SafeAction = Literal["release", "open"]
-
-_CONFIRM_S = 2.0
-"""A regulator that does not hold a set point by then does not follow."""
-_LOOK_AGAIN_S = 0.1
-_TOLERANCE_A = 0.05
-"""How far a held set point may lie from the one asked for: the resolution of bench supplies."""
 
 
 class JbdDriver:
     """One JBD board as a device.
 
-    `current_control` "none" refuses set points; "gate" lets their sign decide which FETs conduct, while the load decides the
-    magnitude; "external" has `regulator` set them. `safe` is what `make_safe` does on a "gate" battery. Cells are read in
-    every `cells_every`-th cycle.
+    With `current_control` "gate" the sign of a set point decides which FETs conduct, while the load decides the magnitude; else
+    set points are refused. `safe` is what `make_safe` does on a "gate" battery. Cells are read in every `cells_every`-th cycle.
     """
+
+    hold_s: float | None = None  # switches go on with what they were told
 
     def __init__(
         self,
-        line: Line,
+        line: RequestLine,
         clock: Clock,
         *,
         name: str,
         current_control: CurrentControl = "none",
         safe: SafeAction = "release",
-        regulator: Regulator | None = None,
         cells_every: int = 1,
     ) -> None:
-        if (current_control == "external") != (regulator is not None):
-            raise ConfigError(f'{name}: a regulator goes with current_control = "external", and only with it', battery=name)
         self.name = name
         self._line = line
         self._clock = clock
         self._board = Board(line)
         self._gate = Gate(self._board, clock, name) if current_control == "gate" else None
         self._safe: SafeAction = safe
-        self.hold_s: float | None = None if regulator is None else regulator.hold_s  # switches go on with what they were told
-        self._regulator = regulator
         self._cells_every = max(1, cells_every)
         self._cycle = 0
         self._cells_v: tuple[float, ...] | None = None
@@ -85,24 +73,18 @@ class JbdDriver:
     async def set_current(self, current_a: float) -> None:
         """Make the battery follow `current_a` (positive discharges) and return once that is read back.
 
-        Raises UnsupportedError without a gate or a regulator, NotFollowedError when the device does not show it within 2 s.
+        Raises UnsupportedError without a gate, NotFollowedError when the board does not show it within 2 s.
         """
-        if self._gate is not None:
-            await self._gate.apply(current_a)
-        elif self._regulator is not None:
-            await self._regulate(self._regulator, current_a)
-        else:
+        if self._gate is None:
             raise UnsupportedError(f"{self.name}: no current control", battery=self.name)
+        await self._gate.apply(current_a)
 
     async def held_current_a(self) -> float | None:
-        """Return what the regulator holds; None without one, since switches hold no set point."""
-        return None if self._regulator is None else await self._regulator.read()
+        """Return None: switches hold no set point."""
+        return None
 
     async def make_safe(self) -> str:
-        """Apply and confirm the safe action: a regulator to 0 A, a gate's FETs open where `safe` says so, else nothing."""
-        if self._regulator is not None:
-            await self._regulate(self._regulator, 0.0)
-            return "regulator at 0 A"
+        """Apply and confirm the safe action: a gate's FETs open where `safe` says so, else nothing."""
         if self._gate is None:
             return "no current control: left as it is"
         if self._safe == "release":
@@ -112,20 +94,8 @@ class JbdDriver:
         return "both switches open"
 
     async def close(self) -> None:
-        """Let go of the line and the regulator; idempotent."""
+        """Let go of the line; idempotent."""
         if self._closed:
             return
         self._closed = True
         self._line.close()
-        if self._regulator is not None:
-            await self._regulator.close()
-
-    async def _regulate(self, regulator: Regulator, current_a: float) -> None:
-        await regulator.set_current(current_a)
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + _CONFIRM_S
-        while abs((held_a := await regulator.read()) - current_a) > _TOLERANCE_A:
-            if loop.time() >= until_s:
-                message = f"{self.name}: the regulator holds {held_a:g} A, commanded {current_a:g} A"
-                raise NotFollowedError(message, commanded_a=current_a, held_a=held_a, battery=self.name)
-            await asyncio.sleep(_LOOK_AGAIN_S)

@@ -13,7 +13,7 @@ import grpc.aio
 
 from bosd.bal.battery import Battery
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, RegulatorSpec, Topology
+from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.fleet.owner import OwnerSessions
@@ -49,7 +49,7 @@ def pack_spec(name: str, pack: str, *, limit_a: float = 20.0, period_s: float = 
         port=DEV + pack,
         refresh_period_s=period_s,
         current_control="external",
-        regulator=RegulatorSpec(kind="simulated", port=DEV + pack),
+        regulator=SimulatedRegulatorSpec(port=DEV + pack),
         max_discharge_current_a=limit_a,
         max_charge_current_a=limit_a,
     )

@@ -12,7 +12,7 @@ from bosd.bal.spec import (
     NullSpec,
     PartitionSpec,
     PseudoSpec,
-    RegulatorSpec,
+    SimulatedRegulatorSpec,
     SplitterSpec,
     Topology,
 )
@@ -185,7 +185,7 @@ def pseudo(**values: object) -> PseudoSpec:
 
 
 LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 40.0}
-REGULATOR = RegulatorSpec(kind="simulated", port="/tmp/load")
+REGULATOR = SimulatedRegulatorSpec(port="/tmp/load")
 
 
 @pytest.mark.parametrize(
@@ -388,8 +388,7 @@ def test_differences_are_readable() -> None:
 def test_differences_of_a_regulator() -> None:
     """A nested device is compared key by key."""
     old, new = (
-        of(jbd(current_control="external", regulator=RegulatorSpec(kind="simulated", port=port), **LIMITS))
-        for port in ("/a", "/b")
+        of(jbd(current_control="external", regulator=SimulatedRegulatorSpec(port=port), **LIMITS)) for port in ("/a", "/b")
     )
     assert [each.detail for each in diff(old, new)] == ["regulator.port /a -> /b"]
     assert diff(of(jbd()), old)[0].detail.endswith("regulator none -> simulated at /a")

@@ -171,7 +171,7 @@ async def test_cancelled_anywhere(cancel_at_s: float) -> None:
     script._answers = [[(0.02, BASIC_REPLY)]]
     assert (await ask_basic(line)).payload == basic_payload()
     assert line._waiter is None
-    assert not line._lock.locked()
+    assert not line._turns.held
 
 
 async def test_cancelled_while_waiting_for_its_turn() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bosd.bal.spec import JbdSpec, PseudoSpec, RegulatorSpec
+from bosd.bal.spec import JbdSpec, PseudoSpec, SimulatedRegulatorSpec
 from bosd.errors import ConfigError
 from bosd.safeguard.device_list import Devices, End, decode, devices_of, encode
 from bosd.safeguard.safe_action import action_of, line_of
@@ -27,7 +27,7 @@ REGULATED = commanded(
     name="reg",
     port="/dev/ttyUSB1",
     current_control="external",
-    regulator=RegulatorSpec(kind="simulated", port="/run/x"),
+    regulator=SimulatedRegulatorSpec(port="/run/x"),
 )
 READ_ONLY = commanded(name="plain", port="/dev/ttyUSB2")
 PSEUDO = PseudoSpec(

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from bosd.bal.spec import JbdSpec
-from bosd.clock import Clock, LoopClock
+from bosd.clock import LoopClock
+from bosd.drivers.kind import DriverContext
 from bosd.errors import UnavailableError
 from bosd.safeguard import safe_action
 from bosd.safeguard.safe_action import DEVICE_DEADLINE_S, JOB_DEADLINE_S, make_all_safe
@@ -37,7 +38,7 @@ class Device:
         """Let go."""
 
 
-def make_device(spec: JbdSpec, clock: Clock) -> Device:
+def make_device(spec: JbdSpec, _context: DriverContext) -> Device:
     """Return such a device."""
     return Device(spec.name)
 

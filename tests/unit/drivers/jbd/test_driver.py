@@ -11,7 +11,7 @@ from bosd.clock import LoopClock
 from bosd.drivers.jbd.driver import JbdDriver
 from bosd.drivers.line import Line
 from bosd.drivers.transport import MemoryTransport
-from bosd.errors import ConfigError, DriverError, NotFollowedError, UnavailableError, UnsupportedError
+from bosd.errors import DriverError, NotFollowedError, UnavailableError, UnsupportedError
 from tests.support.jbd_frames import FakeBoard, reply
 
 pytestmark = pytest.mark.jumping
@@ -25,26 +25,6 @@ def drive(board: FakeBoard, **options: Any) -> JbdDriver:
 def now_s() -> float:
     """Return the loop's time."""
     return asyncio.get_running_loop().time()
-
-
-class HeldRegulator:
-    """A regulator that holds what it is told, or `stuck_at`."""
-
-    hold_s: float | None = None
-
-    def __init__(self, stuck_at: float | None = None) -> None:
-        self.held_a = 0.0
-        self.stuck_at = stuck_at
-        self.closed = 0
-
-    async def set_current(self, current_a: float) -> None:
-        self.held_a = current_a
-
-    async def read(self) -> float:
-        return self.held_a if self.stuck_at is None else self.stuck_at
-
-    async def close(self) -> None:
-        self.closed += 1
 
 
 async def test_a_driver_is_a_device() -> None:
@@ -285,39 +265,11 @@ async def test_release_leaves_the_switches() -> None:
     assert board.requests == []
 
 
-async def test_external_confirms() -> None:
-    """A regulator is set and read back; its safe action is 0 A."""
-    regulator = HeldRegulator()
-    driver = drive(FakeBoard(), current_control="external", regulator=regulator)
-    await driver.set_current(-7.5)
-    assert regulator.held_a == -7.5
-    assert await driver.make_safe() == "regulator at 0 A"
-    assert regulator.held_a == 0.0
-
-
-async def test_external_not_followed() -> None:
-    """A regulator that holds something else for two seconds does not follow."""
-    driver = drive(FakeBoard(), current_control="external", regulator=HeldRegulator(stuck_at=3.0))
-    with pytest.raises(NotFollowedError) as caught:
-        await driver.set_current(5.0)
-    assert caught.value.metadata["held_a"] == "3.0"
-    assert now_s() == pytest.approx(2.0, abs=0.11)
-
-
-@pytest.mark.parametrize("options", [{"current_control": "external"}, {"current_control": "gate", "regulator": HeldRegulator()}])
-async def test_regulator_goes_with_external(options: dict[str, Any]) -> None:
-    """A regulator without `external`, or `external` without one, is a fault of the configuration."""
-    with pytest.raises(ConfigError):
-        drive(FakeBoard(), **options)
-
-
 async def test_close_twice() -> None:
-    """Closing lets go of line and regulator, once."""
-    regulator = HeldRegulator()
-    driver = drive(FakeBoard(), current_control="external", regulator=regulator)
+    """Closing lets go of the line, once."""
+    driver = drive(FakeBoard())
     await driver.close()
     await driver.close()
-    assert regulator.closed == 1
 
 
 async def test_two_boards_on_one_line() -> None:
