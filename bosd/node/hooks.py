@@ -154,10 +154,16 @@ class Hooks:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a hook that still runs, with all that it started."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(KILLED_WITHIN_S):
-                await process.wait()
+    """End a hook that still runs, with all that it started, and await its end, also while this task is being cancelled."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    ended = asyncio.create_task(process.wait(), name=f"end hook {process.pid}")
+    try:
+        await asyncio.wait([ended], timeout=KILLED_WITHIN_S)
+    except asyncio.CancelledError:
+        await asyncio.wait([ended], timeout=KILLED_WITHIN_S)
+        raise
+    finally:
+        ended.cancel()
