@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bosd.bal.alone import ANY_NODE
 from bosd.bal.setpoint import Claim, Lease
 from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError
@@ -236,7 +237,7 @@ class OwnerSessions:
         if found:
             _, peer = max(found)
             return "" if self._heard(peer) else peer
-        return "" if any(map(self._heard, self._peers)) else "any node"
+        return "" if any(map(self._heard, self._peers)) else ANY_NODE
 
     def _heard(self, peer: str) -> bool:
         known = self._peers.get(peer)

@@ -34,7 +34,7 @@ from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
-from bosd.node.noticed import Notices, clock_doubt, devices
+from bosd.node.noticed import Notices, clock_doubt, devices, failsafe
 from bosd.node.requests import lowers_own
 from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
@@ -81,6 +81,7 @@ class Node:
         trust = trust or ClockTrust(lambda: True, overridden=False)
         self.notices.sources += [
             lambda: devices(self.directory, clock.now_s),
+            lambda: failsafe(self.directory),
             self._stops.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]

@@ -11,7 +11,7 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
-from bosd.errors import BosError, CycleError, InvalidArgumentError, StoreError, UnavailableError
+from bosd.errors import BosError, CycleError, InvalidArgumentError, NotAllowedError, StoreError, UnavailableError
 from bosd.node.api import StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
@@ -145,12 +145,20 @@ class Stops:
         return [self.directory[name] for name in dict.fromkeys(names)]
 
     async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer."""
+        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer.
+
+        An owner may let only its own admins release: then the stop that stands here, if one does, ends here alone.
+        """
         batteries = [self.directory[name] for name in dict.fromkeys(names)]
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
-        for answer in await asyncio.gather(*asking):
+        for stub, answer in zip(stubs, await asyncio.gather(*asking), strict=True):
+            if isinstance(answer, NotAllowedError) and not via:
+                if stub.stopped:
+                    _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
+                    continue
+                raise _at_owner_alone(stub, answer)
             if answer is not None:
                 raise answer
         await self._store.clear_stops([battery.name for battery in batteries])
@@ -174,3 +182,10 @@ def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | Bos
         elif answer.unconfirmed:
             unconfirmed.append(stub.name)
     return missed, unconfirmed
+
+
+def _at_owner_alone(stub: NetworkLeaf, refused: NotAllowedError) -> NotAllowedError:
+    """Return the refusal of a release with where it is done."""
+    target, name = stub.network.target, stub.network.remote_name
+    message = f"{stub.name} is not stopped here; a stop at its owner, {target}, ends there alone: {refused.message}"
+    return NotAllowedError(message, name=stub.name, owner=target, remote_name=name)

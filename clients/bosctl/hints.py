@@ -19,6 +19,8 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
         )
     if "booking" in failure.metadata or "bookings" in failure.metadata:
         return "`bosctl schedule ls` shows the bookings; `bosctl schedule cancel ID` takes one back."
+    if command == "ca":
+        return None
     if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
         return "Remove or change its users in the same edit, or exchange it with `bosctl replace NAME FILE`."
     advise = _HINTS.get(failure.reason)
@@ -70,6 +72,10 @@ def _no_resources(metadata: Mapping[str, str]) -> str | None:
 def _not_allowed(metadata: Mapping[str, str]) -> str:
     if metadata.get("rule") == "bookings":
         return "The node that owns it decides that in its topology: book there, or have `bookings` changed."
+    if "owner" in metadata:
+        owner, name = metadata["owner"], metadata.get("remote_name", "NAME")
+        where = "" if owner.startswith("serial:") else f"--target {owner} "
+        return f"Release it there, as an admin of that node: `bosctl {where}release {name}`."
     role = metadata.get("role")
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
