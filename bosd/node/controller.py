@@ -24,7 +24,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import (
     Request,
@@ -37,7 +37,7 @@ from bosd.node.requests import (
     other_holder,
 )
 from bosd.node.stopping import moves_to_stop, not_confirmed
-from bosd.node.taking import Taken, ask_anew, whatever_follows
+from bosd.node.taking import Taken, ask_anew, ask_anew_if_idle, whatever_follows
 from bosd.node.turns import Turns
 from bosd.node.wanted import still_wanted
 
@@ -353,10 +353,10 @@ class Controller:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
         for top in self._asked(battery):
-            end_s = changes_s(top, now_s)
+            end_s, idle = changes_s(top, now_s), ask_anew_if_idle(top)
             if end_s < math.inf:
                 self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
-            elif top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not runs_anything(top):
+            elif idle:
                 self._retire(top)
 
     async def _enforce(self, battery: Battery, component: int) -> None:

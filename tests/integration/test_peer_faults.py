@@ -141,7 +141,9 @@ async def test_late_beats_are_a_word_before_the_loss(world: World, monkeypatch: 
     answers, beat = asyncio.Event(), node_service.NodeService.Heartbeat
     answers.set()
 
-    async def held(self: node_service.NodeService, beats: AsyncIterator[pb.Beat], context: Context) -> AsyncIterator[pb.BeatReply]:
+    async def held(
+        self: node_service.NodeService, beats: AsyncIterator[pb.Beat], context: Context
+    ) -> AsyncIterator[pb.BeatReply]:
         async for reply in beat(self, beats, context):
             await answers.wait()
             yield reply
