@@ -8,7 +8,7 @@ from clients.bosctl.errors import ExitStatus, Failure
 
 def hint_for(failure: Failure, command: str | None = None) -> str | None:
     """Return what a person can do about the failure of `command`, or None where the message says all."""
-    if failure.status is ExitStatus.USAGE:
+    if failure.status is ExitStatus.USAGE or command == "ca":
         return None
     if failure.status is ExitStatus.UNREACHABLE and "cause" in failure.metadata:
         return None
@@ -19,8 +19,6 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
         )
     if "booking" in failure.metadata or "bookings" in failure.metadata:
         return "`bosctl schedule ls` shows the bookings; `bosctl schedule cancel ID` takes one back."
-    if command == "ca":
-        return None
     if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
         return "Remove or change its users in the same edit, or exchange it with `bosctl replace NAME FILE`."
     advise = _HINTS.get(failure.reason)

@@ -115,7 +115,7 @@ def test_a_node_that_was_started_anew_has_lost_nothing(tmp_path: Path) -> None:
 
 
 def test_over_two_nodes(tmp_path: Path) -> None:
-    """Taken at the owner, the farthest node's set point runs nowhere; no `--force` is passed on, and later it is given again. Full timers."""
+    """Taken at the owner, the farthest node runs nothing; no `--force` is passed on, and later it may again. Full timers."""
     with (
         Node(tmp_path / "sat", pseudo("b"), name="sat") as sat,
         Node(tmp_path / "relay", stub("mid", sat), name="relay") as relay,

@@ -292,7 +292,7 @@ async def test_a_tenant_cancels_no_booking_of_others(node: Secured) -> None:
 
 
 async def test_a_stubs_booking_is_cancelled_by_whom_the_stub_is_granted(node: Secured) -> None:
-    """Its bookings are at its owner, which this node does not list among its own; the number before the owner's says whose it is."""
+    """Its bookings are at its owner, which this node does not list among its own; its id says whose."""
     start = Moment(in_s=60.0), Moment(in_s=120.0)
     at_owner = (await node.node.book("b1", 5.0, *start, holder="operator:eve")).booking
     node.node.booked["b1/4"] = replace(at_owner, booking_id="b1/4")

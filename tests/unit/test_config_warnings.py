@@ -35,8 +35,8 @@ def test_a_limit_over_batteries_of_other_nodes_wants_one_at_their_owners() -> No
     """Through aggregators and partitions, for the direction that is limited (control.md, "Limits over a distance")."""
     (warning,) = warnings(parse_topology(FAR + "alone_discharge_limit_w = 500.0\n"))
     assert warning == (
-        'battery[2] "all".alone_discharge_limit_w: it ends where other nodes do not hear this one: set alone_discharge_limit_w at '
-        "the owners of far (pack at 10.0.0.2:4004), too, or their bookings and safe values are not limited then"
+        'battery[2] "all".alone_discharge_limit_w: it ends where other nodes do not hear this one: set alone_discharge_limit_w '
+        "at the owners of far (pack at 10.0.0.2:4004), too, or their bookings and safe values are not limited then"
     )
     (warning,) = warnings(parse_topology(FAR + SPLIT))
     assert warning.startswith('splitter[0].partitions "one".alone_charge_limit_w: ')
