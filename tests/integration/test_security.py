@@ -295,8 +295,7 @@ async def test_a_stubs_booking_is_cancelled_by_whom_the_stub_is_granted(node: Se
     """Its bookings are at its owner, which this node does not list among its own; its id says whose."""
     start = Moment(in_s=60.0), Moment(in_s=120.0)
     at_owner = (await node.node.book("b1", 5.0, *start, holder="operator:eve")).booking
-    node.node.booked["b1/4"] = replace(at_owner, booking_id="b1/4")
-    node.node.booked["b2/4"] = replace(at_owner, booking_id="b2/4", name="b2")
+    node.node.booked = {"b1/4": replace(at_owner, booking_id="4"), "b2/4": replace(at_owner, booking_id="4", name="b2")}
     async with node.as_("operator:eve") as channel:
         stub = BatteryServiceStub(channel)
         assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="b2/4"), timeout=5.0)) is DENIED
