@@ -159,11 +159,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    ended = asyncio.create_task(process.wait(), name=f"end hook {process.pid}")
     try:
-        await asyncio.wait([ended], timeout=KILLED_WITHIN_S)
+        await _await_end(process)
     except asyncio.CancelledError:
-        await asyncio.wait([ended], timeout=KILLED_WITHIN_S)
+        await _await_end(process)
         raise
-    finally:
-        ended.cancel()
+
+
+async def _await_end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KILLED_WITHIN_S):
+            await process.wait()
