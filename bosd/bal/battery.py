@@ -276,6 +276,11 @@ class DeviceLeaf(Battery):
         known_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
         return known_a if self.telling_a is None else max(known_a, self.telling_a, key=abs)
 
+    def succeed(self, old: "DeviceLeaf") -> None:
+        """Take the place of `old`, which an edit takes away: what that may still run counts here until this one confirms."""
+        if old.counts_at_a != 0.0:
+            self.unconfirmed_a = old.counts_at_a
+
     def lost_answer(self, current_a: float) -> None:
         """Note that a command of `current_a` went out and nothing came back: the larger magnitude counts."""
         self.unconfirmed_a = max(self.counts_at_a, current_a, key=abs)

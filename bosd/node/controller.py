@@ -199,11 +199,11 @@ class Controller:
         do: Callable[[Plan, Callable[[], bool]], Awaitable[T]],
         lease: Lease | None = None,
     ) -> T:
-        """Return what doing a plan gives; after a failure have it looked at what is in force."""
+        """Return what doing a plan gives; after a failure, or when it was given up, have it looked at what is in force."""
         wanted = self._still_wanted(planned, lease)
         try:
             return await do(planned, wanted)
-        except BosError:
+        except (BosError, asyncio.CancelledError):  # nobody may wait any more, but devices may run what they were told
             touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
             tops = {top: None for each in touched for top in self._directory.tops_with(each)}
             self.look_again(tops, RETRY_S if wanted() else 0.0)
@@ -277,7 +277,8 @@ class Controller:
                 await self._executor.tell(lowering)
         except TimeoutError:
             pass
-        self.look_again(top for top in tops if self._present(top))
+        finally:
+            self.look_again(top for top in tops if self._present(top))
         return not_confirmed(lowering)
 
     async def run(self, group: asyncio.TaskGroup) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
@@ -144,6 +145,14 @@ class RemoteBattery(NetworkLeaf):
         self.unconfirmed_a = worst_a
         if self._safe_within_s is not None:
             self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
+
+    def succeed(self, old: DeviceLeaf) -> None:
+        """Take the place of a stub of the same battery: it counts no longer than that would have."""
+        super().succeed(old)
+        if isinstance(old, RemoteBattery):
+            self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
+            if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
+                self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""

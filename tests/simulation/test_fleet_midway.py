@@ -1,0 +1,58 @@
+"""What happens in the midst of something else: askers that die under a command, edits during a cut, commands that come late."""
+
+import asyncio
+import math
+
+import pytest
+
+from bosd.bal.spec import Topology
+from bosd.node.api import Edit
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec
+from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
+
+
+@pytest.mark.parametrize("dies_after_s", [0.05, 0.2, 0.4])
+def test_an_asker_dies_under_its_first_command(dies_after_s: float) -> None:
+    """The connection closes while the device is told: what it was told is in force for nobody, and ends, though it holds."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None, latency_s=(0.3, 0.3))
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),), splitters=()))
+        await ready(fleet)
+        fleet.loop.create_task(fleet.refused(fleet.set(host, "sp", 10.0)), context=host.up.context())
+        await asyncio.sleep(dies_after_s)
+        host.kill()
+        await asyncio.sleep(SAFE_WITHIN_S)
+        assert pack.writes > 0
+        assert (pack.true_a, own.up.node.status("p").reason) == (0.0, "")
+
+    told(story)
+
+
+def test_a_stub_is_replaced_while_it_is_cut_off() -> None:
+    """A cut, then an edit of the lost stub: its share is given away no sooner than without the edit, and once."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        owners(fleet, "c", hold_s=None)
+        host = controller(fleet, "a", "b", "c")
+        await ready(fleet)
+        await fleet.set(host, "all", 30.0)
+        fleet.hosts["c"].cut_power()
+        await asyncio.sleep(1.0)
+        toml = host.up.node.topology().toml
+        line = 'name = "sc"\n'
+        assert line in toml
+        edit = Edit(action="whole", toml=toml.replace(line, line + "max_staleness_s = 9.0\n"))
+        await fleet.within(host, host.up.node.apply([edit], expected_revision=None, holder="person"))
+        most_a = 0.0
+        for _ in range(1200):
+            most_a = max(most_a, math.fsum(flows_a(fleet, "a", "b", "c")))
+            await asyncio.sleep(0.05)
+        assert most_a <= 30.0 + 1e-9
+        assert "may still run: sc up to 10 A" in host.up.node.status("all").reason
+        fleet.hosts["c"].start()
+        await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
+
+    told(story)
