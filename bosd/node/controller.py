@@ -33,10 +33,11 @@ from bosd.node.requests import (
     check_holder,
     check_request,
     checked_ttl_s,
+    lease_for,
     lowers_own,
     other_holder,
 )
-from bosd.node.stopping import moves_to_stop, not_confirmed
+from bosd.node.stopping import lower_computed, moves_to_stop, not_confirmed
 from bosd.node.taking import Taken, ask_anew, whatever_follows
 from bosd.node.turns import Turns
 from bosd.node.wanted import still_wanted
@@ -148,7 +149,7 @@ class Controller:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
-            lease = None if request.fence is None or dry_run else request.fence.check(name, lowers=lowers)
+            lease = None if request.fence is None or dry_run else lease_for(battery, request, request.fence, lowers=lowers)
             if not dry_run:
                 ask_anew(battery)
             planned = self._planned(battery, request, now_s)
@@ -264,13 +265,7 @@ class Controller:
         now_s = self._clock.now_s()
         tops = {top: None for battery in batteries for top in self._directory.tops_with(battery)}
         planned = plan({top: asked_a(top) for top in tops}, now_s)
-        for splitter in planned.splitters:
-            splitter.step(now_s)
-        for leaf, current_a in planned.computed:
-            if current_a * leaf.applied_a < 0.0:
-                leaf.apply(0.0, now_s)
-            elif abs(current_a) <= abs(leaf.applied_a):
-                leaf.apply(current_a, now_s)
+        lower_computed(planned, now_s)
         lowering = moves_to_stop(planned, batteries)
         try:
             async with asyncio.timeout(deadline_s):

@@ -56,3 +56,40 @@ def test_a_stub_is_replaced_while_it_is_cut_off() -> None:
         await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
 
     told(story)
+
+
+def test_a_late_repeat_does_not_revive_what_its_sender_gave_up() -> None:
+    """A repeat of an earlier run arrives when the next one has a session: the set point is bound to neither, and ends."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=1.0)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "sp", 10.0)
+        asked = own.up.node.directory["p"].setpoint
+        assert asked is not None
+        assert asked.lease is not None
+        session = own.up.sessions.peers()["node:m"]
+        assert session is not None
+        late = own.up.sessions.fence(
+            "node:m", boot_id=own.up.boot_id, epoch=session.epoch, sequence=99, owner_s=own.clock.now_s()
+        )
+        host.kill()
+        host.start()
+        newer = await fleet.until(
+            lambda: (now := own.up.sessions.peers()["node:m"]) is not None and now.epoch > session.epoch,
+            within_s=3.0,
+            because="the next run says hello",
+        )
+        assert newer < 3.0
+        repeat = own.up.node.set_current("p", 10.0, ttl_s=3600.0, holder="node:m", fence=late)
+        refused = await fleet.refused(fleet.within(own, repeat))
+        assert refused is not None
+        assert refused.metadata["check"] == "EPOCH"
+        lower = own.up.node.set_current("p", 4.0, ttl_s=3600.0, holder="node:m", fence=late)
+        if await fleet.refused(fleet.within(own, lower)) is None:
+            now = own.up.node.directory["p"].setpoint
+            assert now is None or now.lease is asked.lease
+
+    told(story)
