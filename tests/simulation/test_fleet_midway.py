@@ -6,9 +6,10 @@ import math
 import pytest
 
 from bosd.bal.spec import Topology
+from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec
-from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
+from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
 
 @pytest.mark.parametrize("dies_after_s", [0.05, 0.2, 0.4])
@@ -88,8 +89,27 @@ def test_a_late_repeat_does_not_revive_what_its_sender_gave_up() -> None:
         assert refused is not None
         assert refused.metadata["check"] == "EPOCH"
         lower = own.up.node.set_current("p", 4.0, ttl_s=3600.0, holder="node:m", fence=late)
-        if await fleet.refused(fleet.within(own, lower)) is None:
-            now = own.up.node.directory["p"].setpoint
-            assert now is None or now.lease is asked.lease
+        await fleet.within(own, lower)
+        now = own.up.node.directory["p"].setpoint
+        assert now is not None
+        assert (now.current_a, now.lease) == (4.0, asked.lease)
+        assert now.lease is asked.lease
 
     told(story)
+
+
+@pytest.mark.parametrize(("timers", "lease_s"), [(None, 3.0), (SLOW, 30.0)])
+def test_what_nobody_asked_for_is_kept_for_one_lease(timers: SessionTimers | None, lease_s: float) -> None:
+    """A board comes back and finds 7 A held, its controller gone: shown as UNOWNED for one lease of its own, then ended."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        pack.write(7.0)
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=1.0, because="it is up")
+        found_s = await fleet.until(lambda: "UNOWNED" in own.up.node.status("p").reason, within_s=3.0, because="it is found")
+        ended_s = await fleet.until(lambda: pack.true_a == 0.0, within_s=lease_s + 2.0, because="it is ended")
+        assert found_s + ended_s == pytest.approx(lease_s, abs=1.0)
+
+    told(story, timers)
