@@ -5,6 +5,7 @@ status becomes invalid and so does that of everything that rests on it, and list
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
@@ -62,7 +63,7 @@ class LimitFields(TypedDict):
     ideal_max_charge_current_a: float | None
 
 
-class Battery:
+class Battery(ABC):
     """A node of the topology.
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
@@ -176,8 +177,9 @@ class Battery:
         if TOUCHED < self._valid_until_s < now_s:
             self.touch()
 
+    @abstractmethod
     def _compute(self, now_s: float) -> BatteryStatus:
-        raise NotImplementedError(self.kind)
+        """Return the status at `now_s` as it is without notes."""
 
     def used_by(self, user: User, slot: int) -> None:
         """Be source number `slot` of `user` from now on."""
@@ -219,9 +221,9 @@ class ComputedLeaf(Battery):
 
     __slots__ = ()
 
+    @abstractmethod
     def apply(self, current_a: float, now_s: float) -> None:
         """Follow `current_a` from `now_s` on."""
-        raise NotImplementedError(self.kind)
 
 
 class DeviceLeaf(Battery):
@@ -251,9 +253,9 @@ class DeviceLeaf(Battery):
         self.touch_if_older(now_s)
         return super().status(now_s)
 
+    @abstractmethod
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
-        raise NotImplementedError(self.kind)
 
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""

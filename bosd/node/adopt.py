@@ -19,9 +19,7 @@ RETRY_S = 2.0
 _log = structlog.get_logger("adopt")
 
 
-async def adopt(
-    battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float
-) -> None:
+async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
     """Find out what the battery's device holds; if nobody asked for that within `kept_s`, have it looked at again.
 
     `looked` is called when it has answered, or failed to, for the first time.

@@ -63,7 +63,7 @@ def test_a_late_repeat_does_not_revive_what_its_sender_gave_up() -> None:
     """A repeat of an earlier run arrives when the next one has a session: the set point is bound to neither, and ends."""
 
     async def story(fleet: Fleet) -> None:
-        pack = fleet.add_pack("p", hold_s=1.0)
+        fleet.add_pack("p", hold_s=1.0)
         own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
         host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),), splitters=()))
         await ready(fleet)

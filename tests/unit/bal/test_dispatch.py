@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.node.execute import commit
@@ -146,7 +147,7 @@ def test_partitions_follow_what_moves_exactly(sign: float) -> None:
     a, b = pseudo("a", 40.0, 100.0, 50.0), pseudo("b", 40.0, 100.0, 50.0)
     whole = aggregate(a, b)
     one, other = split(whole, 0.6, 0.4).partitions
-    asked = {one: sign * 48.0, other: sign * 32.0}
+    asked: dict[Battery, float] = {one: sign * 48.0, other: sign * 32.0}
     commit(plan(asked, 0.0), 0.0)
     assert whole.applied_a == pytest.approx(sign * 80.0)
     b.modify({"max_discharge_current_a": 39.98, "max_charge_current_a": 39.98}, 0.0)
