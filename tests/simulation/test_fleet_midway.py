@@ -113,3 +113,26 @@ def test_what_nobody_asked_for_is_kept_for_one_lease(timers: SessionTimers | Non
         assert found_s + ended_s == pytest.approx(lease_s, abs=1.0)
 
     told(story, timers)
+
+
+def test_a_stop_whose_asker_dies_is_kept() -> None:
+    """The asker of a stop is gone before its device answers: it stays latched, reaches the device, and survives a restart."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        await ready(fleet)
+        await fleet.set(own, "p", 5.0)
+        pack.change(deaf=True)
+        stopping = fleet.loop.create_task(own.up.node.stop(["p"], holder="person"), context=own.up.context())
+        await asyncio.sleep(0.5)
+        stopping.cancel()
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=3.0, because="it is told again")
+        await fleet.until(lambda: "p" in own.store.stops, within_s=6.0, because="it is recorded")
+        own.kill()
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=1.0, because="it is up")
+        assert own.up.node.directory["p"].stopped
+
+    told(story)
