@@ -107,6 +107,7 @@ class RemoteBattery(NetworkLeaf):
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s = facts.safe_within_s
         self._counted_until_s = math.inf
         if not facts.unread:

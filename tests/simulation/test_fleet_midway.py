@@ -8,7 +8,8 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
-from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
 
@@ -134,5 +135,45 @@ def test_a_stop_whose_asker_dies_is_kept() -> None:
         own.start()
         await fleet.until(lambda: own.up.serving, within_s=1.0, because="it is up")
         assert own.up.node.directory["p"].stopped
+
+    told(story)
+
+
+class _CutAt(Judge):
+    """Cuts two hosts off from each other when the first call of a kind arrives after `armed`."""
+
+    def __init__(self, fleet: Fleet, path: str, between: tuple[str, str]) -> None:
+        self.armed = self.done = False
+        self._fleet, self._path, self._between = fleet, path, between
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Cut, once."""
+        del request, sent, server
+        if self.armed and not self.done and path == self._path:
+            self.done = True
+            self._fleet.cut(*self._between)
+
+
+def test_a_cut_between_sync_and_ready_counts_no_longer_than_any() -> None:
+    """The owner was heard at Sync and is lost before Ready: its share is given away when the announced time has passed."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        cutter = _CutAt(fleet, "/bosd.v1.NodeService/Ready", ("m", "a"))
+        fleet.judges.append(cutter)
+        fleet.cut("m", "a")
+        await asyncio.sleep(4.0)
+        cutter.armed = True
+        fleet.heal("m", "a")
+        await fleet.until(lambda: cutter.done, within_s=5.0, because="m agrees anew")
+        took_s = await fleet.until(
+            lambda: flows_a(fleet, "a", "b") == pytest.approx([0.0, 20.0], rel=1e-3),
+            within_s=SAFE_WITHIN_S + 6.0,
+            because="b takes over",
+        )
+        assert took_s > SAFE_WITHIN_S - 1.0
 
     told(story)
