@@ -17,10 +17,10 @@ from bosd.bal.sharing import SharePolicy
 from bosd.bal.spec import (
     AggregatorSpec,
     BatterySpec,
-    JbdSpec,
     NetworkSpec,
     NullSpec,
     PartitionSpec,
+    PhysicalSpec,
     PseudoSpec,
     SplitterSpec,
     Topology,
@@ -230,4 +230,4 @@ def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
     """Return what tells one device from another: where it is reached."""
     if isinstance(spec, NetworkSpec):
         return spec.target, spec.remote_name
-    return (spec.port, spec.regulator) if isinstance(spec, JbdSpec) else (spec.name,)
+    return (spec.place, spec.regulator) if isinstance(spec, PhysicalSpec) else (spec.name,)
