@@ -33,10 +33,11 @@ from bosd.node.requests import (
     check_holder,
     check_request,
     checked_ttl_s,
+    lease_for,
     lowers_own,
     other_holder,
 )
-from bosd.node.stopping import moves_to_stop, not_confirmed
+from bosd.node.stopping import lower_computed, moves_to_stop, not_confirmed
 from bosd.node.taking import Taken, ask_anew, ask_anew_if_idle, whatever_follows
 from bosd.node.turns import Turns
 from bosd.node.wanted import still_wanted
@@ -148,7 +149,7 @@ class Controller:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
-            lease = None if request.fence is None or dry_run else request.fence.check(name, lowers=lowers)
+            lease = None if request.fence is None or dry_run else lease_for(battery, request, request.fence, lowers=lowers)
             if not dry_run:
                 ask_anew(battery)
             planned = self._planned(battery, request, now_s)
@@ -199,11 +200,11 @@ class Controller:
         do: Callable[[Plan, Callable[[], bool]], Awaitable[T]],
         lease: Lease | None = None,
     ) -> T:
-        """Return what doing a plan gives; after a failure have it looked at what is in force."""
+        """Return what doing a plan gives; after a failure, or when it was given up, have it looked at what is in force."""
         wanted = self._still_wanted(planned, lease)
         try:
             return await do(planned, wanted)
-        except BosError:
+        except (BosError, asyncio.CancelledError):  # nobody may wait any more, but devices may run what they were told
             touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
             tops = {top: None for each in touched for top in self._directory.tops_with(each)}
             self.look_again(tops, RETRY_S if wanted() else 0.0)
@@ -264,20 +265,15 @@ class Controller:
         now_s = self._clock.now_s()
         tops = {top: None for battery in batteries for top in self._directory.tops_with(battery)}
         planned = plan({top: asked_a(top) for top in tops}, now_s)
-        for splitter in planned.splitters:
-            splitter.step(now_s)
-        for leaf, current_a in planned.computed:
-            if current_a * leaf.applied_a < 0.0:
-                leaf.apply(0.0, now_s)
-            elif abs(current_a) <= abs(leaf.applied_a):
-                leaf.apply(current_a, now_s)
+        lower_computed(planned, now_s)
         lowering = moves_to_stop(planned, batteries)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._executor.tell(lowering)
         except TimeoutError:
             pass
-        self.look_again(top for top in tops if self._present(top))
+        finally:
+            self.look_again(top for top in tops if self._present(top))
         return not_confirmed(lowering)
 
     async def run(self, group: asyncio.TaskGroup) -> None:

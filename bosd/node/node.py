@@ -126,6 +126,10 @@ class Node:
         await self._scheduler.load()
         await self.ledger.load()
 
+    def keep_unowned(self, lease_s: float) -> None:
+        """Keep a current that is found running without a holder for one lease, for its controller to adopt it."""
+        self._leaves.unowned_kept_s = lease_s
+
     def attach(self, hooks: Hooks) -> None:
         """Let hooks hear of what happens to devices."""
         self._hub.attach(hooks.watcher)

@@ -62,9 +62,13 @@ class Stops:
             battery.latch(stopped=True)
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.stop(reason, on, within_s * HOP_PART)) for stub in stubs]
-        unconfirmed, answers = await asyncio.gather(
-            self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
-        )
+        try:
+            unconfirmed, answers = await asyncio.gather(
+                self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
+            )
+        except asyncio.CancelledError:  # nobody waits for the answer; what is latched stays so, and is recorded
+            self._to_record(batteries, reason, holder)
+            raise
         missed, far = _sorted_out(stubs, answers)
         for stub in fresh:
             if stub.name not in missed:
@@ -83,15 +87,19 @@ class Stops:
             who=holder,
             why=reason,
         )
-        self._unrecorded_stops.update(
-            (each.name, StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s())) for each in latched
-        )
+        self._to_record(latched, reason, holder)
         if latched:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
                     await self._try_to_record()
         stopped = tuple(each.name for each in batteries if each.name not in missed)
         return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
+
+    def _to_record(self, latched: Iterable[Battery], reason: str, who: str) -> None:
+        at_utc_s = self.clock.utc_s()
+        self._unrecorded_stops.update(
+            (each.name, StopLatch(name=each.name, reason=reason, who=who, at_utc_s=at_utc_s)) for each in latched
+        )
 
     async def _at_owner(
         self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]
