@@ -79,11 +79,20 @@ def _parser() -> argparse.ArgumentParser:
     sim = commands.add_parser("sim", help="simulate a device")
     devices = sim.add_subparsers(dest="device", required=True, metavar="DEVICE")
     if len(sys.argv) > 1 and "sim" in sys.argv[1:2]:
-        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers import replay_program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415
 
-        jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
+        jbd = devices.add_parser("jbd", help="JBD packs on a pseudo-terminal or behind a TCP port")
         program.add_arguments(jbd)
         jbd.set_defaults(do=program.main)
+        replay = devices.add_parser(
+            "replay",
+            help="a capture played back",
+            description=replay_program.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        replay_program.add_arguments(replay)
+        replay.set_defaults(do=replay_program.main)
     return parser
 
 

@@ -4,12 +4,11 @@ import argparse
 import asyncio
 import contextlib
 import dataclasses
-import selectors
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bosd.drivers.far_end.program import precise_loop, told_to_stop
 from bosd.drivers.jbd.simulator.chemistry import CHEMISTRIES
 from bosd.drivers.jbd.simulator.fault_kinds import FAULTS
 from bosd.drivers.jbd.simulator.options import TAILS, WAKE_ARTEFACTS, SimulatorOptions
@@ -22,11 +21,7 @@ async def run_simulator(options: SimulatorOptions, faults: Sequence[Mapping[str,
 
     Prints `ready link=PATH …` or `ready tcp=HOST:PORT …` once it can be opened.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
+    with told_to_stop() as stop:
         async with JbdSimulator(options) as simulator:
             for fault in faults:
                 for unit in simulator.units:
@@ -36,9 +31,6 @@ async def run_simulator(options: SimulatorOptions, faults: Sequence[Mapping[str,
             sys.stdout.write(f"ready {simulator.line.where()}{control} seed={options.seed}\n")
             sys.stdout.flush()
             await stop.wait()
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,14 +130,9 @@ def fault_from(rule: str) -> dict[str, object]:
 def main(args: argparse.Namespace) -> int:
     """Run `bosd sim jbd`; returns the exit status: 0 after a signal, 2 for bad options."""
     try:
-        with asyncio.Runner(loop_factory=_precise_loop) as runner, contextlib.suppress(KeyboardInterrupt):
+        with asyncio.Runner(loop_factory=precise_loop) as runner, contextlib.suppress(KeyboardInterrupt):
             runner.run(run_simulator(options_from(args), [fault_from(rule) for rule in args.faults]))
     except BosError as error:
         sys.stderr.write(f"bosd sim jbd: {error.message}\n")
         return 2
     return 0
-
-
-def _precise_loop() -> asyncio.AbstractEventLoop:
-    """Return a loop whose timers are true to microseconds: epoll would round every wait up to a whole millisecond."""
-    return asyncio.SelectorEventLoop(selectors.SelectSelector())
