@@ -26,7 +26,7 @@ class Parameter:
 class FaultKind:
     """One way to go wrong; `strikes_board` marks those that need no reply to act.
 
-    `apply` gets the reply, its parameters, a source of chance and the present in seconds.
+    `apply` gets the reply, its parameters, a source of chance and the seconds since the start.
     """
 
     apply: Callable[[Outgoing, Parameters, random.Random, float], None]

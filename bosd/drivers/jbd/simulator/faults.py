@@ -80,11 +80,12 @@ def _optional(request: Mapping[str, object], key: str, lowest: float, highest: f
 
 
 class Injector:
-    """Applies the rules to each reply in the order they came and remembers the last 1000 strikes."""
+    """Applies the rules to each reply in the order they came and remembers the last 1000 strikes; `epoch_s` is the start."""
 
     def __init__(self, rng: random.Random, note: Callable[[dict[str, object]], None]) -> None:
         self._rng = rng
         self._note = note
+        self.epoch_s = 0.0
         self.rules: list[FaultRule] = []
         self.log: deque[dict[str, object]] = deque(maxlen=_LOG_LENGTH)
         self.struck_by_kind: Counter[str] = Counter()
@@ -108,7 +109,7 @@ class Injector:
     def strike(self, rule: FaultRule, out: Outgoing, now_s: float, register: int | None = None) -> None:
         """Let one rule act now, whatever its schedule says."""
         before = out.data
-        FAULTS[rule.fault].apply(out, rule.parameters, self._rng, now_s)
+        FAULTS[rule.fault].apply(out, rule.parameters, self._rng, now_s - self.epoch_s)
         rule.used(now_s)
         self.struck_by_kind[rule.fault] += 1
         entry: dict[str, object] = {"event": "fault", "at_s": now_s, "fault": rule.fault, "register": register}

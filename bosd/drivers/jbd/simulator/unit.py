@@ -68,6 +68,7 @@ class Unit:
 
     def start(self) -> None:
         """Begin to live at the present, awake."""
+        self.injector.epoch_s = self._around.now_s()
         self.plant.update(self._around.now_s())
         self.station.set_asleep(False, self._around.now_s())  # noqa: FBT003 - a state
 
