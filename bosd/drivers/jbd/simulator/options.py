@@ -25,9 +25,11 @@ _RANGES: dict[str, tuple[float, float]] = {
     "capacity_spread": (0.0, 0.2),
     "sleep_after_s": (0.1, 1e9),
     "factory_timeout_s": (0.1, 1e9),
-    "address": (1, 63),
+    "address": (1, 255),
     "boards": (1, 63),
 }
+
+_OPCODES = (0x5A, 0xA5)
 
 _LARGEST_AH = 655.35
 """What a word of 10 mAh holds; more takes the unit flag."""
@@ -102,8 +104,11 @@ class SimulatorOptions:
             raise InvalidArgumentError(message, key="capacity_ah")
         if self.link is not None and self.tcp is not None:
             raise InvalidArgumentError("link and tcp: one line, so one of them", key="tcp")
-        if (self.address or 1) + self.boards > 64:
-            raise InvalidArgumentError(f"boards: addresses end at 63, {self.boards} boards do not fit", key="boards")
+        first = self.address if self.boards == 1 else self.address or 1
+        for address in [] if first is None else range(first, first + self.boards):
+            if address > 255 or address in _OPCODES:
+                message = f"address {address}: addresses are 1 to 255 without {0x5A} and {0xA5}, which start a plain request"
+                raise InvalidArgumentError(message, key="address")
 
     @property
     def per_ah(self) -> int:

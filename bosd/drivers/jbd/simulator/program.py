@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=default.factory_timeout_s,
         help="idle time that ends factory mode, 0 for never (default %(default)s)",
     )
-    add("--address", type=int, help="1 to 63: hear only requests with this byte after DD")
+    add("--address", type=int, help="1 to 255: hear only requests with this byte after DD")
     add("--boards", type=int, default=default.boards, help="that many on the line, addressed from 1 or --address on")
     add(
         "--fault",
