@@ -1,5 +1,6 @@
 """A transport that records what passes through it: for a user who wants to show what his battery says."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -13,12 +14,12 @@ _log = structlog.get_logger()
 
 
 class CaptureTransport:
-    """`inner` with everything that is written, received or happens to the port put on record by `writer`.
+    """`inner` with everything that is written, received or happens to the port put on record while there is a `writer`.
 
     It changes neither bytes nor times nor errors, and the end of the record (a full disk) is not the end of the traffic.
     """
 
-    def __init__(self, inner: ByteTransport, writer: CaptureWriter) -> None:
+    def __init__(self, inner: ByteTransport, writer: CaptureWriter | None = None) -> None:
         self.port = inner.port
         self.reply_s = inner.reply_s
         self.gap_s = inner.gap_s
@@ -34,15 +35,18 @@ class CaptureTransport:
         try:
             await self._inner.open(self)
         except BosError as error:
-            self.writer.event("failed", error.message)
+            if self.writer is not None:
+                self.writer.event("failed", error.message)
             raise
         self.port = self._inner.port
-        self.writer.event("open")
+        if self.writer is not None:
+            self.writer.event("open")
 
     def write(self, data: bytes) -> None:
         """Send `data`."""
         self._inner.write(data)
-        self.writer.bytes("out", data)
+        if self.writer is not None:
+            self.writer.bytes("out", data)
 
     def discard_input(self) -> None:
         """Forget what has arrived and was not delivered; it is not on record either."""
@@ -52,35 +56,45 @@ class CaptureTransport:
         """Let go of the port; the record goes on when it is opened again."""
         if self._receiver is not None:
             self._receiver = None
-            self.writer.event("closed")
+            if self.writer is not None:
+                self.writer.event("closed")
         self._inner.close()
 
     def data_received(self, data: bytes) -> None:
         """Record bytes and pass them on."""
-        self.writer.bytes("in", data)
+        if self.writer is not None:
+            self.writer.bytes("in", data)
         if self._receiver is not None:
             self._receiver.data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Record the loss and pass it on."""
         receiver, self._receiver = self._receiver, None
-        self.writer.event("lost", str(error or ""))
+        if self.writer is not None:
+            self.writer.event("lost", str(error or ""))
         if receiver is not None:
             receiver.connection_lost(error)
 
 
-def captured(
-    inner: ByteTransport, path: Path | None, *, baud: int, clock: Clock, largest_bytes: int = LARGEST_BYTES
-) -> ByteTransport:
-    """Return `inner` recording to `path`, or as it is without a path or where the file cannot be opened, which is logged.
+@dataclass(frozen=True, slots=True)
+class CaptureTo:
+    """Where a battery's line is to be recorded; one that cannot be written is logged and goes without a record.
 
     A battery never goes without its device for want of a record.
     """
-    if path is None:
-        return inner
-    try:
-        writer = CaptureWriter(path, port=inner.port, baud=baud, clock=clock, largest_bytes=largest_bytes)
-    except InvalidArgumentError as error:
-        _log.warning("capture_not_started", port=inner.port, error=error.message)
-        return inner
-    return CaptureTransport(inner, writer)
+
+    path: Path
+    clock: Clock
+    largest_bytes: int = LARGEST_BYTES
+
+    def start(self, port: str, baud: int) -> CaptureWriter | None:
+        """Return a writer for what happens on `port`, None where the file cannot be opened."""
+        try:
+            self.path.parent.mkdir(mode=0o700, exist_ok=True)
+            return CaptureWriter(self.path, port=port, baud=baud, clock=self.clock, largest_bytes=self.largest_bytes)
+        except OSError as error:
+            cause = f"capture {self.path}: {error.strerror or error}"
+        except InvalidArgumentError as error:
+            cause = error.message
+        _log.warning("capture_not_started", port=port, error=cause)
+        return None

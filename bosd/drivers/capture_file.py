@@ -6,13 +6,13 @@ A header (`bosd_capture`, the format's version, with port, baud, start in UTC an
 """
 
 import asyncio
-import contextlib
+import errno
 import json
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 
 import structlog
 
@@ -86,10 +86,11 @@ class CaptureWriter:
         self._waiting_bytes = self._file_bytes = 0
         self._started_s = clock.now_s()
         self._timer: asyncio.TimerHandle | None = None
-        self._file: IO[str] | None = None
+        self._descriptor: int | None = None
         try:
             self._begin()
         except OSError as error:
+            self._let_go()
             raise InvalidArgumentError(f"capture {path}: {error.strerror or error}", key="capture", path=path) from error
 
     def bytes(self, way: Literal["out", "in"], data: bytes) -> None:
@@ -103,28 +104,23 @@ class CaptureWriter:
     def close(self) -> None:
         """Write what waits and let go of the file; idempotent."""
         self._flush()
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+        self._let_go()
 
     def _offset_s(self) -> float:
         return round(self._clock.now_s() - self._started_s, 6)
 
     def _begin(self) -> None:
         """Open the file, behind what it holds, and put a header there."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "a", encoding="ascii")
+        self._descriptor = descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._file_bytes = os.fstat(descriptor).st_size
         torn = self._file_bytes and os.pread(descriptor, 1, self._file_bytes - 1) != b"\n"
         started = datetime.fromtimestamp(self._clock.utc_s(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         header = {"bosd_capture": FORMAT, "port": self._port, "baud": self._baud, "started": started, "version": __version__}
         self._started_s = self._clock.now_s()
-        self._put(("\n" if torn else "") + json.dumps(header) + "\n")
-        self._file.flush()
+        self._put(descriptor, ("\n" if torn else "") + json.dumps(header) + "\n")
 
     def _line(self, fields: dict[str, object]) -> None:
-        if self._file is None:
+        if self._descriptor is None:
             return
         line = json.dumps(fields) + "\n"
         self._waiting.append(line)
@@ -139,25 +135,27 @@ class CaptureWriter:
             self._timer.cancel()
             self._timer = None
         text, self._waiting, self._waiting_bytes = "".join(self._waiting), [], 0
-        if self._file is None or not text:
+        if self._descriptor is None or not text:
             return
         try:
-            self._put(text)
-            self._file.flush()
+            self._put(self._descriptor, text)
             if self._file_bytes >= self._half_bytes:
-                self._file.close()
+                self._let_go()
                 self.path.replace(self.path.with_name(f"{self.path.name}.1"))
                 self._begin()
         except OSError as error:
             self.failed = error.strerror or str(error)
             _log.warning("capture_stopped", path=str(self.path), port=self._port, error=self.failed)
-            with contextlib.suppress(OSError):
-                self._file.close()
-            self._file = None
+            self._let_go()
 
-    def _put(self, text: str) -> None:
-        assert self._file is not None  # noqa: S101 - asked before
-        self._file.write(text)
+    def _let_go(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _put(self, descriptor: int, text: str) -> None:
+        if os.write(descriptor, text.encode()) < len(text):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self._file_bytes += len(text)
         self.written_bytes += len(text)
 
