@@ -138,11 +138,13 @@ def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _capture(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
     from bosd.clock import SystemClock  # noqa: PLC0415
     from bosd.config import load_config  # noqa: PLC0415
     from bosd.drivers import capture_program  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
+    log.configure(level="warning")
     topology = load_config(args.config, POLICY_NAMES).topology
     return capture_program.main(topology, args.battery, Path(args.out), args.seconds, SystemClock())
 

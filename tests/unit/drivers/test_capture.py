@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from bosd.clock import LoopClock
+from bosd.bal.spec import JbdSpec
+from bosd.bal.spec_rules import battery_faults
+from bosd.clock import LoopClock, SystemClock
+from bosd.drivers import jbd
 from bosd.drivers.capture import CaptureTo, CaptureTransport
 from bosd.drivers.capture_file import CaptureWriter, Record, read_capture
+from bosd.drivers.devices import make_device
 from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
+from bosd.drivers.kind import DriverContext, DriverKind
 from bosd.drivers.lines import Lines
 from bosd.drivers.transport import MemoryEnd, memory_pair
-from bosd.errors import InvalidArgumentError, UnavailableError
+from bosd.errors import ConfigError, InvalidArgumentError, UnavailableError
 from tests.support.jbd_frames import READ_BASIC
 
 HEADER = '{"bosd_capture": 1, "port": "p", "baud": 9600, "started": "2027-01-15T08:00:00.000Z", "version": "1"}\n'
@@ -149,6 +154,23 @@ def test_a_bad_file_is_named_with_its_line(tmp_path: Path, text: str, complaint:
         read_capture(path)
 
 
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "", ".hidden", "a/b", "a" * 64])
+def test_a_capture_is_a_name_and_not_a_path(name: str) -> None:
+    """Nobody who may edit a topology writes elsewhere."""
+    (fault,) = battery_faults(JbdSpec(name="b1", port="/dev/ttyUSB0", capture=name))
+    assert fault[0] == "capture"
+    assert "no file name in the node's directory captures" in fault[1]
+    assert list(battery_faults(JbdSpec(name="b1", port="/dev/ttyUSB0", capture="b1.jsonl"))) == []
+
+
+def test_a_battery_without_a_line_has_nothing_to_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said when the device is made, not by an empty file."""
+    monkeypatch.setattr(jbd, "DRIVER", DriverKind(spec=JbdSpec, make=lambda spec, context: object()))  # type: ignore[arg-type, return-value]
+    context = DriverContext(SystemClock(), Lines(), captures=tmp_path)
+    with pytest.raises(ConfigError, match="b1: a battery of kind .jbd. has no line that could be recorded"):
+        make_device(JbdSpec(name="b1", port="/dev/ttyUSB0", capture="b1"), context)
+
+
 @pytest.mark.jumping
 async def test_a_line_is_recorded_while_the_battery_that_asked_for_it_is_on_it(tmp_path: Path) -> None:
     """Two devices on a line, one with a capture: both are on record until that one leaves; an unwritable file harms nobody."""
@@ -160,8 +182,8 @@ async def test_a_line_is_recorded_while_the_battery_that_asked_for_it_is_on_it(t
         plain = lines.line("memory")
         recorded = lines.line("memory", capture=CaptureTo(tmp_path / "captures" / "b1", clock))
         doomed = lines.line("memory", capture=CaptureTo(tmp_path / "b1" / "missing" / "b1", clock))
-        for part in (plain, recorded, doomed, plain):
-            await Board(part).read_basic()
+        for device in (plain, recorded, doomed, plain):
+            await Board(device).read_basic()
         recorded.close()
         await Board(plain).read_basic()
         plain.close()
