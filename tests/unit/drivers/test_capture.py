@@ -167,7 +167,7 @@ def test_a_battery_without_a_line_has_nothing_to_record(tmp_path: Path, monkeypa
     """Said when the device is made, not by an empty file."""
     monkeypatch.setattr(jbd, "DRIVER", DriverKind(spec=JbdSpec, make=lambda spec, context: object()))  # type: ignore[arg-type, return-value]
     context = DriverContext(SystemClock(), Lines(), captures=tmp_path)
-    with pytest.raises(ConfigError, match="b1: a battery of kind .jbd. has no line that could be recorded"):
+    with pytest.raises(ConfigError, match=r"b1: a battery of kind .jbd. has no line that could be recorded"):
         make_device(JbdSpec(name="b1", port="/dev/ttyUSB0", capture="b1"), context)
 
 
