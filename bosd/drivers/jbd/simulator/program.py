@@ -56,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--load-current-a", type=float, default=0.0, metavar="A", help="current asked for, positive = discharge")
     add("--ambient-c", type=float, default=default.ambient_c, help="temperature around the pack (default %(default)s)")
     add("--ntc-count", type=int, default=default.ntc_count, help="temperature sensors, 0 to 8 (default %(default)s)")
+    _add_board(parser, default)
+
+
+def _add_board(parser: argparse.ArgumentParser, default: SimulatorOptions) -> None:
+    """Declare how the board and its line behave."""
+    add = parser.add_argument
     add("--turnaround-ms", type=float, nargs=2, default=default.turnaround_ms, metavar=("MIN", "MAX"))
     add(
         "--sleep-after-s",
