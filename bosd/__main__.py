@@ -28,6 +28,13 @@ What it did is in guard.json in the state directory, in the log, and in the audi
 
 By hand, `bosd safe` does the same work.
 """
+_CAPTURE = """\
+Reads a battery at its refresh period and records every byte with its time, as JSON lines for `bosd sim replay`. It
+commands nothing. While a node runs, it has the port: give the battery a `capture = "NAME"` there, and the record is in
+the directory captures below its state_dir. A record is readable by its owner alone.
+
+  bosd driver capture b1 --config bosd.toml --out b1.jsonl --seconds 30
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         keep.add_argument("--config", default=None, metavar="FILE", help="configuration that names the state directory")
         keep.set_defaults(do=_backup if name == "backup" else _restore)
     _add_safeguard(commands)
+    _add_driver(commands)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -79,11 +87,20 @@ def _parser() -> argparse.ArgumentParser:
     sim = commands.add_parser("sim", help="simulate a device")
     devices = sim.add_subparsers(dest="device", required=True, metavar="DEVICE")
     if len(sys.argv) > 1 and "sim" in sys.argv[1:2]:
-        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers import replay_program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415
 
-        jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
+        jbd = devices.add_parser("jbd", help="JBD packs on a pseudo-terminal or behind a TCP port")
         program.add_arguments(jbd)
         jbd.set_defaults(do=program.main)
+        replay = devices.add_parser(
+            "replay",
+            help="a capture played back",
+            description=replay_program.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        replay_program.add_arguments(replay)
+        replay.set_defaults(do=replay_program.main)
     return parser
 
 
@@ -101,6 +118,35 @@ def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     guard.add_argument("--state-dir", required=True, metavar="DIR", help="where guard.json is written")
     guard.add_argument("--daemon", required=True, type=int, metavar="FD", help="open descriptor (pidfd) of the daemon's process")
     guard.set_defaults(do=_guard)
+
+
+def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what is done with a device while its node is down."""
+    driver = commands.add_parser("driver", help="try a battery's device while no node has it")
+    actions = driver.add_subparsers(dest="action", required=True, metavar="ACTION")
+    capture = actions.add_parser(
+        "capture",
+        help="record the traffic of a battery",
+        description=_CAPTURE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    capture.add_argument("battery", metavar="NAME", help="a battery of the configuration")
+    capture.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    capture.add_argument("--out", required=True, metavar="FILE", help="where the record goes, behind what is there")
+    capture.add_argument("--seconds", type=float, default=60.0, help="how long (default %(default)g)")
+    capture.set_defaults(do=_capture)
+
+
+def _capture(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.drivers import capture_program  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    log.configure(level="warning")
+    topology = load_config(args.config, POLICY_NAMES).topology
+    return capture_program.main(topology, args.battery, Path(args.out), args.seconds, SystemClock())
 
 
 def _run(args: argparse.Namespace) -> int:

@@ -61,7 +61,8 @@ class PhysicalSpec(BatterySpec):
     """What every battery with a device has; each driver derives its own. Limits are magnitudes in amperes.
 
     `controls` are the values of `current_control` that the driver takes: "gate" switches directions on and off, "external" has
-    a regulator set the current, "direct" is a device that regulates itself.
+    a regulator set the current, "direct" is a device that regulates itself. `capture` names a file in the node's directory
+    `captures` to which the traffic of the line is written.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("none",)
@@ -73,6 +74,7 @@ class PhysicalSpec(BatterySpec):
     current_control: Literal["none", "gate", "external", "direct"] = "none"
     safe: Literal["release", "open"] = "release"
     regulator: RegulatorSpec | None = None
+    capture: str | None = None
 
     @property
     def place(self) -> str:

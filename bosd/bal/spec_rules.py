@@ -181,6 +181,8 @@ def _physical(spec: PhysicalSpec) -> Faults:
     yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
     yield from _sample_ages(spec)
     yield from _control(spec)
+    if spec.capture is not None and name_fault(spec.capture):
+        yield "capture", f"{spec.capture!r} is no file name in the node's directory captures: letters, digits, _ - . and no path"
     yield from spec.faults()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bosd.bal.device import Device
@@ -13,10 +14,14 @@ from bosd.drivers.regulator import Regulator
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """What a device is given of its node: the clock and the lines, which it shares with other devices."""
+    """What a device is given of its node: the clock, and the lines, which it shares with other devices.
+
+    `captures` is the directory of recorded traffic; None where nothing is recorded, whatever a specification says.
+    """
 
     clock: Clock
     lines: Lines
+    captures: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

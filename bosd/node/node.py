@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -103,6 +105,10 @@ class Node:
         self.time.add(self.ledger)
         self.reset_meter = self.ledger.reset_meter
         self.book, self.bookings, self.cancel_booking = self._scheduler.book, self._scheduler.bookings, self._scheduler.cancel
+
+    def capture_into(self, directory: Path) -> None:
+        """Keep recorded traffic of batteries with a `capture` in `directory`, from the next device that is made."""
+        self._devices = replace(self._devices, captures=directory)
 
     # --- life
 
