@@ -190,6 +190,10 @@ def open_transport(port: str, baud: int = 9600) -> ByteTransport:
         from bosd.drivers.serial import SerialTransport  # noqa: PLC0415  a node without serial ports does not load it
 
         return SerialTransport(port, baud)
+    if scheme == "ble":
+        from bosd.drivers.ble import BleTransport  # noqa: PLC0415  as above
+
+        return BleTransport(port)
     if scheme != "tcp":
         raise UnsupportedError(f"{port}: no transport for {scheme}://", port=port)
     host, colon, number = rest.rpartition(":")
