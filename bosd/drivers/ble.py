@@ -18,7 +18,7 @@ from bleak.backends.characteristic import BleakGATTCharacteristic
 from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
-from bleak.exc import BleakBluetoothNotAvailableError, BleakError
+from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
 from bleak.uuids import normalize_uuid_str
 
 from bosd.drivers.ble_radio import Radio, shared_radio
@@ -41,6 +41,12 @@ _LEAST_WRITE_BYTES = 20
 """What every connection carries: the smallest ATT_MTU, 23 bytes, less the 3 of a write's header."""
 
 _ADDRESS = re.compile(r"(?:(?P<adapter>hci\d+)/)?(?P<address>[0-9A-F]{2}(?::[0-9A-F]{2}){5})", re.IGNORECASE)
+
+_MEANINGS = {
+    "org.freedesktop.DBus.Error.ServiceUnknown": "no Bluetooth: BlueZ (bluetoothd) is not running",
+    "org.freedesktop.DBus.Error.AccessDenied": "no Bluetooth: this user may not use BlueZ; the group bluetooth may",
+    "org.bluez.Error.NotReady": "no Bluetooth: the adapter is switched off; `bluetoothctl power on`",
+}
 
 _log = structlog.get_logger()
 
@@ -401,6 +407,8 @@ def _scanning(radio: Radio, backend: Backend) -> BleakScanner.ExtraArgs:
 
 def explain(error: BaseException) -> str:
     """Return in words what the system's Bluetooth service says."""
+    if isinstance(error, BleakDBusError) and error.dbus_error in _MEANINGS:
+        return _MEANINGS[error.dbus_error]
     if isinstance(error, BleakBluetoothNotAvailableError):
         return f"no Bluetooth: {error.args[0]}"
     if isinstance(error, FileNotFoundError | ConnectionRefusedError):

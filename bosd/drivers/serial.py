@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import termios
+from collections.abc import Callable
 
 import serial
 import serial_asyncio
@@ -17,6 +18,7 @@ from bosd.drivers.transport import (
     ReceiverProtocol,
     byte_time_s,
 )
+from bosd.drivers.port_holders import holders_of
 from bosd.errors import UnavailableError
 
 _IN_USE = (errno.EAGAIN, errno.EBUSY)
@@ -24,15 +26,20 @@ _IN_USE = (errno.EAGAIN, errno.EBUSY)
 
 
 class SerialTransport:
-    """A serial port at `path` (a device, or a link to one, pseudo-terminals included): 8N1 at `baud`, held exclusively."""
+    """A serial port at `path` (a device, or a link to one, pseudo-terminals included): 8N1 at `baud`, held exclusively.
 
-    def __init__(self, path: str, baud: int = 9600) -> None:
+    `locate` says at each opening where the device is now, for ports that are known by something else than a path; it may
+    read files and raises UnavailableError.
+    """
+
+    def __init__(self, path: str, baud: int = 9600, locate: Callable[[], str] | None = None) -> None:
         self.port = path
         self.reply_s = SERIAL_REPLY_S
         self.gap_s = SERIAL_GAP_S
         self.byte_s = byte_time_s(baud)
         self.reopen_on_silence = False
         self._baud = baud
+        self._locate = locate or (lambda: path)
         self._transport: serial_asyncio.SerialTransport | None = None
         self._protocol: ReceiverProtocol | None = None
 
@@ -50,15 +57,21 @@ class SerialTransport:
                 message = f"{self.port}: did not open within {OPEN_DEADLINE_S:g} s"
                 raise UnavailableError(message, port=self.port) from None
             if isinstance(error, (OSError, ValueError, termios.error)):
-                cause = "in use by another program" if getattr(error, "errno", None) in _IN_USE else _cause(error)
-                raise UnavailableError(f"{self.port}: {cause}", port=self.port) from error
+                raise UnavailableError(f"{self.port}: {_cause(error)}", port=self.port) from error
             raise
         protocol = ReceiverProtocol(receiver)
         self._transport = serial_asyncio.SerialTransport(loop, protocol, port)
         self._protocol = protocol
 
     def _open_port(self) -> serial.Serial:
-        port = serial.Serial(self.port, self._baud, timeout=0, write_timeout=0, exclusive=True)
+        path = self._locate()
+        try:
+            port = serial.Serial(path, self._baud, timeout=0, write_timeout=0, exclusive=True)
+        except OSError as error:
+            if getattr(error, "errno", None) in _IN_USE:
+                by = ", ".join(map(str, holders_of(path))) or "another program"
+                raise UnavailableError(f"{self.port}: in use by {by}", port=self.port) from error
+            raise
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             port.set_low_latency_mode(True)
         return port

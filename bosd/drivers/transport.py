@@ -180,15 +180,21 @@ def memory_pair() -> tuple[MemoryEnd, MemoryEnd]:
 
 
 def open_transport(port: str, baud: int = 9600) -> ByteTransport:
-    """Return the (still closed) transport for `port`: a device path, or `tcp://host:port` where `baud` is the bridge's own.
+    """Return the (still closed) transport for `port`.
 
-    Raises ConfigError for a malformed address and UnsupportedError for a scheme without a transport. The module that
-    drives the medium is imported here, so that a node pays only for what it uses.
+    That is a device path, `usb:SERIAL` (an adapter by the serial number in its chip, looked for at each opening),
+    `tcp://host:port` where `baud` is the bridge's own, or `ble://AA:BB:CC:DD:EE:FF`. Raises ConfigError for a malformed
+    address and UnsupportedError for a scheme without a transport. The module that drives the medium is imported here, so that
+    a node pays only for what it uses.
     """
     scheme, separator, rest = port.partition("://")
     if not separator:
         from bosd.drivers.serial import SerialTransport  # noqa: PLC0415  a node without serial ports does not load it
 
+        if port.startswith("usb:"):
+            from bosd.drivers.usb_ports import find_usb, list_serial_ports  # noqa: PLC0415  as above
+
+            return SerialTransport(port, baud, lambda: find_usb(port, list_serial_ports()))
         return SerialTransport(port, baud)
     if scheme == "ble":
         from bosd.drivers.ble import BleTransport  # noqa: PLC0415  as above
