@@ -5,10 +5,8 @@ accepts one central at a time, and BlueZ keeps a connection whose program has di
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import structlog
 from bleak import BleakAdapter, BleakClient, BleakScanner
@@ -19,11 +17,11 @@ from bleak.backends.client import BaseBleakClient
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
-from bleak.uuids import normalize_uuid_str
 
+from bosd.drivers.ble_modules import PROFILES, Advert, Greeting, parse_address
 from bosd.drivers.ble_radio import Radio, shared_radio
 from bosd.drivers.transport import ByteReceiver, byte_time_s
-from bosd.errors import ConfigError, DriverError, UnavailableError
+from bosd.errors import DriverError, UnavailableError
 
 REPLY_S = 2.0
 """The slowest of 280 captured replies took 1.6 s (jbd.md, timing)."""
@@ -40,8 +38,6 @@ _UNSENT = 16
 _LEAST_WRITE_BYTES = 20
 """What every connection carries: the smallest ATT_MTU, 23 bytes, less the 3 of a write's header."""
 
-_ADDRESS = re.compile(r"(?:(?P<adapter>hci\d+)/)?(?P<address>[0-9A-F]{2}(?::[0-9A-F]{2}){5})", re.IGNORECASE)
-
 _MEANINGS = {
     "org.freedesktop.DBus.Error.ServiceUnknown": "no Bluetooth: BlueZ (bluetoothd) is not running",
     "org.freedesktop.DBus.Error.AccessDenied": "no Bluetooth: this user may not use BlueZ; the group bluetooth may",
@@ -51,40 +47,6 @@ _MEANINGS = {
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Where a serial module listens and talks: service, characteristic that notifies, characteristic that is written."""
-
-    service: str
-    notify: str
-    write: str
-
-    @property
-    def service_uuid(self) -> str:
-        """The service's full UUID, in lower case."""
-        return normalize_uuid_str(self.service)
-
-
-JBD = Profile("ff00", "ff01", "ff02")
-DH04 = Profile("fff0", "fff1", "fff2")
-NORDIC_UART = Profile(
-    "6e400001-b5a3-f393-e0a9-e50e24dcca9e", "6e400003-b5a3-f393-e0a9-e50e24dcca9e", "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
-)
-PROFILES = (JBD, DH04, NORDIC_UART)
-
-
-class Greeting(Protocol):
-    """What a module wants to hear before it passes bytes on."""
-
-    def begin(self, address: str) -> bytes:
-        """Return the first message to the module at `address`."""
-        ...
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Take a notification; return the next message, empty while waiting for more, None when done. Raises DriverError."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """Which implementations bleak uses: None for the platform's own, BlueZ over D-Bus on Linux."""
@@ -92,29 +54,6 @@ class Backend:
     client: type[BaseBleakClient] | None = None
     scanner: type[BaseBleakScanner] | None = None
     adapter: type[BaseBleakAdapter] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advert:
-    """A device that was heard: its address, what it calls itself, how loud it is in dBm, and the services it announces."""
-
-    address: str
-    name: str
-    rssi_dbm: int
-    services: tuple[str, ...]
-
-    @property
-    def speaks_jbd(self) -> bool:
-        """Whether it announces the service of JBD's modules."""
-        return JBD.service_uuid in self.services
-
-
-def parse_address(port: str) -> tuple[str, str]:
-    """Return adapter (or empty) and address of `ble://[hciN/]AA:BB:CC:DD:EE:FF`. Raises ConfigError for anything else."""
-    match = _ADDRESS.fullmatch(port.removeprefix("ble://"))
-    if match is None:
-        raise ConfigError(f"{port}: expected ble://AA:BB:CC:DD:EE:FF, or ble://hci1/AA:BB:CC:DD:EE:FF", port=port)
-    return (match["adapter"] or "").lower(), match["address"].upper()
 
 
 class BleTransport:
@@ -390,9 +329,8 @@ async def scan(
             heard(advert)
 
     try:
-        async with radio.turn("scan"):
-            async with BleakScanner(detected, **_scanning(radio, backend or Backend())):
-                await asyncio.sleep(seconds)
+        async with radio.turn("scan"), BleakScanner(detected, **_scanning(radio, backend or Backend())):
+            await asyncio.sleep(seconds)
     except Exception as error:
         raise UnavailableError(f"Bluetooth: {explain(error)}") from error
 

@@ -21,16 +21,14 @@ class Holder:
 def holders_of(path: str, proc: Path = _PROC) -> tuple[Holder, ...]:
     """Return the other processes that have the device at `path` open; those of other users show to root alone."""
     real = os.path.realpath(path)
-    found = []
-    for entry in proc.iterdir():
-        if entry.name.isdecimal() and int(entry.name) != os.getpid() and _has_open(entry, real):
-            found.append(Holder(int(entry.name), _program(entry)))
+    others = [entry for entry in proc.iterdir() if entry.name.isdecimal() and int(entry.name) != os.getpid()]
+    found = [Holder(int(entry.name), _program(entry)) for entry in others if _has_open(entry, real)]
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
 def _has_open(process: Path, real: str) -> bool:
     try:
-        return any(os.readlink(descriptor) == real for descriptor in (process / "fd").iterdir())
+        return any(str(descriptor.readlink()) == real for descriptor in (process / "fd").iterdir())
     except OSError:
         return False
 
@@ -43,5 +41,5 @@ def _program(process: Path) -> str:
         return "a program"
     name = Path(words[0]).name
     if name.startswith("python") and len(words) > 1:
-        name = words[2] if words[1] == "-m" and len(words) > 2 else Path(words[1]).name  # noqa: PLR2004 (-m and the module)
+        name = words[2] if words[1] == "-m" and len(words) > 2 else Path(words[1]).name
     return name or "a program"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import serial
 import serial_asyncio
 
+from bosd.drivers.port_holders import holders_of
 from bosd.drivers.transport import (
     OPEN_DEADLINE_S,
     SERIAL_GAP_S,
@@ -18,7 +19,6 @@ from bosd.drivers.transport import (
     ReceiverProtocol,
     byte_time_s,
 )
-from bosd.drivers.port_holders import holders_of
 from bosd.errors import UnavailableError
 
 _IN_USE = (errno.EAGAIN, errno.EBUSY)

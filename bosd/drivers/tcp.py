@@ -26,14 +26,15 @@ class _Gate:
         self._open = self._lost = False
         self._heard_s = asyncio.get_running_loop().time()
 
-    async def open_when_quiet(self) -> bool:
-        """Wait until nothing has come for 0.1 s, or for 1 s, and let bytes pass; False when the peer hung up meanwhile."""
+    async def open_when_quiet(self, port: str) -> None:
+        """Wait until nothing has come for 0.1 s, or for 1 s, and let bytes pass; raises UnavailableError at a hang-up."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + _LONGEST_QUIET_S
-        while not self._lost and (rest_s := min(self._heard_s + _QUIET_S, end_s) - loop.time()) > 0:
+        while not self._lost and (rest_s := min(self._heard_s + _QUIET_S, end_s) - loop.time()) > 0:  # noqa: ASYNC110 (silence is no event)
             await asyncio.sleep(rest_s)
         self._open = True
-        return not self._lost
+        if self._lost:
+            raise UnavailableError(f"{port}: hung up at once; many bridges serve one client only", port=port)
 
     def data_received(self, data: bytes) -> None:
         """Pass bytes on, or drop them."""
@@ -83,8 +84,7 @@ class TcpTransport:
             if hasattr(socket, name):
                 connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
         try:
-            if not await gate.open_when_quiet():
-                raise UnavailableError(f"{self.port}: hung up at once; many bridges serve one client only", port=self.port)
+            await gate.open_when_quiet(self.port)
         except BaseException:
             transport.abort()
             raise

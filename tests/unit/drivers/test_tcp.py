@@ -113,7 +113,7 @@ async def test_only_others_answers(bridge: Bridge) -> None:
     """When all that comes answers somebody else, the error says what that means."""
     bridge.board.raw(3, reply(4, cells_payload(3300, 3300)))
     driver = driver_on(Line(open_transport(bridge.address)))
-    with pytest.raises(DriverError, match="register_mismatch.*does another program use this line or bridge"):
+    with pytest.raises(DriverError, match=r"register_mismatch.*does another program use this line or bridge"):
         await driver.read()
     await driver.close()
 

@@ -29,7 +29,7 @@ def test_found_under_any_name() -> None:
 def test_one_of_several_ports() -> None:
     """An adapter with several ports needs the interface, and says so."""
     assert find_usb("usb:FT4232/2", FOUR) == "/dev/ttyUSB6"
-    with pytest.raises(UnavailableError, match="usb:FT4232: 4 ports have this serial number.*as in usb:FT4232/0"):
+    with pytest.raises(UnavailableError, match=r"usb:FT4232: 4 ports have this serial number.*as in usb:FT4232/0"):
         find_usb("usb:FT4232", FOUR)
 
 
@@ -44,7 +44,7 @@ def test_missing() -> None:
     """An adapter that is not there is named, with those that are."""
     with pytest.raises(UnavailableError, match=r"usb:B22: no USB adapter .*: usb:A10K3X7Y \(/dev/ttyUSB0\)$"):
         find_usb("usb:B22", [CLONE, FTDI])
-    with pytest.raises(UnavailableError, match="with one: none$"):
+    with pytest.raises(UnavailableError, match=r"with one: none$"):
         find_usb("usb:B22", [CLONE])
 
 
