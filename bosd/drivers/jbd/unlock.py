@@ -15,6 +15,9 @@ _KEY = b"000000"
 _ACCEPTED, _NOT_NEEDED = 0x00, 0x02
 _PASSWORD_CHARACTERS = 6
 _OVERHEAD_BYTES = 5
+_COMMANDS = (_APPLICATION_KEY, _RANDOM, _PASSWORD)
+_ANSWER_LENGTHS = range(1, 9)
+"""Captured answers hold one byte; a longer claim is a chance pair of FF AA."""
 
 
 def encode(command: int, data: bytes = b"") -> bytes:
@@ -85,13 +88,16 @@ class Unlock:
         """Return command and first byte of the next whole answer, and drop everything before it."""
         while (at := self._heard.find(_MARK)) >= 0:
             del self._heard[:at]
-            if len(self._heard) < _OVERHEAD_BYTES or len(self._heard) < _OVERHEAD_BYTES + self._heard[3]:
+            head = self._heard[2:4]
+            if any(byte not in allowed for byte, allowed in zip(head, (_COMMANDS, _ANSWER_LENGTHS), strict=False)):
+                del self._heard[: len(_MARK)]
+                continue
+            if len(head) < 2 or len(self._heard) < _OVERHEAD_BYTES + head[1]:
                 return None
-            size = _OVERHEAD_BYTES + self._heard[3]
-            frame = bytes(self._heard[:size])
-            if frame[2] in (_APPLICATION_KEY, _RANDOM, _PASSWORD) and frame[3] and sum(frame[2:-1]) & 0xFF == frame[-1]:
-                del self._heard[:size]
+            frame = bytes(self._heard[: _OVERHEAD_BYTES + head[1]])
+            del self._heard[: len(_MARK)]
+            if sum(frame[2:-1]) & 0xFF == frame[-1]:
+                del self._heard[: len(frame) - len(_MARK)]
                 return frame[2], frame[4]
-            del self._heard[:2]
         del self._heard[:-1]
         return None
