@@ -174,6 +174,8 @@ def _jbd(spec: JbdSpec) -> Faults:
         yield "baud", f"{spec.baud!r} is no rate of a serial line; JBD packs use 9600"
     if spec.address is not None and not 1 <= spec.address <= 255:
         yield "address", f"{spec.address!r} is no address of a board: 1 to 255"
+    if spec.ble_password_file is not None and not spec.port.startswith("ble://"):
+        yield "ble_password_file", f"belongs to a port ble://, not to {spec.port!r}; remove it"
 
 
 def _physical(spec: PhysicalSpec) -> Faults:

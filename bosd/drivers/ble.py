@@ -18,9 +18,9 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData, BaseBleakScanner
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
 
-from bosd.drivers.ble_modules import PROFILES, Advert, Greeting, parse_address
+from bosd.drivers.ble_modules import PROFILES, Advert, parse_address
 from bosd.drivers.ble_radio import Radio, shared_radio
-from bosd.drivers.transport import ByteReceiver, byte_time_s
+from bosd.drivers.transport import ByteReceiver, Greeting, byte_time_s
 from bosd.errors import DriverError, UnavailableError
 
 REPLY_S = 2.0
@@ -84,7 +84,6 @@ class BleTransport:
         self._radio = radio
         self._backend = backend or Backend()
         self._link: _Link | None = None
-        self._ending: asyncio.Task[None] | None = None
         self._in_frame = False
 
     async def open(self, receiver: ByteReceiver) -> None:
@@ -92,10 +91,11 @@ class BleTransport:
         self.close()
         radio = self._radio or shared_radio(self.adapter)
         radio.check(self.port)
-        link = _Link(self, radio, self._backend, receiver, self._ending)
+        link = _Link(self, radio, self._backend, receiver)
         # a task of the loop's own, as what it ends with, disconnecting, outlives whoever closes the port without waiting
         task = asyncio.get_running_loop().create_task(link.run(), name=f"bluetooth {self.port}")
-        self._link, self._ending, link.task = link, task, task
+        self._link, link.task, radio.links[self.port] = link, task, task
+        task.add_done_callback(lambda ended: radio.links.pop(self.port) if radio.links.get(self.port) is ended else None)
         try:
             await asyncio.shield(link.ready)
         except asyncio.CancelledError:
@@ -130,14 +130,7 @@ class BleTransport:
 class _Link:
     """One connection, from finding the device to disconnecting from it; `run` is all of its life."""
 
-    def __init__(
-        self,
-        transport: BleTransport,
-        radio: Radio,
-        backend: Backend,
-        receiver: ByteReceiver,
-        after: "asyncio.Task[None] | None",
-    ) -> None:
+    def __init__(self, transport: BleTransport, radio: Radio, backend: Backend, receiver: ByteReceiver) -> None:
         self.port = transport.port
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
@@ -146,7 +139,7 @@ class _Link:
         self._radio = radio
         self._backend = backend
         self._receiver: ByteReceiver | None = receiver
-        self._after = after
+        self._before = radio.links.get(transport.port)
         self._unsent: asyncio.Queue[bytes] = asyncio.Queue(_UNSENT)
         self._answers: asyncio.Queue[bytes] | None = None
         self._over = False
@@ -154,9 +147,9 @@ class _Link:
     async def run(self) -> None:
         """Connect, then write what is queued, until the link is lost or ended; then disconnect."""
         try:
-            if self._after is not None:
-                await asyncio.wait([self._after])
-                self._after = None
+            if self._before is not None:
+                await asyncio.wait([self._before])
+                self._before = None
             async with self._radio.turn(self.port):
                 client = await self._connect()
         except UnavailableError as error:

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from typing import Protocol
 
 from bosd.errors import ConfigError
 
@@ -31,18 +30,6 @@ NORDIC_UART = Profile(
     "6e400001-b5a3-f393-e0a9-e50e24dcca9e", "6e400003-b5a3-f393-e0a9-e50e24dcca9e", "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
 )
 PROFILES = (JBD, DH04, NORDIC_UART)
-
-
-class Greeting(Protocol):
-    """What a module wants to hear before it passes bytes on."""
-
-    def begin(self, address: str) -> bytes:
-        """Return the first message to the module at `address`."""
-        ...
-
-    def feed(self, data: bytes) -> bytes | None:
-        """Take a notification; return the next message, empty while waiting for more, None when done. Raises DriverError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,11 +26,13 @@ class Radio:
 
     A battery asks for one turn at a time and takes it for a bounded time, so each of n batteries gets every n-th. One whose
     connection failed is refused until its pause is over, so that what is out of reach costs the others less and less.
+    `links` are the connections by port, until they have ended.
     """
 
     def __init__(self, adapter: str = "") -> None:
         self.adapter = adapter
         self.holder = ""
+        self.links: dict[str, asyncio.Task[None]] = {}
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._failures: dict[str, _Failures] = {}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bosd.drivers.line import Line, ReplyReader
-from bosd.drivers.transport import ByteTransport, open_transport
+from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
 T = TypeVar("T")
@@ -18,15 +18,21 @@ class Lines:
         self._open_transport = open_transport
         self._lines: dict[str, tuple[int, Line, set[LinePart]]] = {}
 
-    def line(self, port: str, baud: int = 9600) -> "LinePart":
-        """Return one device's part in the line of `port`, joined at its first request. Raises ConfigError for a bad port."""
+    def line(self, port: str, baud: int = 9600, greeting: Greeting | None = None) -> "LinePart":
+        """Return one device's part in the line of `port`, joined at its first request. Raises ConfigError for a bad port.
+
+        `greeting` unlocks a Bluetooth module; a line that devices share has that of the first.
+        """
         self._open_transport(port, baud)
-        return LinePart(self, port, baud)
+        return LinePart(self, port, baud, greeting)
 
     def join(self, part: "LinePart", port: str, baud: int) -> Line:
         """Return the line of `port` with `part` on it. Raises ConfigError where it runs at another speed."""
         if port not in self._lines:
-            self._lines[port] = (baud, Line(self._open_transport(port, baud)), set())
+            transport = self._open_transport(port, baud)
+            if isinstance(transport, Greeted):
+                transport.greeting = part.greeting
+            self._lines[port] = (baud, Line(transport), set())
         present, line, parts = self._lines[port]
         if present != baud:
             raise ConfigError(f"{port}: is open at {present} baud, asked for {baud}; one line has one speed", port=port)
@@ -52,8 +58,9 @@ class LinePart:
     A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
     """
 
-    def __init__(self, lines: Lines, port: str, baud: int) -> None:
+    def __init__(self, lines: Lines, port: str, baud: int, greeting: Greeting | None = None) -> None:
         self.port = port
+        self.greeting = greeting
         self.counters: Counter[str] = Counter()
         self._lines = lines
         self._baud = baud

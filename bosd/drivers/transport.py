@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bosd.errors import ConfigError, UnavailableError, UnsupportedError
 
@@ -59,6 +59,25 @@ class ByteTransport(Protocol):
     def close(self) -> None:
         """Let go of the port; idempotent."""
         ...
+
+
+class Greeting(Protocol):
+    """What a module wants to hear before it passes bytes on."""
+
+    def begin(self, address: str) -> bytes:
+        """Return the first message to the module at `address`."""
+        ...
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take a notification; return the next message, empty while waiting for more, None when done. Raises DriverError."""
+        ...
+
+
+@runtime_checkable
+class Greeted(Protocol):
+    """A transport to modules that may want a greeting at each opening."""
+
+    greeting: Greeting | None
 
 
 class ReceiverProtocol(asyncio.Protocol):
