@@ -46,6 +46,7 @@ class SerialTransport:
     async def open(self, receiver: ByteReceiver) -> None:
         """Open the port in a thread (a driver may block there) within five seconds; raises UnavailableError with the cause."""
         self.close()
+        await asyncio.sleep(0)  # what let go of the port in this turn of the loop closes it in the next
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._open_port)
         try:
@@ -57,7 +58,8 @@ class SerialTransport:
                 message = f"{self.port}: did not open within {OPEN_DEADLINE_S:g} s"
                 raise UnavailableError(message, port=self.port) from None
             if isinstance(error, (OSError, ValueError, termios.error)):
-                raise UnavailableError(f"{self.port}: {_cause(error)}", port=self.port) from error
+                cause = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+                raise UnavailableError(f"{self.port}: {_cause(error)}", port=self.port, cause=cause) from error
             raise
         protocol = ReceiverProtocol(receiver)
         self._transport = serial_asyncio.SerialTransport(loop, protocol, port)
@@ -70,7 +72,7 @@ class SerialTransport:
         except OSError as error:
             if getattr(error, "errno", None) in _IN_USE:
                 by = ", ".join(map(str, holders_of(path))) or "another program"
-                raise UnavailableError(f"{self.port}: in use by {by}", port=self.port) from error
+                raise UnavailableError(f"{self.port}: in use by {by}", port=self.port, cause="EBUSY") from error
             raise
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             port.set_low_latency_mode(True)

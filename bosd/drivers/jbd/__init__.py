@@ -22,4 +22,4 @@ def _make(spec: JbdSpec, context: DriverContext) -> Device:
     )
 
 
-DRIVER = DriverKind(spec=JbdSpec, make=_make)
+DRIVER = DriverKind(spec=JbdSpec, make=_make, probe="bosd.drivers.jbd.probe:PROBE")
