@@ -11,7 +11,8 @@ from bosd.errors import BosError
 
 _DETECT = """\
 Asks on every serial port of this machine, or on those named, which device answers: 9600 baud first, then 19200, 38400, 57600 and
-115200. It only reads. Ports that another program has open are left alone and named. Exit status 0 when something was found, else 1.
+115200. It only reads. Ports that another program has open are left alone and named.
+Exit status 0 when something was found, 1 when nothing was.
 
   bosd detect
   bosd detect --ble --write bosd.toml && bosd check --config bosd.toml

@@ -75,16 +75,23 @@ def questions(probes: Sequence[Probe], *, bluetooth: bool) -> list[tuple[Probe, 
 
 
 class Hunt:
-    """Asks on ports; `outcomes` has those that are done, also when it is cut short. `open_transport` as in drivers.transport."""
+    """Asks on ports; `open_transport` as in drivers.transport."""
 
     def __init__(self, probes: Sequence[Probe], watcher: Watcher, open_transport: Callable[[str, int], ByteTransport]) -> None:
-        self.outcomes: list[Outcome] = []
+        self._targets: list[Target] = []
+        self._done: dict[Target, Outcome] = {}
         self._probes = probes
         self._watcher = watcher
         self._open_transport = open_transport
 
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What is known so far, in the order in which the ports were named."""
+        return tuple(self._done[target] for target in self._targets if target in self._done)
+
     async def ask_all(self, targets: Sequence[Target]) -> None:
         """Ask on all of them at the same time."""
+        self._targets += targets
         async with asyncio.TaskGroup() as group:
             for target in targets:
                 group.create_task(self._ask(target), name=f"detect {target.port}")
@@ -93,7 +100,7 @@ class Hunt:
         asked = questions(self._probes, bluetooth=target.bluetooth)
         self._watcher.began(target, len(asked))
         outcome = await self._outcome(target, asked)
-        self.outcomes.append(outcome)
+        self._done[target] = outcome
         self._watcher.ended(outcome)
 
     async def _outcome(self, target: Target, asked: Sequence[tuple[Probe, int]]) -> Outcome:

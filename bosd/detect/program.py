@@ -120,7 +120,7 @@ async def _listen(seconds: float, hunt: Hunt, progress: show.Bars | show.Lines, 
 
 
 def _answer(request: Request, outcomes: Sequence[Outcome]) -> None:
-    ordered = sorted(outcomes, key=lambda outcome: (outcome.state != "found", outcome.target.port))
+    ordered = sorted(outcomes, key=lambda outcome: outcome.state != "found")
     if request.as_json:
         sys.stdout.write(json.dumps({"ports": show.document(ordered)}, ensure_ascii=False) + "\n")
     else:

@@ -23,12 +23,13 @@ def configuration(outcomes: Sequence[Outcome], place: str) -> str:
     """Return a configuration file with each battery found; regulators stand in comments, as each belongs to a battery."""
     found = [outcome for outcome in outcomes if outcome.state == "found"]
     batteries = [outcome for outcome in found if outcome.role == "battery"]
-    parts = [
+    head = (
         f"# Written by `bosd detect`. Check it with `bosd check --config {place}`, run it with `bosd run --config {place}`.\n"
         "# Names are yours to choose.\n"
         "[node]\n"
         f"name = {_text(NodeConfig().name)}\n"
-    ]
+    )
+    parts = [head]
     parts += [_battery(f"pack{number}", outcome) for number, outcome in enumerate(batteries, 1)]
     parts += [_regulator(outcome) for outcome in found if outcome.role == "regulator"]
     return "\n".join(parts)

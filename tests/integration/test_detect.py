@@ -28,6 +28,11 @@ def detect(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run((*BOSD, "detect", *arguments), capture_output=True, text=True, timeout=50, check=False)
 
 
+def all_good(node: Node) -> dict[str, dict[str, Any]]:
+    """Return the statuses that are GOOD."""
+    return {name: status for name, status in node.statuses().items() if status["quality"] == "GOOD"}
+
+
 def document(*arguments: str) -> list[dict[str, Any]]:
     """Return what it finds as JSON."""
     ports: list[dict[str, Any]] = json.loads(detect("--json", *arguments).stdout)["ports"]
@@ -48,8 +53,7 @@ def test_found_written_checked_and_read(tmp_path: Path) -> None:
         assert (again.returncode, "exists and is not replaced" in again.stderr) == (1, True)
         tables = path.read_text().partition("\n# BOSD-SIM")[2]
         with Node(tmp_path / "node", "# " + tables) as node:
-            until(lambda: len(node.statuses()) == 2 and all(s["quality"] == "GOOD" for s in node.statuses().values()))
-            statuses = node.statuses()
+            statuses = until(lambda: good if len(good := all_good(node)) == 2 else None)
             assert [len(statuses[name]["cells_v"]) for name in ("pack1", "pack2")] == [4, 16]
             assert not any(status["commandable"] for status in statuses.values())
             # a port that a running node holds is named with it, and its reading goes on

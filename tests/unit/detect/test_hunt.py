@@ -162,7 +162,10 @@ async def test_a_sleeping_board_is_found() -> None:
             def write(self, data: bytes) -> None:
                 board.memory.write(data)
 
-        board.memory.on_bytes = lambda data: heard[0].data_received(data)
+        def passed_on(data: bytes) -> None:
+            heard[0].data_received(data)
+
+        board.memory.on_bytes = passed_on
         hunt, watcher = await hunted("m", opening={"m": Wire(lambda _request: b"")})
         assert hunt.outcomes[0].found.cells == 7
         assert len(watcher.asked) == 1

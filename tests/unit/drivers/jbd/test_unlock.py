@@ -80,7 +80,7 @@ def test_anything_may_come(pieces: list[bytes]) -> None:
 def test_password_file(tmp_path: Path) -> None:
     """A password is six characters in a file that not everybody may read; the password is in no error."""
     path = tmp_path / "password"
-    with pytest.raises(ConfigError, match="ble_password_file .*password: No such file"):
+    with pytest.raises(ConfigError, match=r"ble_password_file .*password: No such file"):
         read_password(str(path))
     path.write_text("123456\n")
     path.chmod(0o644)
