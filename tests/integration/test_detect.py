@@ -18,8 +18,9 @@ import pytest
 from bosd.detect.hunt import Hunt, Target
 from bosd.drivers.jbd.probe import PROBE
 from bosd.drivers.transport import open_transport
+from bosd.v1 import battery_pb2 as pb
 from tests.support.jbd_frames import FakeBoard
-from tests.support.processes import BOSD, Node, Pack, until
+from tests.support.processes import BOSD, Caller, Node, Pack, until
 from tests.unit.detect.test_hunt import Watcher
 
 
@@ -28,9 +29,10 @@ def detect(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run((*BOSD, "detect", *arguments), capture_output=True, text=True, timeout=50, check=False)
 
 
-def all_good(node: Node) -> dict[str, dict[str, Any]]:
-    """Return the statuses that are GOOD."""
-    return {name: status for name, status in node.statuses().items() if status["quality"] == "GOOD"}
+def good(caller: Caller, name: str) -> pb.BatteryStatus | None:
+    """Return the status of a battery once it is GOOD."""
+    status = caller.status(name)
+    return status if status.quality == pb.QUALITY_GOOD else None
 
 
 def document(*arguments: str) -> list[dict[str, Any]]:
@@ -53,14 +55,15 @@ def test_found_written_checked_and_read(tmp_path: Path) -> None:
         assert (again.returncode, "exists and is not replaced" in again.stderr) == (1, True)
         tables = path.read_text().partition("\n# BOSD-SIM")[2]
         with Node(tmp_path / "node", "# " + tables) as node:
-            statuses = until(lambda: good if len(good := all_good(node)) == 2 else None)
-            assert [len(statuses[name]["cells_v"]) for name in ("pack1", "pack2")] == [4, 16]
-            assert not any(status["commandable"] for status in statuses.values())
-            # a port that a running node holds is named with it, and its reading goes on
-            (held,) = document("--ports", links[0])
-            assert held["state"] == "in_use"
-            assert f"process {node.pid}" in held["detail"]
-            assert node.statuses()["pack1"]["quality"] == "GOOD"
+            with Caller(node.target) as caller:
+                statuses = [until(lambda name=name: good(caller, name)) for name in ("pack1", "pack2")]  # type: ignore[misc]
+                assert [len(status.cells_v) for status in statuses] == [4, 16]
+                assert not any(status.commandable for status in statuses)
+                # a port that a running node holds is named with it, and its reading goes on
+                (held,) = document("--ports", links[0])
+                assert held["state"] == "in_use"
+                assert f"process {node.pid}" in held["detail"]
+                assert caller.refresh("pack1").quality == pb.QUALITY_GOOD
 
 
 @pytest.fixture
