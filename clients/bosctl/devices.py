@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bosd.drivers.usb_ports import USB, find_usb, list_serial_ports
 from bosd.errors import UnavailableError
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.format_json import Document, quality_word
@@ -41,7 +40,7 @@ _STEPS = (
     ("no answer to the password", "remove ble_password_file: this module may know no passwords"),
     (
         "no answer in",
-        "wake the pack (button, charger), look at power and at TX and RX; the node stopped, `bosd detect --ports {port}` tries all speeds",
+        "wake the pack (button, charger), look at power, TX and RX; with the node stopped, `bosd detect --ports {port}`",
     ),
 )
 """What a driver's error says, and what helps; the first that fits counts."""
@@ -109,6 +108,8 @@ def _port_here(port: str) -> str:
         return f"Bluetooth adapter {', '.join(adapters)}" if adapters else "no Bluetooth adapter"
     if "://" in port:
         return ""
+    from bosd.drivers.usb_ports import USB, find_usb, list_serial_ports  # noqa: PLC0415 (only doctor needs pyserial)
+
     try:
         device = find_usb(port, list_serial_ports()) if port.startswith(USB) else port
         mode = Path(device).stat().st_mode

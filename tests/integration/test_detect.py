@@ -29,12 +29,6 @@ def detect(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run((*BOSD, "detect", *arguments), capture_output=True, text=True, timeout=50, check=False)
 
 
-def good(caller: Caller, name: str) -> pb.BatteryStatus | None:
-    """Return the status of a battery once it is GOOD."""
-    status = caller.status(name)
-    return status if status.quality == pb.QUALITY_GOOD else None
-
-
 def document(*arguments: str) -> list[dict[str, Any]]:
     """Return what it finds as JSON."""
     ports: list[dict[str, Any]] = json.loads(detect("--json", *arguments).stdout)["ports"]
@@ -54,16 +48,16 @@ def test_found_written_checked_and_read(tmp_path: Path) -> None:
         again = detect("--ports", *links, "--write", str(path))
         assert (again.returncode, "exists and is not replaced" in again.stderr) == (1, True)
         tables = path.read_text().partition("\n# BOSD-SIM")[2]
-        with Node(tmp_path / "node", "# " + tables) as node:
-            with Caller(node.target) as caller:
-                statuses = [until(lambda name=name: good(caller, name)) for name in ("pack1", "pack2")]  # type: ignore[misc]
-                assert [len(status.cells_v) for status in statuses] == [4, 16]
-                assert not any(status.commandable for status in statuses)
-                # a port that a running node holds is named with it, and its reading goes on
-                (held,) = document("--ports", links[0])
-                assert held["state"] == "in_use"
-                assert f"process {node.pid}" in held["detail"]
-                assert caller.refresh("pack1").quality == pb.QUALITY_GOOD
+        with Node(tmp_path / "node", "# " + tables) as node, Caller(node.target) as caller:
+            until(lambda: all(caller.status(name).quality == pb.QUALITY_GOOD for name in ("pack1", "pack2")))
+            statuses = [caller.status(name) for name in ("pack1", "pack2")]
+            assert [len(status.cells_v) for status in statuses] == [4, 16]
+            assert not any(status.commandable for status in statuses)
+            # a port that a running node holds is named with it, and its reading goes on
+            (held,) = document("--ports", links[0])
+            assert held["state"] == "in_use"
+            assert f"process {node.pid}" in held["detail"]
+            assert caller.refresh("pack1").quality == pb.QUALITY_GOOD
 
 
 @pytest.fixture

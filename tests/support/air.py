@@ -49,6 +49,7 @@ class Module:
         self.answers_writes = False
         self.advertises = True
         self.connects = True
+        self.discovers = True
         self.takes_writes = True
         self.lost_pieces = 0
         self.cut_after_pieces: int | None = None
@@ -250,14 +251,17 @@ class Client(BaseBleakClient):
                 await asyncio.get_running_loop().create_future()
             if module.central is not None and not module.central.ours:
                 raise BleakError("org.bluez.Error.Failed", "le-connection-abort-by-remote")
-        module.connected(self)
-        self._module = module
+            module.connected(self)
+            self._module = module
+            if not module.discovers:
+                await asyncio.get_running_loop().create_future()
         self.services = _services(module)
 
     async def disconnect(self) -> None:
         await asyncio.sleep(0.05)
-        if self._module is not None and self._module.central is self:
-            self._module.hang_up()
+        central = self._module.central if self._module is not None else None
+        if self._module is not None and central is not None and central.ours == self.ours:
+            self._module.hang_up()  # the system disconnects a device, whichever program connected to it
 
     def dropped(self) -> None:
         """Learn of the end; BlueZ's backend tells of every one, wanted or not."""

@@ -31,11 +31,15 @@ def lost(reason: str) -> list[pb.BatteryStatus]:
         ("/dev/ttyUSB0", "/dev/ttyUSB0: no such file or directory", "`bosd detect` lists what is there"),
         ("usb:A1", "usb:A1: no USB adapter with this serial number; plugged in with one: none", "plug the adapter in"),
         ("/dev/ttyUSB0", "/dev/ttyUSB0: in use by minicom (process 7)", "end that program"),
-        ("/dev/ttyUSB0", "/dev/ttyUSB0: no answer in 3 attempts", "`bosd detect --ports /dev/ttyUSB0` tries all speeds"),
+        ("/dev/ttyUSB0", "/dev/ttyUSB0: no answer in 3 attempts", "`bosd detect --ports /dev/ttyUSB0`"),
         ("/dev/ttyUSB0", "/dev/ttyUSB0: no valid answer in 3 attempts: bad_checksum", "noise, a loose ground"),
         ("tcp://gw:23", "tcp://gw:23: connection refused", "look whether the bridge runs"),
         ("ble://AA:BB:CC:DD:EE:FF", "ble://AA:BB:CC:DD:EE:FF: not heard within 10 s", "close the apps of phones"),
-        ("ble://AA:BB:CC:DD:EE:FF", "the Bluetooth module refuses the password in ble_password_file", "correct ble_password_file"),
+        (
+            "ble://AA:BB:CC:DD:EE:FF",
+            "the Bluetooth module refuses the password in ble_password_file",
+            "correct ble_password_file",
+        ),
     ],
 )
 def test_next_steps(port: str, reason: str, step: str) -> None:

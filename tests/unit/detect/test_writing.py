@@ -14,7 +14,6 @@ from bosd.errors import InvalidArgumentError
 
 def found(port: str, **values: object) -> Outcome:
     """Return a JBD pack that was found."""
-    pack = Found(model="JBD", cells=4, voltage_v=13.2)
     known: dict[str, object] = {
         "kind": "jbd",
         "role": "battery",

@@ -204,6 +204,19 @@ async def test_never_connecting(bench: Bench) -> None:
     assert (await driver.read()).cells_v is not None
 
 
+async def test_connected_but_no_services(bench: Bench) -> None:
+    """A connection that hangs while its services are asked for is dropped after 20 s, so that others can connect."""
+    module = await bench.module()
+    module.discovers = False
+    driver = bench.driver(bench.line())
+    with pytest.raises(UnavailableError, match="no connection within 20 s"):
+        await driver.read()
+    assert module.central is None
+    module.discovers = True
+    await asyncio.sleep(BACK_OFF_S[0])
+    assert (await driver.read()).cells_v is not None
+
+
 async def test_two_batteries_on_one_adapter(bench: Bench) -> None:
     """One that never connects holds the adapter no longer than its turn, and never together with another."""
     dead = await bench.module(OTHER)
@@ -370,11 +383,10 @@ async def test_cancelled_anywhere(bench: Bench) -> None:
 
 
 async def test_closed_and_opened_at_once(bench: Bench) -> None:
-    """A port that is opened while its last connection is being ended waits for that end."""
+    """A port that is opened while its last connection is being ended waits for that end, also on another line."""
     module = await bench.module()
-    line = bench.line()
     for _ in range(5):
-        driver = bench.driver(line)
+        driver = bench.driver(bench.line())
         assert (await driver.read()).cells_v is not None
         await driver.close()
     await until_free(module)

@@ -14,7 +14,7 @@ from bosd.drivers.tcp import TcpTransport
 from bosd.drivers.transport import open_transport
 from bosd.errors import DriverError, UnavailableError
 from tests.support.bridge import Bridge
-from tests.support.jbd_frames import cells_payload, reply, until_lost
+from tests.support.jbd_frames import READ_BASIC, cells_payload, reply, until_lost
 
 
 @pytest.fixture
@@ -70,6 +70,33 @@ async def test_what_the_bridge_says_first_is_dropped(bridge: Bridge) -> None:
     assert sample.voltage_v == pytest.approx(sum(sample.cells_v), abs=0.05)
     assert line.counters["attempts"] == line.counters["requests"]
     await driver.close()
+
+
+class Ear:
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.heard = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.heard += data
+
+    def connection_lost(self, error: Exception | None) -> None:
+        raise AssertionError(error)
+
+
+async def test_nothing_is_delivered_before_it_is_open(bridge: Bridge) -> None:
+    """Whoever opens a bridge hears nothing of what it says first, only what follows a request."""
+    bridge.greeting = b"welcome\xdd\x03"
+    transport, ear = open_transport(bridge.address), Ear()
+    await transport.open(ear)
+    assert ear.heard == b""
+    transport.write(READ_BASIC)
+    async with asyncio.timeout(5):
+        while not ear.heard.endswith(b"\x77"):  # noqa: ASYNC110  the bytes are what the test waits for
+            await asyncio.sleep(0.01)
+    assert ear.heard[:3] == b"\xdd\x03\x00"
+    transport.close()
 
 
 async def test_serves_one_client_only(bridge: Bridge) -> None:
