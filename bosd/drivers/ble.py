@@ -189,6 +189,7 @@ class _Link:
                 client = BleakClient(device, self._disconnected, timeout=CONNECT_S, bluez=options, backend=backend)
                 await client.connect()
         except BaseException as error:
+            self._over = True
             await _let_go(client, self.port)
             if isinstance(error, TimeoutError):
                 raise UnavailableError(f"{self.port}: no connection within {CONNECT_S:g} s", port=self.port) from None
