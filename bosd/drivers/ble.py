@@ -241,7 +241,10 @@ class _Link:
                     answer = await self._answers.get()
             except TimeoutError:
                 raise UnavailableError(f"{self.port}: no answer to the password", port=self.port) from None
-            message = greeting.feed(answer)
+            try:
+                message = greeting.feed(answer)
+            except DriverError as error:
+                raise DriverError(f"{self.port}: {error.message}", port=self.port, **error.metadata) from None
         self._answers = None
 
     async def _send(self, client: BleakClient, written: BleakGATTCharacteristic, data: bytes) -> None:

@@ -50,6 +50,7 @@ class Module:
         self.advertises = True
         self.connects = True
         self.discovers = True
+        self.disconnecting_s = 0.05
         self.takes_writes = True
         self.lost_pieces = 0
         self.cut_after_pieces: int | None = None
@@ -258,7 +259,7 @@ class Client(BaseBleakClient):
         self.services = _services(module)
 
     async def disconnect(self) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05 if self._module is None else self._module.disconnecting_s)
         central = self._module.central if self._module is not None else None
         if self._module is not None and central is not None and central.ours == self.ours:
             self._module.hang_up()  # the system disconnects a device, whichever program connected to it

@@ -46,6 +46,17 @@ def test_good_as_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_two_identical_packs(tmp_path: Path) -> None:
+    """Packs of one model are told apart by name and port, never by what they call themselves (complaint 9)."""
+    path = tmp_path / "bosd.toml"
+    write([found("ble://A4:C1:37:04:2D:BE"), found("ble://A4:C1:37:04:2D:BF")], path)
+    batteries = load_config(path).topology.batteries
+    assert [(spec.name, spec.port) for spec in batteries if isinstance(spec, JbdSpec)] == [
+        ("pack1", "ble://A4:C1:37:04:2D:BE"),
+        ("pack2", "ble://A4:C1:37:04:2D:BF"),
+    ]
+
+
 def test_a_regulator_is_told_of(tmp_path: Path) -> None:
     """A supply is written as a comment with the table that a battery would get: it belongs to one, which only a person knows."""
     supply = found("/dev/ttyUSB2", kind="rd6006", role="regulator", found=Found(model="RD6006", keys={"address": 1}))

@@ -90,7 +90,7 @@ async def test_any_size_of_piece(bench: Bench, size: int) -> None:
 
 
 async def test_the_first_request_waits(bench: Bench) -> None:
-    """Nothing is written in the first 0.5 s of notifications, so the first read needs one attempt."""
+    """Nothing is written in the first 0.5 s of notifications, so the first read needs one attempt (complaint 4)."""
     module = await bench.module()
     line = bench.line()
     await bench.driver(line).read()
@@ -129,7 +129,7 @@ async def test_heartbeats_are_dropped(bench: Bench) -> None:
 
 
 async def test_a_lost_piece_costs_one_attempt(bench: Bench) -> None:
-    """A reply with a piece missing is never published; the next attempt brings it."""
+    """A reply with a piece missing is never published; the next attempt brings it (complaint 1)."""
     module = await bench.module()
     line = bench.line()
     driver = bench.driver(line)
@@ -182,7 +182,7 @@ async def test_a_silent_connection_is_dropped(bench: Bench) -> None:
 
 
 async def test_never_connecting(bench: Bench) -> None:
-    """An attempt that hangs ends after 20 s; sooner than its pause nothing is tried, and the pauses grow to 10 s."""
+    """An attempt that hangs ends after 20 s; its pauses grow to 10 s, and nothing is tried sooner (complaint 7: no storms)."""
     module = await bench.module()
     module.connects = False
     driver = bench.driver(bench.line())
@@ -325,7 +325,7 @@ async def test_no_serial_service(bench: Bench) -> None:
 
 
 async def test_password(bench: Bench) -> None:
-    """A locked module passes nothing on until it was told the password."""
+    """A locked module passes nothing on until it was told the password (complaint 6)."""
     module = await bench.module()
     module.password = PASSWORD
     with pytest.raises(UnavailableError, match="no answer"):
@@ -342,7 +342,7 @@ async def test_wrong_password(bench: Bench) -> None:
     module = await bench.module()
     module.password = PASSWORD
     driver = bench.driver(bench.line(greeting=Unlock("654321")))
-    with pytest.raises(DriverError, match="refuses the password in ble_password_file"):
+    with pytest.raises(DriverError, match=f"ble://{ADDRESS}: the Bluetooth module refuses the password in ble_password_file"):
         await driver.read()
     await until_free(module)
     with pytest.raises(UnavailableError, match=r"refuses the password.*next attempt in"):
@@ -385,6 +385,7 @@ async def test_cancelled_anywhere(bench: Bench) -> None:
 async def test_closed_and_opened_at_once(bench: Bench) -> None:
     """A port that is opened while its last connection is being ended waits for that end, also on another line."""
     module = await bench.module()
+    module.disconnecting_s = 0.6
     for _ in range(5):
         driver = bench.driver(bench.line())
         assert (await driver.read()).cells_v is not None
