@@ -9,6 +9,14 @@ from pathlib import Path
 from bosd import __version__
 from bosd.errors import BosError
 
+_DETECT = """\
+Asks on every serial port of this machine, or on those named, which device answers: 9600 baud first, then 19200, 38400, 57600 and
+115200. It only reads. Ports that another program has open are left alone and named.
+Exit status 0 when something was found, 1 when nothing was.
+
+  bosd detect
+  bosd detect --ble --write bosd.toml && bosd check --config bosd.toml
+"""
 _SAFE = """\
 Applies the safe action of every battery whose device this node may command, and reads it back:
   a regulator goes to 0 A; a gate's switches stay as they are (safe = "release") or open (safe = "open").
@@ -80,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         keep.set_defaults(do=_backup if name == "backup" else _restore)
     _add_safeguard(commands)
     _add_driver(commands)
+    _add_detect(commands)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -102,6 +111,26 @@ def _parser() -> argparse.ArgumentParser:
         replay_program.add_arguments(replay)
         replay.set_defaults(do=replay_program.main)
     return parser
+
+
+def _add_detect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the search for devices."""
+    detect = commands.add_parser(
+        "detect",
+        help="find devices on serial ports, bridges and Bluetooth, and write a configuration",
+        description=_DETECT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    detect.add_argument(
+        "--ports", nargs="+", metavar="PORT", help="ask there alone: a device path, usb:SERIAL, tcp://host:port, ble://ADDRESS"
+    )
+    detect.add_argument("--ble", action="store_true", help="listen for Bluetooth modules, too, and ask those of JBD boards")
+    detect.add_argument("--seconds", type=float, default=8.0, metavar="S", help="how long to listen (default %(default)g)")
+    detect.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    detect.add_argument(
+        "--write", default=None, metavar="FILE", help="write a configuration with what was found; replaces nothing"
+    )
+    detect.set_defaults(do=_detect)
 
 
 def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -171,6 +200,15 @@ def _check(args: argparse.Namespace) -> int:
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
     return 0
+
+
+def _detect(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.detect.program import Request, run  # noqa: PLC0415
+
+    log.configure(level="error")
+    write = None if args.write is None else Path(args.write)
+    return run(Request(ports=args.ports, bluetooth=args.ble, seconds=args.seconds, as_json=args.json, write=write))
 
 
 def _safe(args: argparse.Namespace) -> int:

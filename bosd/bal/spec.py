@@ -88,12 +88,16 @@ class PhysicalSpec(BatterySpec):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JbdSpec(PhysicalSpec):
-    """A JBD pack on a serial device path or `tcp://host:port`; boards on one line have an `address` each (1 to 255)."""
+    """A JBD pack on the port of a line (drivers.transport); boards on one line have an `address` each (1 to 255).
+
+    `ble_password_file` holds the password of a Bluetooth module that wants one.
+    """
 
     kind: ClassVar[str] = "jbd"
     controls: ClassVar[tuple[str, ...]] = ("none", "gate", "external")
     baud: int = 9600
     address: int | None = None
+    ble_password_file: str | None = None
 
     @property
     def place(self) -> str:

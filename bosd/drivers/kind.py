@@ -29,12 +29,14 @@ class DriverKind:
     """The driver of one kind of battery; `spec.kind` is its name in a file.
 
     `make` gets the specification and returns the device, still closed: nothing is opened before the first request. It raises
-    ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it.
+    ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it,
+    `probe` the `drivers.probe.Probe` with which `bosd detect` finds it.
     """
 
     spec: type[PhysicalSpec]
     make: Callable[[Any, DriverContext], Device]
     bench: str = ""
+    probe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +46,4 @@ class RegulatorKind:
     spec: type[RegulatorSpec]
     make: Callable[[Any, DriverContext], Regulator]
     bench: str = ""
+    probe: str = ""

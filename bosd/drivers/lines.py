@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from bosd.drivers.capture import CaptureTo, CaptureTransport
 from bosd.drivers.line import Line, ReplyReader
-from bosd.drivers.transport import ByteTransport, open_transport
+from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
 T = TypeVar("T")
@@ -20,19 +20,25 @@ class Lines:
         self._open_transport = open_transport
         self._lines: dict[str, _Shared] = {}
 
-    def line(self, port: str, baud: int = 9600, capture: CaptureTo | None = None) -> "LinePart":
+    def line(
+        self, port: str, baud: int = 9600, *, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> "LinePart":
         """Return one device's part in the line of `port`, joined at its first request. Raises ConfigError for a bad port.
 
-        `capture` records the line while the part is on it; of several records of one line the first is kept.
+        `greeting` unlocks a Bluetooth module; `capture` records the line while the part is on it. Of several devices' on one line
+        the first is kept.
         """
         self._open_transport(port, baud)
-        return LinePart(self, port, baud, capture)
+        return LinePart(self, port, baud, greeting, capture)
 
     def join(self, part: "LinePart", port: str, baud: int) -> Line:
         """Return the line of `port` with `part` on it. Raises ConfigError where it runs at another speed."""
         shared = self._lines.get(port)
         if shared is None:
-            transport = CaptureTransport(self._open_transport(port, baud))
+            below = self._open_transport(port, baud)
+            if isinstance(below, Greeted):
+                below.greeting = part.greeting
+            transport = CaptureTransport(below)
             shared = self._lines[port] = _Shared(baud, transport, Line(transport))
         if shared.baud != baud:
             message = f"{port}: is open at {shared.baud} baud, asked for {baud}; one line has one speed"
@@ -68,10 +74,12 @@ class CapturedLines(Lines):
         self._of_node = lines
         self._capture = capture
 
-    def line(self, port: str, baud: int = 9600, capture: CaptureTo | None = None) -> "LinePart":
+    def line(
+        self, port: str, baud: int = 9600, *, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> "LinePart":
         """Return a part in the node's line of `port`, recorded."""
         self.used = True
-        return self._of_node.line(port, baud, capture or self._capture)
+        return self._of_node.line(port, baud, greeting=greeting, capture=capture or self._capture)
 
 
 @dataclass(slots=True)
@@ -91,8 +99,11 @@ class LinePart:
     A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
     """
 
-    def __init__(self, lines: Lines, port: str, baud: int, capture: CaptureTo | None = None) -> None:
+    def __init__(
+        self, lines: Lines, port: str, baud: int, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> None:
         self.port = port
+        self.greeting = greeting
         self.capture = capture
         self.counters: Counter[str] = Counter()
         self._lines = lines
