@@ -84,6 +84,14 @@ def _parser() -> argparse.ArgumentParser:
         jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
         program.add_arguments(jbd)
         jbd.set_defaults(do=program.main)
+    if sys.argv[1:3] == ["sim", "sonnen"]:
+        from bosd.drivers.sonnen.simulator import program as sonnen_program  # noqa: PLC0415 (its HTTP server is its own)
+
+        sonnen = devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
+        sonnen_program.add_arguments(sonnen)
+        sonnen.set_defaults(do=sonnen_program.main)
+    else:
+        devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
     return parser
 
 

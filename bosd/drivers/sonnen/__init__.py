@@ -1,0 +1,1 @@
+"""Sonnen home batteries by their local HTTP API v2."""
