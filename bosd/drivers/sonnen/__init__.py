@@ -1,1 +1,18 @@
 """Sonnen home batteries by their local HTTP API v2."""
+
+from pathlib import Path
+
+from bosd.bal.device import Device
+from bosd.drivers.kind import DriverContext, DriverKind
+from bosd.drivers.sonnen.spec import SonnenSpec
+
+
+def _make(spec: SonnenSpec, context: DriverContext) -> Device:
+    from bosd.drivers.sonnen.api import SonnenApi  # noqa: PLC0415 (a node without one loads no HTTP client)
+    from bosd.drivers.sonnen.driver import SonnenDriver  # noqa: PLC0415
+
+    ca_file = None if spec.ca_file is None else Path(spec.ca_file)
+    return SonnenDriver(spec, SonnenApi(spec.port, Path(spec.token_file), ca_file), context.clock)
+
+
+DRIVER = DriverKind(spec=SonnenSpec, make=_make)

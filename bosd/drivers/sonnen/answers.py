@@ -127,9 +127,9 @@ class Fields:
 
 
 def read_json(body: bytes, place: str) -> object:
-    """Return what a body says. Raises DriverError for anything but JSON, NaN and infinities included."""
+    """Return what a body says. Raises DriverError for anything but JSON; NaN and infinities are left to `Fields`."""
     try:
-        return json.loads(body, parse_constant=_refuse_constant)
+        return json.loads(body)
     except (ValueError, RecursionError):
         begins = body[:_FIRST_BYTES].lstrip()
         kind = "HTML" if begins.startswith(b"<") else f"{len(body)} bytes that begin with {begins!r}"
@@ -202,7 +202,3 @@ def shown(value: object) -> str:
         return "a larger integer"
     text = repr(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

@@ -31,7 +31,8 @@ class SonnenApi:
     """A battery's API v2 at `port` (`http://HOST[:PORT]`); the token is read anew for each request, so it may be exchanged.
 
     Every method raises UnavailableError (no answer, or the battery's server failed) or DriverError (refused, or nonsense).
-    A connection serves one request: what was cancelled, cut or slow never meets the next one. `counters` holds `requests`,
+    A connection serves one request: what was cancelled, cut or slow never meets the next one. A GET or PUT whose connection
+    ends before any answer is sent once more, by aiohttp, within the same deadline; a POST is not. `counters` holds `requests`,
     `replies` and failures by reason.
     """
 

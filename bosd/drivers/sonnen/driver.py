@@ -1,13 +1,13 @@
 """The Sonnen driver: reads a battery by its local API and, where configured, has it follow set points in manual mode."""
 
 import asyncio
-from typing import Literal
 
 from bosd.bal.device import Sample
 from bosd.clock import Clock
 from bosd.drivers.sonnen.answers import MANUAL, Battery, Status, named_mode
 from bosd.drivers.sonnen.api import SonnenApi
 from bosd.drivers.sonnen.sample import Freshness, build_sample, voltage_of
+from bosd.drivers.sonnen.spec import SonnenSpec
 from bosd.errors import DriverError, NotFollowedError, TransientError, UnsupportedError
 
 CONFIRM_S = 3.5
@@ -18,16 +18,15 @@ TOLERANCE_W = 50.0
 TOLERANCE_RATIO = 0.05
 """How far measured AC power may lie from the set point: idle batteries show up to some 10 W of their own consumption."""
 DOUBT_S = 10.0
-"""A deviation beyond the tolerance that lasts so long is said."""
+"""A deviation beyond the tolerance, or a time stamp that stands still, is said once it lasts so long."""
 LARGEST_W = 1_000_000
 _LOOK_AGAIN_S = 0.25
+_NOT_FOUND = "404"
 _RELEASED: dict[str, str] = {"self-consumption": "2", "time-of-use": "10"}
-
-Safe = Literal["release", "open"]
 
 
 class SonnenDriver:
-    """One Sonnen battery as a device; `direct` lets it take set points, `released_mode` is what it goes back to.
+    """One Sonnen battery as a device; `current_control` "direct" lets it take set points.
 
     `hold_s` is None: no page of the API says that a set point of manual mode ends, people charge for hours with one, and assuming
     that it holds is the safe side.
@@ -35,24 +34,13 @@ class SonnenDriver:
 
     hold_s: float | None = None
 
-    def __init__(
-        self,
-        api: SonnenApi,
-        clock: Clock,
-        *,
-        name: str,
-        direct: bool = False,
-        safe: Safe = "release",
-        released_mode: str = "self-consumption",
-        voltage_v: float | None = None,
-    ) -> None:
-        self.name = name
+    def __init__(self, spec: SonnenSpec, api: SonnenApi, clock: Clock) -> None:
+        self.name = spec.name
+        self._spec = spec
         self._api = api
         self._clock = clock
-        self._direct = direct
-        self._safe: Safe = safe
-        self._released_mode = _RELEASED[released_mode]
-        self._configured_v = voltage_v
+        self._direct = spec.current_control == "direct"
+        self._released_mode = _RELEASED[spec.released_mode]
         self._voltage_v: float | None = None
         self._freshness = Freshness()
         self._writing = asyncio.Lock()
@@ -61,7 +49,7 @@ class SonnenDriver:
         self._deviates_s: float | None = None
 
     async def read(self) -> Sample:
-        """Return a fresh sample; where `/battery` cannot be read, what only it tells is None and noted.
+        """Return a fresh sample; where the firmware has no `/battery`, what only it tells is None and noted.
 
         Values whose own time stamp stands still keep the instant at which they were first seen.
         """
@@ -70,14 +58,26 @@ class SonnenDriver:
         notes: tuple[str, ...] = ()
         try:
             battery = await self._api.battery()
-        except TransientError as error:
+        except DriverError as error:
+            if error.metadata.get("status") != _NOT_FOUND:
+                raise
             notes = (f"charge and capacity: {error.message}",)
-        voltage_v = self._voltage_v = voltage_of(status, battery, self._configured_v)
+        voltage_v = self._voltage_v = voltage_of(status, battery, self._spec.voltage_v)
         now_s = self._clock.now_s()
         measured = self._freshness.measured(status.timestamp, now_s, self._clock.utc_s())
+        if now_s - measured[0] >= DOUBT_S:
+            notes = (*notes, f"its values stand still since {status.timestamp}")
         if self._direct and (doubt := self._doubt(status, now_s)):
             notes = (*notes, doubt)
-        return build_sample(status, battery, voltage_v=voltage_v, measured=measured, notes=notes)
+        spec = self._spec
+        return build_sample(
+            status,
+            battery,
+            voltage_v=voltage_v,
+            measured=measured,
+            configured_a=(spec.max_discharge_current_a, spec.max_charge_current_a),
+            notes=notes,
+        )
 
     async def set_current(self, current_a: float) -> None:
         """Have the battery follow `current_a` (positive discharges) in manual mode; return once the measured power shows it.
@@ -115,7 +115,7 @@ class SonnenDriver:
         async with self._writing:
             before = await self._api.status()
             self._commanded_w = None
-            if self._safe == "release":
+            if self._spec.safe == "release":
                 if before.mode != MANUAL:
                     return f"left in {named_mode(before.mode)}"
                 await self._give(0)
@@ -151,7 +151,7 @@ class SonnenDriver:
     async def _volts(self, status: Status) -> float:
         """Return the voltage; a battery that was not read yet is asked for it."""
         if self._voltage_v is None:
-            self._voltage_v = voltage_of(status, await self._api.battery(), self._configured_v)
+            self._voltage_v = voltage_of(status, await self._api.battery(), self._spec.voltage_v)
         if self._voltage_v is None:
             message = f"{self.name}: the battery tells no voltage to turn amperes into watts with; write voltage_v"
             raise DriverError(message, battery=self.name)

@@ -35,9 +35,12 @@ def build_sample(
     *,
     voltage_v: float | None,
     measured: tuple[float, float],
+    configured_a: tuple[float | None, float | None] = (None, None),
     notes: tuple[str, ...] = (),
 ) -> Sample:
-    """Return one reading. Current is what the inverter's AC power takes from the cells, its losses left out.
+    """Return one reading; `configured_a` are the limits (discharge, charge) that the battery's own may lower.
+
+    Current is what the inverter's AC power takes from the cells, its losses left out.
 
     Charge is what the user may use, capacity what of it there can be, and `soc` the battery's own number for both (USOC).
     """
@@ -65,7 +68,7 @@ def build_sample(
         notes=notes if voltage_v is not None else (*notes, _VOLTAGE_UNTOLD),
         limit_discharge_a=None if battery is None else battery.limit_discharge_a,
         limit_charge_a=None if battery is None else battery.limit_charge_a,
-        limited_by=_limited(battery),
+        limited_by=() if battery is None else _limited(battery, configured_a),
     )
 
 
@@ -83,7 +86,11 @@ def _blocked(status: Status) -> list[tuple[str, str]]:
     return found
 
 
-def _limited(battery: Battery | None) -> tuple[str, ...]:
-    if battery is None or battery.limit_discharge_a is None or battery.limit_charge_a is None:
-        return ()
-    return (f"the battery allows {battery.limit_discharge_a:g} A out and {battery.limit_charge_a:g} A in",)
+def _limited(battery: Battery, configured_a: tuple[float | None, float | None]) -> tuple[str, ...]:
+    """Return what to say where the battery allows less than is configured."""
+    ways = (("discharge", battery.limit_discharge_a, configured_a[0]), ("charge", battery.limit_charge_a, configured_a[1]))
+    return tuple(
+        f"{way} limited to {own_a:g} A by the battery"
+        for way, own_a, limit_a in ways
+        if own_a is not None and limit_a is not None and own_a < limit_a
+    )
