@@ -28,7 +28,7 @@ class CsvBattery:
         self._began_s = 0.0
 
     async def read(self) -> Sample:
-        """Return the row in force. Raises UnavailableError for a file that is not there or has ended, DriverError for a faulty one."""
+        """Return the row in force. Raises UnavailableError for a file that is gone or has ended, DriverError for a faulty one."""
         if self._table is None:
             table = await read_table(self._path)
             self._table, self._began_s = table, self._clock.now_s()

@@ -101,7 +101,10 @@ def _begins(row: Row) -> float:
 
 
 async def read_table(path: Path) -> Table:
-    """Return the rows of a file, letting others run now and then. Raises UnavailableError when it cannot be read, DriverError for what it holds."""
+    """Return the rows of a file, letting others run now and then.
+
+    Raises UnavailableError when it cannot be read, DriverError for what it holds.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
