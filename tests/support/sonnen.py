@@ -15,7 +15,7 @@ from bosd.drivers.sonnen.simulator.model import Options
 from bosd.drivers.sonnen.simulator.server import SonnenSimulator
 from bosd.drivers.sonnen.spec import SonnenSpec
 
-TOKEN = "d0a3-token-of-a-test"
+TOKEN = "d0a3-token-of-a-test"  # noqa: S105 (of a simulated battery)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,11 @@ class CsvSpec(PhysicalSpec):
     loop: bool = True
     rate: float = 1.0
 
+    @property
+    def place(self) -> str:
+        """A file is no device: any number of batteries may play it."""
+        return f"recording {self.port} as {self.name}"
+
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield the faults of the driver's own keys; the file is read when the battery is."""
         if not self.port.startswith("/") or "\0" in self.port:
