@@ -194,7 +194,7 @@ class SonnenDriver:
             return ""
         if status.mode != MANUAL:
             return (
-                f"NOT_FOLLOWED: {self._three(status, wanted_w)}; somebody has changed its mode, the next command changes it back"
+                f"NOT_FOLLOWED: {self._three(status, wanted_w)}; somebody changed its mode, another set point takes it back"
             )
         if self._deviates_s is None:
             self._deviates_s = now_s

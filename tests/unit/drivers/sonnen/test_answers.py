@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bosd.drivers.sonnen.answers import in_series, named_mode, read_battery, read_json, read_status
+from bosd.drivers.sonnen.answers import Battery, Status, in_series, named_mode, read_battery, read_json, read_status
 from bosd.drivers.sonnen.sample import Freshness, build_sample, voltage_of
 from bosd.errors import DriverError
 from tests.support.examples import examples
@@ -133,19 +133,23 @@ VALUES = st.recursive(
 )
 
 
+def decoded(fields: dict[str, object]) -> tuple[Status, Battery] | DriverError:
+    """Return both documents with these fields changed, or why they are refused."""
+    try:
+        return read_status({**STATUS, **fields}, "s"), read_battery({**BATTERY, **fields}, "b")
+    except DriverError as error:
+        return error
+
+
 @settings(max_examples=examples(300))
 @given(fields=st.dictionaries(st.sampled_from([*STATUS, *BATTERY]), VALUES, max_size=8))
 def test_any_change_is_a_reading_within_its_ranges_or_a_named_fault(fields: dict[str, object]) -> None:
     """Whatever stands in the fields: finite numbers within their ranges, or DriverError."""
-    refused: DriverError | None = None
-    try:
-        status = read_status({**STATUS, **fields}, "s")
-        battery = read_battery({**BATTERY, **fields}, "b")
-    except DriverError as error:
-        refused = error
-    if refused is not None:
-        assert refused.metadata["place"] in ("s", "b")
+    read = decoded(fields)
+    if isinstance(read, DriverError):
+        assert read.metadata["place"] in ("s", "b")
         return
+    status, battery = read
     sample = build_sample(status, battery, voltage_v=voltage_of(status, battery, 50.0), measured=(1.0, 2.0))
     numbers = (sample.voltage_v, sample.current_a, sample.charge_ah, sample.capacity_ah, sample.soc, sample.limit_charge_a)
     assert all(math.isfinite(number) for number in numbers if number is not None)
