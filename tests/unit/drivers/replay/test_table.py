@@ -1,6 +1,8 @@
 """A CSV file of readings: what is taken, and faults with file, line and column."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,22 @@ def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
     """With what would help."""
     with pytest.raises(DriverError, match=f"more than {LARGEST_BYTES} bytes; thin out its rows or split it"):
         table_of(tmp_path, b"seconds,soc\n" + b"\n" * LARGEST_BYTES)
+
+
+def test_the_example_is_what_its_formula_says() -> None:
+    """`examples/pack.csv` is made by the script beside it, is readable, and its charge is the integral of its current."""
+    directory = Path(__file__).parents[4] / "examples"
+    made = subprocess.run(
+        [sys.executable, directory / "make_pack_csv.py"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert (directory / "pack.csv").read_text() == made.stdout
+    table = asyncio.run(read_table(directory / "pack.csv"))
+    assert table.length_s == 86400.0
+    column = {name: place for place, name in enumerate(table.columns)}
+    charge_ah = [float(str(row.values[column["charge_ah"]])) for row in table.rows]
+    current_a = [float(str(row.values[column["current_a"]])) for row in table.rows]
+    assert charge_ah[0] - charge_ah[-1] == pytest.approx(sum(current_a[:-1]) * 300.0 / 3600.0, abs=0.1)
+    assert 10.0 < min(charge_ah) < max(charge_ah) < 95.0
 
 
 async def test_reading_lets_others_run(tmp_path: Path) -> None:
