@@ -12,7 +12,7 @@ from bosd.errors import DriverError, NotFollowedError, TransientError, Unsupport
 
 CONFIRM_S = 3.5
 """A set point that does not show in the measured power by then is not followed; a command has 5 s in all."""
-SAFE_CONFIRM_S = 2.0
+SAFE_CONFIRM_S = 2.5
 """The same for the safe action, which has 3 s in all."""
 TOLERANCE_W = 50.0
 TOLERANCE_RATIO = 0.05
@@ -193,9 +193,7 @@ class SonnenDriver:
             self._deviates_s = None
             return ""
         if status.mode != MANUAL:
-            return (
-                f"NOT_FOLLOWED: {self._three(status, wanted_w)}; somebody changed its mode, another set point takes it back"
-            )
+            return f"NOT_FOLLOWED: {self._three(status, wanted_w)}; somebody changed its mode, another set point takes it back"
         if self._deviates_s is None:
             self._deviates_s = now_s
         return f"NOT_FOLLOWED: {self._three(status, wanted_w)}" if now_s - self._deviates_s >= DOUBT_S else ""

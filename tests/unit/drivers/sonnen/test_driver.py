@@ -88,10 +88,10 @@ async def test_what_the_inverter_cannot_do_is_not_followed(tmp_path: Path) -> No
 
 
 async def test_values_from_before_a_command_confirm_nothing(tmp_path: Path) -> None:
-    """A battery that shows 0 W for ever is not believed to have obeyed 0 W."""
+    """A battery that shows 0 W in manual mode for ever is not believed to have obeyed 0 W."""
     async with world(tmp_path) as here:
-        here.simulator.model.consumption_w = 0.0
         await here.driver.read()
+        await here.driver.set_current(0.0)
         here.simulator.frozen = True
         with pytest.raises(NotFollowedError, match="its values stand still since 20"):
             await here.driver.set_current(0.0)
