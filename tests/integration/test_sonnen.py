@@ -1,10 +1,10 @@
 """A Sonnen battery and a recording in a real daemon: HTTP to a simulator of its own process, with the guard beside it."""
 
+import argparse
 import json
 import re
 import signal
 import socket
-import subprocess
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bosd.__main__ import main
 from bosd.drivers.sonnen.api import SonnenApi
+from bosd.drivers.sonnen.simulator import program
 from bosd.errors import UnavailableError
 from bosd.safeguard.report import read_report
 from bosd.v1 import battery_pb2 as pb
-from tests.support.processes import BOSD, CALL_S, REPOSITORY, START_S, Caller, Node, Program, battery, until
+from tests.support.processes import BOSD, CALL_S, START_S, Caller, Node, Program, battery, until
 from tests.support.sonnen import TOKEN, token_file
 
 NO_FLOWS = {"consumption_w": 0.0, "production_w": 0.0}
@@ -133,11 +135,6 @@ def test_the_guard_gives_a_home_battery_back_when_its_daemon_is_killed(tmp_path:
             assert (home.state["mode"], home.state["set_point_w"]) == ("2", 0.0)
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `bosd` to its end."""
-    return subprocess.run([*BOSD, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=REPOSITORY)
-
-
 CHECKS = [
     (
         'kind = "sonnen"\nport = "sonnen.local"\ntoken_file = "/t"',
@@ -166,26 +163,25 @@ CHECKS = [
 ]
 
 
-def test_check_names_every_fault_at_once(tmp_path: Path) -> None:
+def test_check_names_every_fault_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Place, what is wrong and what would be right, all in one run."""
     config = tmp_path / "bosd.toml"
     tables = "".join(f'[[battery]]\nname = "b{place}"\n{text}\n' for place, (text, _) in enumerate(CHECKS))
     config.write_text(f'[node]\nname = "n"\nstate_dir = "{tmp_path}"\n{tables}')
-    checked = run("check", "--config", str(config))
-    assert checked.returncode == 1
+    assert main(["check", "--config", str(config)]) == 1
+    said = capsys.readouterr().err
     for place, (_, fault) in enumerate(CHECKS):
-        assert fault.replace('battery[0] "b"', f'battery[{place}] "b{place}"') in checked.stderr, checked.stderr
+        assert fault.replace('battery[0] "b"', f'battery[{place}] "b{place}"') in said, said
 
 
-def test_check_warns_where_the_battery_would_stay_idle(tmp_path: Path) -> None:
+def test_check_warns_where_the_battery_would_stay_idle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`safe = "open"` of a battery without switches."""
     config = tmp_path / "bosd.toml"
     limits = 'current_control = "direct"\nmax_discharge_current_a = 9\nmax_charge_current_a = 9'
     table = f'[[battery]]\nname = "b"\nkind = "sonnen"\nport = "http://b"\ntoken_file = "/t"\nsafe = "open"\n{limits}\n'
     config.write_text(f'[node]\nname = "n"\nstate_dir = "{tmp_path}"\n{table}')
-    checked = run("check", "--config", str(config))
-    assert checked.returncode == 0, checked.stderr
-    assert '"b".safe: "open" keeps it at 0 A when the daemon ends or dies' in checked.stderr
+    assert main(["check", "--config", str(config)]) == 0
+    assert '"b".safe: "open" keeps it at 0 A when the daemon ends or dies' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -197,11 +193,12 @@ def test_check_warns_where_the_battery_would_stay_idle(tmp_path: Path) -> None:
         (("--tls-cert", "/nowhere"), "--tls-cert /nowhere: "),
     ],
 )
-def test_the_simulator_refuses_bad_options(options: tuple[str, ...], message: str) -> None:
+def test_the_simulator_refuses_bad_options(options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 2 and one line."""
-    done = run("sim", "sonnen", *options)
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"bosd sim sonnen: {message}")
+    parser = argparse.ArgumentParser()
+    program.add_arguments(parser)
+    assert program.main(parser.parse_args(options)) == 2
+    assert capsys.readouterr().err.startswith(f"bosd sim sonnen: {message}")
 
 
 def test_the_simulator_ends_in_order(tmp_path: Path) -> None:
