@@ -110,7 +110,7 @@ def test_a_day_in_the_life_of_a_home_battery(tmp_path: Path) -> None:
             caller.set("home", 5.0)
             assert home.state["mode"] == "1"
 
-            node.ask("stop", "home")
+            assert node.bosctl("stop", "home").document["stopped"] == ["home"]  # the answer may come before the power has gone
             until(lambda: abs(home.state["power_w"]) < 20.0, because="a stop reaches it")
             node.ask("release", "home")
             caller.set("home", 4.0)
