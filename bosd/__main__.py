@@ -110,6 +110,14 @@ def _parser() -> argparse.ArgumentParser:
         )
         replay_program.add_arguments(replay)
         replay.set_defaults(do=replay_program.main)
+    if sys.argv[1:3] == ["sim", "sonnen"]:
+        from bosd.drivers.sonnen.simulator import program as sonnen_program  # noqa: PLC0415 (its HTTP server is its own)
+
+        sonnen = devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
+        sonnen_program.add_arguments(sonnen)
+        sonnen.set_defaults(do=sonnen_program.main)
+    else:
+        devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
     return parser
 
 

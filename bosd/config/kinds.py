@@ -17,7 +17,9 @@ REGULATORS = "bosd.regulators"
 _VIRTUAL: Mapping[str, type[BatterySpec]] = {cls.kind: cls for cls in (PseudoSpec, NullSpec, AggregatorSpec, NetworkSpec)}
 _SHIPPED: Mapping[str, Mapping[str, str]] = {
     DRIVERS: {
+        "csv": "bosd.drivers.replay:DRIVER",
         "jbd": "bosd.drivers.jbd:DRIVER",
+        "sonnen": "bosd.drivers.sonnen:DRIVER",
     },
     REGULATORS: {
         "simulated": "bosd.drivers.simulated_regulator:REGULATOR",
