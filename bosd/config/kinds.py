@@ -17,7 +17,7 @@ REGULATORS = "bosd.regulators"
 _VIRTUAL: Mapping[str, type[BatterySpec]] = {cls.kind: cls for cls in (PseudoSpec, NullSpec, AggregatorSpec, NetworkSpec)}
 _SHIPPED: Mapping[str, Mapping[str, str]] = {
     DRIVERS: {
-        "csv": "bosd.drivers.replay:DRIVER",
+        "csv": "bosd.drivers.csv_file:DRIVER",
         "jbd": "bosd.drivers.jbd:DRIVER",
         "sonnen": "bosd.drivers.sonnen:DRIVER",
     },

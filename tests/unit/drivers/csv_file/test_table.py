@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bosd.drivers.replay.table import LARGEST_BYTES, Table, read_table
+from bosd.drivers.csv_file.table import LARGEST_BYTES, Table, read_table
 from bosd.errors import BosError, DriverError, UnavailableError
 from tests.support.examples import examples
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bosd.bal.device import Sample
 from bosd.clock import Clock
-from bosd.drivers.replay.table import Row, Table, read_table
+from bosd.drivers.csv_file.table import Row, Table, read_table
 from bosd.errors import UnavailableError, UnsupportedError
 
 

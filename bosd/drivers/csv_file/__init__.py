@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from bosd.bal.device import Device
+from bosd.drivers.csv_file.spec import CsvSpec
 from bosd.drivers.kind import DriverContext, DriverKind
-from bosd.drivers.replay.spec import CsvSpec
 
 
 def _make(spec: CsvSpec, context: DriverContext) -> Device:
-    from bosd.drivers.replay.driver import CsvBattery  # noqa: PLC0415 (a node without one does not load it)
+    from bosd.drivers.csv_file.driver import CsvBattery  # noqa: PLC0415 (a node without one does not load it)
 
     return CsvBattery(Path(spec.port), context.clock, name=spec.name, loop=spec.loop, rate=spec.rate)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bosd.clock import LoopClock
-from bosd.drivers.replay.driver import CsvBattery
+from bosd.drivers.csv_file.driver import CsvBattery
 from bosd.errors import DriverError, UnavailableError, UnsupportedError
 
 pytestmark = pytest.mark.jumping
