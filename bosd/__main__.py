@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
         program.add_arguments(jbd)
         jbd.set_defaults(do=program.main)
+        from bosd.drivers.rd6006.simulator import program as supply  # noqa: PLC0415
+
+        rd6006 = devices.add_parser("rd6006", help="a Riden bench supply on a pseudo-terminal")
+        supply.add_arguments(rd6006)
+        rd6006.set_defaults(do=supply.main)
     return parser
 
 
