@@ -1,7 +1,7 @@
 """Requests and replies of Modbus RTU as a supply speaks it: sans-io, with pymodbus's frames and checksum."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -45,7 +45,8 @@ EXCEPTIONS = MappingProxyType(
         6: "device busy",
     }
 )
-_LONGEST_BUFFER_BYTES = 512
+_LONGEST_BUFFER_BYTES = 128
+"""Nearly three of the longest replies."""
 _EXCEPTION_BYTES = 5
 _WRITE_BYTES = 8
 _decoder = DecodePDU(is_server=False)
@@ -83,10 +84,9 @@ class ReplyReader:
         """Take bytes; return the reply once it is whole."""
         self._buffer += data
         del self._buffer[:-_LONGEST_BUFFER_BYTES]
-        for start in range(len(self._buffer)):
-            size = self._size_at(start)
+        for start, size in self._starts():
             frame = bytes(self._buffer[start : start + size])
-            if size and len(frame) == size and _intact(frame) and (answer := self._answer(frame[1:-2])) is not None:
+            if len(frame) == size and _intact(frame) and (answer := self._answer(frame[1:-2])) is not None:
                 return answer
         return None
 
@@ -94,28 +94,30 @@ class ReplyReader:
         """Count why what came is no reply; there is none that stands behind it, as `feed` looks everywhere."""
         if not self._buffer:
             return None
-        sizes = [(start, size) for start in range(len(self._buffer)) if (size := self._size_at(start))]
-        whole = [bytes(self._buffer[start : start + size]) for start, size in sizes if start + size <= len(self._buffer)]
+        starts = list(self._starts())
+        whole = [bytes(self._buffer[start : start + size]) for start, size in starts if start + size <= len(self._buffer)]
         if any(map(_intact, whole)):
             self.rejects["echo"] += 1
         elif whole:
             self.rejects["crc"] += 1
         else:
-            self.rejects["truncated" if sizes else "other_frame"] += 1
+            self.rejects["truncated" if starts else "other_frame"] += 1
         self._buffer.clear()
         return None
 
-    def _size_at(self, start: int) -> int:
-        """Return the length of the reply that may begin at `start`; 0 where none does."""
-        head = self._buffer[start : start + 3]
-        if len(head) < 2 or head[0] != self._address:
-            return 0
-        if head[1] == self._function | REFUSED:
-            return _EXCEPTION_BYTES
-        if head[1] != self._function:
-            return 0
-        fits = self._function == WRITE or len(head) < 3 or head[2] == self.reply_bytes - _EXCEPTION_BYTES
-        return self.reply_bytes if fits else 0
+    def _starts(self) -> Iterator[tuple[int, int]]:
+        """Yield where a reply may begin, and how long it would be."""
+        buffer, start = self._buffer, -1
+        while (start := buffer.find(self._address, start + 1, len(buffer) - 1)) >= 0:
+            function = buffer[start + 1]
+            if function == self._function | REFUSED:
+                yield start, _EXCEPTION_BYTES
+            elif function == self._function and (function == WRITE or self._counts(start)):
+                yield start, self.reply_bytes
+
+    def _counts(self, start: int) -> bool:
+        """Return whether a read's reply that may begin at `start` has as many bytes as were asked for, as far as it is there."""
+        return start + 2 >= len(self._buffer) or self._buffer[start + 2] == self.reply_bytes - _EXCEPTION_BYTES
 
     def _answer(self, pdu: bytes) -> Answer | None:
         if pdu[0] & REFUSED:
