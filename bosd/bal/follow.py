@@ -1,4 +1,4 @@
-"""Read-back: does a device do what it was told (design, decision 7)? Commanded, held and measured, and for how long they differ."""
+"""Read-back (design, decision 7): does a device do what it was told? Commanded, held, measured, and for how long they differ."""
 
 from dataclasses import dataclass
 from typing import Literal

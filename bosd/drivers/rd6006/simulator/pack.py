@@ -57,7 +57,7 @@ class PackWire:
         state = (await self._ask({"op": "get"}))["state"]
         taken_a = 0.0 - float(state["current_a"])
         plant.battery_voltage_v = float(state["voltage_v"]) - taken_a * plant.resistance_ohm
-        plant.accepts = bool(state["charge_enabled"]) and (asked_a == 0.0 or taken_a >= _BLOCKED_BELOW * asked_a)
+        plant.accepts = bool(state["charge_fet"]) and (asked_a == 0.0 or taken_a >= _BLOCKED_BELOW * asked_a)
         plant.update()
 
     async def _ask(self, request: dict[str, object]) -> dict[str, Any]:

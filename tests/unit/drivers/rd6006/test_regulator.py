@@ -162,7 +162,7 @@ async def test_a_trip_is_named_and_not_fought(change: dict[str, float], name: st
         with pytest.raises(DriverError, match=f"{name}: its own protection.*not switched on again for") as caught:
             await rig.regulator.set_current(-3.0)
         assert caught.value.metadata["protection"] == name
-        assert not rig.simulator.plant.output_on
+        assert rig.simulator.get()["output_on"] is False
         rig.simulator.set(excess_v=0.0, excess_a=0.0, temperature_c=30.0)
         await asyncio.sleep(tripped_s + TRIP_PAUSE_S - now_s())
         await rig.regulator.set_current(-3.0)
