@@ -15,7 +15,8 @@ class Reading:
     """What is known at one look, positive on discharge; None is unknown.
 
     `held_a` is what the device says that it goes on with, at `held_s`; `measured_a` what the battery measured at `measured_s`.
-    `restrained` says that the device gives less than it holds of its own accord: a charger at its top voltage.
+    `restrained_by` says why the device gives less than it holds of its own accord: a charger at its top voltage. `wrong` is what
+    it holds besides its current and was not told to: another voltage.
     """
 
     commanded_a: float
@@ -23,7 +24,8 @@ class Reading:
     held_s: float = 0.0
     measured_a: float | None = None
     measured_s: float = 0.0
-    restrained: bool = False
+    restrained_by: str = ""
+    wrong: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,16 @@ class Deviation:
     held: bool
     reading: Reading
 
+    @property
+    def runs_away(self) -> bool:
+        """Whether the device itself says that it does more than it was told: it is to be told 0 A."""
+        return self.held and self.way == "more"
+
     def __str__(self) -> str:
         """Return it in words, with all three numbers."""
         now = self.reading
-        return f"commanded {now.commanded_a:g} A, held {amperes(now.held_a)}, measured {amperes(now.measured_a)}"
+        numbers = f"commanded {now.commanded_a:g} A, held {amperes(now.held_a)}, measured {amperes(now.measured_a)}"
+        return "; ".join(filter(None, (numbers, now.wrong, now.restrained_by)))
 
 
 def amperes(current_a: float | None) -> str:
@@ -58,6 +66,8 @@ class FollowRule:
 
     def held_way(self, now: Reading) -> Way | None:
         """Return which way the device's own set point differs; None where it does not, or is unknown."""
+        if now.wrong:
+            return "more"
         if now.held_a is None or self.gate:
             return None
         return self._way(now.commanded_a, now.held_a)
@@ -74,7 +84,7 @@ class FollowRule:
         if now.commanded_a == 0.0 and now.held_a is not None:
             return None
         way = self._way(now.commanded_a, now.measured_a)
-        return None if way == "less" and now.restrained and now.held_a is not None else way
+        return None if way == "less" and now.restrained_by and now.held_a is not None else way
 
     def _way(self, commanded_a: float, current_a: float) -> Way | None:
         if abs(current_a - commanded_a) <= self.tolerance_a:
@@ -109,7 +119,7 @@ class Follower:
         if self._commanded != (now.commanded_a, commanded_s):
             self._commanded = (now.commanded_a, commanded_s)
             self._differs_from_s = self._agrees_from_s = None
-        held = now.held_a is not None and not self.rule.gate
+        held = bool(now.wrong) or (now.held_a is not None and not self.rule.gate)
         measured = now.measured_a is not None and now.measured_s > commanded_s
         held_way = self.rule.held_way(now) if held else None
         measured_way = self.rule.measured_way(now) if measured else None

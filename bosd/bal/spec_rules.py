@@ -181,6 +181,9 @@ def _physical(spec: PhysicalSpec) -> Faults:
     yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
     yield from _sample_ages(spec)
     yield from _control(spec)
+    for key in ("follow_tolerance_a", "follow_within_s"):
+        if getattr(spec, key) is not None:
+            yield from _above_zero(spec, key)
     yield from spec.faults()
 
 
@@ -206,6 +209,7 @@ def _control(spec: PhysicalSpec) -> Faults:
         yield "regulator", f'only current_control = "external" has one; this is "{spec.current_control}"'
     if spec.regulator is not None:
         yield from _regulator(spec.regulator)
+        yield from spec.regulator.faults_with(spec)
     if spec.current_control in ("none", "gate") and spec.safe_current_a != 0.0:
         yield "safe_current_a", f'a pack with current_control = "{spec.current_control}" holds no current: it is 0'
     if spec.current_control != "none":

@@ -20,6 +20,7 @@ _SHIPPED: Mapping[str, Mapping[str, str]] = {
         "jbd": "bosd.drivers.jbd:DRIVER",
     },
     REGULATORS: {
+        "rd6006": "bosd.drivers.rd6006:REGULATOR",
         "simulated": "bosd.drivers.simulated_regulator:REGULATOR",
     },
 }

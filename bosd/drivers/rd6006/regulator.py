@@ -9,7 +9,7 @@ import math
 
 import structlog
 
-from bosd.drivers.line import Line
+from bosd.drivers.line import RequestLine
 from bosd.drivers.rd6006 import registers
 from bosd.drivers.rd6006.codec import Status
 from bosd.drivers.rd6006.registers import INPUT_RATIO, Model
@@ -45,7 +45,7 @@ class Rd6006Regulator:
     failsafe_time_s: float = _EXCHANGES_TO_ZERO * _EXCHANGE_S
     directions: frozenset[Direction] = frozenset({"charge"})
 
-    def __init__(self, line: Line, *, max_current_a: float, max_voltage_v: float, address: int = 1) -> None:
+    def __init__(self, line: RequestLine, *, max_current_a: float, max_voltage_v: float, address: int = 1) -> None:
         self.port = line.port
         self.max_current_a = max_current_a
         self.max_voltage_v = max_voltage_v
@@ -121,7 +121,7 @@ class Rd6006Regulator:
         await self._supply.switch(on=False)
         if self._supply.model is not None:
             await self._supply.write_current(registers.SET_CURRENT, 0.0)  # whoever switches it on by hand starts at nothing
-        status = await self._look()
+        status = await self._look(urgent=True)
         if status.output_on:
             raise self._not_followed(0.0, status)
 
@@ -173,9 +173,9 @@ class Rd6006Regulator:
             _log.warning("output_on_at_boot", port=self.port, detail="after a loss of power its output comes back on by itself")
         self._prepared_at = self._supply.identified
 
-    async def _look(self) -> Status:
+    async def _look(self, *, urgent: bool = False) -> Status:
         """Read the status; note a protection that switched off what it was told."""
-        status = self._seen = await self._supply.status()
+        status = self._seen = await self._supply.status(urgent=urgent)
         if status.trip and not status.output_on and self._asked_a != 0.0:
             self._trip(status)
         elif status.output_on and not status.trip:

@@ -1,6 +1,6 @@
 """One supply on a line: typed access to its registers, refusals and unreadable words as errors."""
 
-from bosd.drivers.line import Line
+from bosd.drivers.line import RequestLine
 from bosd.drivers.rd6006 import registers
 from bosd.drivers.rd6006.codec import EXCEPTIONS, Request, Status, decode_status, read_request, write_request
 from bosd.drivers.rd6006.registers import IDENTITY, LONGEST_READ, STATUS, Model, model_of
@@ -15,7 +15,7 @@ class Supply:
     `identified` counts how often it was asked.
     """
 
-    def __init__(self, line: Line, address: int) -> None:
+    def __init__(self, line: RequestLine, address: int) -> None:
         self.line = line
         self.model: Model | None = None
         self.identified = 0
@@ -36,14 +36,14 @@ class Supply:
         """Return the model, read where it is not known."""
         return self.model or await self.identify()
 
-    async def status(self) -> Status:
+    async def status(self, *, urgent: bool = False) -> Status:
         """Read what it does now.
 
         Each reading asks for another number of words than the five before: a late reply to one of those does not pass for it.
         """
         model = await self.known()
         self._count = self._count + 1 if self._count < LONGEST_READ else len(STATUS)
-        words = await self._ask(read_request(self._address, STATUS.start, self._count))
+        words = await self._ask(read_request(self._address, STATUS.start, self._count), urgent=urgent)
         try:
             return decode_status(words, model)
         except DriverError as error:
@@ -63,8 +63,8 @@ class Supply:
         return word != 0
 
     async def switch(self, *, on: bool) -> None:
-        """Switch the output; needs no knowledge of the model."""
-        await self._ask(write_request(self._address, registers.OUTPUT, int(on)))
+        """Switch the output, off before all that waits for the line; needs no knowledge of the model."""
+        await self._ask(write_request(self._address, registers.OUTPUT, int(on)), urgent=not on)
 
     async def write_voltage(self, register: int, voltage_v: float) -> None:
         """Write a voltage, never above `voltage_v`."""
@@ -76,9 +76,9 @@ class Supply:
         model = await self.known()
         await self._ask(write_request(self._address, register, floor_count(current_a, model.current_scale_a)))
 
-    async def _ask(self, request: Request) -> tuple[int, ...]:
+    async def _ask(self, request: Request, *, urgent: bool = False) -> tuple[int, ...]:
         try:
-            answer = await self.line.transact(request.frame, request.reader, request.reader.reply_bytes)
+            answer = await self.line.transact(request.frame, request.reader, request.reader.reply_bytes, urgent=urgent)
         except BosError:
             self.model = None
             raise

@@ -50,9 +50,9 @@ def test_which_way(commanded_a: float, known: dict[str, float], way: str) -> Non
 
 def test_a_charger_at_its_top_voltage_follows() -> None:
     """It gives less of its own accord; giving nothing the other way, or more, is another matter."""
-    assert deviates(RULE, -3.0, held_a=-3.0, measured_a=-1.0, restrained=True) == ""
-    assert deviates(RULE, -3.0, held_a=-3.0, measured_a=-4.0, restrained=True) == "more"
-    assert deviates(RULE, -3.0, held_a=0.0, measured_a=0.0, restrained=True) == "less"
+    assert deviates(RULE, -3.0, held_a=-3.0, measured_a=-1.0, restrained_by="constant voltage") == ""
+    assert deviates(RULE, -3.0, held_a=-3.0, measured_a=-4.0, restrained_by="constant voltage") == "more"
+    assert deviates(RULE, -3.0, held_a=0.0, measured_a=0.0, restrained_by="constant voltage") == "less"
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,11 @@ def test_the_numbers() -> None:
     assert follower.deviation == Deviation(way="less", held=True, reading=now)
     assert str(follower.deviation) == "commanded -3 A, held 0 A, measured 0.02 A"
     assert str(Deviation(way="less", held=False, reading=reading(-3.0))) == "commanded -3 A, held unknown, measured unknown"
+
+
+def test_what_it_holds_besides_its_current() -> None:
+    """Another voltage than it was told is more than it was told, whatever its current."""
+    assert deviates(RULE, -3.0, measured_a=-3.0, wrong="holds 15 V") == "more"
 
 
 def test_one_old_sample_is_no_time() -> None:

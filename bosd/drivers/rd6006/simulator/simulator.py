@@ -61,7 +61,7 @@ class Rd6006Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        await self._group.__aexit__(kind, error, traceback)
+        await self._group.__aexit__(None, None, None)
 
     async def _start(self) -> None:
         options = self.options

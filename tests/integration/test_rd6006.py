@@ -1,0 +1,112 @@
+"""A bench supply and the pack it charges, each a process on its own pseudo-terminal, under a node: set, read back, safe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import Node, Pack, Supply, until
+
+LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 5.0}
+
+
+def charged(pack: Pack, supply: Supply, **keys: object) -> str:
+    """Return the table of a pack that the supply charges: 5 A and 14.6 V at most."""
+    regulator = {"kind": "rd6006", "port": str(supply.port), "max_current_a": 5.0, "max_voltage_v": 14.6}
+    return pack.toml("b1", current_control="external", regulator=regulator, refresh_period_s=0.5, **{**LIMITS, **keys})
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[tuple[Pack, Supply]]:
+    """A pack and a supply, wired to each other."""
+    with Pack(tmp_path, "pack") as pack, Supply(tmp_path, "supply", pack) as supply:
+        yield pack, supply
+
+
+def errors(node: Node) -> list[dict[str, Any]]:
+    """Return the active errors of b1."""
+    return [error for error in node.ask("errors") if error["battery"] == "b1"]
+
+
+def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """3 A are charged and measured; the front panel's button off is NOT_FOLLOWED with all three numbers, on again clears it."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=2.0)) as node:
+        until(lambda: node.status("b1")["quality"] == "GOOD")
+        status = node.status("b1")
+        assert (status["max_discharge_current_a"], status["max_charge_current_a"]) == (0.0, 5.0)
+        assert "the regulator is a source: it cannot discharge" in status["reason"]
+        refusal = node.refusal("set", "b1", "2")
+        assert (refusal["reason"], refusal["metadata"]["upper_a"]) == ("CURRENT_OUT_OF_RANGE", "0.0")
+        node.ask("set", "b1", "--ttl", "300s", "--", "-3")
+        until(lambda: node.status("b1")["current_a"] == pytest.approx(-3.0, abs=0.05), because="the pack measures it")
+        assert supply.state["current_a"] == 3.0
+        supply.tell("set", output=False)
+        found = until(lambda: errors(node), because="the error is raised")
+        assert [error["type"] for error in found] == ["NOT_FOLLOWED"]
+        assert found[0]["message"] == "commanded -3 A, held 0 A, measured 0 A"
+        status = node.status("b1")
+        assert "NOT_FOLLOWED: commanded -3 A, held 0 A, measured 0 A" in status["reason"]
+        assert (status["applied_current_a"], status["quality"], status["current_a"]) == (-3.0, "GOOD", 0.0)
+        assert not supply.state["output_on"], "what a person switched off stays off"
+        supply.tell("set", output=True)
+        until(lambda: not errors(node), because="it is cleared")
+        status = node.status("b1")
+        assert status["current_a"] == pytest.approx(-3.0, abs=0.05)
+        assert "NOT_FOLLOWED" not in status["reason"]
+        node.ask("set", "b1", "0")
+        assert not supply.state["output_on"]
+
+
+def test_turned_up_by_hand(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """A supply that holds more than it was told is taken to 0 A, and the error says why."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node:
+        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
+        supply.tell("set", set_current_a=4.5)
+        until(lambda: not supply.state["output_on"], because="it is taken to 0 A")
+        (error,) = until(lambda: errors(node))
+        assert (error["type"], error["message"][:39]) == ("NOT_FOLLOWED", "commanded -2 A, held -4.5 A, measured -"[:39])
+        status = node.status("b1")
+        assert (status["max_charge_current_a"], status["applied_current_a"]) == (0.0, 0.0)
+
+
+def test_a_trip_is_named(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """What its own protection switched off has the protection's name in the error, and is not switched on at once."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node:
+        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
+        supply.tell("set", excess_v=5.0)
+        (error,) = until(lambda: errors(node))
+        assert error["message"].startswith("commanded -2 A, held 0 A, measured ")
+        assert "OVP: its own protection switched it off" in error["message"]
+        assert not supply.state["output_on"]
+
+
+@pytest.mark.parametrize("ending", ["terminate", "kill"])
+def test_safe_at_the_end(bench: tuple[Pack, Supply], tmp_path: Path, ending: str) -> None:
+    """When the daemon ends, in order or not, the supply is off: by the daemon, or by its guard."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply)) as node:
+        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
+        assert supply.state["output_on"]
+        if ending == "terminate":
+            assert node.terminate() == 0
+        else:
+            node.kill()
+        until(lambda: not supply.state["output_on"], because="somebody switched it off")
+        assert supply.state["set_current_a"] == 0.0
+
+
+def test_input_voltage_too_low(tmp_path: Path) -> None:
+    """15 V in for 14.6 V out: the refusal says what it needs, and nothing flows."""
+    with (
+        Pack(tmp_path, "pack") as pack,
+        Supply(tmp_path, "supply", pack, input_voltage_v=15) as supply,
+        Node(tmp_path, charged(pack, supply)) as node,
+    ):
+        refusal = node.refusal("set", "b1", "--", "-2")
+        assert refusal["reason"] == "DRIVER_ERROR"
+        assert "input voltage 15 V is too low for 14.6 V: it needs 16.06 V" in refusal["message"]
+        assert not supply.state["output_on"]
