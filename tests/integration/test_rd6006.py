@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import Node, Pack, Supply, until
+from bosd.v1 import battery_pb2 as pb
+from tests.support.processes import Caller, Node, Pack, Supply, until
 
 LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 5.0}
 
@@ -59,54 +60,33 @@ def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_p
         assert not supply.state["output_on"]
 
 
-def test_turned_up_by_hand(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
-    """A supply that holds more than it was told is taken to 0 A, and the error says why."""
+def test_turned_up_by_hand_then_killed(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """One that holds more than it was told is taken to 0 A and may do nothing; the guard of a killed daemon switches it off."""
     pack, supply = bench
-    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node:
-        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -2.0, ttl_s=300.0)
         supply.tell("set", set_current_a=4.5)
         until(lambda: not supply.state["output_on"], because="it is taken to 0 A")
-        (error,) = until(lambda: errors(node))
-        assert (error["type"], error["message"][:39]) == ("NOT_FOLLOWED", "commanded -2 A, held -4.5 A, measured -"[:39])
-        status = node.status("b1")
-        assert (status["max_charge_current_a"], status["applied_current_a"]) == (0.0, 0.0)
+        status = caller.status("b1")
+        assert "NOT_FOLLOWED: commanded -2 A, held -4.5 A, measured -" in status.reason
+        assert (status.max_charge_current_a, status.applied_current_a) == (0.0, 0.0)
+        supply.tell("set", output=True, set_current_a=1.0)
+        node.kill()
+        until(lambda: not supply.state["output_on"], because="the guard switched it off")
+        until(lambda: supply.state["set_current_a"] == 0.0)
 
 
-def test_a_trip_is_named(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
-    """What its own protection switched off has the protection's name in the error, and is not switched on at once."""
+def test_a_trip_is_named_then_ended_in_order(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """What its own protection switched off has the protection's name in the reason; a daemon that ends leaves it off."""
     pack, supply = bench
-    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node:
-        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -2.0, ttl_s=300.0)
         supply.tell("set", excess_v=5.0)
-        (error,) = until(lambda: errors(node))
-        assert error["message"].startswith("commanded -2 A, held 0 A, measured ")
-        assert "OVP: its own protection switched it off" in error["message"]
+        reason = until(lambda: "NOT_FOLLOWED" in (found := caller.status("b1").reason) and found)
+        assert "commanded -2 A, held 0 A, measured " in reason
+        assert "OVP: its own protection switched it off" in reason
         assert not supply.state["output_on"]
-
-
-@pytest.mark.parametrize("ending", ["terminate", "kill"])
-def test_safe_at_the_end(bench: tuple[Pack, Supply], tmp_path: Path, ending: str) -> None:
-    """When the daemon ends, in order or not, the supply is off: by the daemon, or by its guard."""
-    pack, supply = bench
-    with Node(tmp_path, charged(pack, supply)) as node:
-        node.ask("set", "b1", "--ttl", "300s", "--", "-2")
-        assert supply.state["output_on"]
-        if ending == "terminate":
-            assert node.terminate() == 0
-        else:
-            node.kill()
-        until(lambda: not supply.state["output_on"], because="somebody switched it off")
-        assert supply.state["set_current_a"] == 0.0
-
-
-def test_input_voltage_too_low(tmp_path: Path) -> None:
-    """15 V in for 14.6 V out: the refusal says what it needs, and nothing flows."""
-    with (
-        Pack(tmp_path, "pack") as pack,
-        Supply(tmp_path, "supply", pack, input_voltage_v=15) as supply,
-        Node(tmp_path, charged(pack, supply)) as node,
-    ):
-        refusal = node.refusal("set", "b1", "--", "-2")
-        assert refusal["reason"] == "DRIVER_ERROR"
-        assert "input voltage 15 V is too low for 14.6 V: it needs 16.06 V" in refusal["message"]
-        assert not supply.state["output_on"]
+        assert node.terminate() == 0
+        assert (supply.state["output_on"], supply.state["set_current_a"]) == (False, 0.0)

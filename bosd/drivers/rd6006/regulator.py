@@ -27,8 +27,8 @@ TRIP_PAUSE_S = 30.0
 ATTEMPTS = 3
 _ATTEMPT_PAUSE_S = 0.2
 _EXCHANGE_S = ATTEMPTS * SERIAL_REPLY_S + _ATTEMPT_PAUSE_S + SERIAL_GAP_S
-_EXCHANGES_TO_ZERO = 4
-"""What another request on the line takes, output off, current to 0, read back."""
+_EXCHANGES_TO_ZERO = 5
+"""Another request that is under way, output off, current to 0, what it is where that is not known, read back."""
 
 _log = structlog.get_logger("rd6006")
 
@@ -119,8 +119,7 @@ class Rd6006Regulator:
 
     async def _switch_off(self) -> None:
         await self._supply.switch(on=False)
-        if self._supply.model is not None:
-            await self._supply.write_current(registers.SET_CURRENT, 0.0)  # whoever switches it on by hand starts at nothing
+        await self._supply.clear_current()  # whoever switches it on by hand starts at nothing
         status = await self._look(urgent=True)
         if status.output_on:
             raise self._not_followed(0.0, status)

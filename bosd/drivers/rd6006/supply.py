@@ -66,6 +66,10 @@ class Supply:
         """Switch the output, off before all that waits for the line; needs no knowledge of the model."""
         await self._ask(write_request(self._address, registers.OUTPUT, int(on)), urgent=not on)
 
+    async def clear_current(self) -> None:
+        """Set the current to nothing; needs no knowledge of the model."""
+        await self._ask(write_request(self._address, registers.SET_CURRENT, 0), urgent=True)
+
     async def write_voltage(self, register: int, voltage_v: float) -> None:
         """Write a voltage, never above `voltage_v`."""
         model = await self.known()
