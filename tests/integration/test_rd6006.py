@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -25,37 +24,30 @@ def bench(tmp_path: Path) -> Iterator[tuple[Pack, Supply]]:
         yield pack, supply
 
 
-def errors(node: Node) -> list[dict[str, Any]]:
-    """Return the active errors of b1."""
-    return [error for error in node.ask("errors") if error["battery"] == "b1"]
-
-
 def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
     """3 A are charged and measured; the front panel's button off is NOT_FOLLOWED with all three numbers, on again clears it."""
     pack, supply = bench
-    with Node(tmp_path, charged(pack, supply, follow_within_s=2.0)) as node:
-        until(lambda: node.status("b1")["quality"] == "GOOD")
-        status = node.status("b1")
-        assert (status["max_discharge_current_a"], status["max_charge_current_a"]) == (0.0, 5.0)
-        assert "the regulator is a source: it cannot discharge" in status["reason"]
+    with Node(tmp_path, charged(pack, supply, follow_within_s=2.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        status = caller.status("b1")
+        assert (status.max_discharge_current_a, status.max_charge_current_a) == (0.0, 5.0)
+        assert "the regulator is a source: it cannot discharge" in status.reason
         refusal = node.refusal("set", "b1", "2")
         assert (refusal["reason"], refusal["metadata"]["upper_a"]) == ("CURRENT_OUT_OF_RANGE", "0.0")
         node.ask("set", "b1", "--ttl", "300s", "--", "-3")
-        until(lambda: node.status("b1")["current_a"] == pytest.approx(-3.0, abs=0.05), because="the pack measures it")
+        until(lambda: caller.status("b1").current_a == pytest.approx(-3.0, abs=0.05), because="the pack measures it")
         assert supply.state["current_a"] == 3.0
         supply.tell("set", output=False)
-        found = until(lambda: errors(node), because="the error is raised")
-        assert [error["type"] for error in found] == ["NOT_FOLLOWED"]
-        assert found[0]["message"] == "commanded -3 A, held 0 A, measured 0 A"
-        status = node.status("b1")
-        assert "NOT_FOLLOWED: commanded -3 A, held 0 A, measured 0 A" in status["reason"]
-        assert (status["applied_current_a"], status["quality"], status["current_a"]) == (-3.0, "GOOD", 0.0)
+        until(lambda: "NOT_FOLLOWED: commanded -3 A, held 0 A, measured 0 A" in caller.status("b1").reason, because="it is said")
+        status = caller.status("b1")
+        assert (status.applied_current_a, status.quality, status.current_a) == (-3.0, pb.QUALITY_GOOD, 0.0)
         assert not supply.state["output_on"], "what a person switched off stays off"
+        (error,) = [error for error in node.ask("errors") if error["battery"] == "b1"]
+        assert (error["type"], error["message"]) == ("NOT_FOLLOWED", "commanded -3 A, held 0 A, measured 0 A")
         supply.tell("set", output=True)
-        until(lambda: not errors(node), because="it is cleared")
-        status = node.status("b1")
-        assert status["current_a"] == pytest.approx(-3.0, abs=0.05)
-        assert "NOT_FOLLOWED" not in status["reason"]
+        until(lambda: "NOT_FOLLOWED" not in caller.status("b1").reason, because="it is cleared")
+        until(lambda: node.events("error_cleared", type="NOT_FOLLOWED", battery="b1"), because="the error, too")
+        assert caller.status("b1").current_a == pytest.approx(-3.0, abs=0.05)
         node.ask("set", "b1", "0")
         assert not supply.state["output_on"]
 

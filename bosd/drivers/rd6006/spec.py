@@ -36,12 +36,12 @@ class Rd6006Spec(RegulatorSpec):
         if not 0.0 < self.max_current_a <= HIGHEST_CURRENT_A:
             yield (
                 "max_current_a",
-                f"{self.max_current_a!r} is nothing such a supply gives: above 0, at most {HIGHEST_CURRENT_A:g} A",
+                f"{self.max_current_a!r} is no current of such a supply: above 0, at most {HIGHEST_CURRENT_A:g} A",
             )
         if not 0.0 < self.max_voltage_v <= HIGHEST_VOLTAGE_V:
             yield (
                 "max_voltage_v",
-                f"{self.max_voltage_v!r} is nothing such a supply gives: above 0, at most {HIGHEST_VOLTAGE_V:g} V",
+                f"{self.max_voltage_v!r} is no voltage of such a supply: above 0, at most {HIGHEST_VOLTAGE_V:g} V",
             )
 
     def faults_with(self, battery: PhysicalSpec) -> Iterator[tuple[str, str]]:
