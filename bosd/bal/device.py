@@ -1,7 +1,7 @@
 """The device port: what the core needs of a driver, and the sample a driver hands up."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,4 +71,14 @@ class Device(Protocol):
 
     async def close(self) -> None:
         """Let go of the line; idempotent."""
+        ...
+
+
+@runtime_checkable
+class Restrained(Protocol):
+    """A device that may give less than it was told of its own accord: a charger at its top voltage."""
+
+    @property
+    def restrained_by(self) -> str:
+        """Why it gave less when it was last looked at; empty when it did not."""
         ...

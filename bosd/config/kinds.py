@@ -22,6 +22,7 @@ _SHIPPED: Mapping[str, Mapping[str, str]] = {
         "sonnen": "bosd.drivers.sonnen:DRIVER",
     },
     REGULATORS: {
+        "rd6006": "bosd.drivers.rd6006:REGULATOR",
         "simulated": "bosd.drivers.simulated_regulator:REGULATOR",
     },
 }

@@ -8,7 +8,7 @@ from typing import Self
 from aiohttp import web
 
 from bosd.clock import Clock
-from bosd.drivers.jbd.simulator.control import ControlServer
+from bosd.drivers.far_end.control import ControlServer
 from bosd.drivers.sonnen.answers import MODES
 from bosd.drivers.sonnen.simulator import documents
 from bosd.drivers.sonnen.simulator.faults import FaultPlan
