@@ -42,6 +42,7 @@ from bosd.safeguard.report import read_report
 from bosd.sdnotify import Notifier
 from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
+from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Daemon:
         self._near: Neighbourhood | None = None
         self._renewer: Renewer | None = None
         self._book = AddressBook(config.node.state_dir)
+        self._running = RunningBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -149,7 +151,7 @@ class Daemon:
                 session_clock=self._session_clock,
                 seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
-            pool.feed = ErrorFeed(node.faults)
+            pool.feed, pool.running = ErrorFeed(node.faults), self._running
             self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
@@ -324,6 +326,7 @@ class Daemon:
                 if self._fleet is not None:
                     group.create_task(self._fleet.run(), name="fleet")
                 group.create_task(self._book.run(), name="addresses")
+                group.create_task(self._running.run(), name="running")
                 if self._near is not None:
                     group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)

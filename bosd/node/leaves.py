@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from bosd.bal.aggregator import members_of
+from bosd.bal.aggregator import devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.facts import unread_below
@@ -248,10 +248,13 @@ class Leaves:
 
     async def need_first_look(self, batteries: Iterable[Battery], name: str) -> None:
         """Wait as `first_look`. Raises UnavailableError, naming what may still run what was asked before this node started."""
-        if unread := await self.first_look(tuple(batteries), FIRST_LOOK_S):
+        tops = tuple(batteries)
+        if unread := await self.first_look(tops, FIRST_LOOK_S):
+            held = any(leaf.unread_until_s == math.inf for top in tops for leaf in devices_below(top) if leaf.name in unread)
+            until = 'until contact, or "bosctl fleet assume-safe": it holds' if held else "ask again in a few seconds"
             raise UnavailableError(
                 f"{name}: {', '.join(unread)} was not heard since this node started and may still run what was asked before; "
-                "ask again in a few seconds",
+                f"{until}",
                 battery=name,
                 unread=",".join(unread),
             )

@@ -1,8 +1,10 @@
 """Batteries of other nodes: one link a node, shared by all stubs on it."""
 
 import asyncio
+import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
@@ -27,8 +29,47 @@ from bosd.v1 import schedule_pb2 as spb
 __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 
 
+class Running(Protocol):
+    """Which batteries of other nodes may run something for this node, over its restarts, each with its bound in seconds."""
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether a battery may."""
+        ...
+
+    def bound_s(self, key: str) -> float | None:
+        """Return how long it may run on unheard; None: until contact."""
+        ...
+
+    async def note(self, key: str, safe_within_s: float | None) -> None:
+        """Note, durably, that it is about to. Raises UnavailableError where that cannot be."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """Note that it runs nothing."""
+        ...
+
+
+class _Unnoted:
+    """For a node that keeps nothing over its restarts."""
+
+    def __contains__(self, key: str) -> bool:
+        return False
+
+    def bound_s(self, key: str) -> float | None:
+        """Return nothing: no battery is noted."""
+        raise KeyError(key)
+
+    async def note(self, key: str, safe_within_s: float | None) -> None:
+        """Keep nothing."""
+
+    def forget(self, key: str) -> None:
+        """Keep nothing."""
+
+
 class RemotePool:
     """The links to all other nodes, one task each inside `run`. `node` is this node's name, told to the others.
+
+    `running` keeps what they may run for this node.
 
     `dial` makes their channels, `seeker` in its place where it is given: it finds serials, too. `feed`, where it is set, follows
     their errors. Sessions belong to this run, `boot_id`, and go by `session_clock`, `clock` unless given.
@@ -49,6 +90,7 @@ class RemotePool:
         self.clock = clock
         self.timers = timers or LinkTimers()
         self.feed: ErrorFeed | None = None
+        self.running: Running = _Unnoted()
         self._on_event: Callable[[str, RemoteNode], None] = lambda *_: None
         self._seeker = seeker
         self._dial = dial if seeker is None else seeker.dial
@@ -142,6 +184,26 @@ class RemoteLink:
         self._remote = remote
         self._sink = sink
         self._closed = False
+
+    @property
+    def key(self) -> str:
+        """What the battery is called in notes."""
+        return f"{self.remote_name}@{self.target}"
+
+    def left_running_s(self) -> float | None:
+        """Return how long from now it may run what an earlier run of this node asked for; None where nothing was."""
+        if self.key not in self._pool.running:
+            return None
+        bound_s = self._pool.running.bound_s(self.key)
+        return math.inf if bound_s is None else bound_s
+
+    async def note_running(self, safe_within_s: float | None) -> None:
+        """Note that it is about to run something. Raises UnavailableError where that cannot be noted."""
+        await self._pool.running.note(self.key, safe_within_s)
+
+    def forget_running(self) -> None:
+        """Note that it runs nothing for this node."""
+        self._pool.running.forget(self.key)
 
     async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
         """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default."""

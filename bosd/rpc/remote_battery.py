@@ -42,6 +42,7 @@ class RemoteBattery(NetworkLeaf):
     __slots__ = (
         "_counted_until_s",
         "_in_session",
+        "_left_running",
         "_link",
         "_link_reason",
         "_may_run_a",
@@ -64,10 +65,16 @@ class RemoteBattery(NetworkLeaf):
         self._taken_by = ""
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
-        self.unread_until_s = self._wire.session_now_s() + pool.timers.session.safe_within_s(self.command_deadline_s)
+        left_s = self._wire.left_running_s()
+        self._left_running = left_s is not None
+        if left_s is None:
+            left_s = pool.timers.session.safe_within_s(self.command_deadline_s)
+        self.unread_until_s = self._wire.session_now_s() + left_s
 
     def waits_for(self, now_s: float) -> str:
         """Return what is waited for until it is known what it runs."""
+        if self.unconfirmed_a is None and self._left_running and self.unread_until_s == math.inf:
+            return 'may run what an earlier run of this node asked for, until contact, or "bosctl fleet assume-safe": it holds'
         if self.unconfirmed_a is None:
             return super().waits_for(now_s)
         return f"counted at {self.unconfirmed_a:g} A {self._until()}"
@@ -112,6 +119,7 @@ class RemoteBattery(NetworkLeaf):
         self._counted_until_s = math.inf
         if not facts.unread:
             self.unread_until_s = -math.inf
+            self._left_running = False
         if claim_a is None and (self._taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
             self._lose(self._taken_by or facts.taken_by)
             return False
@@ -157,11 +165,14 @@ class RemoteBattery(NetworkLeaf):
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
-        counted = not self._in_session and self.unconfirmed_a is not None
+        left_running = self._left_running and self.is_unread(0.0)
+        counted = not self._in_session and (self.unconfirmed_a is not None or left_running)
         if counted:
             self._counted_until_s = math.inf
+            self.unread_until_s = -math.inf
             self.unconfirmed_a = None
             self.applied_a = 0.0
+            self._wire.forget_running()
             self.touch()
             self.look_again()
         return counted
@@ -183,6 +194,8 @@ class RemoteBattery(NetworkLeaf):
         if self._link not in _HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         before_a = self.counts_at_a
+        if current_a != 0.0:
+            await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._give_back()
         else:
@@ -209,6 +222,8 @@ class RemoteBattery(NetworkLeaf):
             self.unconfirmed_a = self._may_run_a
             self.failed_s = now_s  # asked again after a pause
             self.touch()
+        elif current_a == 0.0:
+            self._wire.forget_running()
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the owner; raises what it refuses with, or UnavailableError."""

@@ -1,15 +1,18 @@
 """What happens in the midst of something else: askers that die under a command, edits during a cut, commands that come late."""
 
 import asyncio
+import contextlib
 import math
 
 import pytest
 
 from bosd.bal.spec import Topology
+from bosd.errors import BosError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
+from bosd.node.links import NetworkLeaf
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec
+from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
 
@@ -175,5 +178,72 @@ def test_a_cut_between_sync_and_ready_counts_no_longer_than_any() -> None:
             because="b takes over",
         )
         assert took_s > SAFE_WITHIN_S - 1.0
+
+    told(story)
+
+
+def test_a_restarted_controller_waits_for_what_holds() -> None:
+    """An owner goes dark while its pack holds, then the controller is started anew: nothing is raised before a person says so.
+
+    What an earlier run asked for is noted before it is sent; contact, or `assume-safe`, ends it, over restarts too.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        owners(fleet, "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0, ttl_s=60.0)
+        fleet.hosts["b"].cut_power()
+        host.kill()
+        await asyncio.sleep(100.0)
+        host.start()
+        await asyncio.sleep(100.0)
+        refusal = await fleet.refused(fleet.set(host, "all", 20.0))
+        assert refusal is not None
+        assert "sb was not heard since this node started" in refusal.message
+        assert "assume-safe" in refusal.message
+        assert flows_a(fleet, "a", "b") == [0.0, pytest.approx(10.0)]
+        fleet.packs["b"].change(deaf=True)
+        stub = host.up.node.directory["sb"]
+        assert isinstance(stub, NetworkLeaf)
+        assert stub.assume_safe()
+        await fleet.set(host, "all", 20.0)
+        host.kill()
+        host.start()
+        await asyncio.sleep(30.0)
+        await fleet.set(host, "all", 20.0)
+
+    told(story)
+
+
+def test_a_restarted_controller_waits_as_long_as_the_whole_chain() -> None:
+    """Three nodes in a row are cut hop by hop: what the far pack may run counts for as long as the near owner announced."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("far", hold_s=4.0)
+        fleet.add_pack("near", charge_ah=50.0)
+        fleet.add_host("o", Topology(batteries=(pack_spec("b", "far"),)))
+        fleet.add_host("q", Topology(batteries=(stub_spec("so", "o", "b"),)))
+        fleet.add_host("r", Topology(batteries=(stub_spec("sq", "q", "so"),)))
+        tops = (stub_spec("sr", "r", "sq"), pack_spec("own", "near"), sum_spec("all", "sr", "own"))
+        host = fleet.add_host("m", Topology(batteries=tops))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "r")
+        host.kill()
+        host.start()
+        began_s = fleet.loop.time()
+        for one, other in (("r", "q"), ("q", "o")):
+            await asyncio.sleep(2.3)
+            fleet.cut(one, other)
+        await asyncio.sleep(2.3)
+        fleet.packs["far"].change(deaf=True)
+        while fleet.packs["near"].true_a <= 10.0:
+            with contextlib.suppress(BosError):
+                await fleet.set(host, "all", 20.0)
+            assert math.fsum(flows_a(fleet, "far", "near")) <= 20.0 + 1e-9
+            await asyncio.sleep(0.2)
+        assert fleet.loop.time() - began_s > SAFE_WITHIN_S
 
     told(story)

@@ -134,6 +134,7 @@ class Process:
         self.pool = RemotePool(
             host.name, host.clock, timers=LinkTimers(session=fleet.timers), dial=self._dial, boot_id=self.boot_id
         )
+        self.pool.running = host.notes
         self.sessions = OwnerSessions(
             host.clock, self.node.peer_commands, boot_id=self.boot_id, config_digest=self.node.config_digest, timers=fleet.timers
         )
@@ -169,6 +170,22 @@ class Process:
             self.fleet.bugs.append(bug)
 
 
+class Notes(dict[str, float | None]):
+    """What a host keeps of its stubs over its restarts."""
+
+    def bound_s(self, key: str) -> float | None:
+        """Return a stub's bound."""
+        return self[key]
+
+    async def note(self, key: str, safe_within_s: float | None) -> None:
+        """Keep it."""
+        self[key] = safe_within_s
+
+    def forget(self, key: str) -> None:
+        """Keep it no more."""
+        self.pop(key, None)
+
+
 class Host:
     """One board: its power, its clock, its disk, and the process on it, if any."""
 
@@ -179,6 +196,7 @@ class Host:
         self.clock = clock
         self.clock_trusted = True
         self.store = MemoryStore()
+        self.notes = Notes()
         self.powered = True
         self.process: Process | None = None
         self._runs = 0

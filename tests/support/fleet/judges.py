@@ -185,11 +185,6 @@ class SumJudge(Judge):
         ways = [(top.relay, owner), (top.host.name, top.relay)] if top.relay else [(top.host.name, owner)]
         return alive and all(self._fleet.wires.silent_s(one, other) == 0.0 for one, other in ways)
 
-    def _forgotten(self, top: Top, pack: Pack, owner: str) -> bool:
-        """Tell whether nobody can know what a pack holds: who commanded it was started anew, and its owner not seen yet."""
-        recently_s = self._fleet.loop.time() - self._settle_s
-        return pack.holds and top.restarted and top.unseen_s.get(owner, -math.inf) >= recently_s
-
     def current_changed(self, pack: Pack) -> None:
         """Look at the sum the pack is in."""
         for top in self._tops:
@@ -207,11 +202,7 @@ class SumJudge(Judge):
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)
         top.asked = [request for request in top.asked if request.ends_s >= now_s]
         for sign in (1.0, -1.0):
-            flows_a = math.fsum(
-                max(0.0, sign * pack.true_a)
-                for pack, owner in zip(top.packs, top.owners, strict=True)
-                if not self._forgotten(top, pack, owner)
-            )
+            flows_a = math.fsum(max(0.0, sign * pack.true_a) for pack in top.packs)
             bound_a = max((sign * request.current_a for request in top.asked), default=0.0)
             over_a = flows_a - max(0.0, bound_a)
             self.worst_a = max(self.worst_a, over_a)

@@ -26,6 +26,16 @@ class _Wire:
         self.now_s = 0.0
         self.unread = False
 
+    def left_running_s(self) -> float | None:
+        """Return nothing: no earlier run asked for anything."""
+        return None
+
+    async def note_running(self, safe_within_s: float | None) -> None:
+        """Keep nothing."""
+
+    def forget_running(self) -> None:
+        """Keep nothing."""
+
     def session_now_s(self) -> float:
         return self.now_s
 

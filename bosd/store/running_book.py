@@ -1,0 +1,108 @@
+"""What this node has other nodes' batteries run, over restarts: by when each is safe by itself.
+
+A set point is never stored. That there may be one is, before it is sent: a node that starts anew counts what an earlier run of it
+may have left running until its owner is heard (control.md, "When something dies").
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import structlog
+
+from bosd.errors import UnavailableError
+
+FILE = "running.json"
+
+_log = structlog.get_logger(__name__)
+
+
+class RunningBook:
+    """Batteries that may run something for this node, each with the bound its owner announced, None where it holds on.
+
+    `note` returns when it is on the disk; `forget` never waits, `run` writes.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        """Read what is there; a file that cannot be read is named in the log and counts as empty."""
+        self._path = state_dir / FILE
+        self._bounds_s = _read(self._path)
+        self._written = dict(self._bounds_s)
+        self._changed = asyncio.Event()
+        self._work = asyncio.Lock()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._bounds_s
+
+    def bound_s(self, key: str) -> float | None:
+        """Return how long a battery may run on unheard; None: until contact. Raises KeyError for one that is not noted."""
+        return self._bounds_s[key]
+
+    async def note(self, key: str, safe_within_s: float | None) -> None:
+        """Note that a battery is about to run something. Raises UnavailableError where that cannot be written."""
+        self._bounds_s[key] = safe_within_s
+        async with self._work:
+            if self._written.get(key, -1.0) == safe_within_s:
+                return
+            try:
+                await self._write()
+            except OSError as error:
+                message = f"{self._path}: {error.strerror}: what cannot be noted for a restart is not raised"
+                raise UnavailableError(message, path=str(self._path)) from error
+
+    def forget(self, key: str) -> None:
+        """Note, soon, that a battery runs nothing."""
+        if key in self._bounds_s:
+            del self._bounds_s[key]
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Write what was forgotten, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            async with self._work:
+                try:
+                    await self._write()
+                except OSError as error:
+                    _log.warning("running_unwritten", detail=error.strerror or str(error))
+
+    async def _write(self) -> None:
+        bounds_s = dict(self._bounds_s)
+        await asyncio.shield(asyncio.to_thread(_replace, self._path, bounds_s))
+        self._written = bounds_s
+
+
+def _read(path: Path) -> dict[str, float | None]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        _log.error("running_unreadable", path=str(path), detail=str(error))
+        return {}
+    if not isinstance(found, dict):
+        _log.error("running_unreadable", path=str(path), detail="no JSON object")
+        return {}
+    return {key: _bound_s(value) for key, value in found.items()}
+
+
+def _bound_s(value: object) -> float | None:
+    """Return a bound as it was written; what is none counts as one that never ends."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0.0 else None
+
+
+def _replace(path: Path, bounds_s: dict[str, float | None]) -> None:
+    """Write the whole file beside the old one, then in its place, on the disk when this returns."""
+    fresh = path.with_suffix(".new")
+    with fresh.open("w") as file:
+        file.write(json.dumps(bounds_s, indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)  # noqa: PTH105 (says that it replaces)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
