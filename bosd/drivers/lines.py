@@ -1,10 +1,10 @@
 """The lines of a node: one for each port, however many devices stand on it."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from bosd.drivers.line import Line, ReplyReader
+from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
 from bosd.drivers.transport import ByteTransport, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
@@ -47,7 +47,7 @@ class Lines:
 
 
 class LinePart:
-    """One device's part in a line. `counters` holds its own `requests`, `attempts`, `replies` and rejects by reason.
+    """One device's part in a line. `counters` holds its own `requests`, `attempts`, `replies`, `resyncs` and rejects by reason.
 
     A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
     """
@@ -55,6 +55,7 @@ class LinePart:
     def __init__(self, lines: Lines, port: str, baud: int) -> None:
         self.port = port
         self.counters: Counter[str] = Counter()
+        self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._lines = lines
         self._baud = baud
         self._silent = False
@@ -80,4 +81,5 @@ class LinePart:
             self._silent = True
             raise
         self._silent = False
+        self.latencies_s.append(line.latencies_s[-1])
         return reply
