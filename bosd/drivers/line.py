@@ -173,9 +173,6 @@ class Line:
         try:
             self._send(request)
             reply = await waiter
-            if reply is not None:
-                self.latencies_s.append(loop.time() - sent_s)
-            return reply
         except asyncio.CancelledError:
             self._quiet_at_s = timer.when()
             raise
@@ -194,6 +191,9 @@ class Line:
                 if reply is not None and not all(each.startswith("status_") for each in self._rejects):
                     self._counters["resyncs"] += 1
                 reader.rejects.clear()
+        if reply is not None:
+            self.latencies_s.append(loop.time() - sent_s)
+        return reply
 
     def _send(self, request: bytes) -> None:
         if not self._is_open:

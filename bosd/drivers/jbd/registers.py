@@ -6,9 +6,13 @@ from types import MappingProxyType
 
 FACTORY_ENTER = 0x00
 FACTORY_EXIT = 0x01
+CHIP_TYPE = 0x00
+"""Read, the register that enters configuration mode when written says which chip measures."""
 BASIC = 0x03
 CELLS = 0x04
 HARDWARE_NAME = 0x05
+PASSWORD = 0x06
+PASSWORD_CHARACTERS = 6
 MANUFACTURER = 0xA0
 MODEL = 0xA1
 BARCODE = 0xA2
@@ -24,7 +28,7 @@ WRITABLE: MappingProxyType[int, int] = MappingProxyType(
     {
         FACTORY_ENTER: 2,
         FACTORY_EXIT: 2,
-        0x06: 7,  # present the password
+        PASSWORD: 1 + PASSWORD_CHARACTERS,  # presented
         0x0A: 2,  # reset state of charge, clear alarm, automatic balance
         0x0B: 2,  # clear history
         0xE0: 2,  # set remaining capacity
