@@ -6,6 +6,7 @@ that a curve only ever lowers. An empty curve limits nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 Curve = tuple[tuple[float, ...], ...]
@@ -92,7 +93,7 @@ def factor_at(curve: Curve, value: float) -> float:
         return 1.0
     if value <= curve[0][0]:
         return curve[0][1]
-    for (left, low), (right, high) in zip(curve, curve[1:], strict=False):
+    for (left, low), (right, high) in pairwise(curve):
         if value <= right:
             return low + (high - low) * (value - left) / (right - left)
     return curve[-1][1]
@@ -157,15 +158,12 @@ def _fault(curve: Curve, sense: str, lowest: float, highest: float, unit: str) -
     if any(len(point) != 2 for point in curve):
         return f"each point is a value ({unit}) and a factor; {_EXAMPLE}"
     values, factors = [point[0] for point in curve], [point[1] for point in curve]
-    if any(not lowest <= value <= highest for value in values):
-        return f"values are in {unit}, {lowest:g} to {highest:g}"
-    if any(not 0.0 <= factor <= 1.0 for factor in factors):
-        return "factors are 0 to 1: a curve only lowers a limit"
-    if any(right <= left for left, right in zip(values, values[1:], strict=False)):
-        return "values must rise from point to point"
-    steps = list(zip(factors, factors[1:], strict=False))
-    if sense == _FALLING and any(high > low for low, high in steps):
-        return "factors must not rise with the voltage: a fuller cell may not be charged faster"
-    if sense == _RISING and any(high < low for low, high in steps):
-        return "factors must not fall with the voltage: a fuller cell may not be discharged slower"
-    return ""
+    rises, falls = (any(sign * (right - left) > 0.0 for left, right in pairwise(factors)) for sign in (1.0, -1.0))
+    doubts = (
+        (any(not lowest <= value <= highest for value in values), f"values are in {unit}, {lowest:g} to {highest:g}"),
+        (any(not 0.0 <= factor <= 1.0 for factor in factors), "factors are 0 to 1: a curve only lowers a limit"),
+        (any(right <= left for left, right in pairwise(values)), "values must rise from point to point"),
+        (sense == _FALLING and rises, "factors must not rise with the voltage: a fuller cell may not be charged faster"),
+        (sense == _RISING and falls, "factors must not fall with the voltage: a fuller cell may not be discharged slower"),
+    )
+    return next((text for doubted, text in doubts if doubted), "")

@@ -91,7 +91,7 @@ class Board:
         await self._write(FACTORY_EXIT, _LEAVE_UNSAVED)
 
     async def present_password(self) -> None:
-        """Present the password of `password_file`; it is never kept, changed or logged. Raises DriverError that names what failed."""
+        """Present the password of `password_file`, which is never kept, changed or logged; an unusable file is a DriverError."""
         if self.password_file is None:
             raise DriverError(f"{self.line.port}: no password_file is configured", port=self.line.port)
         await self._write(PASSWORD, bytes((PASSWORD_CHARACTERS,)) + _password_in(self.password_file))

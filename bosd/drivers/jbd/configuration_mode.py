@@ -41,6 +41,7 @@ class ConfigurationMode:
         where the board refuses (81: a password, see `password_file`), UnavailableError where time is up.
         """
         async with self._board.turn:
+            self.stuck = False
             limit = asyncio.timeout(STAY_S)
             try:
                 async with limit:
@@ -96,23 +97,22 @@ class ConfigurationMode:
         return True
 
     async def _left_whatever_comes(self) -> None:
-        """Leave in a task that no cancellation of this one ends; pass the cancellation on afterwards."""
-        leaving = asyncio.ensure_future(self._leave())
+        """Leave, also where this task is cancelled meanwhile: that is passed on afterwards."""
+        until_s = asyncio.get_running_loop().time() + LEAVE_S
         cancelled: asyncio.CancelledError | None = None
-        while not leaving.done():
+        while self._inside and not self.stuck:
             try:
-                await asyncio.shield(leaving)
+                await self._leave(until_s)
             except asyncio.CancelledError as error:
                 cancelled = error
         if cancelled is not None:
-            self.stuck = self.stuck or self._inside
             raise cancelled
 
-    async def _leave(self) -> None:
+    async def _leave(self, until_s: float) -> None:
+        """Try until it is left, or `stuck` at `until_s`."""
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + LEAVE_S
         why = "still answers settings"
-        while True:
+        while loop.time() < until_s:
             try:
                 async with asyncio.timeout_at(until_s):
                     if await self._try_to_leave():
@@ -121,8 +121,6 @@ class ConfigurationMode:
                 why = error.message
             except TimeoutError:
                 why = f"nothing confirmed within {LEAVE_S:g} s"
-            if loop.time() + _AGAIN_S >= until_s:
-                break
             await asyncio.sleep(_AGAIN_S)
         self.stuck = True
         _log.error("configuration_mode_not_left", battery=self._name, detail=why, then="tried again at each contact")

@@ -232,7 +232,7 @@ async def test_gate_not_followed() -> None:
 
 
 async def test_gate_refused() -> None:
-    """A FET command refused directly and in configuration mode (a PIN is set) fails the call with the status and what was tried."""
+    """A FET command refused directly and in configuration mode fails the call with the status and what was tried."""
     board = FakeBoard()
     board.answers |= {0xE1: reply(0xE1, status=0x81), 0x00: reply(0x00, status=0x81), 0x24: reply(0x24, status=0x81)}
     with pytest.raises(DriverError, match="tried directly and in configuration mode; a PIN may be set") as caught:
