@@ -3,8 +3,8 @@
 from bosd.drivers.jbd.codec import BasicInfo
 
 _HOUR_S = 3600.0
-_LONG_AGO_S = 60.0
-"""After such a pause only what never changes is compared."""
+LONG_AGO_S = 60.0
+"""After such a pause a pack may be anywhere: any reading is worth a second look."""
 _VOLTAGE_SHARE = 0.1
 _CURRENT_C = 0.25
 _CURRENT_A = 5.0
@@ -30,8 +30,6 @@ def changed_kind(before: BasicInfo, now: BasicInfo) -> str:
 
 def jumped(before: BasicInfo, now: BasicInfo, elapsed_s: float) -> str:
     """Return what changed faster than a pack does, empty for nothing; state of charge, charge and voltage each by itself."""
-    if elapsed_s > _LONG_AGO_S:
-        return ""
     flowed_ah = max(abs(before.inflow_a), abs(now.inflow_a)) * elapsed_s / _HOUR_S
     soc_pct = _SOC_PCT + (100.0 * flowed_ah / now.capacity_ah if now.capacity_ah else 0.0)
     charge_ah = _CHARGE_SHARE * now.capacity_ah + 2.0 * flowed_ah
@@ -48,10 +46,8 @@ def jumped(before: BasicInfo, now: BasicInfo, elapsed_s: float) -> str:
     return ", ".join(name for name, doubted in doubts if doubted)
 
 
-def swung(before: BasicInfo, now: BasicInfo, elapsed_s: float) -> str:
+def swung(before: BasicInfo, now: BasicInfo) -> str:
     """Return what changed as only a step of the load lets it, empty for nothing: worth a second look, no more."""
-    if elapsed_s > _LONG_AGO_S:
-        return ""
     step_a = max(_CURRENT_A, _CURRENT_C * now.capacity_ah)
     doubts = (
         ("voltage", abs(now.voltage_v - before.voltage_v) > _VOLTAGE_SHARE * max(before.voltage_v, 0.1)),

@@ -162,9 +162,7 @@ class JbdDriver:
             self._board.line.close()
 
     def _met_anew(self) -> None:
-        """Forget what another board would not share: what was read is judged anew, and limits only loosen once they are read."""
-        self._basic.forget()
-        self._cells.forget()
+        """Read anew what another board would not share; its limits only loosen once they are read."""
         self._seldom.again()
         self._protection_due_s = 0.0
 

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from bosd.clock import Clock
 from bosd.drivers.jbd.board import Board
 from bosd.drivers.jbd.codec import BasicInfo
-from bosd.drivers.jbd.continuity import cells_jumped, changed_kind, jumped, swung
+from bosd.drivers.jbd.continuity import LONG_AGO_S, cells_jumped, changed_kind, jumped, swung
 from bosd.errors import DriverError
 
 T = TypeVar("T")
@@ -36,17 +36,13 @@ class Believed(Generic[T]):
         if self.last is None or not (why := self._odd(self.last, first, self._clock.now_s() - self._at_s)):
             return self._believe(first)
         second = await self._read()
-        if not self._odd(self.last, second, self._clock.now_s() - self._at_s):
+        if second != first and not self._odd(self.last, second, self._clock.now_s() - self._at_s):
             self.disbelieved += 1
             return self._believe(second)
         if difference := self._other(first, second):
             self.disbelieved += 1
             raise DriverError(f"not believed: {why} since the last reading, and two readings differ: {difference}")
         return self._believe(second)
-
-    def forget(self) -> None:
-        """Believe the next value whatever it is: it may be another board."""
-        self.last = None
 
     def _believe(self, value: T) -> T:
         self.last, self._at_s = value, self._clock.now_s()
@@ -57,7 +53,9 @@ def basic_readings(board: Board, clock: Clock) -> Believed[BasicInfo]:
     """Return register 0x03 as it is believed; a step of the load costs a second look, and is then believed as it is."""
 
     def odd(before: BasicInfo, now: BasicInfo, elapsed_s: float) -> str:
-        found = changed_kind(before, now), jumped(before, now, elapsed_s), swung(before, now, elapsed_s)
+        if elapsed_s > LONG_AGO_S:
+            return "not heard for long"
+        found = changed_kind(before, now), jumped(before, now, elapsed_s), swung(before, now)
         return ", ".join(each for each in found if each)
 
     def other(first: BasicInfo, second: BasicInfo) -> str:

@@ -108,8 +108,8 @@ async def test_cancelled_again_while_leaving() -> None:
     async with bench(PROTECTED) as b1:
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(b1.driver.read())
-            while not b1.stat("factory_enters"):
-                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.25)
+            assert not is_out(b1)
             for _ in range(3):
                 reading.cancel()
                 await asyncio.sleep(0.05)
