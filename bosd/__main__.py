@@ -28,6 +28,16 @@ What it did is in guard.json in the state directory, in the log, and in the audi
 
 By hand, `bosd safe` does the same work.
 """
+_CONFIG = """\
+Reads the settings of a battery's own board and changes none. A running node has the port: stop it first.
+
+  bosd driver config b1 show --config bosd.toml
+  bosd driver config b1 backup b1.json --config bosd.toml
+  bosd driver config b1 compare b1.json --config bosd.toml
+
+A backup holds each raw word, what it means, who the board is and when it was read; one that exists is not overwritten.
+Exit status of compare: 0 the same, 1 different (what the board counts by itself is shown, and makes no difference).
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         keep.add_argument("--config", default=None, metavar="FILE", help="configuration that names the state directory")
         keep.set_defaults(do=_backup if name == "backup" else _restore)
     _add_safeguard(commands)
+    _add_driver_config(commands)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -101,6 +112,37 @@ def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     guard.add_argument("--state-dir", required=True, metavar="DIR", help="where guard.json is written")
     guard.add_argument("--daemon", required=True, type=int, metavar="FD", help="open descriptor (pidfd) of the daemon's process")
     guard.set_defaults(do=_guard)
+
+
+def _add_driver_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what is done with a battery's device while no node has it."""
+    driver = commands.add_parser("driver", help="look at a battery's device while no node has it")
+    actions = driver.add_subparsers(dest="action", required=True, metavar="ACTION")
+    config = actions.add_parser(
+        "config",
+        help="show, back up or compare the settings of a battery's board",
+        description=_CONFIG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    config.add_argument("battery", metavar="NAME", help="a battery of the configuration")
+    config.add_argument("verb", choices=["show", "backup", "compare"])
+    config.add_argument("file", nargs="?", metavar="FILE", help="the backup")
+    config.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    config.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    config.set_defaults(do=_driver_config)
+
+
+def _driver_config(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.drivers import configuration_program  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    log.configure(level="error")
+    topology = load_config(args.config, POLICY_NAMES).topology
+    file = Path(args.file) if args.file is not None else None
+    return configuration_program.main(topology, args.battery, args.verb, file, SystemClock(), as_json=args.json)
 
 
 def _run(args: argparse.Namespace) -> int:

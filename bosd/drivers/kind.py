@@ -24,12 +24,14 @@ class DriverKind:
     """The driver of one kind of battery; `spec.kind` is its name in a file.
 
     `make` gets the specification and returns the device, still closed: nothing is opened before the first request. It raises
-    ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it.
+    ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it,
+    `settings` the coroutine function that reads the device's own configuration (configuration.ReadSettings), where it has one.
     """
 
     spec: type[PhysicalSpec]
     make: Callable[[Any, DriverContext], Device]
     bench: str = ""
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

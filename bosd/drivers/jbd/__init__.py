@@ -26,4 +26,4 @@ def _make(spec: JbdSpec, context: DriverContext) -> Device:
     return JbdDriver(line, context.clock, name=spec.name, current_control=control, safe=spec.safe, options=options)
 
 
-DRIVER = DriverKind(spec=JbdSpec, make=_make)
+DRIVER = DriverKind(spec=JbdSpec, make=_make, settings="bosd.drivers.jbd.settings:read_settings")

@@ -33,8 +33,8 @@ class ConfigurationMode:
         self._inside = False
 
     @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        """Have the board in the mode inside the block, for STAY_S at most.
+    async def entered(self, stay_s: float = STAY_S) -> AsyncIterator[None]:
+        """Have the board in the mode inside the block, for `stay_s` at most.
 
         A board that answers settings without it is not taken there. However the block ends, the mode is left, retried for
         LEAVE_S and verified by a setting that is refused again; a cancellation is passed on after that. Raises DriverError
@@ -42,7 +42,7 @@ class ConfigurationMode:
         """
         async with self._board.turn:
             self.stuck = False
-            limit = asyncio.timeout(STAY_S)
+            limit = asyncio.timeout(stay_s)
             try:
                 async with limit:
                     await self._enter()
@@ -50,7 +50,7 @@ class ConfigurationMode:
             except TimeoutError:
                 if not limit.expired():
                     raise
-                raise UnavailableError(f"{self._name}: not done within {STAY_S:g} s of configuration mode") from None
+                raise UnavailableError(f"{self._name}: not done within {stay_s:g} s of configuration mode") from None
             finally:
                 if self._inside:
                     await self._left_whatever_comes()

@@ -159,6 +159,23 @@ SETTINGS: MappingProxyType[int, Setting] = MappingProxyType(
 )
 """Configuration registers; boards answer them in factory mode only. Scales: JBD protocol V13, parameters."""
 
+FUNCTION_BITS = 0x2D
+FUNCTIONS = {
+    0: "switch",
+    1: "load_lock",
+    2: "balance",
+    3: "balance_only_charging",
+    4: "led",
+    5: "led_count",
+    6: "rtc",
+    7: "edv",
+    8: "gps",
+    9: "buzzer",
+    12: "tenfold_units",
+}
+"""Bits of register 0x2D."""
+CYCLES = 0x17
+
 SHORT_CIRCUIT_DELAYS_US = (70, 100, 200, 400)
 SHORT_CIRCUIT_LIMITS_MV = (22, 33, 44, 56, 67, 78, 89, 100)
 OVERCURRENT2_DELAYS_MS = (8, 20, 40, 80, 160, 320, 640, 1280)

@@ -25,6 +25,10 @@ _TEXTS: Mapping[int, tuple[str, Callable[[bytes], str]]] = {
 }
 
 
+REGISTERS = (*_TEXTS, COUNTERS)
+"""What is read, in this order."""
+
+
 class Seldom:
     """Reads one register a step, each round in order; all are optional, and one that is refused is left out until `again`."""
 
@@ -75,7 +79,7 @@ class Seldom:
 
     def _fill(self) -> None:
         self._waiting.clear()
-        self._waiting.extend(each for each in (*_TEXTS, COUNTERS) if each not in self._refused)
+        self._waiting.extend(each for each in REGISTERS if each not in self._refused)
         self._next_round_s = self._clock.now_s() + EVERY_S
 
     async def _read(self, register: int) -> None:
