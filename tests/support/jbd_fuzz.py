@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Container
 from typing import Any
 
-from bosd.bal.device import Sample
+from bosd.bal.device import Device, Sample
+from bosd.errors import DriverError, UnavailableError
 from tests.support.jbd_frames import basic_payload, cells_payload, reply
 
 KINDS = ("true", "cut", "flip", "bytes", "garbage", "other register", "late", "refusal", "twice", "cancelling", "swap", "nothing")
@@ -166,3 +167,46 @@ def is_near(sample: Sample, board: FuzzedBoard) -> bool:
         and (sample.voltage_v is None or abs(sample.voltage_v - truth_v) <= 0.25 * truth_v)
         and (sample.cells_v is None or len(sample.cells_v) == 4)
     )
+
+
+_CELLS_KEPT = 1000
+
+
+class Judge:
+    """Polls a driver of a fuzzed board and judges each sample: true, or let through by the checksum as what the pack could have."""
+
+    def __init__(self, board: FuzzedBoard, driver: Device) -> None:
+        self.results: Counter[str] = Counter()
+        self._board = board
+        self._driver = driver
+        self._cells: dict[tuple[float, ...], None] = {}
+        self._tainted = False
+
+    async def poll(self) -> None:
+        """Let the pack wander and read it once."""
+        board = self._board
+        board.wander()
+        self._cells[tuple(each / 1000 for each in board.millivolts)] = None
+        if len(self._cells) > _CELLS_KEPT:
+            del self._cells[next(iter(self._cells))]
+        before = board.passable
+        try:
+            sample = await self._driver.read()
+        except (DriverError, UnavailableError) as error:
+            self.results[type(error).__name__] += 1
+            self._tainted = self._tainted or board.passable > before
+            return
+        if is_true(sample, board, self._cells):
+            self._tainted = False
+            self.results["true"] += 1
+            return
+        self._tainted = self._tainted or board.passable > before
+        assert self._tainted, f"{sample} of {board.basic}, {board.millivolts}"
+        assert is_near(sample, board), f"{sample} of {board.basic}, {board.millivolts}"
+        self.results["passed the checksum"] += 1
+
+
+def check_shares(results: Counter[str]) -> None:
+    """Raise unless a third of all polls give true samples and few give one that only passed the checksum."""
+    assert results["true"] > 0.3 * results.total(), results
+    assert results["passed the checksum"] < 0.15 * results.total(), results
