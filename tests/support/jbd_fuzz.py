@@ -173,7 +173,7 @@ _CELLS_KEPT = 1000
 
 
 class Judge:
-    """Polls a driver of a fuzzed board and judges each sample: true, or let through by the checksum as what the pack could have."""
+    """Polls a driver of a fuzzed board and judges each sample: true, or past the checksum and what the pack could have."""
 
     def __init__(self, board: FuzzedBoard, driver: Device) -> None:
         self.results: Counter[str] = Counter()

@@ -15,7 +15,7 @@ from bosd.drivers.jbd.limits import TRIP_POINTS, Limiter, Rating, trip_texts
 from bosd.drivers.jbd.readings import basic_readings, cell_readings
 from bosd.drivers.jbd.sample import build_sample
 from bosd.drivers.jbd.seldom import Seldom
-from bosd.drivers.jbd.told import flags_of, traffic_of
+from bosd.drivers.jbd.told import flags_of, tail_texts, traffic_of
 from bosd.drivers.line import RequestLine
 from bosd.errors import DriverError, UnavailableError, UnsupportedError
 
@@ -141,7 +141,11 @@ class JbdDriver:
         line = self._board.line
         notes = [each for each in (*self._standing_notes(), self._cycle.note) if each]
         return DeviceFacts(
-            identity=(*self._seldom.identity(info), *trip_texts(self._limiter.trips)),
+            identity=(
+                *self._seldom.identity(info),
+                *(tail_texts(info) if info is not None else ()),
+                *trip_texts(self._limiter.trips),
+            ),
             trips=tuple(self._seldom.trips.items()),
             flags=flags_of(info) if info is not None else (),
             balancing_cells=info.balancing_cells if info is not None else (),

@@ -273,3 +273,23 @@ async def test_a_reading_that_cannot_be_true_is_read_again() -> None:
     assert (await driver.read()).soc == 0.9
     board.answers[4] = reply(4, cells_payload(3300, 3300, 3300))
     assert len((await driver.read()).cells_v or ()) == 3
+
+
+async def test_another_board_on_the_same_cable() -> None:
+    """A board exchanged within a second, another cell count and charge: two readings that agree are a change, shown at once."""
+    boards = [FakeBoard(), FakeBoard(*[3400] * 8, voltage_10mv=2720, cells=8, soc=80, remaining_10mah=8000)]
+    driver = drive(lambda request: boards[0].respond(request))
+    await driver.read()
+    del boards[0]
+    sample = await driver.read()
+    assert (sample.voltage_v, sample.soc, sample.cells_v) == (27.2, 0.8, (3.4,) * 8)
+
+
+async def test_what_the_tail_says() -> None:
+    """A standard tail (aces_4s_basic's form: humidity, alarm, full charge, remaining, balance current) stands among the facts."""
+    tail = bytes((55,)) + b"".join(word.to_bytes(2, "big") for word in (0x0001, 9800, 5000, 120))
+    driver = drive(FakeBoard(tail=tail).respond)
+    await driver.read()
+    told = dict(driver.facts().identity)
+    assert told["full-charge capacity"] == "98 Ah"
+    assert (told["balance current"], told["humidity"], told["alarm word"]) == ("120 mA", "55 %", "0001")
