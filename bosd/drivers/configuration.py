@@ -81,7 +81,7 @@ def _parsed(document: Any) -> Configuration:  # noqa: ANN401 (whatever stands in
 
 
 def differences(kept: Configuration, now: Configuration) -> tuple[Difference, ...]:
-    """Return what differs, by address; what counts by itself does not matter, nor does a setting that could not be read now."""
+    """Return what differs by its raw word, in order of address; what counts by itself does not matter."""
     found = []
     for address in sorted({*kept.settings, *now.settings}):
         one, other = kept.settings.get(address), now.settings.get(address)

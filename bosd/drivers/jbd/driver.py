@@ -7,7 +7,7 @@ from bosd.bal.derating import DeratingSpec
 from bosd.bal.device import DeviceFacts, Sample
 from bosd.clock import Clock
 from bosd.drivers.jbd.board import Board
-from bosd.drivers.jbd.codec import SettingValue
+from bosd.drivers.jbd.codec import BasicInfo, SettingValue
 from bosd.drivers.jbd.configuration_mode import ConfigurationMode
 from bosd.drivers.jbd.cycle import Cycle
 from bosd.drivers.jbd.gate import Gate
@@ -23,7 +23,7 @@ CurrentControl = Literal["none", "gate", "external", "direct"]
 SafeAction = Literal["release", "open"]
 
 AWAY_S = 5.0
-"""A board not heard for longer may be another one: who it is and its trip points are read again."""
+"""A board that was silent for longer may be another one: who it is and its trip points are read again."""
 _PROTECTION_AGAIN_S = 60.0
 """Pause before trip points that could not be read are tried again."""
 
@@ -76,6 +76,7 @@ class JbdDriver:
         self._cells_v: tuple[float, ...] | None = None
         self._cells_s: float | None = None
         self._heard_s: float | None = None
+        self._missed = False
         self._protection_due_s = 0.0
         self._protection_note = ""
         self._closed = False
@@ -86,10 +87,7 @@ class JbdDriver:
         await self._mode.leave_again()
         async with self._board.turn:
             started_s = self._clock.now_s()
-            anew = self._heard_s is None or started_s - self._heard_s > AWAY_S
-            if anew:
-                self._met_anew()
-            info = await self._basic.value()
+            info, anew = await self._meet(started_s)
             sampled_s, sampled_utc_s = self._clock.now_s(), self._clock.utc_s()
             self._heard_s = sampled_s
             notes = self._gate.found(info) if self._gate is not None else ()
@@ -165,10 +163,22 @@ class JbdDriver:
         finally:
             self._board.line.close()
 
-    def _met_anew(self) -> None:
-        """Read anew what another board would not share; its limits only loosen once they are read."""
-        self._seldom.again()
-        self._protection_due_s = 0.0
+    async def _meet(self, now_s: float) -> tuple[BasicInfo, bool]:
+        """Read 0x03; say whether the board is met anew, and what another board would not share is to be read again.
+
+        Its limits only loosen once they are read.
+        """
+        try:
+            info = await self._basic.value()
+        except UnavailableError:
+            self._missed = True
+            raise
+        anew = self._heard_s is None or (self._missed and now_s - self._heard_s > AWAY_S)
+        self._missed = False
+        if anew:
+            self._seldom.again()
+            self._protection_due_s = 0.0
+        return info, anew
 
     async def _read_cells(self) -> tuple[str, ...]:
         try:

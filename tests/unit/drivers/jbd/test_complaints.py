@@ -278,7 +278,11 @@ async def test_a_reading_that_cannot_be_true_is_read_again() -> None:
 async def test_another_board_on_the_same_cable() -> None:
     """A board exchanged within a second, another cell count and charge: two readings that agree are a change, shown at once."""
     boards = [FakeBoard(), FakeBoard(*[3400] * 8, voltage_10mv=2720, cells=8, soc=80, remaining_10mah=8000)]
-    driver = drive(lambda request: boards[0].respond(request))
+
+    def respond(request: bytes) -> bytes:
+        return boards[0].respond(request)
+
+    driver = drive(respond)
     await driver.read()
     del boards[0]
     sample = await driver.read()

@@ -73,6 +73,16 @@ async def test_read_once_and_after_an_absence() -> None:
         assert is_out(b1)
 
 
+async def test_a_long_period_is_no_absence() -> None:
+    """A board that is read once in 20 s, and answers each time, stays the same one: its trip points are read once."""
+    async with bench(PROTECTED) as b1:
+        for _ in range(10):
+            await b1.driver.read()
+            await asyncio.sleep(20.0)
+        assert b1.stat("factory_enters") == 1
+        assert dict(b1.driver.facts().identity)["hardware"] == "BOSD-SIM-JBD"
+
+
 async def test_without_read_protection_nothing_is_entered() -> None:
     """The default asks no setting and writes nothing."""
     async with bench() as b1:
