@@ -9,6 +9,14 @@ from pathlib import Path
 from bosd import __version__
 from bosd.errors import BosError
 
+_DETECT = """\
+Asks on every serial port of this machine, or on those named, which device answers: 9600 baud first, then 19200, 38400, 57600 and
+115200. It only reads. Ports that another program has open are left alone and named.
+Exit status 0 when something was found, 1 when nothing was.
+
+  bosd detect
+  bosd detect --ble --write bosd.toml && bosd check --config bosd.toml
+"""
 _SAFE = """\
 Applies the safe action of every battery whose device this node may command, and reads it back:
   a regulator goes to 0 A; a gate's switches stay as they are (safe = "release") or open (safe = "open").
@@ -37,6 +45,13 @@ Reads the settings of a battery's own board and changes none. A running node has
 
 A backup holds each raw word, what it means, who the board is and when it was read; one that exists is not overwritten.
 Exit status of compare: 0 the same, 1 different (what the board counts by itself is shown, and makes no difference).
+"""
+_CAPTURE = """\
+Reads a battery at its refresh period and records every byte with its time, as JSON lines for `bosd sim replay`. It
+commands nothing. While a node runs, it has the port: give the battery a `capture = "NAME"` there, and the record is in
+the directory captures below its state_dir. A record is readable by its owner alone.
+
+  bosd driver capture b1 --config bosd.toml --out b1.jsonl --seconds 30
 """
 
 
@@ -82,7 +97,8 @@ def _parser() -> argparse.ArgumentParser:
         keep.add_argument("--config", default=None, metavar="FILE", help="configuration that names the state directory")
         keep.set_defaults(do=_backup if name == "backup" else _restore)
     _add_safeguard(commands)
-    _add_driver_config(commands)
+    _add_driver(commands)
+    _add_detect(commands)
     demo = commands.add_parser("demo", help="two nodes with simulated packs, and a live table")
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
@@ -90,12 +106,41 @@ def _parser() -> argparse.ArgumentParser:
     sim = commands.add_parser("sim", help="simulate a device")
     devices = sim.add_subparsers(dest="device", required=True, metavar="DEVICE")
     if len(sys.argv) > 1 and "sim" in sys.argv[1:2]:
-        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers import replay_program  # noqa: PLC0415 (the daemon does not load simulators)
+        from bosd.drivers.jbd.simulator import program  # noqa: PLC0415
 
-        jbd = devices.add_parser("jbd", help="a JBD pack on a pseudo-terminal")
+        jbd = devices.add_parser("jbd", help="JBD packs on a pseudo-terminal or behind a TCP port")
         program.add_arguments(jbd)
         jbd.set_defaults(do=program.main)
+        replay = devices.add_parser(
+            "replay",
+            help="a capture played back",
+            description=replay_program.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        replay_program.add_arguments(replay)
+        replay.set_defaults(do=replay_program.main)
     return parser
+
+
+def _add_detect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the search for devices."""
+    detect = commands.add_parser(
+        "detect",
+        help="find devices on serial ports, bridges and Bluetooth, and write a configuration",
+        description=_DETECT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    detect.add_argument(
+        "--ports", nargs="+", metavar="PORT", help="ask there alone: a device path, usb:SERIAL, tcp://host:port, ble://ADDRESS"
+    )
+    detect.add_argument("--ble", action="store_true", help="listen for Bluetooth modules, too, and ask those of JBD boards")
+    detect.add_argument("--seconds", type=float, default=8.0, metavar="S", help="how long to listen (default %(default)g)")
+    detect.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    detect.add_argument(
+        "--write", default=None, metavar="FILE", help="write a configuration with what was found; replaces nothing"
+    )
+    detect.set_defaults(do=_detect)
 
 
 def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -114,10 +159,21 @@ def _add_safeguard(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     guard.set_defaults(do=_guard)
 
 
-def _add_driver_config(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add what is done with a battery's device while no node has it."""
-    driver = commands.add_parser("driver", help="look at a battery's device while no node has it")
+def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add what is done with a device while its node is down."""
+    driver = commands.add_parser("driver", help="try a battery's device while no node has it")
     actions = driver.add_subparsers(dest="action", required=True, metavar="ACTION")
+    capture = actions.add_parser(
+        "capture",
+        help="record the traffic of a battery",
+        description=_CAPTURE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    capture.add_argument("battery", metavar="NAME", help="a battery of the configuration")
+    capture.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    capture.add_argument("--out", required=True, metavar="FILE", help="where the record goes, behind what is there")
+    capture.add_argument("--seconds", type=float, default=60.0, help="how long (default %(default)g)")
+    capture.set_defaults(do=_capture)
     config = actions.add_parser(
         "config",
         help="show, back up or compare the settings of a battery's board",
@@ -130,6 +186,18 @@ def _add_driver_config(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     config.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
     config.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     config.set_defaults(do=_driver_config)
+
+
+def _capture(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.drivers import capture_program  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    log.configure(level="warning")
+    topology = load_config(args.config, POLICY_NAMES).topology
+    return capture_program.main(topology, args.battery, Path(args.out), args.seconds, SystemClock())
 
 
 def _driver_config(args: argparse.Namespace) -> int:
@@ -167,6 +235,15 @@ def _check(args: argparse.Namespace) -> int:
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
     return 0
+
+
+def _detect(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.detect.program import Request, run  # noqa: PLC0415
+
+    log.configure(level="error")
+    write = None if args.write is None else Path(args.write)
+    return run(Request(ports=args.ports, bluetooth=args.ble, seconds=args.seconds, as_json=args.json, write=write))
 
 
 def _safe(args: argparse.Namespace) -> int:

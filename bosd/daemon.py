@@ -151,6 +151,8 @@ class Daemon:
             )
             pool.feed = ErrorFeed(node.faults)
             node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
+            node.keep_unowned(self._timers.lease_s)
+            node.capture_into(config.node.state_dir / "captures")
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)

@@ -14,6 +14,8 @@ from bosd.bal.status import BatteryStatus
 
 Share: TypeAlias = tuple[Battery, float]
 
+ANY_NODE = "any node"
+"""Who is not heard where nobody commanded since the start."""
 LATE_PERIODS = 1.5
 """A sample is late that is older than a period and half of one, which its device may take to answer."""
 STEADY = 0.99

@@ -5,6 +5,7 @@ status becomes invalid and so does that of everything that rests on it, and list
 """
 
 import math
+from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
@@ -14,6 +15,12 @@ from bosd.bal.spec import BatterySpec, PartitionSpec
 from bosd.bal.status import BatteryStatus, SetpointSource
 
 TOUCHED = -math.inf
+
+
+class _Port(ABCMeta):
+    """Makes abstract classes whose `isinstance` is the plain one: each step of a plan asks it, and nothing is registered."""
+
+    __instancecheck__ = type.__instancecheck__
 
 
 class Listener(Protocol):
@@ -62,7 +69,7 @@ class LimitFields(TypedDict):
     ideal_max_charge_current_a: float | None
 
 
-class Battery:
+class Battery(metaclass=_Port):
     """A node of the topology.
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
@@ -176,8 +183,9 @@ class Battery:
         if TOUCHED < self._valid_until_s < now_s:
             self.touch()
 
+    @abstractmethod
     def _compute(self, now_s: float) -> BatteryStatus:
-        raise NotImplementedError(self.kind)
+        """Return the status at `now_s` as it is without notes."""
 
     def used_by(self, user: User, slot: int) -> None:
         """Be source number `slot` of `user` from now on."""
@@ -219,9 +227,9 @@ class ComputedLeaf(Battery):
 
     __slots__ = ()
 
+    @abstractmethod
     def apply(self, current_a: float, now_s: float) -> None:
         """Follow `current_a` from `now_s` on."""
-        raise NotImplementedError(self.kind)
 
 
 class DeviceLeaf(Battery):
@@ -251,9 +259,9 @@ class DeviceLeaf(Battery):
         self.touch_if_older(now_s)
         return super().status(now_s)
 
+    @abstractmethod
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
-        raise NotImplementedError(self.kind)
 
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""
@@ -275,6 +283,11 @@ class DeviceLeaf(Battery):
         """The current it may be running because it was told to."""
         known_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
         return known_a if self.telling_a is None else max(known_a, self.telling_a, key=abs)
+
+    def succeed(self, old: "DeviceLeaf") -> None:
+        """Take the place of `old`, which an edit takes away: what that may still run counts here until this one confirms."""
+        if old.counts_at_a != 0.0:
+            self.unconfirmed_a = old.counts_at_a
 
     def lost_answer(self, current_a: float) -> None:
         """Note that a command of `current_a` went out and nothing came back: the larger magnitude counts."""

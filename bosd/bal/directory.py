@@ -8,13 +8,23 @@ from dataclasses import dataclass
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.allocation import SplitPolicy
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.graph import order
 from bosd.bal.portions import Portions, Step
 from bosd.bal.pseudo import NullBattery, PseudoBattery
 from bosd.bal.recut import follow, portions_of
 from bosd.bal.sharing import SharePolicy
-from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PseudoSpec, SplitterSpec, Topology
+from bosd.bal.spec import (
+    AggregatorSpec,
+    BatterySpec,
+    NetworkSpec,
+    NullSpec,
+    PartitionSpec,
+    PhysicalSpec,
+    PseudoSpec,
+    SplitterSpec,
+    Topology,
+)
 from bosd.bal.splitter import Splitter
 from bosd.errors import BadNameError
 
@@ -210,5 +220,14 @@ def _inherit(old: Battery | None, new: Battery) -> None:
         return
     new.stopped, new.alone = old.stopped, old.alone
     new.listeners = old.listeners
+    if isinstance(old, DeviceLeaf) and isinstance(new, DeviceLeaf) and _place(old.spec) == _place(new.spec):
+        new.succeed(old)
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
+
+
+def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
+    """Return what tells one device from another: where it is reached."""
+    if isinstance(spec, NetworkSpec):
+        return spec.target, spec.remote_name
+    return (spec.place, spec.regulator) if isinstance(spec, PhysicalSpec) else (spec.name,)

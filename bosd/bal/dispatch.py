@@ -154,8 +154,9 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
     if current_a == battery.applied_a and _may_stay(shares, current_a, now_s, move_shares=move_shares):
         shares = [(member, member.applied_a) for member, _ in shares]
     elif (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
-        result.clamped[battery] = exact
-        shares = battery.share(exact.current_a, now_s)
+        _do_with_less(result, battery, current_a, exact)
+        current_a = exact.current_a
+        shares = battery.share(current_a, now_s)
     if any(member.alone for member, _ in shares):
         shares, bound = share_alone(shares, current_a, now_s)
         if bound:

@@ -16,8 +16,8 @@ class Lease:
 class Fence(Protocol):
     """Judges one command of another node at the moment it is about to be executed."""
 
-    def check(self, battery: str, *, lowers: bool) -> Lease:
-        """Return the lease the command lives by. Raises FencedError."""
+    def check(self, battery: str, *, lowers: bool) -> Lease | None:
+        """Return the lease the command lives by; None for one that lowers and renews nothing. Raises FencedError."""
         ...
 
 

@@ -63,7 +63,8 @@ class PhysicalSpec(BatterySpec):
     """What every battery with a device has; each driver derives its own. Limits are magnitudes in amperes.
 
     `controls` are the values of `current_control` that the driver takes: "gate" switches directions on and off, "external" has
-    a regulator set the current, "direct" is a device that regulates itself.
+    a regulator set the current, "direct" is a device that regulates itself. `capture` names a file in the node's directory
+    `captures` to which the traffic of the line is written.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("none",)
@@ -75,6 +76,7 @@ class PhysicalSpec(BatterySpec):
     current_control: Literal["none", "gate", "external", "direct"] = "none"
     safe: Literal["release", "open"] = "release"
     regulator: RegulatorSpec | None = None
+    capture: str | None = None
 
     @property
     def place(self) -> str:
@@ -91,17 +93,19 @@ MOST_CYCLES = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JbdSpec(PhysicalSpec):
-    """A JBD pack on a serial device path or `tcp://host:port`; boards on one line have an `address` each (1 to 255).
+    """A JBD pack on the port of a line (drivers.transport); boards on one line have an `address` each (1 to 255).
 
     Cells are read in every `cells_every`-th cycle. `read_protection` reads the board's own trip points when it is found, in
     configuration mode, and lets them lower the limits. `password_file` holds the six characters that some boards ask for.
     `chemistry` brings curves that derate the limits, `derating` replaces them one by one.
+    `ble_password_file` holds the password of a Bluetooth module that wants one.
     """
 
     kind: ClassVar[str] = "jbd"
     controls: ClassVar[tuple[str, ...]] = ("none", "gate", "external")
     baud: int = 9600
     address: int | None = None
+    ble_password_file: str | None = None
     cells_every: int = 1
     read_protection: bool = False
     password_file: str | None = None

@@ -32,6 +32,7 @@ MOST_EXPONENT = 10.0
 
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9_.-]+)):([0-9]{1,5})")
+_BLE = re.compile(r"(?:hci[0-9]+/)?[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}")
 _NAME_RULE = "a name is 1 to 63 of ASCII letters, digits, _ - . and ', not beginning with - or ."
 
 
@@ -173,6 +174,8 @@ def _jbd(spec: JbdSpec) -> Faults:
         yield "baud", f"{spec.baud!r} is no rate of a serial line; JBD packs use 9600"
     if spec.address is not None and not 1 <= spec.address <= 255:
         yield "address", f"{spec.address!r} is no address of a board: 1 to 255"
+    if spec.ble_password_file is not None and not spec.port.startswith("ble://"):
+        yield "ble_password_file", f"belongs to a port ble://, not to {spec.port!r}; remove it"
 
 
 def _physical(spec: PhysicalSpec) -> Faults:
@@ -181,6 +184,8 @@ def _physical(spec: PhysicalSpec) -> Faults:
     yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
     yield from _sample_ages(spec)
     yield from _control(spec)
+    if spec.capture is not None and name_fault(spec.capture):
+        yield "capture", f"{spec.capture!r} is no file name in the node's directory captures: letters, digits, _ - . and no path"
     yield from spec.faults()
 
 
@@ -225,14 +230,17 @@ def port_fault(port: str) -> str | None:
     """Return what is wrong with the port of a line, None when it is good."""
     scheme, separator, address = port.partition("://")
     if separator and scheme == "ble":
-        return f"{port!r}: Bluetooth is not supported by this version"
+        return None if _BLE.fullmatch(address) else f"{port!r}: write ble://AA:BB:CC:DD:EE:FF, or ble://hci1/AA:BB:CC:DD:EE:FF"
     if separator and scheme != "tcp":
-        return f"{port!r}: no such transport; write a device path or tcp://host:port"
+        known = "tcp://host:port or ble://AA:BB:CC:DD:EE:FF"
+        return f"{port!r}: no such transport; write a device path, usb:SERIAL, {known}"
     if separator:
         target = host_port(address)
         return None if target is not None and target[1] > 0 else f"{port!r}: write tcp://host:port, port 1 to 65535"
     if "\0" in port:
         return f"{port!r} is no device path"
+    if port.startswith("usb:"):
+        return None if port.removeprefix("usb:").strip() else f"{port!r}: write usb:SERIAL, the adapter's serial number"
     return None if "/" in port else f"{port!r} is no device path; write /dev/{port or 'ttyUSB0'}"
 
 

@@ -1,13 +1,27 @@
 """The `[fleet]` section: sessions with other nodes, which of them must be there, and how they find each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 from bosd.bal.spec_rules import host_port, name_fault
 from bosd.config.faults import FileFaults
 from bosd.config.reader import read_table, shown
 
 _LONGEST_LEASE_S = 60.0
+
+
+class SessionTimes(Protocol):
+    """Times of a session in seconds that must fit together."""
+
+    @property
+    def heartbeat_s(self) -> float: ...  # noqa: D102
+    @property
+    def stale_s(self) -> float: ...  # noqa: D102
+    @property
+    def lease_s(self) -> float: ...  # noqa: D102
+    @property
+    def max_command_age_s(self) -> float: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +86,19 @@ def check_fleet(fleet: FleetKeys, faults: FileFaults) -> None:
     for index, node in enumerate(fleet.required):
         if not node or node in fleet.required[:index]:
             faults.add(f"fleet.required[{index}]", f"{node!r} is named twice" if node else "is empty: name a node")
-    if not 0.0 < fleet.lease_s <= _LONGEST_LEASE_S:
-        faults.add("fleet.lease_s", f"{fleet.lease_s!r} is not above 0 and at most {_LONGEST_LEASE_S:g} s")
+    for key, fault in time_faults(fleet):
+        faults.add(f"fleet.{key}", fault)
+
+
+def time_faults(times: SessionTimes) -> Iterator[tuple[str, str]]:
+    """Yield which of a session's times does not fit the others, and why (satellites.md 3.2)."""
+    lease_s, heartbeat_s = times.lease_s, times.heartbeat_s
+    if not 0.0 < lease_s <= _LONGEST_LEASE_S:
+        yield "lease_s", f"{lease_s!r} is not above 0 and at most {_LONGEST_LEASE_S:g} s"
         return
-    if not 0.0 < fleet.heartbeat_s <= fleet.lease_s / 4.0:
-        faults.add(
-            "fleet.heartbeat_s", f"{fleet.heartbeat_s!r} is not above 0 and at most a quarter of lease_s ({fleet.lease_s!r})"
-        )
+    if not 0.0 < heartbeat_s <= lease_s / 4.0:
+        yield "heartbeat_s", f"{heartbeat_s!r} is not above 0 and at most a quarter of lease_s ({lease_s!r})"
         return
-    for key, value in (("stale_s", fleet.stale_s), ("max_command_age_s", fleet.max_command_age_s)):
-        if not fleet.heartbeat_s < value < fleet.lease_s:
-            faults.add(
-                f"fleet.{key}", f"{value!r} is not between heartbeat_s ({fleet.heartbeat_s!r}) and lease_s ({fleet.lease_s!r})"
-            )
+    for key, value in (("stale_s", times.stale_s), ("max_command_age_s", times.max_command_age_s)):
+        if not heartbeat_s < value < lease_s:
+            yield key, f"{value!r} is not between heartbeat_s ({heartbeat_s!r}) and lease_s ({lease_s!r})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bosd.bal.device import Device
@@ -13,10 +14,14 @@ from bosd.drivers.regulator import Regulator
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """What a device is given of its node: the clock and the lines, which it shares with other devices."""
+    """What a device is given of its node: the clock, and the lines, which it shares with other devices.
+
+    `captures` is the directory of recorded traffic; None where nothing is recorded, whatever a specification says.
+    """
 
     clock: Clock
     lines: Lines
+    captures: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +30,14 @@ class DriverKind:
 
     `make` gets the specification and returns the device, still closed: nothing is opened before the first request. It raises
     ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it,
-    `settings` the coroutine function that reads the device's own configuration (configuration.ReadSettings), where it has one.
+    `probe` the `drivers.probe.Probe` with which `bosd detect` finds it, `settings` the coroutine function that reads the device's
+    own configuration (configuration.ReadSettings), where it has one.
     """
 
     spec: type[PhysicalSpec]
     make: Callable[[Any, DriverContext], Device]
     bench: str = ""
+    probe: str = ""
     settings: str = ""
 
 
@@ -41,3 +48,4 @@ class RegulatorKind:
     spec: type[RegulatorSpec]
     make: Callable[[Any, DriverContext], Regulator]
     bench: str = ""
+    probe: str = ""

@@ -265,6 +265,8 @@ class Line:
         nonsense = ", ".join(reason for reason in self._rejects if reason != "timeout")
         if nonsense:
             message = f"{self.port}: no valid answer in {tries}: {nonsense}"
+            if "register_mismatch" in self._rejects:
+                message += "; these are answers to somebody else: does another program use this line or bridge?"
             return DriverError(message, port=self.port, rejects=nonsense)
         if self._transport.reopen_on_silence:
             self._drop("silent")

@@ -2,10 +2,12 @@
 
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
+from bosd.drivers.capture import CaptureTo, CaptureTransport
 from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
-from bosd.drivers.transport import ByteTransport, open_transport
+from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
 T = TypeVar("T")
@@ -16,34 +18,79 @@ class Lines:
 
     def __init__(self, open_transport: Callable[[str, int], ByteTransport] = open_transport) -> None:
         self._open_transport = open_transport
-        self._lines: dict[str, tuple[int, Line, set[LinePart]]] = {}
+        self._lines: dict[str, _Shared] = {}
 
-    def line(self, port: str, baud: int = 9600) -> "LinePart":
-        """Return one device's part in the line of `port`, joined at its first request. Raises ConfigError for a bad port."""
+    def line(
+        self, port: str, baud: int = 9600, *, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> "LinePart":
+        """Return one device's part in the line of `port`, joined at its first request. Raises ConfigError for a bad port.
+
+        `greeting` unlocks a Bluetooth module; `capture` records the line while the part is on it. Of several devices' on one line
+        the first is kept.
+        """
         self._open_transport(port, baud)
-        return LinePart(self, port, baud)
+        return LinePart(self, port, baud, greeting, capture)
 
     def join(self, part: "LinePart", port: str, baud: int) -> Line:
         """Return the line of `port` with `part` on it. Raises ConfigError where it runs at another speed."""
-        if port not in self._lines:
-            self._lines[port] = (baud, Line(self._open_transport(port, baud)), set())
-        present, line, parts = self._lines[port]
-        if present != baud:
-            raise ConfigError(f"{port}: is open at {present} baud, asked for {baud}; one line has one speed", port=port)
-        if part not in parts:
-            parts.add(part)
-            line.share()
-        return line
+        shared = self._lines.get(port)
+        if shared is None:
+            below = self._open_transport(port, baud)
+            if isinstance(below, Greeted):
+                below.greeting = part.greeting
+            transport = CaptureTransport(below)
+            shared = self._lines[port] = _Shared(baud, transport, Line(transport))
+        if shared.baud != baud:
+            message = f"{port}: is open at {shared.baud} baud, asked for {baud}; one line has one speed"
+            raise ConfigError(message, port=port)
+        if part not in shared.parts:
+            shared.parts.add(part)
+            shared.line.share()
+            if part.capture is not None and shared.transport.writer is None:
+                shared.transport.writer = part.capture.start(port, baud)
+                shared.recorder = part
+        return shared.line
 
     def leave(self, part: "LinePart", port: str) -> None:
         """Take `part` off; the last one closes the port."""
-        entry = self._lines.get(port)
-        if entry is None or part not in entry[2]:
+        shared = self._lines.get(port)
+        if shared is None or part not in shared.parts:
             return
-        entry[2].discard(part)
-        entry[1].close()
-        if not entry[2]:
+        shared.parts.discard(part)
+        shared.line.close()
+        if shared.recorder is part and shared.transport.writer is not None:
+            shared.transport.writer.close()
+            shared.transport.writer = shared.recorder = None
+        if not shared.parts:
             del self._lines[port]
+
+
+class CapturedLines(Lines):
+    """The lines of a node as one battery's driver gets them: what it opens is recorded. `used` says whether it opened any."""
+
+    def __init__(self, lines: Lines, capture: CaptureTo) -> None:
+        super().__init__()
+        self.used = False
+        self._of_node = lines
+        self._capture = capture
+
+    def line(
+        self, port: str, baud: int = 9600, *, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> "LinePart":
+        """Return a part in the node's line of `port`, recorded."""
+        self.used = True
+        return self._of_node.line(port, baud, greeting=greeting, capture=capture or self._capture)
+
+
+@dataclass(slots=True)
+class _Shared:
+    """One line in use: its parts, and the one that records it."""
+
+    baud: int
+    transport: CaptureTransport
+    line: Line
+    parts: set["LinePart"] = field(default_factory=set)
+    recorder: "LinePart | None" = None
 
 
 class LinePart:
@@ -52,8 +99,12 @@ class LinePart:
     A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
     """
 
-    def __init__(self, lines: Lines, port: str, baud: int) -> None:
+    def __init__(
+        self, lines: Lines, port: str, baud: int, greeting: Greeting | None = None, capture: CaptureTo | None = None
+    ) -> None:
         self.port = port
+        self.greeting = greeting
+        self.capture = capture
         self.counters: Counter[str] = Counter()
         self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._lines = lines

@@ -5,10 +5,12 @@ import contextlib
 import errno
 import os
 import termios
+from collections.abc import Callable
 
 import serial
 import serial_asyncio
 
+from bosd.drivers.port_holders import holders_of
 from bosd.drivers.transport import (
     OPEN_DEADLINE_S,
     SERIAL_GAP_S,
@@ -24,21 +26,27 @@ _IN_USE = (errno.EAGAIN, errno.EBUSY)
 
 
 class SerialTransport:
-    """A serial port at `path` (a device, or a link to one, pseudo-terminals included): 8N1 at `baud`, held exclusively."""
+    """A serial port at `path` (a device, or a link to one, pseudo-terminals included): 8N1 at `baud`, held exclusively.
 
-    def __init__(self, path: str, baud: int = 9600) -> None:
+    `locate` says at each opening where the device is now, for ports that are known by something else than a path; it may
+    read files and raises UnavailableError.
+    """
+
+    def __init__(self, path: str, baud: int = 9600, locate: Callable[[], str] | None = None) -> None:
         self.port = path
         self.reply_s = SERIAL_REPLY_S
         self.gap_s = SERIAL_GAP_S
         self.byte_s = byte_time_s(baud)
         self.reopen_on_silence = False
         self._baud = baud
+        self._locate = locate or (lambda: path)
         self._transport: serial_asyncio.SerialTransport | None = None
         self._protocol: ReceiverProtocol | None = None
 
     async def open(self, receiver: ByteReceiver) -> None:
         """Open the port in a thread (a driver may block there) within five seconds; raises UnavailableError with the cause."""
         self.close()
+        await asyncio.sleep(0)  # what let go of the port in this turn of the loop closes it in the next
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(None, self._open_port)
         try:
@@ -50,15 +58,22 @@ class SerialTransport:
                 message = f"{self.port}: did not open within {OPEN_DEADLINE_S:g} s"
                 raise UnavailableError(message, port=self.port) from None
             if isinstance(error, (OSError, ValueError, termios.error)):
-                cause = "in use by another program" if getattr(error, "errno", None) in _IN_USE else _cause(error)
-                raise UnavailableError(f"{self.port}: {cause}", port=self.port) from error
+                cause = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+                raise UnavailableError(f"{self.port}: {_cause(error)}", port=self.port, cause=cause) from error
             raise
         protocol = ReceiverProtocol(receiver)
         self._transport = serial_asyncio.SerialTransport(loop, protocol, port)
         self._protocol = protocol
 
     def _open_port(self) -> serial.Serial:
-        port = serial.Serial(self.port, self._baud, timeout=0, write_timeout=0, exclusive=True)
+        path = self._locate()
+        try:
+            port = serial.Serial(path, self._baud, timeout=0, write_timeout=0, exclusive=True)
+        except OSError as error:
+            if getattr(error, "errno", None) in _IN_USE:
+                by = ", ".join(map(str, holders_of(path))) or "another program"
+                raise UnavailableError(f"{self.port}: in use by {by}", port=self.port, cause="EBUSY") from error
+            raise
         with contextlib.suppress(OSError, ValueError, AttributeError, NotImplementedError):
             port.set_low_latency_mode(True)
         return port

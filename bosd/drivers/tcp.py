@@ -12,6 +12,42 @@ _REPLY_S = 1.0
 _GAP_S = 0.5
 _UNSENT_LIMIT_BYTES = 4096
 """More than this unsent means that the bridge takes nothing."""
+_QUIET_S, _LONGEST_QUIET_S = 0.1, 1.0
+"""After connecting, bytes are dropped until none came for so long: greetings, and replies the bridge kept for somebody else."""
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
+"""The kernel asks a silent peer after 10 s, then each 5 s, and gives it up after three: 25 s (where the system has these)."""
+
+
+class _Gate:
+    """Stands before a receiver and drops what comes until it is opened."""
+
+    def __init__(self, receiver: ByteReceiver) -> None:
+        self._receiver = receiver
+        self._open = self._lost = False
+        self._heard_s = asyncio.get_running_loop().time()
+
+    async def open_when_quiet(self, port: str) -> None:
+        """Wait until nothing has come for 0.1 s, or for 1 s, and let bytes pass; raises UnavailableError at a hang-up."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + _LONGEST_QUIET_S
+        while not self._lost and (rest_s := min(self._heard_s + _QUIET_S, end_s) - loop.time()) > 0:  # noqa: ASYNC110 (silence is no event)
+            await asyncio.sleep(rest_s)
+        self._open = True
+        if self._lost:
+            raise UnavailableError(f"{port}: hung up at once; many bridges serve one client only", port=port)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass bytes on, or drop them."""
+        if self._open:
+            self._receiver.data_received(data)
+        else:
+            self._heard_s = asyncio.get_running_loop().time()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Pass the loss on, or keep it."""
+        self._lost = True
+        if self._open:
+            self._receiver.connection_lost(error)
 
 
 class TcpTransport:
@@ -29,12 +65,13 @@ class TcpTransport:
         self._protocol: ReceiverProtocol | None = None
 
     async def open(self, receiver: ByteReceiver) -> None:
-        """Connect within five seconds; raises UnavailableError with the cause."""
+        """Connect and drop what the bridge says first, within five seconds; raises UnavailableError with the cause."""
         self.close()
         loop = asyncio.get_running_loop()
+        gate = _Gate(receiver)
         try:
             async with asyncio.timeout(OPEN_DEADLINE_S):
-                transport, protocol = await loop.create_connection(lambda: ReceiverProtocol(receiver), self._host, self._number)
+                transport, protocol = await loop.create_connection(lambda: ReceiverProtocol(gate), self._host, self._number)
         except TimeoutError:
             raise UnavailableError(f"{self.port}: no connection within {OPEN_DEADLINE_S:g} s", port=self.port) from None
         except OSError as error:
@@ -43,6 +80,14 @@ class TcpTransport:
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _KEEP_ALIVE.items():
+            if hasattr(socket, name):
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        try:
+            await gate.open_when_quiet(self.port)
+        except BaseException:
+            transport.abort()
+            raise
         self._transport, self._protocol = transport, protocol
 
     def write(self, data: bytes) -> None:

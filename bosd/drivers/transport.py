@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bosd.errors import ConfigError, UnavailableError, UnsupportedError
 
@@ -59,6 +59,25 @@ class ByteTransport(Protocol):
     def close(self) -> None:
         """Let go of the port; idempotent."""
         ...
+
+
+class Greeting(Protocol):
+    """What a module wants to hear before it passes bytes on."""
+
+    def begin(self, address: str) -> bytes:
+        """Return the first message to the module at `address`."""
+        ...
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take a notification; return the next message, empty while waiting for more, None when done. Raises DriverError."""
+        ...
+
+
+@runtime_checkable
+class Greeted(Protocol):
+    """A transport to modules that may want a greeting at each opening."""
+
+    greeting: Greeting | None
 
 
 class ReceiverProtocol(asyncio.Protocol):
@@ -180,16 +199,26 @@ def memory_pair() -> tuple[MemoryEnd, MemoryEnd]:
 
 
 def open_transport(port: str, baud: int = 9600) -> ByteTransport:
-    """Return the (still closed) transport for `port`: a device path, or `tcp://host:port` where `baud` is the bridge's own.
+    """Return the (still closed) transport for `port`.
 
-    Raises ConfigError for a malformed address and UnsupportedError for a scheme without a transport. The module that
-    drives the medium is imported here, so that a node pays only for what it uses.
+    That is a device path, `usb:SERIAL` (an adapter by the serial number in its chip, looked for at each opening),
+    `tcp://host:port` where `baud` is the bridge's own, or `ble://AA:BB:CC:DD:EE:FF`. Raises ConfigError for a malformed
+    address and UnsupportedError for a scheme without a transport. The module that drives the medium is imported here, so that
+    a node pays only for what it uses.
     """
     scheme, separator, rest = port.partition("://")
     if not separator:
         from bosd.drivers.serial import SerialTransport  # noqa: PLC0415  a node without serial ports does not load it
 
+        if port.startswith("usb:"):
+            from bosd.drivers.usb_ports import find_usb, list_serial_ports  # noqa: PLC0415  as above
+
+            return SerialTransport(port, baud, lambda: find_usb(port, list_serial_ports()))
         return SerialTransport(port, baud)
+    if scheme == "ble":
+        from bosd.drivers.ble import BleTransport  # noqa: PLC0415  as above
+
+        return BleTransport(port)
     if scheme != "tcp":
         raise UnsupportedError(f"{port}: no transport for {scheme}://", port=port)
     host, colon, number = rest.rpartition(":")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bosd.bal.alone import ANY_NODE
 from bosd.bal.setpoint import Claim, Lease
 from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError
@@ -167,7 +168,7 @@ class OwnerSessions:
         known = self._peers.get(peer)
         session = known.session if known else None
         if boot_id != self.boot_id:
-            raise _fenced("BOOT_ID", f"this node was restarted since {peer} said hello", boot_id=self.boot_id)
+            raise _restarted(peer, self.boot_id)
         if session is None:
             raise _fenced("SESSION", f"{peer} has no session here: say hello first")
         if session.epoch != epoch:
@@ -236,7 +237,7 @@ class OwnerSessions:
         if found:
             _, peer = max(found)
             return "" if self._heard(peer) else peer
-        return "" if any(map(self._heard, self._peers)) else "any node"
+        return "" if any(map(self._heard, self._peers)) else ANY_NODE
 
     def _heard(self, peer: str) -> bool:
         known = self._peers.get(peer)
@@ -262,19 +263,30 @@ class SessionFence:
         self._sequence = sequence
         self._owner_s = owner_s
 
-    def check(self, battery: str, *, lowers: bool) -> Lease:
+    def check(self, battery: str, *, lowers: bool) -> Lease | None:
         """Return the lease the command lives by; what `lowers` for its holder needs the right peer and boot id alone.
 
-        Commands that were sent before it and come after it are fenced all the same.
+        None where nothing else would have let it pass: it lowers, and renews nothing. Commands that were sent before it and come
+        after it are fenced all the same.
         Raises FencedError with `check`.
         """
         sessions = self._sessions
-        now_s = sessions.clock.now_s()
-        known = sessions.peers().get(self._peer)
-        if lowers and known is not None and self._boot_id == sessions.boot_id:
+        try:
+            session = self._judged(battery)
+        except FencedError:
+            if not lowers or self._peer not in sessions.peers():
+                raise
+            self.let_go(battery)
             sessions.commanded(battery, self._peer)
-            self.note(battery)
-            return sessions.lease_of(known)
+            return None
+        session.sequences[battery] = self._sequence
+        sessions.commanded(battery, self._peer)
+        return sessions.lease_of(session)
+
+    def _judged(self, battery: str) -> Session:
+        """Return the session of a command that may be executed. Raises FencedError."""
+        sessions = self._sessions
+        now_s = sessions.clock.now_s()
         session = sessions.find(self._peer, self._boot_id, self._epoch)
         if not session.ready or now_s >= session.lease.ends_s:
             raise _fenced("LEASE", f"the lease of {self._peer} is over")
@@ -283,15 +295,22 @@ class SessionFence:
             raise _fenced("AGE", f"the command is {age_s:.2f} s old, at most {sessions.timers.max_command_age_s:g} s")
         if self._sequence <= session.sequences.get(battery, 0):
             raise _fenced("SEQUENCE", f"a newer command of {self._peer} was here before", sequence=session.sequences[battery])
-        session.sequences[battery] = self._sequence
-        sessions.commanded(battery, self._peer)
-        return sessions.lease_of(session)
+        return session
 
-    def note(self, battery: str) -> None:
-        """Fence what this session sent before this command, and comes after it: a lowering is never refused for its age."""
+    def let_go(self, battery: str) -> None:
+        """Let the peer give back, or lower, what it holds; what it sent before this, and comes after it, is fenced from now on.
+
+        Raises FencedError where it was meant for another run of this node.
+        """
+        if self._boot_id != self._sessions.boot_id:
+            raise _restarted(self._peer, self._sessions.boot_id)
         known = self._sessions.peers().get(self._peer)
-        if known is not None and self._boot_id == self._sessions.boot_id and known.epoch == self._epoch:
+        if known is not None and known.epoch == self._epoch:
             known.sequences[battery] = max(self._sequence, known.sequences.get(battery, 0))
+
+
+def _restarted(peer: str, boot_id: str) -> FencedError:
+    return _fenced("BOOT_ID", f"this node was restarted since {peer} said hello", boot_id=boot_id)
 
 
 def _fenced(check: str, message: str, **facts: object) -> FencedError:

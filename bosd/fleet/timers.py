@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bosd.config.fleet import time_faults
 from bosd.errors import ConfigError
 
 
@@ -19,14 +20,8 @@ class SessionTimers:
 
     def __post_init__(self) -> None:
         """Raise ConfigError where the times do not fit together (satellites.md 3.2)."""
-        if not 0.0 < self.heartbeat_s <= self.lease_s / 4.0:
-            raise ConfigError(
-                f"heartbeat_s {self.heartbeat_s:g} is not above 0 and at most a quarter of lease_s {self.lease_s:g}"
-            )
-        if not self.heartbeat_s < self.stale_s < self.lease_s:
-            raise ConfigError(f"stale_s {self.stale_s:g} is not between heartbeat_s and lease_s {self.lease_s:g}")
-        if not self.heartbeat_s < self.max_command_age_s < self.lease_s:
-            raise ConfigError(f"max_command_age_s {self.max_command_age_s:g} is not between heartbeat_s and lease_s")
+        for key, fault in time_faults(self):
+            raise ConfigError(f"{key}: {fault}")
 
     @property
     def margin_s(self) -> float:

@@ -13,16 +13,14 @@ import structlog
 from bosd.bal.physical import PhysicalBattery
 from bosd.errors import TransientError
 
-ADOPTION_S = 3.0
-"""One lease (control.md, "The two ends of a set point")."""
 LEAST_HELD_A = 0.05
 RETRY_S = 2.0
 
 _log = structlog.get_logger("adopt")
 
 
-async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None]) -> None:
-    """Find out what the battery's device holds; if nobody asked for that within one lease, have it looked at again.
+async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
+    """Find out what the battery's device holds; if nobody asked for that within `kept_s`, have it looked at again.
 
     `looked` is called when it has answered, or failed to, for the first time.
     """
@@ -38,8 +36,8 @@ async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again
         if held_a is None or abs(held_a) < LEAST_HELD_A or battery.told or battery.telling_a is not None:
             return
         battery.found_running(held_a)
-        _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=ADOPTION_S)
-        await asyncio.sleep(ADOPTION_S)
+        _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=kept_s)
+        await asyncio.sleep(kept_s)
         if battery.unowned:
             look_again()
         return

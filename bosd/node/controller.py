@@ -24,7 +24,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, runs_anything
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
 from bosd.node.requests import (
     Request,
@@ -33,11 +33,12 @@ from bosd.node.requests import (
     check_holder,
     check_request,
     checked_ttl_s,
+    lease_for,
     lowers_own,
     other_holder,
 )
-from bosd.node.stopping import moves_to_stop, not_confirmed
-from bosd.node.taking import Taken, ask_anew, whatever_follows
+from bosd.node.stopping import lower_computed, moves_to_stop, not_confirmed
+from bosd.node.taking import Taken, ask_anew, ask_anew_if_idle, whatever_follows
 from bosd.node.turns import Turns
 from bosd.node.wanted import still_wanted
 
@@ -148,7 +149,7 @@ class Controller:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
-            lease = None if request.fence is None or dry_run else request.fence.check(name, lowers=lowers)
+            lease = None if request.fence is None or dry_run else lease_for(battery, request, request.fence, lowers=lowers)
             if not dry_run:
                 ask_anew(battery)
             planned = self._planned(battery, request, now_s)
@@ -199,11 +200,11 @@ class Controller:
         do: Callable[[Plan, Callable[[], bool]], Awaitable[T]],
         lease: Lease | None = None,
     ) -> T:
-        """Return what doing a plan gives; after a failure have it looked at what is in force."""
+        """Return what doing a plan gives; after a failure, or when it was given up, have it looked at what is in force."""
         wanted = self._still_wanted(planned, lease)
         try:
             return await do(planned, wanted)
-        except BosError:
+        except (BosError, asyncio.CancelledError):  # nobody may wait any more, but devices may run what they were told
             touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
             tops = {top: None for each in touched for top in self._directory.tops_with(each)}
             self.look_again(tops, RETRY_S if wanted() else 0.0)
@@ -264,20 +265,15 @@ class Controller:
         now_s = self._clock.now_s()
         tops = {top: None for battery in batteries for top in self._directory.tops_with(battery)}
         planned = plan({top: asked_a(top) for top in tops}, now_s)
-        for splitter in planned.splitters:
-            splitter.step(now_s)
-        for leaf, current_a in planned.computed:
-            if current_a * leaf.applied_a < 0.0:
-                leaf.apply(0.0, now_s)
-            elif abs(current_a) <= abs(leaf.applied_a):
-                leaf.apply(current_a, now_s)
+        lower_computed(planned, now_s)
         lowering = moves_to_stop(planned, batteries)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._executor.tell(lowering)
         except TimeoutError:
             pass
-        self.look_again(top for top in tops if self._present(top))
+        finally:
+            self.look_again(top for top in tops if self._present(top))
         return not_confirmed(lowering)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
@@ -353,10 +349,10 @@ class Controller:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
         for top in self._asked(battery):
-            end_s = changes_s(top, now_s)
+            end_s, idle = changes_s(top, now_s), ask_anew_if_idle(top)
             if end_s < math.inf:
                 self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
-            elif top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not runs_anything(top):
+            elif idle:
                 self._retire(top)
 
     async def _enforce(self, battery: Battery, component: int) -> None:

@@ -112,6 +112,13 @@ class Faults:
         self._changed()
         return fault.id
 
+    def reword(self, kind: str, message: str, *, module: str = "", battery: str = "") -> None:
+        """Say anew what an active error is about; no repeat of it."""
+        cause = (module, battery, kind, "")
+        if (fault := self._active.get(cause)) is not None:
+            self._active[cause] = replace(fault, message=message)
+            self._changed()
+
     def clear(self, kind: str, sub_type: str = "", *, module: str = "", battery: str = "") -> bool:
         """Clear the error of a cause; return whether there was one."""
         fault = self._active.get((module, battery, kind, sub_type))

@@ -154,10 +154,19 @@ class Hooks:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a hook that still runs, with all that it started."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(KILLED_WITHIN_S):
-                await process.wait()
+    """End a hook that still runs, with all that it started, and await its end, also while this task is being cancelled."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        await _await_end(process)
+    except asyncio.CancelledError:
+        await _await_end(process)
+        raise
+
+
+async def _await_end(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(KILLED_WITHIN_S):
+            await process.wait()

@@ -25,6 +25,8 @@ from bosd.node.renew import renew
 
 REFRESH_DEADLINE_S = 5.0
 SAFE_DEADLINE_S = 3.0
+LEASE_S = 3.0
+"""Unless `[fleet] lease_s` says otherwise (control.md, "The two ends of a set point")."""
 FIRST_LOOK_S = 1.5
 """How long a command waits for devices that were not looked at yet: longer than one answer, shorter than a call's deadline."""
 LOOK_PAUSE_S = 0.02
@@ -42,6 +44,8 @@ class Leaves:
         self.directory = directory
         self.clock = clock
         self._look_above = look_above
+        self.unowned_kept_s = LEASE_S
+        """How long a current that nobody asked for is kept for its controller to come back: one lease."""
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._looking: set[Battery] = set()
@@ -82,7 +86,8 @@ class Leaves:
         hold_s = battery.device.hold_s
         battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
         self._looking.add(battery)
-        adopting = adopt(battery, partial(self._looking.discard, battery), partial(self._look_above, battery))
+        looked, look_again = partial(self._looking.discard, battery), partial(self._look_above, battery)
+        adopting = adopt(battery, looked, look_again, kept_s=self.unowned_kept_s)
         group.create_task(adopting, name=f"adopt {battery.name}")
 
     def _is_in_force(self, battery: PhysicalBattery) -> bool:

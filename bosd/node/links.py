@@ -1,5 +1,6 @@
 """What the node needs of a battery at another node; the gRPC edge provides it."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from bosd.bal.battery import DeviceLeaf
@@ -22,45 +23,45 @@ class NetworkLeaf(DeviceLeaf):
         self.look_again: Callable[[], None] = lambda: None
         """Has what rests on it looked at again, whether anything is asked of it or not."""
 
+    @abstractmethod
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     def ask_anew(self) -> None:
         """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the node that owns the battery; raises what it refuses with."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def bookings(self) -> tuple[BookingView, ...]:
         """Return the battery's bookings there."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def cancel_booking(self, booking_id: str) -> BookingView:
         """Cancel a booking there, by the owner's id; return what it was."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def explain(self, within_s: float) -> Explanation:
         """Return what its own node explains, asked within `within_s`; raises UnavailableError and what that node raises."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
         """Stop it at its owner, answered within `within_s`; raises UnavailableError and what the owner refuses with."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def release(self, via: Sequence[str], within_s: float) -> None:
         """End the stop at its owner; raises as `stop` does."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     async def refresh(self, *, recursive: bool) -> None:
         """Have the remote battery sampled; raises its error."""
-        raise NotImplementedError(self.kind)
 
+    @abstractmethod
     def close(self) -> None:
         """Let go of the link; idempotent."""
-        raise NotImplementedError(self.kind)
 
 
 RemoteFactory = Callable[[NetworkSpec], NetworkLeaf]

@@ -3,6 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
@@ -35,7 +37,7 @@ from bosd.node.hub import Hub
 from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
-from bosd.node.noticed import Notices, clock_doubt, devices
+from bosd.node.noticed import Notices, clock_doubt, devices, failsafe
 from bosd.node.refresh import port_of
 from bosd.node.requests import lowers_own
 from bosd.node.scheduler import Scheduler
@@ -83,6 +85,7 @@ class Node:
         trust = trust or ClockTrust(lambda: True, overridden=False)
         self.notices.sources += [
             lambda: devices(self.directory, clock.now_s),
+            lambda: failsafe(self.directory),
             self._stops.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
@@ -105,6 +108,10 @@ class Node:
         self.reset_meter = self.ledger.reset_meter
         self.book, self.bookings, self.cancel_booking = self._scheduler.book, self._scheduler.bookings, self._scheduler.cancel
 
+    def capture_into(self, directory: Path) -> None:
+        """Keep recorded traffic of batteries with a `capture` in `directory`, from the next device that is made."""
+        self._devices = replace(self._devices, captures=directory)
+
     # --- life
 
     def _admit(self, topology: Topology) -> None:
@@ -126,6 +133,10 @@ class Node:
         await self._stops.load()
         await self._scheduler.load()
         await self.ledger.load()
+
+    def keep_unowned(self, lease_s: float) -> None:
+        """Keep a current that is found running without a holder for one lease, for its controller to adopt it."""
+        self._leaves.unowned_kept_s = lease_s
 
     def attach(self, hooks: Hooks) -> None:
         """Let hooks hear of what happens to devices."""

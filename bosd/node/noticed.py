@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from bosd.bal.alone import ANY_NODE
+from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.status import Quality
@@ -30,16 +32,17 @@ class Notices:
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
-        self._standing: dict[Cause, Severity] = {}
+        self._standing: dict[Cause, tuple[Severity, str]] = {}
         self.sources: list[Callable[[], Iterable[Noticed]]] = []
 
     def look(self) -> None:
-        """Raise what is new, or another severity than before, and clear what is gone."""
-        now: dict[Cause, Severity] = {}
+        """Raise what is new, or another severity than before; put other words in place of old ones; clear what is gone."""
+        now: dict[Cause, tuple[Severity, str]] = {}
         for noticed in (each for source in self.sources for each in source()):
             cause = (noticed.kind, noticed.module, noticed.battery)
-            now[cause] = noticed.severity
-            if self._standing.get(cause) is not noticed.severity:
+            now[cause] = noticed.severity, noticed.message
+            severity, message = self._standing.get(cause, (None, ""))
+            if severity is not noticed.severity:
                 self._faults.raise_(
                     noticed.kind,
                     severity=noticed.severity,
@@ -47,6 +50,8 @@ class Notices:
                     module=noticed.module,
                     battery=noticed.battery,
                 )
+            elif message != noticed.message:
+                self._faults.reword(noticed.kind, noticed.message, module=noticed.module, battery=noticed.battery)
         for kind, module, battery in sorted(self._standing.keys() - now.keys()):
             self._faults.clear(kind, module=module, battery=battery)
         self._standing = now
@@ -75,3 +80,14 @@ def clock_doubt(doubt: str) -> Iterable[Noticed]:
     """Yield why the wall clock is not trusted, where it is not."""
     if doubt:
         yield Noticed("CLOCK_NOT_TRUSTED", Severity.MEDIUM, doubt, "clock")
+
+
+def failsafe(batteries: Iterable[Battery]) -> Iterable[Noticed]:
+    """Yield each node that is not heard, and whose silence has alone limits in force."""
+    limited: dict[str, list[str]] = {}
+    for battery in batteries:
+        if battery.alone:
+            limited.setdefault(battery.alone, []).append(battery.name)
+    for who, names in limited.items():
+        message = f"{who} is not heard: alone limits are in force on {', '.join(names)}"
+        yield Noticed("FAILSAFE_ACTIVE", Severity.MEDIUM, message, "alone" if who == ANY_NODE else who)

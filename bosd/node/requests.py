@@ -6,7 +6,7 @@ from typing import NamedTuple
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan
-from bosd.bal.setpoint import Fence
+from bosd.bal.setpoint import Fence, Lease
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
     BatteryInUseError,
@@ -137,3 +137,14 @@ def lowers_own(battery: Battery, current_a: float, holder: str, now_s: float) ->
     if setpoint is None or setpoint.holder != holder or setpoint.over_s <= now_s:
         return False
     return current_a == 0.0 or (current_a * battery.applied_a > 0.0 and abs(current_a) <= abs(battery.applied_a))
+
+
+def lease_for(battery: Battery, request: Request, fence: Fence, *, lowers: bool) -> Lease | None:
+    """Return the lease that another node's set point lives by; a lowering that came too late keeps that of the one before it.
+
+    A repeat is no lowering: one that came too late would renew what its sender has given up. Raises FencedError.
+    """
+    before = battery.setpoint
+    repeats = before is not None and before.current_a == request.current_a != 0.0
+    lease = fence.check(battery.name, lowers=lowers and not repeats)
+    return before.lease if lease is None and before is not None else lease

@@ -10,6 +10,17 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.node.execute import Move, moves_of
 
 
+def lower_computed(planned: Plan, now_s: float) -> None:
+    """Lower at once what exists in software only; meters of partitions end their interval first."""
+    for splitter in planned.splitters:
+        splitter.step(now_s)
+    for leaf, current_a in planned.computed:
+        if current_a * leaf.applied_a < 0.0:
+            leaf.apply(0.0, now_s)
+        elif abs(current_a) <= abs(leaf.applied_a):
+            leaf.apply(current_a, now_s)
+
+
 def moves_to_stop(planned: Plan, batteries: Iterable[Battery]) -> list[Move]:
     """Return the lowering part of a plan, and 0 A for each device of stopped batteries that was never told anything."""
     moves = moves_of(planned, math.inf)

@@ -11,7 +11,7 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
-from bosd.errors import BosError, CycleError, InvalidArgumentError, StoreError, UnavailableError
+from bosd.errors import BosError, CycleError, InvalidArgumentError, NotAllowedError, StoreError, UnavailableError
 from bosd.node.api import StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
@@ -62,9 +62,13 @@ class Stops:
             battery.latch(stopped=True)
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.stop(reason, on, within_s * HOP_PART)) for stub in stubs]
-        unconfirmed, answers = await asyncio.gather(
-            self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
-        )
+        try:
+            unconfirmed, answers = await asyncio.gather(
+                self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
+            )
+        except asyncio.CancelledError:  # nobody waits for the answer; what is latched stays so, and is recorded
+            self._to_record(batteries, reason, holder)
+            raise
         missed, far = _sorted_out(stubs, answers)
         for stub in fresh:
             if stub.name not in missed:
@@ -83,15 +87,19 @@ class Stops:
             who=holder,
             why=reason,
         )
-        self._unrecorded_stops.update(
-            (each.name, StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=self.clock.utc_s())) for each in latched
-        )
+        self._to_record(latched, reason, holder)
         if latched:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
                     await self._try_to_record()
         stopped = tuple(each.name for each in batteries if each.name not in missed)
         return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
+
+    def _to_record(self, latched: Iterable[Battery], reason: str, who: str) -> None:
+        at_utc_s = self.clock.utc_s()
+        self._unrecorded_stops.update(
+            (each.name, StopLatch(name=each.name, reason=reason, who=who, at_utc_s=at_utc_s)) for each in latched
+        )
 
     async def _at_owner(
         self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]
@@ -145,12 +153,20 @@ class Stops:
         return [self.directory[name] for name in dict.fromkeys(names)]
 
     async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer."""
+        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer.
+
+        An owner may let only its own admins release: then the stop that stands here, if one does, ends here alone.
+        """
         batteries = [self.directory[name] for name in dict.fromkeys(names)]
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
-        for answer in await asyncio.gather(*asking):
+        for stub, answer in zip(stubs, await asyncio.gather(*asking), strict=True):
+            if isinstance(answer, NotAllowedError) and not via:
+                if stub.stopped:
+                    _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
+                    continue
+                raise _at_owner_alone(stub, answer)
             if answer is not None:
                 raise answer
         await self._store.clear_stops([battery.name for battery in batteries])
@@ -174,3 +190,10 @@ def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | Bos
         elif answer.unconfirmed:
             unconfirmed.append(stub.name)
     return missed, unconfirmed
+
+
+def _at_owner_alone(stub: NetworkLeaf, refused: NotAllowedError) -> NotAllowedError:
+    """Return the refusal of a release with where it is done."""
+    target, name = stub.network.target, stub.network.remote_name
+    message = f"{stub.name} is not stopped here; a stop at its owner, {target}, ends there alone: {refused.message}"
+    return NotAllowedError(message, name=stub.name, owner=target, remote_name=name)

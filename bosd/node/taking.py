@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.errors import BosError
+from bosd.node.ends import runs_anything
 from bosd.node.links import NetworkLeaf
 
 MOST_KEPT = 1024
@@ -51,3 +52,14 @@ def ask_anew(battery: Battery) -> None:
     for leaf in members_of(battery):
         if isinstance(leaf, NetworkLeaf):
             leaf.ask_anew()
+
+
+def ask_anew_if_idle(top: Battery) -> bool:
+    """Return whether nothing is asked of a free battery and nothing runs; its stubs may be asked again then.
+
+    Whoever asks for it next, a node that commands it through this one too, hears from the owner whether it is free.
+    """
+    idle = top.setpoint is None and top.booked is None and top.applied_a == 0.0 and not runs_anything(top)
+    if idle:
+        ask_anew(top)
+    return idle

@@ -18,6 +18,7 @@ from cryptography import x509
 from bosd.clock import SystemClock
 from bosd.errors import BosError, NoResourcesError, NotAllowedError, UnauthenticatedError
 from bosd.node.api import NodeApi
+from bosd.node.scheduler import SEPARATOR
 from bosd.pki.identity import Identity, identity_of
 from bosd.rpc.edge import CLIENT_KEY
 from bosd.rpc.rights import METHODS, Rights, action_of
@@ -180,6 +181,9 @@ class Guard(grpc.aio.ServerInterceptor):
         granted = self._rights.commanded(identity)
         if granted is None:
             return
+        stub, at_owner, _ = booking_id.partition(SEPARATOR)
+        if at_owner and stub in granted:
+            return  # it cancels none but this battery's
         if not any(each.booking_id == booking_id and each.name in granted for each in await self._node.bookings()):
             raise NotAllowedError(f"{identity.holder} may not cancel {booking_id[:64]}: no booking of a battery granted to it")
 

@@ -5,6 +5,7 @@ None of them is a battery's own, so none touches a limit.
 
 from collections.abc import Iterable, Mapping
 
+from bosd import __version__
 from bosd.bal.status import Link
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
@@ -18,6 +19,7 @@ STANDS_S = 60.0
 """How long what happened at an instant (two hosts with one identity, a late loop) stands after it happened last."""
 _MOST_EVENTS = 512
 _AWAY = (Link.CONNECTING, Link.LOST)
+_IN_SESSION = (Link.READY, Link.STALE)
 
 
 class PeerFaults:
@@ -77,9 +79,16 @@ class PeerFaults:
         module = _module(self._fleet.name_of(remote))
         if remote.session.refused == INCOMPATIBLE and link is Link.SYNC:
             yield Noticed("INCOMPATIBLE", Severity.MEDIUM, reason, module)
+        if link is Link.STALE:
+            yield Noticed("LINK_STALE", Severity.LOW, reason, module)
+        version = remote.session.hello.version
+        if link in _IN_SESSION and version != __version__:
+            yield Noticed("MIXED_VERSIONS", Severity.HIGH, f"it runs bosd {version}, this node {__version__}", module)
+        severity = Severity.HIGH if self._fleet.is_required(remote) else Severity.MEDIUM
+        if link is Link.REFUSED:
+            yield Noticed("LINK_REFUSED", severity, reason, module)
         silent_s = now_s - max(remote.session.state.answered_s, remote.since_s)
         if link in _AWAY and silent_s >= self._timers.lease_s:
-            severity = Severity.HIGH if self._fleet.is_required(remote) else Severity.MEDIUM
             yield Noticed("LINK_LOST", severity, reason, module)
 
 

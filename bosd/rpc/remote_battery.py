@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
@@ -106,6 +107,7 @@ class RemoteBattery(NetworkLeaf):
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s = facts.safe_within_s
         self._counted_until_s = math.inf
         if not facts.unread:
@@ -144,6 +146,14 @@ class RemoteBattery(NetworkLeaf):
         self.unconfirmed_a = worst_a
         if self._safe_within_s is not None:
             self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
+
+    def succeed(self, old: DeviceLeaf) -> None:
+        """Take the place of a stub of the same battery: it counts no longer than that would have."""
+        super().succeed(old)
+        if isinstance(old, RemoteBattery):
+            self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
+            if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
+                self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""

@@ -10,11 +10,11 @@ PIPE_WIDTH = 160
 
 
 def stdout_console() -> Console:
-    """Return the console of standard output; colours only on a terminal, none under NO_COLOR."""
+    """Return the console of standard output; colours only on a terminal, none under NO_COLOR; names stay what they are."""
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=PIPE_WIDTH if piped else None, highlight=False, soft_wrap=False)
+    return Console(width=PIPE_WIDTH if piped else None, highlight=False, soft_wrap=False, emoji=False)
 
 
 def stderr_console() -> Console:
     """Return the console of standard error."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, emoji=False)

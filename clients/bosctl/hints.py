@@ -8,7 +8,7 @@ from clients.bosctl.errors import ExitStatus, Failure
 
 def hint_for(failure: Failure, command: str | None = None) -> str | None:
     """Return what a person can do about the failure of `command`, or None where the message says all."""
-    if failure.status is ExitStatus.USAGE:
+    if failure.status is ExitStatus.USAGE or command == "ca":
         return None
     if failure.status is ExitStatus.UNREACHABLE and "cause" in failure.metadata:
         return None
@@ -70,6 +70,10 @@ def _no_resources(metadata: Mapping[str, str]) -> str | None:
 def _not_allowed(metadata: Mapping[str, str]) -> str:
     if metadata.get("rule") == "bookings":
         return "The node that owns it decides that in its topology: book there, or have `bookings` changed."
+    if "owner" in metadata:
+        owner, name = metadata["owner"], metadata.get("remote_name", "NAME")
+        where = "" if owner.startswith("serial:") else f"--target {owner} "
+        return f"Release it there, as an admin of that node: `bosctl {where}release {name}`."
     role = metadata.get("role")
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 

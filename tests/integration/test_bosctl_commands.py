@@ -145,7 +145,10 @@ def test_the_node_learns_who_asks(cli: Cli, home: Home) -> None:
 )
 def test_stop_names_its_scope(cli: Cli, home: Home, arguments: list[str], request_: pb.StopRequest) -> None:
     """Batteries by name, the node's, or all it reaches."""
-    assert set(document(cli("--json", "stop", *arguments))) == {"stopped", "unconfirmed"}
+    status, out, _err = cli("--json", "stop", *arguments)
+    stopped = json.loads(out)
+    assert set(stopped) == {"stopped", "unconfirmed"}
+    assert status == (1 if stopped["unconfirmed"] else 0)
     assert home.asked == [request_]
 
 
@@ -158,7 +161,8 @@ def test_stop_without_one_scope_is_a_usage_error(cli: Cli, home: Home, arguments
 
 def test_an_unconfirmed_stop_is_named(cli: Cli) -> None:
     """Latched is not the same as confirmed."""
-    out = cli("stop", "--node")[1]
+    status, out, _err = cli("stop", "--node")
+    assert status == 1
     assert "b1: stopped" in out
     assert "b2: latched, but its device did not confirm" in out
     assert "b2: stopped" not in out

@@ -9,7 +9,7 @@ import pytest
 
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import battery_pb2 as pb
-from tests.support.fifth import FIFTH, applied, owner, ready, stub
+from tests.support.fifth import FIFTH, applied, asked, owner, ready, stub
 from tests.support.processes import Caller, Node, Pack, aggregator, pseudo, until
 
 LEASE_S = 0.6
@@ -112,3 +112,29 @@ def test_a_node_that_was_started_anew_has_lost_nothing(tmp_path: Path) -> None:
         assert main.status("far")["reason"] == ""
         until(lambda: sat.status("b")["setpoint_source"] == "safe")
         assert main.ask("set", "far", "7", "--ttl", "60s")["applied_current_a"] == 7.0
+
+
+def test_over_two_nodes(tmp_path: Path) -> None:
+    """Taken at the owner, the farthest node runs nothing; no `--force` is passed on, and later it may again. Full timers."""
+    with (
+        Node(tmp_path / "sat", pseudo("b"), name="sat") as sat,
+        Node(tmp_path / "relay", stub("mid", sat), name="relay") as relay,
+        Node(tmp_path / "main", stub("far", relay, "mid"), name="main") as main,
+        Caller(sat.target, "boss") as boss,
+    ):
+        ready(main, "far")
+        asked(main, "far", 10.0)
+        assert applied(sat, "b") == 10.0
+        assert boss.force("b", 3.0, 60.0).taken_from == "node:relay"
+        lost = until(lambda: (found := main.status("far"))["applied_current_a"] == 0.0 and found, because="main knows")
+        assert lost["reason"].startswith("CLAIMED: boss took it at its node")
+        until(lambda: relay.status("mid")["reason"] == "", because="nothing is asked of it any more, so nothing was taken")
+        for node, name in ((main, "far"), (relay, "mid")):
+            refusal = node.refusal("set", name, "7", "--force")
+            assert (refusal["reason"], refusal["metadata"]["holder"]) == ("CLAIMED", "boss")
+            assert applied(sat, "b") == 3.0
+            until(lambda: relay.status("mid")["reason"] == "", because="what was refused stands in nobody's way")
+        boss.set("b", 3.0, 0.1)
+        until(lambda: sat.status("b")["setpoint_source"] == "safe", because="what took it is over")
+        assert asked(main, "far", 7.0)["applied_current_a"] == 7.0
+        assert applied(sat, "b") == 7.0

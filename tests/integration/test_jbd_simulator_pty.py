@@ -262,7 +262,7 @@ async def test_the_program_says_ready_and_tidies_up(tmp_path: Path, number: sign
             await process.wait()
     assert not link.is_symlink()
     assert not control.exists()
-    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["request"]
+    assert [json.loads(line)["event"] for line in log.read_text().splitlines()] == ["start", "request"]
 
 
 async def test_the_program_refuses_bad_options(tmp_path: Path) -> None:

@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bosd import __version__
 from bosd.bal.facts import Facts
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
 from bosd.node.faults import Faults, Severity
+from bosd.rpc import node_service
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
+from bosd.rpc.edge import Context
 from bosd.rpc.fleet import Fleet
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.server import RpcServer
+from bosd.v1 import node_pb2 as pb
 from tests.support.fake_node import FakeNode
 from tests.support.processes import free_port
 
@@ -40,14 +44,14 @@ class Sink:
 class World:
     """A node that follows others, and what it notices."""
 
-    def __init__(self) -> None:
+    def __init__(self, timers: SessionTimers = TIMERS) -> None:
         self.node = FakeNode("near")
         self.sessions = self.node.sessions()
         self.faults = Faults("near", SystemClock())
-        self.pool = RemotePool("near", SystemClock(), timers=LinkTimers(session=TIMERS))
+        self.pool = RemotePool("near", SystemClock(), timers=LinkTimers(session=timers))
         self.fleet = Fleet(About(self.node, self.faults, self.sessions), self.pool, self.sessions, stubs=lambda: ())
-        self.lag = LoopLag(TIMERS.lease_s / 4.0)
-        self.watched = PeerFaults(self.fleet, self.faults, TIMERS, self.lag)
+        self.lag = LoopLag(timers.lease_s / 4.0)
+        self.watched = PeerFaults(self.fleet, self.faults, timers, self.lag)
         self.pool.follow_events(self.watched.on_remote)
 
     def now(self) -> list[tuple[str, Severity, str]]:
@@ -55,9 +59,9 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
     """A node `near` that follows others."""
-    made = World()
+    made = World(getattr(request, "param", TIMERS))
     running = asyncio.create_task(made.pool.run())
     yield made
     running.cancel()
@@ -93,6 +97,72 @@ async def test_a_node_that_was_never_reached_is_lost_too(world: World) -> None:
     world.pool.attach(target, "b", Sink())
     assert world.now() == []
     await soon(world, [("LINK_LOST", Severity.MEDIUM, f"node:{target}")])
+
+
+async def test_a_node_that_refuses_is_named(world: World) -> None:
+    """It answers, so it is not lost; nothing of it can be used, so it is said."""
+    far = FakeNode("far")
+    far.put("b", voltage_v=13.0)
+    bugs: list[BaseException] = []
+    async with RpcServer(far, bugs.append, sessions=far.sessions()) as server:
+        (target,) = await server.start(["127.0.0.1:0"])
+        world.pool.attach(target, "nothing", Sink())
+        async with asyncio.timeout(15.0):
+            while [each[:2] for each in world.now()] != [("LINK_REFUSED", Severity.MEDIUM)]:  # noqa: ASYNC110 (as the node looks)
+                await asyncio.sleep(0.02)
+        (refused,) = world.watched.noticed()
+        assert refused.message == f"{target} has none of the batteries wanted"
+        await asyncio.sleep(2.0 * TIMERS.lease_s)
+        assert [each[0] for each in world.now()] == ["LINK_REFUSED"]
+    assert not bugs
+
+
+async def test_another_version_stands_while_it_is_in_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet of two versions works, and is not left so unseen."""
+    monkeypatch.setattr(node_service, "__version__", "9.9.9")
+    far = FakeNode("far")
+    far.put("b", voltage_v=13.0)
+    bugs: list[BaseException] = []
+    async with RpcServer(far, bugs.append, sessions=far.sessions()) as server:
+        (target,) = await server.start(["127.0.0.1:0"])
+        world.pool.attach(target, "b", Sink())
+        await soon(world, [("MIXED_VERSIONS", Severity.HIGH, "node:far")])
+        (mixed,) = world.watched.noticed()
+        assert mixed.message == f"it runs bosd 9.9.9, this node {__version__}"
+    await soon(world, [("LINK_LOST", Severity.MEDIUM, "node:far")])
+    assert not bugs
+
+
+@pytest.mark.parametrize(
+    "world", [SessionTimers(heartbeat_s=0.05, stale_s=0.15, lease_s=3.0, max_command_age_s=1.0)], indirect=True
+)
+async def test_late_beats_are_a_word_before_the_loss(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stale while no beat is answered for `stale_s`, and gone with the next answer."""
+    answers, beat = asyncio.Event(), node_service.NodeService.Heartbeat
+    answers.set()
+
+    async def held(
+        self: node_service.NodeService, beats: AsyncIterator[pb.Beat], context: Context
+    ) -> AsyncIterator[pb.BeatReply]:
+        async for reply in beat(self, beats, context):
+            await answers.wait()
+            yield reply
+
+    monkeypatch.setattr(node_service.NodeService, "Heartbeat", held)
+    far = FakeNode("far")
+    far.put("b", voltage_v=13.0)
+    bugs: list[BaseException] = []
+    async with RpcServer(far, bugs.append, sessions=far.sessions()) as server:
+        (target,) = await server.start(["127.0.0.1:0"])
+        world.pool.attach(target, "b", Sink())
+        async with asyncio.timeout(15.0):
+            while world.pool.remotes[target].standing[0] is not Link.READY:  # noqa: ASYNC110 (no event)
+                await asyncio.sleep(0.02)
+        answers.clear()
+        await soon(world, [("LINK_STALE", Severity.LOW, "node:far")])
+        answers.set()
+        await soon(world, [])
+    assert not bugs
 
 
 async def test_a_late_loop_stands_for_a_minute(world: World) -> None:

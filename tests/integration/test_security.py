@@ -18,6 +18,7 @@ from cryptography import x509
 
 import bosd.v1
 from bosd.bal.facts import Facts
+from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
 from bosd.errors import BatteryInUseError, BosError, ConfigError
@@ -288,6 +289,18 @@ async def test_a_tenant_cancels_no_booking_of_others(node: Secured) -> None:
     async with node.as_("tenant:anna") as channel:
         stub = BatteryServiceStub(channel)
         assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="7"), timeout=5.0)) is DENIED
+
+
+async def test_a_stubs_booking_is_cancelled_by_whom_the_stub_is_granted(node: Secured) -> None:
+    """Its bookings are at its owner, which this node does not list among its own; its id says whose."""
+    start = Moment(in_s=60.0), Moment(in_s=120.0)
+    at_owner = (await node.node.book("b1", 5.0, *start, holder="operator:eve")).booking
+    node.node.booked = {"b1/4": replace(at_owner, booking_id="4"), "b2/4": replace(at_owner, booking_id="4", name="b2")}
+    async with node.as_("operator:eve") as channel:
+        stub = BatteryServiceStub(channel)
+        assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="b2/4"), timeout=5.0)) is DENIED
+        assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="b1/4"), timeout=5.0)) is grpc.StatusCode.OK
+    assert "b1/4" not in node.node.booked
 
 
 async def test_a_refusal_names_no_battery_of_others(node: Secured) -> None:

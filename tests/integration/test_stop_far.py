@@ -3,7 +3,10 @@
 import signal
 from pathlib import Path
 
-from tests.support.processes import Node, battery, pseudo, until
+from tests.support.certificates import authority, issue
+from tests.support.fifth import ready
+from tests.support.processes import Node, battery, free_port, pseudo, until
+from tests.support.secured import secured_node
 
 
 def stub(name: str, owner: Node, remote_name: str) -> str:
@@ -89,3 +92,28 @@ def test_two_stubs_in_a_circle(tmp_path: Path) -> None:
             list(event["not_at_owner"]) == ["x"] for node in (one, two) for event in node.events("stopped", batteries=["x"])
         )
         assert len(two.events("stopped", batteries=["x"])) == 1
+
+
+def test_a_stop_that_stands_here_alone_ends_here_alone(tmp_path: Path) -> None:
+    """Behind TLS a node may not release at the owner: what was latched here while that was dead is released here all the same."""
+    by = authority(tmp_path / "ca")
+    tls = {name: issue(by, f"node:{name}").install(tmp_path / f"tls-{name}") for name in ("hut", "home")}
+    address = f"127.0.0.1:{free_port()}"
+    with secured_node(tmp_path / "hut", tls["hut"], "hut", address, pseudo("b"), {"node:home": ["b"]}) as hut:
+        far = battery("far", "network", target=address, remote_name="b")
+        with secured_node(tmp_path / "home", tls["home"], "home", f"127.0.0.1:{free_port()}", far) as home:
+            ready(home, "far")
+            hut.kill()
+            assert home.bosctl("stop", "far").status == 3
+            assert home.refusal("release", "far")["reason"] == "UNAVAILABLE"
+            hut.start()
+            until(lambda: home.status("far")["link"] == "ready", because="it is back")
+            assert not home.status("far")["commandable"]
+            assert home.ask("release", "far") == {"released": ["far"]}
+            assert home.ask("set", "far", "1")["applied_current_a"] == 1.0
+            assert home.ask("stop", "far")["stopped"] == ["far"]  # at its owner, which a node may
+            refusal = home.refusal("release", "far")
+            assert (refusal["reason"], refusal["metadata"]["owner"]) == ("NOT_ALLOWED", address)
+            assert refusal["message"].startswith(f"far is not stopped here; a stop at its owner, {address}, ends there alone: ")
+            hut.ask("release", "b")
+            ready(home, "far")

@@ -24,7 +24,6 @@ from bosd.drivers.kind import DriverContext
 from bosd.drivers.line import Line
 from bosd.drivers.regulated import Regulated
 from bosd.drivers.regulator import BOTH_DIRECTIONS, Direction
-from bosd.drivers.transport import ByteReceiver, byte_time_s
 from bosd.errors import BosError, UnavailableError
 from bosd.node.api import Edit
 from bosd.node.node import Node
@@ -39,45 +38,6 @@ PERIOD_S = 5.0
 HOUR_S = 3600.0
 TOLERANCE = 1e-9
 AWAY_S = 1e9
-
-
-class SimulatedLine:
-    """The transport of a board in memory; it can be opened again after a loss."""
-
-    reply_s = 0.3
-    gap_s = 0.1
-    byte_s = byte_time_s(9600)
-    reopen_on_silence = False
-
-    def __init__(self, simulator: JbdSimulator) -> None:
-        self.port = "memory"
-        self._memory = simulator.memory
-        self._receiver: ByteReceiver | None = None
-
-    async def open(self, receiver: ByteReceiver) -> None:
-        if not self._memory.plugged:
-            raise UnavailableError("memory: unplugged", port="memory")
-        self._receiver = receiver
-        self._memory.on_bytes = receiver.data_received
-        self._memory.on_hangup = self._lost
-
-    def _lost(self) -> None:
-        receiver, self._receiver = self._receiver, None
-        if receiver is not None:
-            receiver.connection_lost(None)
-
-    def write(self, data: bytes) -> None:
-        if self._receiver is None:
-            raise UnavailableError("memory: closed", port="memory")
-        self._memory.write(data)
-
-    def discard_input(self) -> None:
-        """Nothing waits in between."""
-
-    def close(self) -> None:
-        self._receiver = None
-        self._memory.on_bytes = lambda data: None
-        self._memory.on_hangup = lambda: None
 
 
 class LoadRegulator:
@@ -301,7 +261,7 @@ async def world(seed: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wor
         regulators = {name: LoadRegulator(simulator) for name, simulator in simulators.items()}
 
         def make_device(spec: JbdSpec, at: DriverContext) -> Device:
-            line = Line(SimulatedLine(simulators[spec.name]))
+            line = Line(simulators[spec.name].memory.transport())
             return Regulated(JbdDriver(line, at.clock, name=spec.name), regulators[spec.name], spec.name)
 
         monkeypatch.setattr("bosd.node.node.make_device", make_device)

@@ -10,6 +10,7 @@ def _make(spec: JbdSpec, context: DriverContext) -> Device:
     from bosd.bal.physical import staleness_s  # noqa: PLC0415
     from bosd.drivers.jbd.driver import JbdDriver, JbdOptions  # noqa: PLC0415
     from bosd.drivers.jbd.limits import Rating  # noqa: PLC0415
+    from bosd.drivers.jbd.port import line_of  # noqa: PLC0415
 
     options = JbdOptions(
         address=spec.address,
@@ -21,9 +22,11 @@ def _make(spec: JbdSpec, context: DriverContext) -> Device:
         rating=Rating(spec.max_discharge_current_a, spec.max_charge_current_a),
         derating=with_defaults(spec.derating, spec.chemistry),
     )
-    line = context.lines.line(spec.port, spec.baud)
+    line = line_of(spec, context)
     control = spec.current_control
     return JbdDriver(line, context.clock, name=spec.name, current_control=control, safe=spec.safe, options=options)
 
 
-DRIVER = DriverKind(spec=JbdSpec, make=_make, settings="bosd.drivers.jbd.settings:read_settings")
+DRIVER = DriverKind(
+    spec=JbdSpec, make=_make, probe="bosd.drivers.jbd.probe:PROBE", settings="bosd.drivers.jbd.settings:read_settings"
+)

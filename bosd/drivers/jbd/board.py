@@ -117,11 +117,14 @@ class Board:
 
 
 def _password_in(path: str) -> bytes:
-    """Return the six bytes of the file's only line. Raises DriverError that names the file."""
+    """Return the six bytes of the file's only line. Raises DriverError that names the file and what is wrong with it."""
+    place = Path(path)
     try:
-        text = Path(path).read_bytes().rstrip(b"\r\n")
+        mode, text = place.stat().st_mode, place.read_bytes().rstrip(b"\r\n")
     except (OSError, ValueError) as error:
         raise DriverError(f"password_file {path}: {getattr(error, 'strerror', None) or error}", path=path) from None
+    if mode & 0o007:
+        raise DriverError(f"password_file {path}: everybody may read it; chmod 640 it", path=path)
     if len(text) != PASSWORD_CHARACTERS:
         raise DriverError(f"password_file {path}: {len(text)} characters, expected {PASSWORD_CHARACTERS}", path=path)
     return text

@@ -7,6 +7,7 @@ from bosd.drivers.configuration import Configuration, Setting
 from bosd.drivers.jbd.board import LOCKED, Board
 from bosd.drivers.jbd.codec import SettingValue
 from bosd.drivers.jbd.configuration_mode import ConfigurationMode
+from bosd.drivers.jbd.port import line_of
 from bosd.drivers.jbd.registers import CYCLES, FUNCTION_BITS, FUNCTIONS, SETTINGS
 from bosd.drivers.jbd.seldom import REGISTERS, Seldom
 from bosd.drivers.kind import DriverContext
@@ -18,7 +19,7 @@ _STAY_S = 60.0
 
 async def read_settings(spec: JbdSpec, context: DriverContext) -> Configuration:
     """Return every setting of the board of `spec`; what it refuses is missing. Raises UnavailableError and DriverError."""
-    line = context.lines.line(spec.port, spec.baud)
+    line = line_of(spec, context)
     try:
         board = Board(line, spec.address, spec.password_file)
         info = await board.read_basic()

@@ -93,7 +93,10 @@ def stop(
     everything: Annotated[bool, typer.Option("--all", help="Also those it reaches.")] = False,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why, for the record.")] = "",
 ) -> None:
-    """Stop batteries: 0 A at their owner, latched above everything until `release`."""
+    """Stop batteries: 0 A at their owner, latched above everything until `release`.
+
+    Exit status 3 where an owner was not reached, 1 where a device did not confirm: what is latched stays so.
+    """
     if (bool(names), node, everything).count(True) != 1:
         raise typer.BadParameter("name batteries, or give one of --node and --all.")
     session = session_of(context)
@@ -101,13 +104,16 @@ def stop(
     with session.connect() as connection:
         answer = connection.call(connection.batteries.Stop, request, doing="stopping")
 
+    missed = {each.name for each in answer.not_at_owner}
+    unconfirmed = [name for name in answer.unconfirmed if name not in missed]
+
     def draw(console: "Console") -> None:
         for name in answer.stopped:
-            if name in answer.unconfirmed:
-                continue
-            console.print(f"{name}: stopped", markup=False)
-        for name in answer.unconfirmed:
-            console.print(f"{name}: latched, but its device did not confirm", style="bold red", markup=False)
+            if name not in answer.unconfirmed:
+                console.print(f"{name}: stopped", markup=False)
+        for name in unconfirmed:
+            text = f"{name}: latched, but its device did not confirm: it may go on"
+            console.print(text, style="bold red", markup=False)
         for each in answer.not_at_owner:
             text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
             console.print(text, style="bold red", markup=False)
@@ -118,8 +124,8 @@ def stop(
     if answer.not_at_owner:
         document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
     session.answer(document, draw)
-    if answer.not_at_owner:
-        raise typer.Exit(ExitStatus.UNREACHABLE)
+    if answer.not_at_owner or unconfirmed:
+        raise typer.Exit(ExitStatus.UNREACHABLE if answer.not_at_owner else ExitStatus.REFUSED)
 
 
 def release(context: typer.Context, names: Names) -> None:

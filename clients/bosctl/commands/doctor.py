@@ -10,6 +10,7 @@ from bosd.clock import SystemClock
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
 from clients.bosctl.connection import DEFAULT_TIMEOUT_S, Connection
+from clients.bosctl.devices import DeviceCheck, is_local, look_at_devices
 from clients.bosctl.errors import from_rpc
 from clients.bosctl.format_json import Document, link_word, quality_word
 from clients.bosctl.session import session_of
@@ -36,12 +37,13 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(context: typer.Context) -> None:
-    """Check the node: reachable, revision, batteries, clocks; say what to do next."""
+    """Check the node: reachable, revision, batteries and their devices, clocks; say what to do next."""
     session = session_of(context)
     with session.connect() as connection:
         topology = connection.call(connection.topology.Get, tpb.GetTopologyRequest())
         greeting = _greet(connection)
     statuses = greeting.message.statuses
+    devices = look_at_devices(topology.toml, list(statuses), here=is_local(session.target))
     counts = {"GOOD": 0, "STALE": 0, "UNAVAILABLE": 0}
     for status in statuses:
         counts[quality_word(status.quality)] += 1
@@ -50,9 +52,10 @@ def doctor(context: typer.Context) -> None:
         "node": greeting.message.node or topology.node,
         "revision": topology.revision,
         "batteries": counts,
+        "devices": [device.as_json() for device in devices],
         "clock_difference_s": round(greeting.clock_ahead_s, 3),
         "clock_uncertainty_s": round(greeting.uncertainty_s, 3),
-        "advice": [*_topology_advice(topology), *_clock_advice(greeting), *_battery_advice(list(statuses))],
+        "advice": [*_topology_advice(topology), *_clock_advice(greeting), *_battery_advice(list(statuses), devices)],
     }
     session.answer(document, lambda console: _draw(console, document))
 
@@ -87,13 +90,14 @@ def _clock_advice(greeting: Greeting) -> list[str]:
     return [f"{difference}: check time synchronisation on both. Ages and set points do not depend on it, times of day do."]
 
 
-def _battery_advice(statuses: list[pb.BatteryStatus]) -> list[str]:
+def _battery_advice(statuses: list[pb.BatteryStatus], devices: list[DeviceCheck]) -> list[str]:
     if not statuses:
         return ["The node has no batteries: add some with `bosctl add FILE` or `bosctl topology apply FILE`."]
-    return [line for status in statuses for line in _advice_for(status)]
+    steps = {device.battery: device.next_step() for device in devices}
+    return [line for status in statuses for line in _advice_for(status, steps.get(status.name, ""))]
 
 
-def _advice_for(status: pb.BatteryStatus) -> list[str]:
+def _advice_for(status: pb.BatteryStatus, step: str) -> list[str]:
     advice = []
     word = quality_word(status.quality)
     if word != "GOOD":
@@ -102,7 +106,7 @@ def _advice_for(status: pb.BatteryStatus) -> list[str]:
         then = (
             "look at the other node and the network between"
             if remote
-            else f"try `bosctl refresh {status.name}`, look at cable and device"
+            else step or f"try `bosctl refresh {status.name}`, look at cable and device"
         )
         advice.append(f"{status.name} is {word}{reason}; {then}.")
     if status.faults:
@@ -118,6 +122,11 @@ def _draw(console: "Console", document: Document) -> None:
     console.print(
         f"clock       {document['clock_difference_s']:+.3f} s against this machine's, +- {document['clock_uncertainty_s']:.3f} s"
     )
+    for device in document["devices"]:
+        here = f", {device['port_here']}" if device["port_here"] else ""
+        age = "never read" if device["age_s"] is None else f"read {device['age_s']:.1f} s ago"
+        said = f", {device['error']}" if device["error"] else ""
+        console.print(f"device      {device['battery']} on {device['port']}: {age}{here}{said}", markup=False, soft_wrap=True)
     for advice in document["advice"]:
         console.print(f"\n{advice}", style="yellow", markup=False)
     if not document["advice"]:

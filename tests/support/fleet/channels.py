@@ -196,7 +196,7 @@ class _Unary:
         ends_s = None if timeout is None else loop.time() + timeout
         call = _Call(channel, self._path, metadata or (), ends_s, on_reply, alone=True)
         sent = Sent(loop.time(), channel.life, channel.server_life())
-        channel.open[done] = None
+        channel.open[done] = call
         call.to_server(f"call {len(data)}", lambda server: serve_unary(server, call, data, sent))
         try:
             async with asyncio.timeout(timeout):
@@ -222,7 +222,7 @@ class _Stream:
         self._cancelled = False
         self.call = _Call(channel, path, metadata, None, self._take, alone=False)
         self._pump: asyncio.Task[None] | None = None
-        channel.open[self] = None
+        channel.open[self] = self.call
         if isinstance(request, AsyncIterable):
             self.call.to_server("open", lambda server: serve_stream(server, self.call, None))
             self._pump = channel.loop.create_task(self._send_all(request, serialize), name=f"requests {path}")
@@ -286,7 +286,8 @@ class SimChannel(grpc.aio.Channel):
         self.hosts, self.life, self.life_host, self.target = hosts, life, life_host, target
         self.loop = asyncio.get_running_loop()
         self.host = hosts.host_at(target)
-        self.open: dict[Any, None] = {}
+        self.open: dict[Any, _Call] = {}
+        """The call of each stream, and of each future that a unary call waits for."""
         self.closed = False
         self._state = grpc.ChannelConnectivity.IDLE
         self._changed: asyncio.Future[None] | None = None
@@ -357,10 +358,9 @@ class SimChannel(grpc.aio.Channel):
         self._state = grpc.ChannelConnectivity.SHUTDOWN
 
     def abandoned(self) -> None:
-        """Have the kernel of a process that was killed close its streams."""
-        for each in self.open:
-            if isinstance(each, _Stream):
-                each.call.give_up()
+        """Have the kernel of a process that was killed close its connection: the server ends what it does for it."""
+        for call in self.open.values():
+            call.give_up()
 
     async def __aenter__(self) -> Self:
         return self

@@ -129,6 +129,7 @@ class Process:
             trust=ClockTrust(lambda: host.clock_trusted, overridden=False),
         )
         self.node.packs = fleet.packs
+        self.node.keep_unowned(fleet.timers.lease_s)
         self.boot_id = self.node.faults.boot_id = self.life.name
         self.pool = RemotePool(
             host.name, host.clock, timers=LinkTimers(session=fleet.timers), dial=self._dial, boot_id=self.boot_id

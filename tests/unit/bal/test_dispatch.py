@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan, plan
 from bosd.bal.setpoint import SetPoint
 from bosd.node.execute import commit
@@ -135,3 +136,23 @@ def test_a_limit_that_moves_by_a_trifle_moves_nothing() -> None:
         followed[charge_ah] = plan({both: 100.0}, 1.0).clamped[both].current_a, limit_a
     assert followed[50.08][0] == 80.0
     assert followed[50.12][0] == followed[50.12][1]
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_partitions_follow_what_moves_exactly(sign: float) -> None:
+    """Of 80 A one member can do a trifle less, so that shares move: partitions add up to what the source is told.
+
+    Shares by charge of two alike: the source's limit is twice the lesser one, 2 * 39.98 A.
+    """
+    a, b = pseudo("a", 40.0, 100.0, 50.0), pseudo("b", 40.0, 100.0, 50.0)
+    whole = aggregate(a, b)
+    one, other = split(whole, 0.6, 0.4).partitions
+    asked: dict[Battery, float] = {one: sign * 48.0, other: sign * 32.0}
+    commit(plan(asked, 0.0), 0.0)
+    assert whole.applied_a == pytest.approx(sign * 80.0)
+    b.modify({"max_discharge_current_a": 39.98, "max_charge_current_a": 39.98}, 0.0)
+    commit(plan(asked, 0.0), 0.0)
+    assert whole.applied_a == pytest.approx(sign * 79.96)
+    assert one.applied_a + other.applied_a == pytest.approx(whole.applied_a, rel=1e-12)
+    assert one.applied_a / other.applied_a == pytest.approx(1.5)
+    assert "present" in one.clamped_by

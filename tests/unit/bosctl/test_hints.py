@@ -55,3 +55,17 @@ def test_an_unreachable_node_is_a_question_about_the_daemon() -> None:
 def test_a_reason_of_a_newer_daemon_needs_no_hint() -> None:
     """Nothing is better than a wrong advice."""
     assert hint_for(Failure(ExitStatus.REFUSED, "SOMETHING_NEW", "what")) is None
+
+
+def test_a_release_at_the_owner_is_the_owners_admins() -> None:
+    """Where, and of what; a node that is found by its name has no address to write."""
+    refusal = errors.NotAllowedError("no", owner="10.0.0.2:4004", remote_name="pack")
+    assert refused(refusal) == "Release it there, as an admin of that node: `bosctl --target 10.0.0.2:4004 release pack`."
+    refusal = errors.NotAllowedError("no", owner="serial:hut", remote_name="pack")
+    assert refused(refusal) == "Release it there, as an admin of that node: `bosctl release pack`."
+
+
+def test_an_authority_is_no_battery() -> None:
+    """What is taken there is exchanged by no `bosctl replace`, and named by no `bosctl ls`."""
+    failure = Failure(ExitStatus.REFUSED, "NAME_TAKEN", "/ca holds a CA already")
+    assert hint_for(failure, "ca") is None

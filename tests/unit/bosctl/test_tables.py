@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from clients.bosctl.card import status_card
+from clients.bosctl.console import stderr_console, stdout_console
 from clients.bosctl.tables import status_table
 from tests.support.bosctl_node import aggregate, physical, stub_of_garage, unreachable
 
@@ -89,3 +90,10 @@ def test_a_card_of_an_unknown_battery_says_so() -> None:
     text = drawn(status_card(unreachable("b2")), 80)
     assert text.count("unknown") >= 5
     assert "never" in text
+
+
+def test_names_between_colons_stay_what_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    """`home/node:b: silent` is a node called b, and no picture."""
+    stdout_console().print("home/node:b: silent", markup=False)
+    stderr_console().print("home/node:b: silent", markup=False)
+    assert capsys.readouterr() == ("home/node:b: silent\n", "home/node:b: silent\n")

@@ -34,8 +34,8 @@ def test_malformed_bridge_address(port: str) -> None:
 
 def test_unknown_scheme() -> None:
     """A scheme without a transport is refused by name."""
-    with pytest.raises(UnsupportedError, match="ble://"):
-        open_transport("ble://C0:FF:EE:00:00:01")
+    with pytest.raises(UnsupportedError, match="can://"):
+        open_transport("can://can0")
 
 
 def test_byte_time() -> None:

@@ -1,5 +1,7 @@
 """The owner's side of sessions, on a clock that the test moves: who is let through, when, and for how long."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from bosd.bal.setpoint import Claim, Lease
@@ -52,7 +54,9 @@ class World:
         assert self.owner.ready(session, self.owner.digest(session), {}, self.clock.at_s)
         return session
 
-    def check(self, session: Session, sequence: int = 1, *, age_s: float = 0.0, lowers: bool = False, **wrong: object) -> Lease:
+    def check(
+        self, session: Session, sequence: int = 1, *, age_s: float = 0.0, lowers: bool = False, **wrong: object
+    ) -> Lease | None:
         """Judge a command of a session."""
         named = {"boot_id": "owner", "epoch": session.epoch, **wrong}
         fence = self.owner.fence(
@@ -107,11 +111,27 @@ def test_who_never_said_hello_has_no_session(world: World) -> None:
 
 
 def test_lowering_needs_the_first_two_alone(world: World) -> None:
-    """Whatever the lease, the epoch or the age: less may always be asked by the holder; of another run it is another matter."""
+    """Whatever the lease, the epoch or the age: less may always be asked by the holder; of another run it is another matter.
+
+    What nothing else would have let pass is given no lease: it renews nothing.
+    """
     session = world.ready()
+    assert world.check(session, 1, age_s=0.5, lowers=True) is session.lease
+    assert world.check(session, 2, age_s=1.5, lowers=True) is None
+    assert world.check(session, 3, lowers=True, epoch=session.epoch - 1) is None
     world.clock.at_s += 100.0
-    assert world.check(session, 0, age_s=50.0, lowers=True, epoch=77) is session.lease
+    assert world.check(session, 0, age_s=50.0, lowers=True, epoch=77) is None
     assert world.refused(session, lowers=True, boot_id="an older run") == "BOOT_ID"
+
+
+def test_giving_back_needs_the_boot_id(world: World) -> None:
+    """What was meant for an earlier run of the owner gives back nothing of this one's."""
+    session = world.ready()
+    for boot_id, refused in (("owner", False), ("an older run", True)):
+        fence = world.owner.fence(A, boot_id=boot_id, epoch=session.epoch, sequence=4, owner_s=world.clock.at_s)
+        with pytest.raises(FencedError) if refused else nullcontext():
+            fence.let_go("b1")
+    assert world.refused(session, 4) == "SEQUENCE"
 
 
 def test_what_a_lowering_overtook_is_fenced(world: World) -> None:

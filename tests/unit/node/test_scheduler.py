@@ -1,12 +1,13 @@
 """Bookings on a running node, in virtual time: through set points, stops, edits, restarts and steps of the clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
 
+from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import AggregatorSpec, NetworkSpec, NullSpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
 from bosd.bal.status import BatteryStatus, SetpointSource
@@ -19,9 +20,10 @@ from bosd.errors import (
     NoResourcesError,
     NotAllowedError,
     StoreError,
+    UnavailableError,
 )
 from bosd.node import scheduler
-from bosd.node.api import BookingView, BookResult, Edit
+from bosd.node.api import BookingView, BookResult, Edit, StopResult
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
@@ -111,6 +113,27 @@ class Stub(NetworkLeaf):
     async def cancel_booking(self, booking_id: str) -> BookingView:
         self.asked.append(booking_id)
         return VIEW
+
+    async def command(self, current_a: float, ttl_s: float | None) -> None:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", asked_a=current_a, ttl_s=ttl_s)
+
+    def assume_safe(self) -> bool:
+        return False
+
+    def ask_anew(self) -> None:
+        """Nothing was taken."""
+
+    async def explain(self, within_s: float) -> Explanation:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", within_s=within_s)
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", why=reason, via=via, within_s=within_s)
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", via=via, within_s=within_s)
+
+    async def refresh(self, *, recursive: bool) -> None:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", recursive=recursive)
 
 
 VIEW = BookingView(

@@ -1,4 +1,4 @@
-"""A JBD battery and its board on a pseudo-terminal, written from the protocol alone: it shares no code with the driver."""
+"""JBD batteries and their boards on a line, written from the protocol alone: they share no code with the driver."""
 
 from bosd.drivers.jbd.simulator.options import SimulatorOptions
 from bosd.drivers.jbd.simulator.simulator import JbdSimulator

@@ -8,7 +8,7 @@ PRODUCTION_DATE, SERIAL_NUMBER, CYCLES = 0x15, 0x16, 0x17
 BALANCE_START, BALANCE_WINDOW, SHUNT, FUNCTIONS, CELL_COUNT = 0x2A, 0x2B, 0x2C, 0x2D, 0x2F
 SHORT_CIRCUIT, SHORT_RELEASE = 0x38, 0x39
 FIRST, LAST = 0x10, 0x47
-BALANCE_ENABLED, BALANCE_ONLY_CHARGING = 1 << 2, 1 << 3
+BALANCE_ENABLED, BALANCE_ONLY_CHARGING, UNIT_FLAG = 1 << 2, 1 << 3, 1 << 12
 
 _SOC_REGISTERS = {
     0x12: 1.0,
@@ -50,14 +50,14 @@ def default_configuration(options: SimulatorOptions, pack: Pack) -> dict[int, in
     only while charging. The rest are typical values of LFP and NMC packs.
     """
     chemistry, series = pack.chemistry, options.series
-    capacity_word = round(options.capacity_ah * 100.0)
+    capacity_word = round(options.capacity_ah * options.per_ah)
     words = dict.fromkeys(range(FIRST, LAST + 1), 0)
     words |= {register: round(chemistry.open_circuit_v(soc) * 1000.0) for register, soc in _SOC_REGISTERS.items()}
     words |= {
         DESIGN_CAPACITY: capacity_word,
         CYCLE_CAPACITY: capacity_word,
         0x14: 2,
-        PRODUCTION_DATE: date_word(2022, 3, 28),
+        PRODUCTION_DATE: 0 if options.undated else date_word(2022, 3, 28),
         SERIAL_NUMBER: options.seed & 0xFFFF,
         **_paired(0x18, kelvin_word(75.0), kelvin_word(65.0)),
         **_paired(0x1A, kelvin_word(-10.0), kelvin_word(0.0)),
@@ -72,7 +72,7 @@ def default_configuration(options: SimulatorOptions, pack: Pack) -> dict[int, in
         BALANCE_START: chemistry.balance_start_mv,
         BALANCE_WINDOW: 15,
         SHUNT: 1,
-        FUNCTIONS: 0x000E,
+        FUNCTIONS: 0x000E | (UNIT_FLAG if options.unit_flag else 0),
         0x2E: (1 << options.ntc_count) - 1,
         CELL_COUNT: series,
         0x30: 5,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from bosd.drivers.jbd.simulator import configuration
 from bosd.drivers.jbd.simulator.configuration import kelvin_word
+from bosd.drivers.jbd.simulator.options import SimulatorOptions
 from bosd.drivers.jbd.simulator.plant import Plant
 
 SOFTWARE_VERSION = 0x80
@@ -21,18 +22,20 @@ def text_of(text: str) -> bytes:
     return bytes((len(text),)) + text.encode()
 
 
-def basic_information(plant: Plant, ntc_count: int, *, tail: bool) -> bytes:
+def basic_information(plant: Plant, options: SimulatorOptions) -> bytes:
     """Return register 0x03; current positive while charging, capacities and percentage by the configuration.
 
-    `tail` appends humidity, alarm, full-charge and remaining capacity and balance current (JBD protocol V13).
+    The standard tail is humidity, alarm, full-charge and remaining capacity and balance current (JBD protocol V13), the unit
+    flag bit 7 of its first byte. The 8 bytes of clones are known by length alone, two words of them looking like temperatures
+    and a byte like health; so are the last 7 of DH04 boards.
     """
-    words = plant.words
-    remaining = _unsigned(plant.pack.remaining_ah * 100.0)
+    words, ntc_count, per_ah = plant.words, options.ntc_count, options.per_ah
+    remaining = _unsigned(plant.pack.remaining_ah * per_ah)
     balance = plant.balance_word
     head = struct.pack(
         ">HhHHHHHHHBBBBB",
         _unsigned(plant.voltage_v * 100.0),
-        _signed(-plant.current_a * 100.0),
+        _signed(-plant.current_a * per_ah),
         remaining,
         words[configuration.DESIGN_CAPACITY],
         min(plant.cycles, 0xFFFF),
@@ -46,10 +49,11 @@ def basic_information(plant: Plant, ntc_count: int, *, tail: bool) -> bytes:
         len(plant.pack.cells),
         ntc_count,
     )
-    basic = head + words_of([kelvin_word(plant.pack.temperature_c)] * ntc_count)
-    if tail:
-        basic += struct.pack(">BHHHH", 0, 0, words[configuration.CYCLE_CAPACITY], remaining, 50 if balance else 0)
-    return basic
+    kelvin = kelvin_word(plant.pack.temperature_c)
+    full, balance_ma = words[configuration.CYCLE_CAPACITY], 50 if balance else 0
+    standard = struct.pack(">BHHHH", 0x80 if options.unit_flag else 0, 0, full, remaining, balance_ma)
+    tails = {"none": b"", "standard": standard, "clone": struct.pack(">HHBBH", kelvin, kelvin, 100, 0, 0)}
+    return head + words_of([kelvin] * ntc_count) + tails.get(options.tail, standard + bytes(7))
 
 
 def _unsigned(value: float) -> int:

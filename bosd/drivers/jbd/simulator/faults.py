@@ -1,115 +1,19 @@
 """Faults put between the board's answer and the line: seeded, counted, scheduled and logged, so that a run can be repeated.
 
-A fault is one entry of `FAULTS`: what it does to an outgoing reply and which parameters it takes. A reply is a list of
-segments, each with a pause before it, so that faults which split, repeat, prefix or hold back fit the same form.
+A rule says when one of the kinds of `fault_kinds` strikes: with a probability, so many times, on a schedule, on one register.
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from bosd.drivers.jbd.simulator.fault_kinds import FAULTS, Parameters
 from bosd.drivers.jbd.simulator.options import check_choice, check_number
+from bosd.drivers.jbd.simulator.outgoing import Held, Outgoing
 from bosd.errors import InvalidArgumentError
 
 _LOG_LENGTH = 1000
-
-
-@dataclass(slots=True)
-class Segment:
-    """Bytes sent without a break, after `pause_s` of silence."""
-
-    data: bytes
-    pause_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """A reply on its way, and what happens to the board with it."""
-
-    segments: list[Segment]
-    sleep: bool = False
-    unplug_s: float | None = None
-
-    @property
-    def data(self) -> bytes:
-        """All bytes of all segments."""
-        return b"".join(segment.data for segment in self.segments)
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One number a fault takes: its value when not given, and its range."""
-
-    default: float
-    lowest: float
-    highest: float
-
-
-Parameters = Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class FaultKind:
-    """One way to go wrong; `strikes_board` marks those that need no reply to act."""
-
-    apply: Callable[[Outgoing, Parameters, random.Random], None]
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    strikes_board: bool = False
-
-
-def _drop(out: Outgoing, _parameters: Parameters, _rng: random.Random) -> None:
-    out.segments.clear()
-
-
-def _delay(out: Outgoing, parameters: Parameters, _rng: random.Random) -> None:
-    if out.segments:
-        out.segments[0].pause_s += parameters["delay_s"]
-
-
-def _flip_bit(out: Outgoing, _parameters: Parameters, rng: random.Random) -> None:
-    data = bytearray(out.data)
-    if data:
-        position = rng.randrange(len(data) * 8)
-        data[position // 8] ^= 1 << position % 8
-        _replace(out, data)
-
-
-def _corrupt_checksum(out: Outgoing, _parameters: Parameters, rng: random.Random) -> None:
-    data = bytearray(out.data)
-    if len(data) > 3:
-        data[-2] ^= rng.randrange(1, 256)
-        _replace(out, data)
-
-
-def _truncate(out: Outgoing, parameters: Parameters, _rng: random.Random) -> None:
-    _replace(out, out.data[: int(parameters["keep_bytes"])])
-
-
-def _sleep(out: Outgoing, _parameters: Parameters, _rng: random.Random) -> None:
-    out.sleep = True
-
-
-def _unplug(out: Outgoing, parameters: Parameters, _rng: random.Random) -> None:
-    out.segments.clear()
-    out.unplug_s = parameters["seconds"]
-
-
-def _replace(out: Outgoing, data: bytes | bytearray) -> None:
-    """Send `data` in one piece, after the pause the reply had."""
-    pause_s = out.segments[0].pause_s if out.segments else 0.0
-    out.segments = [Segment(bytes(data), pause_s)] if data else []
-
-
-FAULTS: dict[str, FaultKind] = {
-    "drop": FaultKind(_drop),
-    "delay": FaultKind(_delay, {"delay_s": Parameter(0.5, 0.0, 3600.0)}),
-    "corrupt": FaultKind(_corrupt_checksum),
-    "flip_bit": FaultKind(_flip_bit),
-    "truncate": FaultKind(_truncate, {"keep_bytes": Parameter(7.0, 0.0, 262.0)}),
-    "sleep": FaultKind(_sleep, strikes_board=True),
-    "unplug": FaultKind(_unplug, {"seconds": Parameter(1.0, 0.0, 86400.0)}, strikes_board=True),
-}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,29 +80,38 @@ def _optional(request: Mapping[str, object], key: str, lowest: float, highest: f
 
 
 class Injector:
-    """Applies the rules to each reply in the order they came and remembers the last 1000 strikes."""
+    """Applies the rules to each reply in the order they came and remembers the last 1000 strikes; `epoch_s` is the start."""
 
     def __init__(self, rng: random.Random, note: Callable[[dict[str, object]], None]) -> None:
         self._rng = rng
         self._note = note
+        self.epoch_s = 0.0
         self.rules: list[FaultRule] = []
         self.log: deque[dict[str, object]] = deque(maxlen=_LOG_LENGTH)
-        self.struck = 0
+        self.struck_by_kind: Counter[str] = Counter()
+        self._held: list[Held] = []
+
+    @property
+    def struck(self) -> int:
+        """How often any fault has struck."""
+        return self.struck_by_kind.total()
 
     def apply(self, out: Outgoing, register: int, now_s: float) -> None:
-        """Let every rule that is due act on the reply to `register`."""
+        """Let every rule that is due act on the reply to `register`, behind the replies that were kept back before."""
+        waiting, self._held = self._held, out.held
         for rule in self.rules:
             due = not rule.by_clock and now_s >= rule.starts_s and rule.register in (None, register)
             if due and self._rng.random() < (1.0 if rule.probability is None else rule.probability):
                 self.strike(rule, out, now_s, register)
         self.rules = [rule for rule in self.rules if rule.count != 0]
+        out.release(waiting)
 
     def strike(self, rule: FaultRule, out: Outgoing, now_s: float, register: int | None = None) -> None:
         """Let one rule act now, whatever its schedule says."""
         before = out.data
-        FAULTS[rule.fault].apply(out, rule.parameters, self._rng)
+        FAULTS[rule.fault].apply(out, rule.parameters, self._rng, now_s - self.epoch_s)
         rule.used(now_s)
-        self.struck += 1
+        self.struck_by_kind[rule.fault] += 1
         entry: dict[str, object] = {"event": "fault", "at_s": now_s, "fault": rule.fault, "register": register}
         entry |= {"before_hex": before.hex(), "after_hex": out.data.hex(), **rule.parameters}
         self.log.append(entry)

@@ -4,7 +4,7 @@ The wire counts current positive while charging; everything behind this module c
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bosd.drivers.jbd.simulator import configuration
 from bosd.drivers.jbd.simulator.encoding import basic_information, text_of, words_of
@@ -31,6 +31,7 @@ class BoardCounts:
     """What was done to the board since start; times in seconds."""
 
     writes: int = 0
+    writes_by_register: dict[str, int] = field(default_factory=dict)
     refusals: int = 0
     factory_enters: int = 0
     factory_exits: int = 0
@@ -48,18 +49,20 @@ class Board:
         self.counts = BoardCounts()
         self.factory_mode = False
         self._edits: dict[int, int] = {}
-        self._authenticated = options.password is None
+        self._authenticated = options.password is None  # without the feature, or without a password set
         self._factory_since_s = self._last_request_s = 0.0
         self._reads: dict[int, Callable[[], bytes]] = {
             0x00: lambda: bytes((CHIP_TYPE,)).rjust(2, b"\0"),
-            0x03: lambda: basic_information(plant, options.ntc_count, tail=options.tail),
+            0x03: lambda: basic_information(plant, options),
             0x04: lambda: words_of(round(cell_v * 1000.0) for cell_v in plant.cell_voltages_v),
             0x05: options.hardware_name.encode,
             0xA0: lambda: text_of("BOSD"),
             0xA1: lambda: text_of(options.hardware_name),
             0xA2: lambda: text_of(f"SIM{options.seed:08d}"),
-            0xAA: lambda: words_of(plant.protections.counters),
+            0xAA: lambda: words_of(plant.protections.counters[: 11 if options.short_counters else 12]),
         }
+        if options.nameless:
+            del self._reads[0x05]
         self._writes: dict[int, Callable[[bytes], None]] = {
             0x00: self._enter_factory,
             0x01: self._exit_factory,
@@ -112,6 +115,8 @@ class Board:
 
     def _write(self, request: Request) -> bytes:
         self.counts.writes += 1
+        name = f"{request.register:02x}"
+        self.counts.writes_by_register[name] = self.counts.writes_by_register.get(name, 0) + 1
         if not self._authenticated and request.register != 0x06:
             raise RefusedError(REFUSED)
         if configuration.FIRST <= request.register <= configuration.LAST:
@@ -162,6 +167,8 @@ class Board:
 
     def _authenticate(self, payload: bytes) -> None:
         if self.options.password is None:
+            if self.options.any_password and len(payload) == 7:
+                return
             raise RefusedError(UNKNOWN)
         if payload != b"\x06" + self.options.password.encode():
             raise RefusedError(WRONG_PASSWORD)
@@ -171,7 +178,7 @@ class Board:
         """Obey 0x0A: 0100 sets the counter to full, 0400 clears alarms, 0700 returns balancing to automatic."""
         match payload:
             case b"\x01\x00":
-                self.plant.pack.remaining_ah = self.plant.words[configuration.CYCLE_CAPACITY] / 100.0
+                self.plant.pack.remaining_ah = self.plant.words[configuration.CYCLE_CAPACITY] / self.options.per_ah
             case b"\x04\x00":
                 self.plant.protections.clear()
             case b"\x07\x00":
@@ -185,7 +192,7 @@ class Board:
         self.plant.protections.counters[:] = [0] * 12
 
     def _set_remaining(self, payload: bytes) -> None:
-        self.plant.pack.remaining_ah = _word_of(payload) / 100.0
+        self.plant.pack.remaining_ah = _word_of(payload) / self.options.per_ah
 
     def _switch(self, payload: bytes) -> None:
         """Obey 0xE1: bit 0 switches charging off, bit 1 discharging (the opposite sense of the status byte)."""

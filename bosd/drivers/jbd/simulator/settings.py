@@ -73,6 +73,7 @@ class Settings:
             "counters": list(plant.protections.counters),
             "factory_mode": self._board.factory_mode,
             "asleep": self._station.asleep(now_s),
+            "stuck": self._station.stuck(now_s),
             "configuration": {f"{register:02x}": word for register, word in sorted(plant.words.items())},
         }
 

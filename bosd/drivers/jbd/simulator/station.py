@@ -8,9 +8,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bosd.drivers.jbd.simulator.faults import Injector, Outgoing, Segment
-from bosd.drivers.jbd.simulator.framing import BAD_CHECKSUM, Request, RequestScanner
+from bosd.drivers.far_end.pacing import Transmission
+from bosd.drivers.jbd.simulator.faults import Injector
+from bosd.drivers.jbd.simulator.framing import BAD_CHECKSUM, Request, RequestScanner, addressed
 from bosd.drivers.jbd.simulator.options import SimulatorOptions
+from bosd.drivers.jbd.simulator.outgoing import Outgoing, Segment
 from bosd.drivers.jbd.simulator.protocol import Board
 
 REQUEST_GAP_S = 0.1
@@ -23,19 +25,6 @@ WAKE_CUT_BYTES, WAKE_CUT_PAUSE_S = 7, 0.2
 """Captured wake artefact: the first reply stops after 7 bytes; the remainder follows."""
 
 _WAITING_REPLIES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Transmission:
-    """A reply with its timing: each segment's bytes follow one another at line pace from its start in seconds."""
-
-    segments: tuple[tuple[float, bytes], ...]
-    ends_s: float
-
-    @property
-    def data(self) -> bytes:
-        """All bytes, whatever their timing."""
-        return b"".join(data for _, data in self.segments)
 
 
 @dataclass(slots=True)
@@ -54,9 +43,19 @@ class StationCounts:
 
 
 class Station:
-    """Turns timed bytes into timed replies."""
+    """Turns timed bytes into timed replies.
 
-    def __init__(self, options: SimulatorOptions, board: Board, injector: Injector, rng: random.Random) -> None:
+    `windows` is when the line is taken by replies; boards on one line share it.
+    """
+
+    def __init__(
+        self,
+        options: SimulatorOptions,
+        board: Board,
+        injector: Injector,
+        rng: random.Random,
+        windows: list[tuple[float, float]] | None = None,
+    ) -> None:
         self.board = board
         self.injector = injector
         self.byte_s = 10.0 / options.baud
@@ -69,9 +68,13 @@ class Station:
         self.counts = StationCounts()
         self.note: Callable[[dict[str, object]], None] = lambda _entry: None
         self.unplug: Callable[[float], None] = lambda _seconds: None
+        self.reset: Callable[[], None] = lambda: None
+        self._address = options.address
         self._rng = rng
-        self._scanner = RequestScanner()
-        self._windows: list[tuple[float, float]] = []
+        self._scanner = RequestScanner(options.address)
+        self._windows: list[tuple[float, float]] = [] if windows is None else windows
+        self._previous = b""
+        self._stuck_until_s = 0.0
         self._heard_s: float | None = None
         self._sleeping = self._waking = self._just_woke = False
         self._outbox: list[Transmission] = []
@@ -92,6 +95,17 @@ class Station:
         if not asleep:
             self._heard_s = now_s
 
+    def say(self, out: Outgoing, now_s: float) -> list[Transmission]:
+        """Do at `now_s` what `out` says without having been asked, and return what goes over the line for it."""
+        self._schedule(out, now_s, turnaround_s=0.0)
+        self._suffer(out, now_s)
+        said, self._outbox = self._outbox, []
+        return said
+
+    def stuck(self, now_s: float) -> bool:
+        """Whether the board hears and does nothing at `now_s`."""
+        return now_s < self._stuck_until_s
+
     def receive(self, data: bytes, started_s: float) -> list[Transmission]:
         """Hear `data`, whose first start bit fell at `started_s`, and return the replies it brings about."""
         for index, byte in enumerate(data):
@@ -102,11 +116,15 @@ class Station:
 
     def _hear(self, byte: int, begin_s: float, end_s: float) -> None:
         self.counts.bytes_in += 1
+        if self._stuck_until_s and self.stuck(begin_s):
+            self.counts.bytes_lost += 1
+            return
         quiet_s = begin_s - self._heard_s if self._heard_s is not None else 0.0
         asleep, self._heard_s = self.asleep(begin_s), end_s
         if self._swallows(asleep=asleep, quiet_s=quiet_s):
             return
-        self._windows = [window for window in self._windows if window[1] > begin_s]
+        if self._windows:
+            self._windows[:] = [window for window in self._windows if window[1] > begin_s]
         if self.half_duplex and any(start < end_s for start, _ in self._windows):
             self.counts.bytes_lost += 1
             return
@@ -131,27 +149,38 @@ class Station:
         if len(self._windows) >= _WAITING_REPLIES:
             self.counts.overruns += 1
             return
-        out = Outgoing([Segment(data)] if (data := self._reply_bytes(request, now_s)) else [])
+        data = self._reply_bytes(request, now_s)
+        out = Outgoing([Segment(data)] if data else [], request=request.raw, previous=self._previous)
+        self._previous = data
         if out.segments and self._just_woke:
             self._just_woke = False
             self._add_wake_artefact(out)
         self.injector.apply(out, request.register, now_s)
         entry: dict[str, object] = {"event": "request", "at_s": now_s, "register": request.register, "write": request.write}
         self.note(entry | {"payload_hex": request.payload.hex(), "reply_hex": out.data.hex()})
-        self._schedule(out, now_s)
+        lowest, highest = self.turnaround_ms
+        self._schedule(out, now_s, self._rng.uniform(lowest, highest) / 1000.0)
+        self._suffer(out, now_s)
+
+    def _suffer(self, out: Outgoing, now_s: float) -> None:
+        """Let the board have what a fault does to it."""
         self._sleeping = self._sleeping or out.sleep
+        if out.stuck_s is not None:
+            self._stuck_until_s = now_s + out.stuck_s
         if out.unplug_s is not None:
             self.unplug(out.unplug_s)
+        if out.reset:
+            self.reset()
 
     def _reply_bytes(self, request: Request, now_s: float) -> bytes:
         """Return what the board answers, empty for nothing; a raw override stands in for the board."""
         if not request.intact:
             self.counts.bad_requests += 1
-            return self.board.refuse(request, BAD_CHECKSUM) if self.answer_bad_checksum else b""
+            return addressed(self.board.refuse(request, BAD_CHECKSUM), self._address) if self.answer_bad_checksum else b""
         if request.register in self.raw:
             self.board.pass_time(now_s)
             return self.raw[request.register]
-        return self.board.answer(request, now_s)
+        return addressed(self.board.answer(request, now_s), self._address)
 
     def _add_wake_artefact(self, out: Outgoing) -> None:
         data = out.data
@@ -165,19 +194,27 @@ class Station:
             case _:
                 pass
 
-    def _schedule(self, out: Outgoing, now_s: float) -> None:
-        if not out.segments:
-            return
-        lowest, highest = self.turnaround_ms
-        turnaround_s = self._rng.uniform(lowest, highest) / 1000.0
-        at_s = max([now_s, *(ends_s for _, ends_s in self._windows)]) + turnaround_s
-        timed = []
-        for segment in out.segments:
+    def _schedule(self, out: Outgoing, now_s: float, turnaround_s: float) -> None:
+        """Put what goes out on the line, behind what is on it already."""
+        free_s = max([now_s, *(ends_s for _, ends_s in self._windows)])
+        if out.lead:
+            free_s = self._transmit([Segment(out.lead)], free_s, self.byte_s)
+        if out.segments:
+            self._transmit(out.segments, free_s + turnaround_s, self.byte_s * (1.0 + out.slowness))
+            self.counts.replies += 1
+            self.counts.turnaround_total_s += turnaround_s
+
+    def _transmit(self, segments: list[Segment], at_s: float, byte_s: float) -> float:
+        """Send `segments` from `at_s` on and return when they end."""
+        timed: list[tuple[float, bytes]] = []
+        deadlines_s: list[float] = []
+        for segment in segments:
             at_s += segment.pause_s
+            ends_s = at_s + len(segment.data) * byte_s
             timed.append((at_s, segment.data))
-            self._windows.append((at_s, at_s + len(segment.data) * self.byte_s))
-            at_s = self._windows[-1][1]
-        self.counts.replies += 1
-        self.counts.bytes_out += len(out.data)
-        self.counts.turnaround_total_s += turnaround_s
-        self._outbox.append(Transmission(tuple(timed), at_s))
+            self._windows.append((at_s, ends_s))
+            deadlines_s += [ends_s if segment.whole else at_s + place * byte_s for place in range(1, len(segment.data) + 1)]
+            at_s = ends_s
+        self.counts.bytes_out += len(deadlines_s)
+        self._outbox.append(Transmission(tuple(timed), tuple(deadlines_s), at_s))
+        return at_s

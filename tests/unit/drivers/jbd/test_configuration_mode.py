@@ -271,6 +271,7 @@ async def test_password(tmp_path: Path, text: str | None, outcome: str) -> None:
     path = tmp_path / "pin"
     if text is not None:
         path.write_text(text)
+        path.chmod(0o600)
     options = JbdOptions(read_protection=True, rating=Rating(250.0, 250.0), password_file=str(path))
     async with bench(options, **PIN) as b1:
         sample = await b1.driver.read()
@@ -283,7 +284,18 @@ async def test_a_board_without_passwords(tmp_path: Path) -> None:
     """Firmware without the feature refuses 06 with 80 (captured): not fatal where the mode opens without."""
     path = tmp_path / "pin"
     path.write_text("123456")
+    path.chmod(0o600)
     async with bench(JbdOptions(password_file=str(path)), driver={"current_control": "gate"}) as b1:
         with pytest.raises(DriverError, match="refused with 80"):
             await b1.driver._board.present_password()
         await b1.driver.set_current(5.0)
+
+
+async def test_a_password_that_everybody_may_read(tmp_path: Path) -> None:
+    """A file that others may read is refused by name, with what to do."""
+    path = tmp_path / "pin"
+    path.write_text("123456")
+    path.chmod(0o644)
+    async with bench(JbdOptions(password_file=str(path)), **PIN) as b1:
+        with pytest.raises(DriverError, match="everybody may read it; chmod 640 it"):
+            await b1.driver._board.present_password()

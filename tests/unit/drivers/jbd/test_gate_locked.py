@@ -48,6 +48,7 @@ async def test_a_pin_opens(tmp_path: Path) -> None:
     """A board with a PIN refuses with 81; the password is presented, then the command works."""
     path = tmp_path / "pin"
     path.write_text("123456\n")
+    path.chmod(0o600)
     async with bench(JbdOptions(password_file=str(path)), driver=GATE, **PIN) as b1:
         await b1.driver.set_current(-5.0)
         assert b1.simulator.get()["discharge_fet"] is False
@@ -68,6 +69,7 @@ async def test_a_wrong_pin(tmp_path: Path) -> None:
     """A wrong password is named as such (83) and not tried again."""
     path = tmp_path / "pin"
     path.write_text("000000")
+    path.chmod(0o600)
     async with bench(JbdOptions(password_file=str(path)), driver=GATE, **PIN) as b1:
         with pytest.raises(DriverError, match="refused with 83: wrong password"):
             await b1.driver.set_current(5.0)

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bosd.drivers.jbd.simulator.options import TAILS
 from tests.unit.drivers.jbd_simulator.bench_pack import Bench, read, write
 
 registers = st.integers(0, 255)
@@ -19,8 +20,8 @@ requests = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(requests, st.floats(0.0, 40.0)), max_size=25), st.floats(-500.0, 500.0), st.booleans())
-def test_every_reply_is_well_formed(asked: list[tuple[bytes, float]], load_current_a: float, tail: bool) -> None:
+@given(st.lists(st.tuples(requests, st.floats(0.0, 40.0)), max_size=25), st.floats(-500.0, 500.0), st.sampled_from(TAILS))
+def test_every_reply_is_well_formed(asked: list[tuple[bytes, float]], load_current_a: float, tail: str) -> None:
     """DD, the register, a status, a length that fits, the checksum of the protocol's formula, 77."""
     bench = Bench(load_current_a=load_current_a, tail=tail, block_parameters=True)
     for request, after_s in asked:

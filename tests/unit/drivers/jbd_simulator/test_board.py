@@ -26,7 +26,7 @@ def test_current_is_negative_on_the_wire_while_discharging() -> None:
 
 def test_the_tail_holds_full_and_remaining_capacity() -> None:
     """Nine more bytes: humidity, alarm, full-charge, remaining, balance current."""
-    payload = Bench(tail=True, ntc_count=1).basic()
+    payload = Bench(tail="standard", ntc_count=1).basic()
     assert len(payload) == 0x22
     assert struct.unpack(">BHHHH", payload[25:]) == (0, 0, 10000, 5000, 0)
 

@@ -71,6 +71,28 @@ async def test_ten_hours_of_polling_discharge_the_pack() -> None:
     assert seen == sorted(seen, reverse=True)
 
 
+async def test_a_minute_of_polling_reaches_the_ceiling() -> None:
+    """Both reads back to back: 63 bytes of 1.0417 ms and two turnarounds of 15 ms are 95.6 ms, 10.46 polls a second (5 %)."""
+    async with JbdSimulator(SimulatorOptions(turnaround_ms=(15.0, 15.0))) as simulator:
+        loop, polls, heard, arrived = asyncio.get_running_loop(), 0, bytearray(), asyncio.Event()
+
+        def take(data: bytes) -> None:
+            heard.extend(data)
+            arrived.set()
+
+        simulator.memory.on_bytes = take
+        ends_s = loop.time() + 60.0
+        while loop.time() < ends_s:
+            for request, size in ((BASIC, 34), (CELLS, 15)):
+                heard.clear()
+                simulator.memory.write(request)
+                while len(heard) < size:
+                    arrived.clear()
+                    await arrived.wait()
+            polls += 1
+    assert polls / 60.0 == pytest.approx(1.0 / (63 * BYTE_S + 0.030), rel=0.05)
+
+
 async def test_unplugged_bytes_are_lost_both_ways() -> None:
     """The hang-up is told, a reply in flight stops, what is written meanwhile is counted, and afterwards it answers."""
     async with JbdSimulator(SimulatorOptions()) as simulator:

@@ -3,13 +3,41 @@
 Bytes are released by deadline: byte i of a reply is due i + 1 byte times after the reply's start, so that lateness never
 adds up. The first byte and the last go out alone at their own deadlines, those between in pairs at the later one's: at most one
 byte time late, half the wake-ups. If the first is late, the whole reply shifts, so that it never spans less than its bytes take.
+Bytes with the same deadline go out together.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-from bosd.drivers.jbd.simulator.station import Station, Transmission
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """A reply with its timing: when each segment starts, and by when each of all bytes has arrived, in seconds."""
+
+    segments: tuple[tuple[float, bytes], ...]
+    deadlines_s: tuple[float, ...]
+    ends_s: float
+
+    @property
+    def data(self) -> bytes:
+        """All bytes, whatever their timing."""
+        return b"".join(data for _, data in self.segments)
+
+
+class Hearer(Protocol):
+    """Who sits at the far end of a line: hears timed bytes and says what comes back."""
+
+    @property
+    def byte_s(self) -> float:
+        """What one byte takes on the line."""
+        ...
+
+    def receive(self, data: bytes, started_s: float) -> list[Transmission]:
+        """Hear `data`, whose first start bit fell at `started_s`, and return the replies it brings about."""
+        ...
 
 
 class PacedSender:
@@ -46,15 +74,15 @@ class PacedSender:
         if not self._queue:
             return
         reply = self._queue.popleft()
-        self._deadlines = [at_s + (index + 1) * self._byte_s for at_s, data in reply.segments for index in range(len(data))]
+        self._deadlines = list(reply.deadlines_s)
         self._sending, self._sent = reply.data, 0
         self._timer = self._loop.call_at(self._deadlines[0], self._release)
 
     def _release(self) -> None:
         """Write every byte that is due, the first alone, and wait for the next."""
         now_s, count = self._loop.time(), len(self._deadlines)
-        due = self._sent
-        while due < count and self._deadlines[due] <= now_s and (due == 0 or self._sent):
+        due, first_s = self._sent, self._deadlines[0]
+        while due < count and self._deadlines[due] <= now_s and (self._sent or self._deadlines[due] == first_s):
             due += 1
         if due > self._sent:
             self._write(self._sending[self._sent : due])
@@ -98,9 +126,9 @@ class PacedReceiver:
     One batch at a time: give it the next one from `heard`.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, station: Station, heard: Callable[[list[Transmission]], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, hearer: Hearer, heard: Callable[[list[Transmission]], None]) -> None:
         self._loop = loop
-        self._station = station
+        self._hearer = hearer
         self._heard = heard
         self._free_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -108,7 +136,7 @@ class PacedReceiver:
     def take(self, data: bytes) -> None:
         """Put `data` on the wire now, or behind what is on it."""
         started_s = max(self._loop.time(), self._free_s)
-        self._free_s = started_s + len(data) * self._station.byte_s
+        self._free_s = started_s + len(data) * self._hearer.byte_s
         self._timer = self._loop.call_at(self._free_s, self._hear, data, started_s)
 
     def clear(self) -> None:
@@ -119,4 +147,4 @@ class PacedReceiver:
 
     def _hear(self, data: bytes, started_s: float) -> None:
         self._timer = None
-        self._heard(self._station.receive(data, started_s))
+        self._heard(self._hearer.receive(data, started_s))

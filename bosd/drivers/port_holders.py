@@ -1,0 +1,45 @@
+"""Which programs have a device open, as far as this user may see."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A program that has the device open."""
+
+    pid: int
+    program: str
+
+    def __str__(self) -> str:
+        return f"{self.program} (process {self.pid})"
+
+
+def holders_of(path: str, proc: Path = _PROC) -> tuple[Holder, ...]:
+    """Return the other processes that have the device at `path` open; those of other users show to root alone."""
+    real = os.path.realpath(path)
+    others = [entry for entry in proc.iterdir() if entry.name.isdecimal() and int(entry.name) != os.getpid()]
+    found = [Holder(int(entry.name), _program(entry)) for entry in others if _has_open(entry, real)]
+    return tuple(sorted(found, key=lambda holder: holder.pid))
+
+
+def _has_open(process: Path, real: str) -> bool:
+    try:
+        return any(str(descriptor.readlink()) == real for descriptor in (process / "fd").iterdir())
+    except OSError:
+        return False
+
+
+def _program(process: Path) -> str:
+    """Return the program's name: of an interpreter, the script's or module's."""
+    try:
+        words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "a program"
+    name = Path(words[0]).name
+    if name.startswith("python") and len(words) > 1:
+        name = words[2] if words[1] == "-m" and len(words) > 2 else Path(words[1]).name
+    return name or "a program"

@@ -1,0 +1,179 @@
+"""What happens in the midst of something else: askers that die under a command, edits during a cut, commands that come late."""
+
+import asyncio
+import math
+
+import pytest
+
+from bosd.bal.spec import Topology
+from bosd.fleet.timers import SessionTimers
+from bosd.node.api import Edit
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec
+from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
+
+
+@pytest.mark.parametrize("dies_after_s", [0.05, 0.2, 0.4])
+def test_an_asker_dies_under_its_first_command(dies_after_s: float) -> None:
+    """The connection closes while the device is told: what it was told is in force for nobody, and ends, though it holds."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None, latency_s=(0.3, 0.3))
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),), splitters=()))
+        await ready(fleet)
+        fleet.loop.create_task(fleet.refused(fleet.set(host, "sp", 10.0)), context=host.up.context())
+        await asyncio.sleep(dies_after_s)
+        host.kill()
+        await asyncio.sleep(SAFE_WITHIN_S)
+        assert pack.writes > 0
+        assert (pack.true_a, own.up.node.status("p").reason) == (0.0, "")
+
+    told(story)
+
+
+def test_a_stub_is_replaced_while_it_is_cut_off() -> None:
+    """A cut, then an edit of the lost stub: its share is given away no sooner than without the edit, and once."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        owners(fleet, "c", hold_s=None)
+        host = controller(fleet, "a", "b", "c")
+        await ready(fleet)
+        await fleet.set(host, "all", 30.0)
+        fleet.hosts["c"].cut_power()
+        await asyncio.sleep(1.0)
+        toml = host.up.node.topology().toml
+        line = 'name = "sc"\n'
+        assert line in toml
+        edit = Edit(action="whole", toml=toml.replace(line, line + "max_staleness_s = 9.0\n"))
+        await fleet.within(host, host.up.node.apply([edit], expected_revision=None, holder="person"))
+        most_a = 0.0
+        for _ in range(1200):
+            most_a = max(most_a, math.fsum(flows_a(fleet, "a", "b", "c")))
+            await asyncio.sleep(0.05)
+        assert most_a <= 30.0 + 1e-9
+        assert "may still run: sc up to 10 A" in host.up.node.status("all").reason
+        fleet.hosts["c"].start()
+        await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
+
+    told(story)
+
+
+def test_a_late_repeat_does_not_revive_what_its_sender_gave_up() -> None:
+    """A repeat of an earlier run arrives when the next one has a session: the set point is bound to neither, and ends."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=1.0)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "sp", 10.0)
+        asked = own.up.node.directory["p"].setpoint
+        assert asked is not None
+        assert asked.lease is not None
+        session = own.up.sessions.peers()["node:m"]
+        assert session is not None
+        late = own.up.sessions.fence(
+            "node:m", boot_id=own.up.boot_id, epoch=session.epoch, sequence=99, owner_s=own.clock.now_s()
+        )
+        host.kill()
+        host.start()
+        newer = await fleet.until(
+            lambda: (now := own.up.sessions.peers()["node:m"]) is not None and now.epoch > session.epoch,
+            within_s=3.0,
+            because="the next run says hello",
+        )
+        assert newer < 3.0
+        repeat = own.up.node.set_current("p", 10.0, ttl_s=3600.0, holder="node:m", fence=late)
+        refused = await fleet.refused(fleet.within(own, repeat))
+        assert refused is not None
+        assert refused.metadata["check"] == "EPOCH"
+        lower = own.up.node.set_current("p", 4.0, ttl_s=3600.0, holder="node:m", fence=late)
+        await fleet.within(own, lower)
+        now = own.up.node.directory["p"].setpoint
+        assert now is not None
+        assert (now.current_a, now.lease) == (4.0, asked.lease)
+        assert now.lease is asked.lease
+
+    told(story)
+
+
+@pytest.mark.parametrize(("timers", "lease_s"), [(None, 3.0), (SLOW, 30.0)])
+def test_what_nobody_asked_for_is_kept_for_one_lease(timers: SessionTimers | None, lease_s: float) -> None:
+    """A board comes back and finds 7 A held, its controller gone: shown as UNOWNED for one lease of its own, then ended."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        pack.write(7.0)
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=1.0, because="it is up")
+        found_s = await fleet.until(lambda: "UNOWNED" in own.up.node.status("p").reason, within_s=3.0, because="it is found")
+        ended_s = await fleet.until(lambda: pack.true_a == 0.0, within_s=lease_s + 2.0, because="it is ended")
+        assert found_s + ended_s == pytest.approx(lease_s, abs=1.0)
+
+    told(story, timers)
+
+
+def test_a_stop_whose_asker_dies_is_kept() -> None:
+    """The asker of a stop is gone before its device answers: it stays latched, reaches the device, and survives a restart."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        await ready(fleet)
+        await fleet.set(own, "p", 5.0)
+        pack.change(deaf=True)
+        stopping = fleet.loop.create_task(own.up.node.stop(["p"], holder="person"), context=own.up.context())
+        await asyncio.sleep(0.5)
+        stopping.cancel()
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=3.0, because="it is told again")
+        await fleet.until(lambda: "p" in own.store.stops, within_s=6.0, because="it is recorded")
+        own.kill()
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=1.0, because="it is up")
+        assert own.up.node.directory["p"].stopped
+
+    told(story)
+
+
+class _CutAt(Judge):
+    """Cuts two hosts off from each other when the first call of a kind arrives after `armed`."""
+
+    def __init__(self, fleet: Fleet, path: str, between: tuple[str, str]) -> None:
+        self.armed = self.done = False
+        self._fleet, self._path, self._between = fleet, path, between
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Cut, once."""
+        del request, sent, server
+        if self.armed and not self.done and path == self._path:
+            self.done = True
+            self._fleet.cut(*self._between)
+
+
+def test_a_cut_between_sync_and_ready_counts_no_longer_than_any() -> None:
+    """The owner was heard at Sync and is lost before Ready: its share is given away when the announced time has passed."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        cutter = _CutAt(fleet, "/bosd.v1.NodeService/Ready", ("m", "a"))
+        fleet.judges.append(cutter)
+        fleet.cut("m", "a")
+        await asyncio.sleep(4.0)
+        cutter.armed = True
+        fleet.heal("m", "a")
+        await fleet.until(lambda: cutter.done, within_s=5.0, because="m agrees anew")
+        took_s = await fleet.until(
+            lambda: flows_a(fleet, "a", "b") == pytest.approx([0.0, 20.0], rel=1e-3),
+            within_s=SAFE_WITHIN_S + 6.0,
+            because="b takes over",
+        )
+        assert took_s > SAFE_WITHIN_S - 1.0
+
+    told(story)

@@ -1,0 +1,50 @@
+"""What `bosd check` says of a configuration that is allowed."""
+
+from bosd.config import warnings
+from bosd.config.topology_toml import parse_topology
+
+FAR = """
+[[battery]]
+name = "far"
+kind = "network"
+target = "10.0.0.2:4004"
+remote_name = "pack"
+
+[[battery]]
+name = "near"
+kind = "null"
+voltage_v = 13.2
+
+[[battery]]
+name = "all"
+kind = "aggregator"
+sources = ["near", "far"]
+voltage_v = 13.2
+voltage_tolerance_v = 1.0
+"""
+SPLIT = """
+[[splitter]]
+name = "s"
+policy = "proportional"
+source = "all"
+partitions = [{ name = "one", fraction = 0.5, alone_charge_limit_w = 100.0 }, { name = "two", fraction = 0.5 }]
+"""
+
+
+def test_a_limit_over_batteries_of_other_nodes_wants_one_at_their_owners() -> None:
+    """Through aggregators and partitions, for the direction that is limited (control.md, "Limits over a distance")."""
+    (warning,) = warnings(parse_topology(FAR + "alone_discharge_limit_w = 500.0\n"))
+    assert warning == (
+        'battery[2] "all".alone_discharge_limit_w: it ends where other nodes do not hear this one: set alone_discharge_limit_w '
+        "at the owners of far (pack at 10.0.0.2:4004), too, or their bookings and safe values are not limited then"
+    )
+    (warning,) = warnings(parse_topology(FAR + SPLIT))
+    assert warning.startswith('splitter[0].partitions "one".alone_charge_limit_w: ')
+    assert "far (pack at 10.0.0.2:4004)" in warning
+
+
+def test_what_rests_on_no_other_node_wants_no_word() -> None:
+    """A limit over this node's own batteries holds by itself, and batteries without a limit are nobody's budget."""
+    near = FAR.replace('["near", "far"]', '["near"]') + "alone_discharge_limit_w = 500.0\n"
+    assert warnings(parse_topology(near)) == ()
+    assert warnings(parse_topology(FAR)) == ()
