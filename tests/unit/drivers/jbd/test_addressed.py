@@ -7,10 +7,13 @@ import pytest
 from bosd.clock import LoopClock
 from bosd.drivers.jbd.driver import JbdDriver, JbdOptions
 from bosd.drivers.jbd.framing import FrameParser, FrameReader, encode_read, encode_write
+from bosd.drivers.jbd.limits import Rating
+from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
 from bosd.drivers.line import Line
 from bosd.drivers.lines import Lines
 from bosd.drivers.transport import MemoryTransport
 from bosd.errors import DriverError
+from tests.support.jbd_bench import SimulatorTransport
 from tests.support.jbd_frames import FakeBoard, basic_payload, reply
 
 BASIC_PLAIN = bytes.fromhex("dda50300fffd77")
@@ -106,3 +109,20 @@ async def test_two_boards_with_one_address() -> None:
     with pytest.raises(DriverError, match="address_mismatch"):
         await JbdDriver(part, LoopClock(asyncio.get_running_loop()), name="b1", options=JbdOptions(address=5)).read()
     assert part.counters["address_mismatch"] == 3
+
+
+@pytest.mark.jumping
+async def test_simulated_boards_on_one_line() -> None:
+    """Three simulated boards, addresses 1 to 3, on one paced line: each battery gets its own values and trip points."""
+    async with JbdSimulator(SimulatorOptions(boards=3, address=1, sleep_after_s=None)) as simulator:
+        line, clock = Line(SimulatorTransport(simulator)), LoopClock(asyncio.get_running_loop())
+        drivers = []
+        for number in (1, 2, 3):
+            simulator.unit(number).set({"soc": number / 10})
+            options = JbdOptions(address=number, read_protection=True, rating=Rating(300.0, 300.0))
+            drivers.append(JbdDriver(line, clock, name=f"b{number}", options=options))
+        for _ in range(10):
+            samples = await asyncio.gather(*(driver.read() for driver in drivers))
+            assert [sample.soc for sample in samples] == [0.1, 0.2, 0.3]
+            assert [sample.limit_charge_a for sample in samples] == [230.0] * 3
+        assert line.counters["address_mismatch"] == line.counters["register_mismatch"] == 0

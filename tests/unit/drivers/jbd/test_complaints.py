@@ -96,7 +96,7 @@ async def test_2_gaps_inside_a_reply(gap_ms: int) -> None:
 
 async def test_2_long_replies() -> None:
     """The longest of everything: 32 cells, eight sensors and a tail arrive whole (esphome 20: cut by a fixed buffer)."""
-    async with bench(series=32, ntc_count=8, tail=True) as b1:
+    async with bench(series=32, ntc_count=8, tail="standard") as b1:
         sample = await b1.driver.read()
         assert (len(sample.cells_v or ()), len(sample.temperatures_c or ())) == (32, 8)
 
