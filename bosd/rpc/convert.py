@@ -47,8 +47,7 @@ def to_message(
     `new` makes the message from its fields; `response.statuses.add` builds it in place. `node` is who sends it: the path begins
     with it. A battery that is sampled when asked was sampled now.
     """
-    s = status
-    path = s.path
+    s, path = status, status.path
     if node and path[:1] != (own := (f"{node}/{s.name}",)):
         path = (own + path)[:MAX_PATH]
     sampled_from, sampled_to = s.sampled_from, s.sampled_to

@@ -42,7 +42,7 @@ class Cycle:
         self.cells_every *= 2
         self._took_s.clear()
         if not self.note:
-            _log.warning("poll_does_not_fit", battery=self._name, cycle_s=round(median_s, 4), period_s=self._period_s)
+            _log.info("poll_does_not_fit", battery=self._name, cycle_s=round(median_s, 4), period_s=self._period_s)
         self.note = (
             f"a whole poll takes {median_s:.3f} s, the period is {self._period_s:g} s: "
             f"cells are read in one cycle of {self.cells_every}"
