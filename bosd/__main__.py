@@ -103,11 +103,18 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seconds", type=float, default=None, help="end by itself after this time")
     demo.add_argument("--json", action="store_true", help="print one JSON document at the end instead of the table")
     demo.set_defaults(do=_demo)
+    _add_sim(commands)
+    return parser
+
+
+def _add_sim(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the simulated devices."""
     sim = commands.add_parser("sim", help="simulate a device")
     devices = sim.add_subparsers(dest="device", required=True, metavar="DEVICE")
-    if len(sys.argv) > 1 and "sim" in sys.argv[1:2]:
+    if sys.argv[1:2] == ["sim"]:
         from bosd.drivers import replay_program  # noqa: PLC0415 (the daemon does not load simulators)
         from bosd.drivers.jbd.simulator import program  # noqa: PLC0415
+        from bosd.drivers.rd6006.simulator import program as supply  # noqa: PLC0415
 
         jbd = devices.add_parser("jbd", help="JBD packs on a pseudo-terminal or behind a TCP port")
         program.add_arguments(jbd)
@@ -120,7 +127,17 @@ def _parser() -> argparse.ArgumentParser:
         )
         replay_program.add_arguments(replay)
         replay.set_defaults(do=replay_program.main)
-    return parser
+        rd6006 = devices.add_parser("rd6006", help="a Riden bench supply on a pseudo-terminal")
+        supply.add_arguments(rd6006)
+        rd6006.set_defaults(do=supply.main)
+    if sys.argv[1:3] == ["sim", "sonnen"]:
+        from bosd.drivers.sonnen.simulator import program as sonnen_program  # noqa: PLC0415 (its HTTP server is its own)
+
+        sonnen = devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
+        sonnen_program.add_arguments(sonnen)
+        sonnen.set_defaults(do=sonnen_program.main)
+    else:
+        devices.add_parser("sonnen", help="a Sonnen home battery behind HTTP")
 
 
 def _add_detect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

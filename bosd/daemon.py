@@ -150,9 +150,7 @@ class Daemon:
                 seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed = ErrorFeed(node.faults)
-            node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
-            node.keep_unowned(self._timers.lease_s)
-            node.capture_into(config.node.state_dir / "captures")
+            self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = self._guard(node, guarded)
@@ -178,6 +176,13 @@ class Daemon:
             self._notifier.close()
         if self._bug is not None:
             raise self._bug
+
+    def _settle(self, node: Node) -> None:
+        """Give the node what its configuration says before it loads what it stored."""
+        config = self._config
+        node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
+        node.keep_unowned(self._timers.lease_s)
+        node.capture_into(config.node.state_dir / "captures")
 
     def _owner_sessions(self, node: Node) -> OwnerSessions:
         return OwnerSessions(

@@ -134,3 +134,13 @@ class Described(Protocol):
 def facts_of_device(device: Device) -> DeviceFacts:
     """Return what a device tells of itself; nothing where its driver does not."""
     return device.facts() if isinstance(device, Described) else DeviceFacts()
+
+
+@runtime_checkable
+class Restrained(Protocol):
+    """A device that may give less than it was told of its own accord: a charger at its top voltage."""
+
+    @property
+    def restrained_by(self) -> str:
+        """Why it gave less when it was last looked at; empty when it did not."""
+        ...

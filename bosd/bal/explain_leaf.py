@@ -20,6 +20,8 @@ def leaf_cause(battery: Battery, status: BatteryStatus, *, discharging: bool) ->
     if isinstance(battery, PhysicalBattery):
         if not battery.controllable:
             return "no_current_control", "no current control"
+        if battery.deviation is not None:
+            return "not_followed", f"its device, which does not follow: {battery.deviation}"
         if shut := _shut_by(battery, status, discharging=discharging):
             return shut
     return _by_charge(battery, status, discharging=discharging) or _by_limit(status, discharging=discharging)

@@ -4,6 +4,7 @@ import math
 
 from bosd.bal.battery import DeviceLeaf, LimitFields
 from bosd.bal.device import Device, Sample
+from bosd.bal.follow import Deviation
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import PhysicalSpec
@@ -21,10 +22,13 @@ class PhysicalBattery(DeviceLeaf):
     Quality is age alone: GOOD to `max_staleness_s` (default three refresh periods, at least 1.5 s), STALE to
     `unavailable_after_s` (default three times that), then UNAVAILABLE with the last voltage, charge and capacity
     (control.md, "Quality, link and commandability"). `told` says that this node has commanded its device, `unowned` that the
-    device runs what nobody here asked for.
+    device runs what nobody here asked for. `commanded_a` is what it was told last, followed or not; `deviation` stands while its
+    device does something else. Nothing may be raised then, and one that holds more than it was told may do nothing.
     """
 
     __slots__ = (
+        "commanded_a",
+        "deviation",
         "device",
         "fault",
         "kind",
@@ -52,6 +56,8 @@ class PhysicalBattery(DeviceLeaf):
         self.fault = ""
         self.told = False
         self.unowned = False
+        self.commanded_a: float | None = None
+        self.deviation: Deviation | None = None
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
@@ -108,7 +114,14 @@ class PhysicalBattery(DeviceLeaf):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a`; its own watchdog, not `ttl_s`, bounds what it holds."""
         del ttl_s
+        self.commanded_a = current_a
         await self.device.set_current(current_a)
+
+    def deviates(self, deviation: Deviation | None) -> None:
+        """Note that the device does not do what it was told, or that it does so again."""
+        if deviation != self.deviation:
+            self.deviation = deviation
+            self.touch()
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the device follows `current_a` from `now_s` on: a step of the meter."""
@@ -134,6 +147,8 @@ class PhysicalBattery(DeviceLeaf):
             reasons.append(f"UNOWNED: runs {self.counts_at_a:g} A that nobody here asked for")
         elif self.unconfirmed_a is not None:
             reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
+        if self.deviation is not None:
+            reasons.append(f"NOT_FOLLOWED: {self.deviation}")
         return reasons
 
     def _reasons(self, sample: Sample | None, quality: Quality, by_charge: str) -> str:
@@ -167,9 +182,14 @@ class PhysicalBattery(DeviceLeaf):
         )
 
     def _limits(self, spec: PhysicalSpec, sample: Sample, *, discharges: bool, charges: bool) -> LimitFields:
+        discharge_a = _lowered(spec.max_discharge_current_a, sample.limit_discharge_a) if discharges else 0.0
+        charge_a = _lowered(spec.max_charge_current_a, sample.limit_charge_a) if charges else 0.0
+        if self.deviation is not None:
+            told_a = 0.0 if self.deviation.runs_away else self.deviation.reading.commanded_a
+            discharge_a, charge_a = min(discharge_a, max(told_a, 0.0)), min(charge_a, max(0.0 - told_a, 0.0))
         return {
-            "max_discharge_current_a": _lowered(spec.max_discharge_current_a, sample.limit_discharge_a) if discharges else 0.0,
-            "max_charge_current_a": _lowered(spec.max_charge_current_a, sample.limit_charge_a) if charges else 0.0,
+            "max_discharge_current_a": discharge_a,
+            "max_charge_current_a": charge_a,
             "ideal_max_discharge_current_a": spec.max_discharge_current_a,
             "ideal_max_charge_current_a": spec.max_charge_current_a,
         }

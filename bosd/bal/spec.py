@@ -50,6 +50,11 @@ class RegulatorSpec:
         """Yield the faults of the driver's own keys, as pairs of key and text."""
         return iter(())
 
+    def faults_with(self, battery: "PhysicalSpec") -> Iterator[tuple[str, str]]:
+        """Yield what `battery` asks of it that it cannot do, as pairs of the battery's key and text."""
+        del battery
+        return iter(())
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatedRegulatorSpec(RegulatorSpec):
@@ -63,11 +68,14 @@ class PhysicalSpec(BatterySpec):
     """What every battery with a device has; each driver derives its own. Limits are magnitudes in amperes.
 
     `controls` are the values of `current_control` that the driver takes: "gate" switches directions on and off, "external" has
-    a regulator set the current, "direct" is a device that regulates itself. `capture` names a file in the node's directory
-    `captures` to which the traffic of the line is written.
+    a regulator set the current, "direct" is a device that regulates itself. What it does may differ from what it was told by
+    `follow_tolerance_a`, and by more for `follow_within_s`; where these are not given the driver's usual ones count. `capture`
+    names a file in the node's directory `captures` to which the traffic of the line is written.
     """
 
     controls: ClassVar[tuple[str, ...]] = ("none",)
+    usual_tolerance_a: ClassVar[float] = 0.5
+    usual_within_s: ClassVar[float] = 5.0
     port: str
     refresh: Literal["active", "lazy"] = "active"
     refresh_period_s: float = 1.0
@@ -77,6 +85,8 @@ class PhysicalSpec(BatterySpec):
     safe: Literal["release", "open"] = "release"
     regulator: RegulatorSpec | None = None
     capture: str | None = None
+    follow_tolerance_a: float | None = None
+    follow_within_s: float | None = None
 
     @property
     def place(self) -> str:

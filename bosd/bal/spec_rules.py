@@ -186,6 +186,9 @@ def _physical(spec: PhysicalSpec) -> Faults:
     yield from _control(spec)
     if spec.capture is not None and name_fault(spec.capture):
         yield "capture", f"{spec.capture!r} is no file name in the node's directory captures: letters, digits, _ - . and no path"
+    for key in ("follow_tolerance_a", "follow_within_s"):
+        if getattr(spec, key) is not None:
+            yield from _above_zero(spec, key)
     yield from spec.faults()
 
 
@@ -211,6 +214,7 @@ def _control(spec: PhysicalSpec) -> Faults:
         yield "regulator", f'only current_control = "external" has one; this is "{spec.current_control}"'
     if spec.regulator is not None:
         yield from _regulator(spec.regulator)
+        yield from spec.regulator.faults_with(spec)
     if spec.current_control in ("none", "gate") and spec.safe_current_a != 0.0:
         yield "safe_current_a", f'a pack with current_control = "{spec.current_control}" holds no current: it is 0'
     if spec.current_control != "none":

@@ -17,9 +17,12 @@ REGULATORS = "bosd.regulators"
 _VIRTUAL: Mapping[str, type[BatterySpec]] = {cls.kind: cls for cls in (PseudoSpec, NullSpec, AggregatorSpec, NetworkSpec)}
 _SHIPPED: Mapping[str, Mapping[str, str]] = {
     DRIVERS: {
+        "csv": "bosd.drivers.csv_file:DRIVER",
         "jbd": "bosd.drivers.jbd:DRIVER",
+        "sonnen": "bosd.drivers.sonnen:DRIVER",
     },
     REGULATORS: {
+        "rd6006": "bosd.drivers.rd6006:REGULATOR",
         "simulated": "bosd.drivers.simulated_regulator:REGULATOR",
     },
 }

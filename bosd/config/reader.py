@@ -204,7 +204,7 @@ def _regulator(value: object, place: str, faults: FileFaults) -> object:
         return BAD
     if spec is None:
         said = "missing" if kind is None else f"no such kind: {shown(kind)}"
-        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), driver_kinds(REGULATORS))}")
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind or ''), driver_kinds(REGULATORS))}")
         return BAD
     found = read_table(spec, value, place, faults, skip="kind")
     return BAD if found is None else found

@@ -149,7 +149,7 @@ def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> Bat
         return None
     if spec is None:
         said = "missing" if kind is None else f"no such kind: {shown(kind)}"
-        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind), battery_kinds())}")
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind or ''), battery_kinds())}")
         return None
     if spec is NetworkSpec and "node" in table:
         table = _by_serial(table, place, faults)

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from bosd.bal.spec import BatterySpec, NetworkSpec, PartitionSpec, PhysicalSpec, Topology
 from bosd.config.security import SecurityConfig
 
+_SWITCHES = "opens both switches when the daemon ends or dies: whatever the pack feeds goes dark, this node perhaps included"
+_DIRECT = "keeps it at 0 A when the daemon ends or dies: it serves nobody until a daemon or somebody by hand commands it"
+
 
 def warnings(topology: Topology, security: SecurityConfig | None = None) -> tuple[str, ...]:
     """Return a sentence for each such thing, with its place."""
@@ -23,8 +26,7 @@ def _authority(security: SecurityConfig | None) -> tuple[str, ...]:
 
 def _opening(topology: Topology) -> tuple[str, ...]:
     return tuple(
-        f'battery[{index}] "{spec.name}".safe: "open" opens both switches when the daemon ends or dies: whatever the pack feeds '
-        "goes dark, this node perhaps included"
+        f'battery[{index}] "{spec.name}".safe: "open" {_DIRECT if spec.current_control == "direct" else _SWITCHES}'
         for index, spec in enumerate(topology.batteries)
         if isinstance(spec, PhysicalSpec) and spec.safe == "open"
     )

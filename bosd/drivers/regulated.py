@@ -61,6 +61,11 @@ class Regulated:
         """Return what the regulator holds."""
         return await self._regulator.read()
 
+    @property
+    def restrained_by(self) -> str:
+        """Why the regulator gave less than its set point when it was last read."""
+        return self._regulator.restrained_by
+
     async def make_safe(self) -> str:
         """Bring the regulator to 0 A, read back."""
         await self.set_current(0.0)

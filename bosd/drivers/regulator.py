@@ -17,12 +17,26 @@ class Regulator(Protocol):
     directions: frozenset[Direction]
     """What it can do: charging needs a source, discharging a load."""
 
+    @property
+    def failsafe_time_s(self) -> float:
+        """Longest time from deciding on 0 A until it is read back, from its deadlines (control.md, "When something dies")."""
+        ...
+
+    @property
+    def restrained_by(self) -> str:
+        """Why it gave less than its set point of its own accord when it was last read; empty when it did not."""
+        ...
+
     async def set_current(self, current_a: float) -> None:
-        """Ask for `current_a` through the battery."""
+        """Ask for `current_a` through the battery; raises UnsupportedError in a direction it cannot go."""
         ...
 
     async def read(self) -> float:
         """Return the current in A that the regulator holds: its own set point as read back, not a measurement."""
+        ...
+
+    async def measured_a(self) -> float | None:
+        """Return the current in A as the regulator itself measures it; None where it does not."""
         ...
 
     async def close(self) -> None:

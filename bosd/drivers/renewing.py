@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
+from bosd.bal.device import Device, DeviceFacts, Restrained, Sample, facts_of_device
 
 RENEWALS_PER_HOLD = 3.0
 """So often within its hold a set point is written: two writes may fail before the hardware lets go."""
@@ -47,6 +47,11 @@ class Renewing:
     async def held_current_a(self) -> float | None:
         """Return what the device goes on with until it lets go."""
         return await self._device.held_current_a()
+
+    @property
+    def restrained_by(self) -> str:
+        """Why the device gave less than it was told."""
+        return self._device.restrained_by if isinstance(self._device, Restrained) else ""
 
     async def make_safe(self) -> str:
         """Apply the safe action; nothing is renewed after it."""

@@ -21,7 +21,10 @@ class SimulatedRegulator:
     """
 
     hold_s: float | None = None
+    failsafe_time_s: float = 3 * _DEADLINE_S
+    """Behind a request that is under way: 0 A, and reading it back."""
     directions: frozenset[Direction] = BOTH_DIRECTIONS
+    restrained_by = ""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -34,16 +37,23 @@ class SimulatedRegulator:
 
     async def read(self) -> float:
         """Return the load the simulator holds, in A."""
-        reply = await self._ask({"op": "get"})
-        state = reply.get("state")
-        held = state.get("load_current_a") if isinstance(state, dict) else None
-        if not isinstance(held, int | float) or isinstance(held, bool):
-            raise DriverError(f"{self.path}: the simulator's answer holds no load_current_a", port=self.path)
-        return float(held)
+        return await self._get("load_current_a")
+
+    async def measured_a(self) -> float | None:
+        """Return the current that the simulator's switches let through, in A."""
+        return await self._get("current_a")
 
     async def close(self) -> None:
         """Drop the connection."""
         self._drop()
+
+    async def _get(self, key: str) -> float:
+        reply = await self._ask({"op": "get"})
+        state = reply.get("state")
+        value = state.get(key) if isinstance(state, dict) else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise DriverError(f"{self.path}: the simulator's answer holds no {key}", port=self.path)
+        return float(value)
 
     async def _ask(self, request: dict[str, object]) -> dict[str, Any]:
         line = json.dumps(request).encode() + b"\n"

@@ -20,6 +20,7 @@ from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
+from bosd.node.read_back import ReadBack
 from bosd.node.refresh import Refresher, port_of
 from bosd.node.renew import renew
 
@@ -38,18 +39,29 @@ _log = structlog.get_logger("node")
 
 
 class Leaves:
-    """Tasks and freshness of the batteries that need the outside world; `look_above` has what is in force on one put in force."""
+    """Tasks and freshness of the batteries that need the outside world.
 
-    def __init__(self, directory: Directory, clock: Clock, look_above: Callable[[Battery], None]) -> None:
+    `look_above` has what is in force on one put in force, `not_followed` hears of a device that does not do what it was told.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        look_above: Callable[[Battery], None],
+        not_followed: Callable[[DeviceLeaf, BosError], None],
+    ) -> None:
         self.directory = directory
         self.clock = clock
         self._look_above = look_above
         self.unowned_kept_s = LEASE_S
         """How long a current that nobody asked for is kept for its controller to come back: one lease."""
+        self._not_followed = not_followed
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._looking: set[Battery] = set()
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
+        self._read_backs: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
         self._lazy: dict[str, tuple[Refresher, ...]] = {}
         self._stubs: dict[NetworkLeaf, None] = {}
@@ -76,10 +88,20 @@ class Leaves:
             self._tasks[each] = self._group.create_task(task, name=f"refresh {each.name}")
             if each.controllable:
                 self._look_first(each, self._group)
+                self._read_backs[each] = self._group.create_task(self._read_back(each).run(), name=f"read back {each.name}")
             if isinstance(each.device, Renewing):
                 renewing = renew(each, each.device, partial(self._look_above, each), partial(self._is_in_force, each))
                 self._renewals[each] = self._group.create_task(renewing, name=f"renew {each.name}")
         self._lazy = {}
+
+    def _read_back(self, battery: PhysicalBattery) -> ReadBack:
+        return ReadBack(
+            battery,
+            self.clock,
+            begun=self._not_followed,
+            tell_again=partial(self._look_above, battery),
+            sample_soon=self.sample_soon,
+        )
 
     def _look_first(self, battery: PhysicalBattery, group: asyncio.TaskGroup) -> None:
         """Find out what a device runs; one that lets go by itself is known to run nothing when it has."""
@@ -124,7 +146,7 @@ class Leaves:
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that is no longer in the topology, and let go of its line."""
-        tasks = [task, *filter(None, [self._renewals.pop(battery, None)])]
+        tasks = [task, *filter(None, [self._renewals.pop(battery, None), self._read_backs.pop(battery, None)])]
         for each in tasks:
             each.cancel()
         await asyncio.wait(tasks)

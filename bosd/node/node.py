@@ -22,7 +22,7 @@ from bosd.clock import Clock
 from bosd.drivers.devices import make_device
 from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import Lines
-from bosd.errors import InvalidArgumentError, UnsupportedError
+from bosd.errors import BosError, InvalidArgumentError, UnsupportedError
 from bosd.node.alone import AloneLimits
 from bosd.node.api import ApplyResult, DeviceView, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.claims import Claims
@@ -72,7 +72,7 @@ class Node:
         self._make_remote = make_remote
         self._devices = DriverContext(clock, Lines())
         self.directory = Directory(self._make_leaf, policy, sharing)
-        self._leaves = Leaves(self.directory, clock, self._look_above)
+        self._leaves = Leaves(self.directory, clock, self._look_above, self._not_followed)
         executor = Executor(clock, self._leaves.sample_soon)
         self._executor = executor
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
@@ -161,6 +161,11 @@ class Node:
         """Have what is in force on a battery, and above it, put in force again."""
         if self.directory.batteries.get(battery.name) is battery:
             self._controller.look_again(self.directory.tops_with(battery))
+
+    def _not_followed(self, leaf: DeviceLeaf, error: BosError) -> None:
+        """Let hooks hear of a device that does not do what it was told."""
+        if self._executor.not_followed is not None:
+            self._executor.not_followed(leaf, error)
 
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""

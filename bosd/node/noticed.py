@@ -71,6 +71,8 @@ def devices(directory: Directory, now_s: Callable[[], float]) -> Iterable[Notice
             continue
         if battery.fault:
             yield Noticed("DEVICE_FAULT", Severity.HIGH, battery.fault, "devices", battery.name)
+        if battery.deviation is not None:
+            yield Noticed("NOT_FOLLOWED", Severity.HIGH, str(battery.deviation), "devices", battery.name)
         status = battery.status(at_s)
         if status.sampled_to_s is not None and status.quality is Quality.UNAVAILABLE:
             yield Noticed("DEVICE_UNREACHABLE", Severity.MEDIUM, status.reason, "devices", battery.name)

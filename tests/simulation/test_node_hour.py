@@ -44,7 +44,9 @@ class LoadRegulator:
     """Sets the load of a simulated pack, or answers nothing while `down`; remembers the largest it was told."""
 
     hold_s: float | None = None
+    failsafe_time_s = 0.05
     directions: frozenset[Direction] = BOTH_DIRECTIONS
+    restrained_by = ""
 
     def __init__(self, simulator: JbdSimulator) -> None:
         self._simulator = simulator
@@ -65,6 +67,10 @@ class LoadRegulator:
         if self.down:
             raise UnavailableError("the regulator is silent")
         return self.held_a
+
+    async def measured_a(self) -> float | None:
+        """Measure nothing of its own."""
+        return None
 
     async def close(self) -> None:
         """Nothing to let go of."""

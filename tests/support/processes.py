@@ -142,6 +142,18 @@ class Program:
         self.kill()
 
 
+def tell(control: Path, op: str, **arguments: object) -> dict[str, Any]:
+    """Send one request to a simulator's control socket; return the answer, which is a good one."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(CALL_S)
+        connection.connect(str(control))
+        connection.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
+        with connection.makefile("rb") as answers:
+            answer: dict[str, Any] = json.loads(answers.readline())
+    assert answer["ok"] is True, answer
+    return answer
+
+
 class Pack(Program):
     """A simulated JBD pack on a pseudo-terminal at `port`, steered through its control socket at `control`.
 
@@ -169,14 +181,7 @@ class Pack(Program):
 
     def tell(self, op: str, **arguments: object) -> dict[str, Any]:
         """Send one request to the control socket; return the answer, which is a good one."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(CALL_S)
-            connection.connect(str(self.control))
-            connection.sendall(json.dumps({"op": op, **arguments}).encode() + b"\n")
-            with connection.makefile("rb") as answers:
-                answer: dict[str, Any] = json.loads(answers.readline())
-        assert answer["ok"] is True, answer
-        return answer
+        return tell(self.control, op, **arguments)
 
     def raw(self, register: int, response: bytes | None) -> None:
         """Have a register answered with exactly these bytes; None gives it back to the board."""
@@ -196,6 +201,36 @@ class Pack(Program):
         keys = {"max_discharge_current_a": 60.0, "max_charge_current_a": 30.0, **keys}
         regulator = {"kind": "simulated", "port": str(self.control)}
         return self.toml(name, current_control="external", regulator=regulator, **keys)
+
+
+class Supply(Program):
+    """A simulated bench supply at `port`, wired to `pack`; answers faster than a real one, unless told otherwise."""
+
+    def __init__(self, directory: Path, name: str, pack: Pack, **options: object) -> None:
+        self.port = directory / f"{name}.tty"
+        self.control = directory / f"{name}.ctl"
+        options = {"turnaround_ms": (2, 5), **options}
+        arguments = [*BOSD, "sim", "rd6006", "--link", str(self.port), "--control", str(self.control)]
+        arguments += ["--pack-control", str(pack.control)]
+        for key, value in options.items():
+            values = value if isinstance(value, tuple) else (value,)
+            arguments += [f"--{key.replace('_', '-')}", *map(str, values)]
+        super().__init__(name, arguments, directory / f"{name}.log")
+
+    def __enter__(self) -> Self:
+        self.launch()
+        until(lambda: "ready" in self.output(), timeout_s=START_S, because=f"{self.name} is ready")
+        return self
+
+    def tell(self, op: str, **arguments: object) -> dict[str, Any]:
+        """Send one request to the control socket; return the answer, which is a good one."""
+        return tell(self.control, op, **arguments)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Its state; currents are positive out of it."""
+        found: dict[str, Any] = self.tell("get")["state"]
+        return found
 
 
 def toml_value(value: object) -> str:

@@ -143,7 +143,10 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
         ("[[batery]]", 'batery: unknown section; did you mean "battery"?'),
         ("[battery]", "battery: expected [[battery]] tables, got a table; write [[battery]]"),
         ("battery = [1]", "battery[0]: expected a table, got 1"),
-        ('[[battery]]\nname = "b"', 'battery[0] "b".kind: missing; known here: aggregator, jbd, network, null, pseudo'),
+        (
+            '[[battery]]\nname = "b"',
+            'battery[0] "b".kind: missing; known here: aggregator, csv, jbd, network, null, pseudo, sonnen',
+        ),
         (battery("", kind="psuedo"), 'battery[0] "b".kind: no such kind: "psuedo"; did you mean "pseudo"?'),
         (battery("prot = 1"), 'battery[0] "b".prot: unknown key; did you mean "port"?'),
         (
@@ -161,7 +164,10 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
             battery('refresh = "actve"'),
             'battery[0] "b".refresh: expected "active" or "lazy", got "actve"; did you mean "active"?',
         ),
-        (battery('regulator = "x"'), 'battery[0] "b".regulator: expected a table, got "x"'),
+        (
+            battery('regulator = "x"'),
+            'battery[0] "b".regulator: expected a table, got "x"; write { kind = "…", port = "…" }',
+        ),
         (battery("max_soc = true"), 'battery[0] "b".max_soc: expected a ratio 0 to 1, got true'),
         (battery('max_soc = "90%"'), 'battery[0] "b".max_soc: expected a ratio 0 to 1, got "90%"; write 0.9'),
         (

@@ -37,7 +37,7 @@ class Frame:
     address: int | None = None
 
 
-def _request(opcode: int, register: int, payload: bytes, address: int | None) -> bytes:
+def _request(opcode: int, register: int, payload: bytes, address: int | None = None) -> bytes:
     body = bytes((register, len(payload))) + payload
     head = bytes((_START, opcode) if address is None else (_START, address, opcode))
     return head + body + (-sum(body) & 0xFFFF).to_bytes(2, "big") + bytes((_END,))

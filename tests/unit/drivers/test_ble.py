@@ -66,7 +66,7 @@ async def until_free(module: Module) -> None:
 @pytest.mark.parametrize("profile", [JBD, DH04, NORDIC_UART], ids=["ff00", "fff0", "nordic"])
 async def test_reads_through_pieces(bench: Bench, profile: Profile) -> None:
     """A 16S pack is read through each kind of module, whose notifications carry 20 bytes at most, whatever they cut."""
-    module = await bench.module(profile=profile, series=16, tail=True)
+    module = await bench.module(profile=profile, series=16, tail="standard")
     driver = bench.driver(bench.line())
     for _ in range(3):
         sample = await driver.read()

@@ -21,6 +21,8 @@ class HeldRegulator:
     """A regulator that holds what it is told, or `stuck_at`."""
 
     hold_s: float | None = None
+    failsafe_time_s = 0.0
+    restrained_by = ""
 
     def __init__(self, stuck_at: float | None = None, directions: frozenset[Direction] = BOTH_DIRECTIONS) -> None:
         self.directions = directions
@@ -33,6 +35,9 @@ class HeldRegulator:
 
     async def read(self) -> float:
         return self.held_a if self.stuck_at is None else self.stuck_at
+
+    async def measured_a(self) -> float | None:
+        return None
 
     async def close(self) -> None:
         self.closed += 1

@@ -8,8 +8,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from bosd.drivers.far_end.checks import check_choice, check_number
 from bosd.drivers.jbd.simulator.fault_kinds import FAULTS, Parameters
-from bosd.drivers.jbd.simulator.options import check_choice, check_number
 from bosd.drivers.jbd.simulator.outgoing import Held, Outgoing
 from bosd.errors import InvalidArgumentError
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from bosd.drivers.jbd.simulator.options import WAKE_ARTEFACTS, check_choice, check_number, check_turnaround
+from bosd.drivers.far_end.checks import check_choice, check_number, check_turnaround
+from bosd.drivers.jbd.simulator.options import WAKE_ARTEFACTS
 from bosd.drivers.jbd.simulator.protocol import Board
 from bosd.drivers.jbd.simulator.station import Station
 from bosd.errors import InvalidArgumentError

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from bosd.drivers.far_end.control import ControlServer
 from bosd.drivers.far_end.line import FarLine, far_line
 from bosd.drivers.far_end.memory_line import MemoryLine
 from bosd.drivers.far_end.pacing import Transmission
-from bosd.drivers.jbd.simulator.control import ControlServer
 from bosd.drivers.jbd.simulator.options import SimulatorOptions
 from bosd.drivers.jbd.simulator.unit import Unit, bytes_of
 from bosd.errors import InvalidArgumentError

@@ -5,9 +5,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from bosd.drivers.far_end.checks import check_number
 from bosd.drivers.far_end.pacing import Transmission
 from bosd.drivers.jbd.simulator.faults import FaultRule, Injector, parse_rule
-from bosd.drivers.jbd.simulator.options import SimulatorOptions, check_number
+from bosd.drivers.jbd.simulator.options import SimulatorOptions
 from bosd.drivers.jbd.simulator.outgoing import Outgoing
 from bosd.drivers.jbd.simulator.plant import Plant
 from bosd.drivers.jbd.simulator.protocol import Board

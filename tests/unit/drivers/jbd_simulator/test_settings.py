@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bosd.drivers.jbd.simulator.control import ControlProtocol
+from bosd.drivers.far_end.control import ControlProtocol
 from bosd.drivers.jbd.simulator.settings import Settings
 from bosd.errors import InvalidArgumentError
 from tests.unit.drivers.jbd_simulator.bench_pack import Bench

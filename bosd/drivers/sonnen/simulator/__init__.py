@@ -1,0 +1,1 @@
+"""A simulated Sonnen battery behind real HTTP: `bosd sim sonnen`."""

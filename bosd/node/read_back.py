@@ -1,0 +1,126 @@
+"""Reading back: each device that this node commands is looked at, whether it does what it was told (design, decision 7)."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bosd.bal.device import Restrained
+from bosd.bal.follow import Deviation, Follower, FollowRule, Reading
+from bosd.bal.physical import PhysicalBattery
+from bosd.bal.spec import PhysicalSpec
+from bosd.clock import Clock
+from bosd.errors import BosError, NotFollowedError
+
+LOOK_S = 1.0
+REST_LOOKS = 5
+"""Of a device that was told 0 A and follows, only each fifth look is taken."""
+
+_log = structlog.get_logger("read back")
+
+
+def rule_of(spec: PhysicalSpec) -> FollowRule:
+    """Return what counts as following for a battery: its own keys, else its driver's usual values."""
+    return FollowRule(
+        tolerance_a=spec.usual_tolerance_a if spec.follow_tolerance_a is None else spec.follow_tolerance_a,
+        within_s=spec.usual_within_s if spec.follow_within_s is None else spec.follow_within_s,
+        gate=spec.current_control == "gate",
+    )
+
+
+class ReadBack:
+    """Follows one battery; `changed` hears when a deviation begins, with the error, `tell_again` when a device runs away."""
+
+    def __init__(
+        self,
+        battery: PhysicalBattery,
+        clock: Clock,
+        *,
+        begun: Callable[[PhysicalBattery, NotFollowedError], None],
+        tell_again: Callable[[], None],
+        sample_soon: Callable[[PhysicalBattery], None],
+    ) -> None:
+        spec = battery.spec
+        assert isinstance(spec, PhysicalSpec)  # noqa: S101 (narrowing: physical batteries have nothing else)
+        self._battery = battery
+        self._clock = clock
+        self._begun = begun
+        self._tell_again = tell_again
+        self._sample_soon = sample_soon
+        self._follower = Follower(rule_of(spec))
+        self._period_s = max(spec.refresh_period_s, LOOK_S)
+        self._commanded: tuple[float, float] | None = None
+
+    async def run(self) -> None:
+        """Look for ever."""
+        rests = 0
+        while True:
+            await asyncio.sleep(LOOK_S)
+            battery = self._battery
+            at_rest = battery.commanded_a == 0.0 and battery.deviation is None
+            rests = rests + 1 if at_rest else 0
+            if rests % REST_LOOKS == 0:
+                await self.look()
+
+    async def look(self) -> None:
+        """Take one look, where the device was told something and is not being told anything now."""
+        battery = self._battery
+        commanded_a = battery.commanded_a
+        if commanded_a is None or not self._still(commanded_a):
+            return
+        if self._commanded is None or self._commanded[0] != commanded_a:
+            self._commanded = (commanded_a, self._clock.now_s())
+        if commanded_a != 0.0:
+            self._keep_sampled()
+        held_a, wrong = await self._held()
+        if not self._still(commanded_a):
+            return
+        now_s, sample = self._clock.now_s(), battery.sample
+        reading = Reading(
+            commanded_a=commanded_a,
+            held_a=held_a,
+            held_s=now_s,
+            measured_a=None if sample is None else sample.current_a,
+            measured_s=0.0 if sample is None else sample.sampled_s,
+            restrained_by=battery.device.restrained_by if isinstance(battery.device, Restrained) else "",
+            wrong=wrong,
+        )
+        self._judge(reading, self._follower.look(reading, self._commanded[1]))
+
+    def _still(self, commanded_a: float) -> bool:
+        battery = self._battery
+        return battery.commanded_a == commanded_a and battery.telling_a is None
+
+    def _keep_sampled(self) -> None:
+        """Have a lazy battery sampled while something is asked of it."""
+        battery = self._battery
+        old = battery.sample is None or self._clock.now_s() - battery.sample.sampled_s > self._period_s
+        if battery.lazy and old:
+            self._sample_soon(battery)
+
+    async def _held(self) -> tuple[float | None, str]:
+        """Return what the device holds, None where it does not say, and what it holds wrong besides."""
+        try:
+            async with asyncio.timeout(self._battery.command_deadline_s):
+                return await self._battery.device.held_current_a(), ""
+        except NotFollowedError as error:
+            return None, error.message
+        except (BosError, TimeoutError):
+            return None, ""
+
+    def _judge(self, now: Reading, deviation: Deviation | None) -> None:
+        battery, before = self._battery, self._battery.deviation
+        battery.deviates(deviation)
+        if deviation is None:
+            if before is not None:
+                _log.info("follows_again", battery=battery.name, commanded_a=battery.commanded_a)
+            return
+        reading = deviation.reading
+        if before is None:
+            numbers = {"commanded_a": reading.commanded_a, "held_a": reading.held_a, "measured_a": reading.measured_a}
+            _log.warning("not_followed", battery=battery.name, way=deviation.way, **numbers)
+            message = f"{battery.name} does not follow: {deviation}"
+            self._begun(battery, NotFollowedError(message, battery=battery.name, **numbers))
+        if deviation.runs_away and deviation.reading is now:
+            battery.lost_answer(reading.commanded_a if reading.held_a is None else reading.held_a)
+            self._tell_again()

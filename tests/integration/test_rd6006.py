@@ -1,0 +1,86 @@
+"""A bench supply and the pack it charges, each a process on its own pseudo-terminal, under a node: set, read back, safe."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bosd.v1 import battery_pb2 as pb
+from tests.support.processes import Caller, Node, Pack, Supply, until
+
+LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 5.0}
+
+
+def charged(pack: Pack, supply: Supply, **keys: object) -> str:
+    """Return the table of a pack that the supply charges: 5 A and 14.6 V at most."""
+    regulator = {"kind": "rd6006", "port": str(supply.port), "max_current_a": 5.0, "max_voltage_v": 14.6}
+    return pack.toml("b1", current_control="external", regulator=regulator, refresh_period_s=0.5, **{**LIMITS, **keys})
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[tuple[Pack, Supply]]:
+    """A pack and a supply, wired to each other."""
+    with Pack(tmp_path, "pack") as pack, Supply(tmp_path, "supply", pack) as supply:
+        yield pack, supply
+
+
+def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """3 A are charged and measured; the front panel's button off is NOT_FOLLOWED with all three numbers, on again clears it."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=2.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        status = caller.status("b1")
+        assert (status.max_discharge_current_a, status.max_charge_current_a) == (0.0, 5.0)
+        assert "the regulator is a source: it cannot discharge" in status.reason
+        refusal = node.refusal("set", "b1", "2")
+        assert (refusal["reason"], refusal["metadata"]["upper_a"]) == ("CURRENT_OUT_OF_RANGE", "0.0")
+        node.ask("set", "b1", "--ttl", "300s", "--", "-3")
+        until(lambda: caller.status("b1").current_a == pytest.approx(-3.0, abs=0.05), because="the pack measures it")
+        assert supply.state["current_a"] == 3.0
+        supply.tell("set", output=False)
+        until(lambda: "NOT_FOLLOWED: commanded -3 A, held 0 A, measured 0 A" in caller.status("b1").reason, because="it is said")
+        status = caller.status("b1")
+        assert (status.applied_current_a, status.quality, status.current_a) == (-3.0, pb.QUALITY_GOOD, 0.0)
+        assert not supply.state["output_on"], "what a person switched off stays off"
+        (error,) = [error for error in node.ask("errors") if error["battery"] == "b1"]
+        assert (error["type"], error["message"]) == ("NOT_FOLLOWED", "commanded -3 A, held 0 A, measured 0 A")
+        supply.tell("set", output=True)
+        until(lambda: "NOT_FOLLOWED" not in caller.status("b1").reason, because="it is cleared")
+        until(lambda: node.events("error_cleared", type="NOT_FOLLOWED", battery="b1"), because="the error, too")
+        assert caller.status("b1").current_a == pytest.approx(-3.0, abs=0.05)
+        node.ask("set", "b1", "0")
+        assert not supply.state["output_on"]
+
+
+def test_turned_up_by_hand_then_killed(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """One that holds more than it was told is taken to 0 A and may do nothing; the guard of a killed daemon switches it off."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -2.0, ttl_s=300.0)
+        supply.tell("set", set_current_a=4.5)
+        until(lambda: not supply.state["output_on"], because="it is taken to 0 A")
+        until(lambda: caller.status("b1").applied_current_a == 0.0, because="that is confirmed")
+        status = caller.status("b1")
+        assert "NOT_FOLLOWED: commanded -2 A, held -4.5 A, measured -" in status.reason
+        assert status.max_charge_current_a == 0.0
+        supply.tell("set", output=True, set_current_a=1.0)
+        node.kill()
+        until(lambda: not supply.state["output_on"], because="the guard switched it off")
+        until(lambda: supply.state["set_current_a"] == 0.0)
+
+
+def test_a_trip_is_named_then_ended_in_order(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """What its own protection switched off has the protection's name in the reason; a daemon that ends leaves it off."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, follow_within_s=1.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -2.0, ttl_s=300.0)
+        supply.tell("set", excess_v=5.0)
+        until(lambda: "NOT_FOLLOWED" in caller.status("b1").reason)
+        reason = caller.status("b1").reason
+        assert "commanded -2 A, held 0 A, measured " in reason
+        assert "OVP: its own protection switched it off" in reason
+        assert not supply.state["output_on"]
+        assert node.terminate() == 0
+        assert (supply.state["output_on"], supply.state["set_current_a"]) == (False, 0.0)
