@@ -22,13 +22,17 @@ LOST_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One device's change: from what it counts at to what it is told; `back_a` is what it was told before."""
+    """One device's change: from what it counts at to what it is told; `back_a` is what it was told before.
+
+    One that is not `certain` may run less than it counts at.
+    """
 
     leaf: DeviceLeaf
     old_a: float
     new_a: float
     back_a: float
     ends_s: float | None
+    certain: bool = True
 
     def undone(self) -> "Move":
         """Return the change that takes this one back."""
@@ -49,8 +53,10 @@ class Move:
 
     @property
     def lowers(self) -> bool:
-        """Whether the magnitude does not grow, nor the direction turn."""
-        return not self.turns and abs(self.new_a) <= abs(self.old_a)
+        """Whether the magnitude does not grow, nor the direction turn; the same again may be more than runs now."""
+        if self.turns or (not self.certain and self.new_a and self.new_a == self.old_a):
+            return False
+        return abs(self.new_a) <= abs(self.old_a)
 
 
 class Outcome:
@@ -107,7 +113,7 @@ def moves_of(plan: Plan, now_s: float) -> list[Move]:
         if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
             continue
         if leaf.counts_at_a != new_a or leaf.unconfirmed_a is not None or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
-            moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s))
+            moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves
 
 

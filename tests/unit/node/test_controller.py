@@ -23,7 +23,7 @@ from bosd.errors import (
 )
 from bosd.node.api import SetCurrentResult
 from bosd.node.controller import Controller
-from bosd.node.execute import Executor
+from bosd.node.execute import Executor, Move, phases_of
 from bosd.policy.registry import policy
 from tests.support.fake_leaf import FakeLeaf, Wire, limit
 
@@ -612,3 +612,15 @@ async def test_a_command_of_before_raises_nothing_after_its_asker_agreed_anew() 
         assert isinstance(turning.result(), UnavailableError)
         assert min(node.leaf("a").runs_a, node.leaf("b").runs_a) >= 0.0
         assert all(current_a >= 0.0 for _, current_a in node.wire.told)
+
+
+async def test_the_same_again_to_who_may_run_less_is_a_raise() -> None:
+    """A member whose answer is missing may run nothing: it is told the same again only after what is to be lowered was."""
+    async with bench(device("a"), device("b")) as node:
+        uncertain, lowered = node.leaf("a"), node.leaf("b")
+        same = Move(uncertain, 4.8, 4.8, 0.0, None, certain=False)
+        less = Move(lowered, 13.1, 12.0, 13.1, None, certain=False)
+        assert phases_of([same, less]) == ([less], [same])
+        ended = Move(uncertain, 4.8, 0.0, 0.0, None, certain=False)
+        again = Move(lowered, 12.0, 12.0, 12.0, None)
+        assert phases_of([ended, again]) == ([ended, again], [])
