@@ -1,0 +1,159 @@
+"""Hours of virtual time under faults: how often there is a value, whether it is true, and how soon it is back.
+
+The device is read as a node does it: at its period, and after failures 1, 2, 2, ... s later (node/refresh.py). The load changes
+each 20 s. A fault that strikes and ends does so about every `every_s`, at a moment that the seed decides.
+"""
+
+import asyncio
+import random
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bosd.drivers.kit.bench import Fault
+from bosd.drivers.kit.result import Row
+from bosd.drivers.kit.world import READ_DEADLINE_S, STALL_S, Trial, World, world
+from bosd.errors import TransientError
+from bosd.jumping_loop import run_jumping
+
+FRESH_S = 3.0
+"""A sample of a battery read each second is GOOD for three periods (control.md, "Quality, link and commandability")."""
+_BACK_OFF_S = (1.0, 2.0)
+_LOAD_EVERY_S = 20.0
+_LOADS_A = (-15.0, -4.0, 0.0, 0.0, 3.0, 8.0, 20.0)
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of fault: for `lasts_s` about every `every_s`; None is all the time."""
+
+    name: str
+    fault: Fault
+    lasts_s: float = 0.0
+    every_s: float | None = None
+    remembers_s: float = 0.0
+
+
+SCENARIOS = (
+    Scenario("power off for 5 s", Fault.POWER, 5.0, 60.0),
+    Scenario("unplugged for 1 s", Fault.UNPLUG, 1.0, 30.0),
+    Scenario("unplugged for 60 s", Fault.UNPLUG, 60.0, 180.0),
+    Scenario("3 s stalls", Fault.STALL, STALL_S, 30.0, remembers_s=STALL_S),
+    Scenario("sleep", Fault.SLEEP, 0.0, 45.0),
+    Scenario("5 % of bytes lost", Fault.LOSS),
+    Scenario("a bit flipped in 5 % of messages", Fault.MESSAGES),
+    Scenario("a bit flipped in 5 % of bytes", Fault.FLIPS),
+)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What one scenario's hours brought."""
+
+    row: Row
+    begun_s: float
+    fresh_s: float = 0.0
+    last_sample_s: float | None = None
+    ended_s: list[float] = field(default_factory=list)
+    recoveries_s: list[float] = field(default_factory=list)
+
+    def sampled(self, now_s: float) -> None:
+        """Count a sample at `now_s`."""
+        self.row.samples += 1
+        if self.last_sample_s is not None:
+            self.fresh_s += min(FRESH_S, now_s - self.last_sample_s)
+            self.row.longest_gap_s = max(self.row.longest_gap_s, now_s - self.last_sample_s)
+        self.last_sample_s = now_s
+        self.recoveries_s += [now_s - ended_s for ended_s in self.ended_s]
+        self.ended_s.clear()
+
+    def finish(self, now_s: float) -> Row:
+        """Return the row."""
+        row = self.row
+        if self.last_sample_s is not None:
+            self.fresh_s += min(FRESH_S, now_s - self.last_sample_s)
+            row.longest_gap_s = max(row.longest_gap_s, now_s - self.last_sample_s)
+        else:
+            row.longest_gap_s = now_s - self.begun_s
+        row.availability = self.fresh_s / (now_s - self.begun_s)
+        if self.recoveries_s:
+            row.recovery_median_s, row.recovery_max_s = statistics.median(self.recoveries_s), max(self.recoveries_s)
+        return row
+
+
+def run_hours(trial: Trial, hours: float, told: Callable[[str], None] = lambda _name: None) -> list[Row]:
+    """Return a row for each kind of fault; `hours` are shared by those that this device can have."""
+    rows: dict[str, Row] = {}
+    possible = [each for each in SCENARIOS if run_jumping(_has(trial, each.fault))]
+    for scenario in SCENARIOS:
+        if scenario in possible:
+            told(scenario.name)
+            rows[scenario.name] = run_jumping(_suffer(trial, scenario, hours / len(possible)))
+        else:
+            why = "bytes cannot be lost or changed on this medium" if scenario.lasts_s == 0.0 else "the device knows no such thing"
+            rows[scenario.name] = Row(fault=scenario.name, not_applicable=why)
+    return list(rows.values())
+
+
+async def _has(trial: Trial, fault: Fault) -> bool:
+    async with world(trial) as here:
+        return here.can(fault)
+
+
+async def _suffer(trial: Trial, scenario: Scenario, hours: float) -> Row:
+    chance = random.Random(f"{trial.seed}/{scenario.name}")  # noqa: S311 (reproducible, no secret)
+    loop = asyncio.get_running_loop()
+    async with world(trial) as here:
+        tally = _Tally(Row(fault=scenario.name, hours=hours), loop.time())
+        ends_s = loop.time() + hours * 3600.0
+        async with asyncio.TaskGroup() as group:
+            striking = group.create_task(_strike(here, scenario, tally, chance), name="faults")
+            await _read(here, scenario, tally, chance, ends_s)
+            striking.cancel()
+        return tally.finish(loop.time())
+
+
+async def _strike(here: World, scenario: Scenario, tally: _Tally, chance: random.Random) -> None:
+    """Let the fault strike until cancelled."""
+    loop = asyncio.get_running_loop()
+    if scenario.every_s is None:
+        here.fault(scenario.fault, active=True)
+        tally.row.strikes = 1
+        return
+    while True:
+        await asyncio.sleep(scenario.every_s * (0.5 + chance.random()))
+        here.fault(scenario.fault, active=True)
+        tally.row.strikes += 1
+        await asyncio.sleep(scenario.lasts_s)
+        here.fault(scenario.fault, active=False)
+        tally.ended_s.append(loop.time())
+
+
+async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.Random, ends_s: float) -> None:
+    """Read as a node does, and judge each sample."""
+    loop, device, judge = asyncio.get_running_loop(), here.make(), here.judge(memory_s=scenario.remembers_s)
+    failures, change_s = 0, loop.time()
+    while loop.time() < ends_s:
+        begun_s = loop.time()
+        if begun_s >= change_s:
+            change_s = begun_s + _LOAD_EVERY_S
+            judge.look()
+            here.peer.load(chance.choice(_LOADS_A))
+        judge.look()
+        tally.row.reads += 1
+        wrong: list[str] = []
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                sample = await device.read()
+        except (TransientError, TimeoutError):
+            failures += 1
+        else:
+            failures = 0
+            wrong = judge.wrong(sample, begun_s)
+            tally.sampled(loop.time())
+        if wrong:
+            tally.row.wrong += 1
+            tally.row.examples += [f"{loop.time():.3f} s: {wrong[0]}"] if len(tally.row.examples) < _EXAMPLES else []
+        pause_s = _BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1] if failures else begun_s + here.period_s - loop.time()
+        await asyncio.sleep(max(0.0, pause_s))
