@@ -203,6 +203,17 @@ def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     config.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
     config.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     config.set_defaults(do=_driver_config)
+    if "driver" in sys.argv[1:2]:
+        from bosd.drivers.kit import program  # noqa: PLC0415 (the daemon does not load the kit)
+
+        test = actions.add_parser(
+            "test",
+            help="try a driver on a simulated device and print its report card",
+            description=program.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        program.add_arguments(test)
+        test.set_defaults(do=program.main)
 
 
 def _capture(args: argparse.Namespace) -> int:

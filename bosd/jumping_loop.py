@@ -48,7 +48,12 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         """Return the virtual time in seconds."""
         return self._now_s
 
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+    def run_in_executor(
+        self,
+        executor: Executor | None,  # noqa: ARG002
+        func: Callable[[*Ts], T],
+        *args: *Ts,  # noqa: ARG002
+    ) -> asyncio.Future[T]:
         """Refuse: a thread's work takes real time, which this loop would jump over."""
         msg = f"no threads on a loop that jumps: {func}"
         raise RuntimeError(msg)

@@ -116,8 +116,8 @@ class Bench(Protocol):
     tolerance: Tolerance
     most: int
     """How many devices can stand on one line; 1 where they cannot share."""
-    holds: str
-    """What a commanded device goes on with when nobody writes, in words, for the card; empty where it takes no commands."""
+    undetectable: Mapping[Fault, str]
+    """Faults whose marks the protocol's own checks cannot always find, with the reason; mostly empty."""
 
     def open(self, clock: Clock, seed: int, count: int = 1) -> AbstractAsyncContextManager[Peer]:
         """Bring `count` devices to life on the running loop, until the end of the block; the seed decides all chance."""

@@ -134,7 +134,7 @@ async def safety(world: World) -> str:
         return f'nothing to make safe: "{words}"'
     if world.control != "gate":
         await _first_possible(device)
-    said = [await within(COMMAND_DEADLINE_S, device.make_safe(), "make_safe") for _ in range(2)]
+    said: list[object] = [await within(COMMAND_DEADLINE_S, device.make_safe(), "make_safe") for _ in range(2)]
     if not all(isinstance(words, str) and words for words in said):
         raise CheckFailed(f"make_safe returned {said!r}; it says in words what was done")
     spec = world.peer.spec()

@@ -42,17 +42,16 @@ async def garbage(world: World) -> str:
     world.need(Fault.GARBAGE)
     device = world.make()
     judge = world.judge()
-    loop = asyncio.get_running_loop()
     world.fault(Fault.GARBAGE, active=True)
     errors = 0
     for _ in range(_NOISY_READS):
-        begun_s = loop.time()
+        judge.begin()
         try:
             sample = await within(READ_DEADLINE_S, device.read(), "reading in noise")
         except TransientError:
             errors += 1
         else:
-            if wrong := judge.wrong(sample, begun_s):
+            if wrong := judge.wrong(sample):
                 raise CheckFailed(f"a value came of noise: {joined(wrong)}")
         await asyncio.sleep(0.1)
     world.fault(Fault.GARBAGE, active=False)
@@ -96,10 +95,7 @@ async def restart(world: World) -> str:
         loop.call_later(after_s + 0.5, lambda: world.fault(fault, active=False))
         await refused(READ_DEADLINE_S, device.read(), "reading while it starts anew")
         await asyncio.sleep(1.0)
-        begun_s = loop.time()
-        sample = await good_sample(device, "reading after a restart", attempts=5)
-        if wrong := judge.wrong(sample, begun_s - 6.0):
-            raise CheckFailed(f"after a restart: {joined(wrong)}")
+        await good_sample(device, "reading after a restart", attempts=5, judge=judge)
     return "three restarts, read again without a new driver"
 
 
@@ -110,19 +106,19 @@ async def stall(world: World) -> str:
     judge = world.judge(memory_s=STALL_S)
     loop = asyncio.get_running_loop()
     for number in range(8):
+        judge.look()
         world.peer.load(3.0 if number % 2 else -3.0)
         world.fault(Fault.STALL, active=True)
         loop.call_later(STALL_S, lambda: world.fault(Fault.STALL, active=False))
         until_s = loop.time() + STALL_S + 2.0
         while loop.time() < until_s:
-            begun_s = loop.time()
-            judge.look()
+            judge.begin()
             try:
                 sample = await within(READ_DEADLINE_S, device.read(), "reading in a stall")
             except TransientError:
                 await asyncio.sleep(0.2)
                 continue
-            if wrong := judge.wrong(sample, begun_s):
+            if wrong := judge.wrong(sample):
                 raise CheckFailed(f"an answer that was {STALL_S:g} s late and longer: {joined(wrong)}")
             await asyncio.sleep(0.2)
         await _recovered(world, device, "after a stall")
@@ -164,20 +160,20 @@ async def _cancelled(
             await within(COMMAND_DEADLINE_S, device.set_current(1.0), "set_current")
         try:
             reached = await cancelled_at(operation(), at)
-        except TransientError as error:
-            reached, failed = True, error  # what an earlier cancellation left may cost one attempt
+        except TransientError as failed:  # what an earlier cancellation left may cost one attempt
             if at == 0:
                 raise CheckFailed(f"{name}: {failed}") from failed
+            reached = True
         except Exception as error:
-            raise CheckFailed(f"{name} cancelled where it waits for the time {at + 1}: {type(error).__name__}: {error}") from error
-        await good_sample(device, f"reading after {name} was cancelled where it waits for the time {at + 1}")
+            raise CheckFailed(f"{name} cancelled at wait {at + 1}: {type(error).__name__}: {error}") from error
+        await good_sample(device, f"reading after {name} was cancelled at wait {at + 1}", judge=world.judge())
         if not reached:
-            return f"{name} at {at} places"
+            return f"{name} at {at} waits"
         if world.control != "none":
-            error = await refused(COMMAND_DEADLINE_S, device.make_safe(), f"make_safe after {name} was cancelled")
-            if error is not None:
-                raise CheckFailed(f"make_safe after {name} was cancelled where it waits for the time {at + 1}: {error}")
-    return f"{name} at the first {_MOST_WAITS} places"
+            left = await refused(COMMAND_DEADLINE_S, device.make_safe(), f"make_safe after {name} was cancelled")
+            if left is not None:
+                raise CheckFailed(f"make_safe after {name} was cancelled at wait {at + 1}: {left}")
+    return f"{name} at the first {_MOST_WAITS} waits"
 
 
 async def sharing(world: World) -> str:
@@ -208,14 +204,10 @@ async def sharing(world: World) -> str:
 async def _read_all(world: World, devices: list[Device]) -> None:
     """Read all at the same time, judged each by itself."""
     judges = [world.judge(number) for number in range(len(devices))]
-    loop = asyncio.get_running_loop()
 
     async def one(number: int) -> None:
         for _ in range(_SHARED_READS):
-            begun_s = loop.time()
-            sample = await good_sample(devices[number], f"reading device {number} of {len(devices)}")
-            if wrong := judges[number].wrong(sample, begun_s):
-                raise CheckFailed(f"device {number} of {len(devices)}: {joined(wrong)}")
+            await good_sample(devices[number], f"reading device {number + 1} of {len(devices)}", judge=judges[number])
             await asyncio.sleep(0.05)
 
     try:

@@ -91,9 +91,13 @@ def run_hours(trial: Trial, hours: float, told: Callable[[str], None] = lambda _
             told(scenario.name)
             rows[scenario.name] = run_jumping(_suffer(trial, scenario, hours / len(possible)))
         else:
-            why = "bytes cannot be lost or changed on this medium" if scenario.lasts_s == 0.0 else "the device knows no such thing"
-            rows[scenario.name] = Row(fault=scenario.name, not_applicable=why)
+            rows[scenario.name] = Row(fault=scenario.name, not_applicable=_why_not(scenario))
     return list(rows.values())
+
+
+def _why_not(scenario: Scenario) -> str:
+    none = f"the simulated device has no {scenario.fault.value}"
+    return "its medium loses and changes no bytes" if scenario.every_s is None else none
 
 
 async def _has(trial: Trial, fault: Fault) -> bool:
@@ -105,7 +109,9 @@ async def _suffer(trial: Trial, scenario: Scenario, hours: float) -> Row:
     chance = random.Random(f"{trial.seed}/{scenario.name}")  # noqa: S311 (reproducible, no secret)
     loop = asyncio.get_running_loop()
     async with world(trial) as here:
-        tally = _Tally(Row(fault=scenario.name, hours=hours), loop.time())
+        weak = trial.bench.undetectable.get(scenario.fault, "")
+        row = Row(fault=scenario.name, hours=hours, lasting=scenario.every_s is not None, undetectable=weak)
+        tally = _Tally(row, loop.time())
         ends_s = loop.time() + hours * 3600.0
         async with asyncio.TaskGroup() as group:
             striking = group.create_task(_strike(here, scenario, tally, chance), name="faults")
@@ -140,7 +146,7 @@ async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.R
             change_s = begun_s + _LOAD_EVERY_S
             judge.look()
             here.peer.load(chance.choice(_LOADS_A))
-        judge.look()
+        judge.begin()
         tally.row.reads += 1
         wrong: list[str] = []
         try:
@@ -150,7 +156,7 @@ async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.R
             failures += 1
         else:
             failures = 0
-            wrong = judge.wrong(sample, begun_s)
+            wrong = judge.wrong(sample)
             tally.sampled(loop.time())
         if wrong:
             tally.row.wrong += 1

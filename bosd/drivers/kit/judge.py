@@ -10,31 +10,54 @@ from bosd.drivers.kit.bench import Tolerance, Truth
 VALUES = ("voltage_v", "current_a", "charge_ah", "capacity_ah", "soc")
 
 
-class Judge:
-    """Remembers the truth of the last `memory_s` seconds and compares samples with it."""
+_KEPT_S = 600.0
+"""Cells may be older than the rest of a sample, up to here."""
+_ANSWER_S = 5.0
+"""Longest time from the moment a device took its cells' voltages to the moment that the driver dates them at."""
 
-    def __init__(self, truth: Callable[[], Truth], tolerance: Tolerance, now_s: Callable[[], float], memory_s: float) -> None:
+
+class Judge:
+    """Compares samples with what was true: from the begin of their reading on, and up to `memory_s` seconds before that."""
+
+    def __init__(
+        self, truth: Callable[[], Truth], tolerance: Tolerance, now_s: Callable[[], float], memory_s: float = 0.0
+    ) -> None:
         self._truth = truth
         self._tolerance = tolerance
         self._now_s = now_s
         self._memory_s = memory_s
-        self._past: deque[tuple[float, Truth]] = deque()
+        self._past: deque[tuple[int, float, Truth]] = deque()
+        self._looks = 0
+        self._begun = 0
+        self._begun_s = 0.0
 
-    def look(self) -> Truth:
-        """Note what is true now; called before and after each reading, and at each change."""
-        now_s, truth = self._now_s(), self._truth()
-        while len(self._past) > 1 and self._past[1][0] <= now_s - self._memory_s:
+    def look(self) -> None:
+        """Note what is true now; also called just before and after each change."""
+        now_s = self._now_s()
+        while len(self._past) > 1 and self._past[1][1] <= now_s - _KEPT_S:
             self._past.popleft()
-        self._past.append((now_s, truth))
-        return truth
+        self._looks += 1
+        self._past.append((self._looks, now_s, self._truth()))
 
-    def wrong(self, sample: Sample, since_s: float) -> list[str]:
-        """Return what a sample says that was true at no time from `since_s` less the memory on, with numbers."""
+    def begin(self) -> None:
+        """Note that a reading begins."""
         self.look()
-        from_s = since_s - self._memory_s
-        before = [truth for at_s, truth in self._past if at_s < from_s]
-        seen = [*before[-1:], *(truth for at_s, truth in self._past if at_s >= from_s)]
-        return [*self._values(sample, seen), *self._cells(sample, seen), *impossible(sample)]
+        self._begun, self._begun_s = self._looks, self._now_s()
+
+    def wrong(self, sample: Sample) -> list[str]:
+        """Return what a sample says that was not true since its reading began, with numbers."""
+        self.look()
+        if self._memory_s:
+            seen = self._between(self._begun_s - self._memory_s, self._now_s())
+        else:
+            seen = [truth for number, _, truth in self._past if number >= self._begun]
+        return [*self._values(sample, seen), *self._cells(sample), *impossible(sample)]
+
+    def _between(self, from_s: float, to_s: float) -> list[Truth]:
+        """Return what was true from one instant to another, the neighbours outside included: values move between two looks."""
+        first = max((place for place, (_, at_s, _) in enumerate(self._past) if at_s < from_s), default=0)
+        last = next((place for place, (_, at_s, _) in enumerate(self._past) if at_s > to_s), len(self._past) - 1)
+        return [self._past[place][2] for place in range(first, last + 1)]
 
     def _values(self, sample: Sample, seen: list[Truth]) -> Iterator[str]:
         for key in VALUES:
@@ -49,10 +72,14 @@ class Judge:
             if not min(true) - slack <= said <= max(true) + slack:
                 yield f"{key}: says {said:g}, true was {_span(true)} (tolerance {slack:g})"
 
-    def _cells(self, sample: Sample, seen: list[Truth]) -> Iterator[str]:
-        cells_v = sample.cells_v
-        if cells_v is None:
+    def _cells(self, sample: Sample) -> Iterator[str]:
+        cells_v, cells_s = sample.cells_v, sample.cells_s
+        if cells_v is None or cells_s is None:
             return
+        if not self._now_s() - _KEPT_S <= cells_s <= self._now_s():
+            yield f"cells_s: {cells_s:g} s is no instant of the last {_KEPT_S:g} s; now is {self._now_s():g} s"
+            return
+        seen = self._between(cells_s - _ANSWER_S - self._memory_s, cells_s)
         true = [truth.cells_v for truth in seen if truth.cells_v is not None]
         if not true or len(true[-1]) != len(cells_v):
             yield f"cells_v: says {len(cells_v)} cells, true are {len(true[-1]) if true else 'none known'}"

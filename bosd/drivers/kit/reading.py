@@ -31,11 +31,7 @@ async def units(world: World) -> str:
         if not world.peer.load(load_a):
             await asyncio.sleep(47.0)
         await asyncio.sleep(world.period_s)
-        begun_s = asyncio.get_running_loop().time()
-        judge.look()
-        sample = await good_sample(device, "reading")
-        if wrong := judge.wrong(sample, begun_s):
-            raise CheckFailed(joined(wrong))
+        sample = await good_sample(device, "reading", judge=judge)
         told |= {key for key in (*VALUES, "cells_v") if getattr(sample, key) is not None}
     truth = world.peer.truth()
     silent = [key for key in (*VALUES, "cells_v") if getattr(truth, key) is not None and key not in told]
@@ -58,7 +54,9 @@ async def signs(world: World) -> str:
         if true_a and world.peer.truth().current_a == true_a:
             if true_a * sample.current_a <= 0.0:
                 word = "discharges" if true_a > 0 else "charges"
-                raise CheckFailed(f"it {word} with {abs(true_a):g} A and current_a says {sample.current_a:g}: discharge is positive")
+                raise CheckFailed(
+                    f"it {word} with {abs(true_a):g} A and current_a says {sample.current_a:g}: discharge is positive"
+                )
             seen["discharge" if true_a > 0 else "charge"] = sample.current_a
         if len(seen) == 2:
             return f"{seen['discharge']:g} A discharging, {seen['charge']:g} A charging"

@@ -27,9 +27,10 @@ class Result:
 class Row:
     """One kind of fault over `hours` of simulated time; times in seconds.
 
-    `availability` is the share of time in which the newest sample was at most 3 s old. `wrong` counts samples that were not true. A
-    recovery lasts from the end of a fault to the next sample, the `longest_gap_s` from any sample to the next. A fault that this medium
-    cannot have has a reason in `not_applicable`.
+    `availability` is the share of time in which the newest sample was at most 3 s old, `wrong` counts samples that were not true.
+    A recovery lasts from the end of a fault to the next sample, the `longest_gap_s` from any sample to the next. `lasting` faults
+    strike and end. A fault that this medium cannot have has a reason in `not_applicable`; `undetectable` says why no driver of
+    this protocol can refuse everything that the fault makes.
     """
 
     fault: str
@@ -42,7 +43,9 @@ class Row:
     recovery_median_s: float | None = None
     recovery_max_s: float | None = None
     longest_gap_s: float = 0.0
+    lasting: bool = False
     not_applicable: str = ""
+    undetectable: str = ""
     examples: list[str] = field(default_factory=list)
 
 
@@ -60,8 +63,9 @@ class Card:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed and no value was wrong."""
-        return not any(result.verdict is Verdict.FAILED for result in self.results) and not any(row.wrong for row in self.rows)
+        """Whether no check failed and no value was wrong that could have been refused."""
+        wrong = any(row.wrong and not row.undetectable for row in self.rows)
+        return not wrong and not any(result.verdict is Verdict.FAILED for result in self.results)
 
     def as_json(self) -> dict[str, Any]:
         """Return the card as a JSON document."""

@@ -14,7 +14,7 @@ from bosd.drivers.kind import DriverContext, DriverKind, RegulatorKind
 from bosd.drivers.kit.bench import Bench, Fault, Peer
 from bosd.drivers.kit.judge import Judge
 from bosd.drivers.kit.line_faults import LINE_FAULTS, LineFaults
-from bosd.drivers.kit.result import CheckFailed, DoesNotApply
+from bosd.drivers.kit.result import CheckFailed, DoesNotApply, joined
 from bosd.drivers.lines import Lines
 from bosd.drivers.regulated import Regulated
 from bosd.drivers.regulator import Regulator
@@ -42,8 +42,10 @@ class Unwatched:
     async def read(self) -> Sample:
         """Ask the regulator, so that it is read as a board would be; what it holds is no measurement."""
         await self._regulator.read()
-        unknown = dict.fromkeys(("voltage_v", "current_a", "charge_ah", "capacity_ah", "soc"))
-        return Sample(sampled_s=self._clock.now_s(), sampled_utc_s=self._clock.utc_s(), **unknown)
+        now_s, utc_s = self._clock.now_s(), self._clock.utc_s()
+        return Sample(
+            sampled_s=now_s, sampled_utc_s=utc_s, voltage_v=None, current_a=None, charge_ah=None, capacity_ah=None, soc=None
+        )
 
     async def set_current(self, current_a: float) -> None:
         """Never asked: the regulator is."""
@@ -131,9 +133,7 @@ class World:
     def judge(self, number: int = 0, memory_s: float = 0.0) -> Judge:
         """Return a judge of one device's samples."""
         loop = asyncio.get_running_loop()
-        judge = Judge(lambda: self.peer.truth(number), self.trial.bench.tolerance, loop.time, memory_s)
-        judge.look()
-        return judge
+        return Judge(lambda: self.peer.truth(number), self.trial.bench.tolerance, loop.time, memory_s)
 
     def _open(self, port: str, baud: int) -> ByteTransport:
         return self.faults.wrap(self.peer.transport(port, baud))
@@ -176,14 +176,19 @@ async def refused(deadline_s: float, asked: Awaitable[object], what: str) -> Bos
     return None
 
 
-async def good_sample(device: Device, what: str, attempts: int = 3) -> Sample:
-    """Return a sample within so many attempts, a second apart. Raises CheckFailed."""
+async def good_sample(device: Device, what: str, attempts: int = 3, judge: Judge | None = None) -> Sample:
+    """Return a sample within so many attempts, a second apart, which the judge finds true. Raises CheckFailed."""
     for attempt in range(attempts):
-        if attempt:
-            await asyncio.sleep(1.0)
-        error: BosError | None = None
+        if judge is not None:
+            judge.begin()
         try:
-            return await within(READ_DEADLINE_S, device.read(), what)
-        except BosError as caught:
-            error = caught
-    raise CheckFailed(f"{what}: no sample in {attempts} attempts: {error}")
+            sample = await within(READ_DEADLINE_S, device.read(), what)
+        except BosError as error:
+            if attempt == attempts - 1:
+                raise CheckFailed(f"{what}: no sample in {attempts} attempts: {error}") from error
+            await asyncio.sleep(1.0)
+            continue
+        if judge is not None and (wrong := judge.wrong(sample)):
+            raise CheckFailed(f"{what}: {joined(wrong)}")
+        return sample
+    raise CheckFailed(f"{what}: never tried")
