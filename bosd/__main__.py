@@ -247,7 +247,7 @@ def _run(args: argparse.Namespace) -> int:
     from bosd.config import load_config  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
-    config = load_config(args.config, POLICY_NAMES)
+    config = load_config(args.config, POLICY_NAMES, stored=True)
     log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
     return daemon.run(config, simulated=args.clock == "simulated", guarded=not args.no_guard)
 
@@ -284,7 +284,8 @@ def _safe(args: argparse.Namespace) -> int:
     from bosd.safeguard.by_hand import make_safe_by_hand  # noqa: PLC0415
 
     log.configure(level="error")
-    return asyncio.run(make_safe_by_hand(load_config(args.config, POLICY_NAMES), SystemClock(), os.environ))
+    config = load_config(args.config, POLICY_NAMES, stored=True)
+    return asyncio.run(make_safe_by_hand(config, SystemClock(), os.environ))
 
 
 def _guard(args: argparse.Namespace) -> int:
@@ -302,7 +303,7 @@ def _state_dir(args: argparse.Namespace) -> Path:
     from bosd.config import NodeConfig, load_config  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
-    return NodeConfig().state_dir if args.config is None else load_config(args.config, POLICY_NAMES).node.state_dir
+    return NodeConfig().state_dir if args.config is None else load_config(args.config, POLICY_NAMES, stored=True).node.state_dir
 
 
 def _backup(args: argparse.Namespace) -> int:
