@@ -42,12 +42,16 @@ async def cancelled_at(operation: Coroutine[Any, Any, T], at: int) -> bool:
         reached = True
         loop.call_soon(task.cancel)
 
-    async def run() -> None:
-        await _stepped(operation, at, cancel)
+    async def run() -> Exception | None:
+        try:
+            await _stepped(operation, at, cancel)
+        except Exception as error:  # noqa: BLE001 (handed on)
+            return error
+        return None
 
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run(), name=f"cancelled at {at}")
         await asyncio.wait([task])
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+    if not task.cancelled() and (error := task.result()) is not None:
+        raise error
     return reached
