@@ -57,9 +57,8 @@ def on_path(*sites: Path) -> dict[str, str]:
 
 def bosd(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program to its end."""
-    return subprocess.run(
-        [*BOSD, *arguments], env={**os.environ, **environment}, cwd=REPOSITORY, capture_output=True, text=True, timeout=120
-    )
+    command, everything = [*BOSD, *arguments], {**os.environ, **environment}
+    return subprocess.run(command, env=everything, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
 
 
 def topology(port: str) -> str:
@@ -73,6 +72,7 @@ def again(directory: Path, port: str, *sites: Path) -> Node:
 
 
 def test_a_daemon_reads_it_and_the_kit_tries_it(tmp_path: Path, installed: Path, shunt: str) -> None:
+    """Installed with pip, it is checked, read, refused a set point as a shunt should be, and passes the kit."""
     with Node(tmp_path, topology(shunt), environment=on_path(installed)) as node:
         checked = bosd(on_path(installed), "check", "--config", str(node.config))
         assert checked.returncode == 0, checked.stderr
@@ -87,6 +87,7 @@ def test_a_daemon_reads_it_and_the_kit_tries_it(tmp_path: Path, installed: Path,
 
 
 def test_a_lost_or_broken_package_costs_its_battery_alone(tmp_path: Path, installed: Path, shunt: str) -> None:
+    """Its battery is named as not usable and keeps its place in the topology; the other one is served, and all is well after."""
     with again(tmp_path, shunt, installed) as node:
         until(lambda: node.ask("status", "shunt")[0]["quality"] == "GOOD")
         written = node.ask("topology", "export")
@@ -113,6 +114,7 @@ def test_a_lost_or_broken_package_costs_its_battery_alone(tmp_path: Path, instal
 
 
 def test_a_first_start_without_the_package_is_refused(tmp_path: Path, shunt: str) -> None:
+    """Nothing runs yet that could suffer: an unknown kind is a fault of the file."""
     node = Node(tmp_path, topology(shunt), environment=on_path())
     node.launch()
     assert node.wait() == 1
@@ -121,6 +123,7 @@ def test_a_first_start_without_the_package_is_refused(tmp_path: Path, shunt: str
 
 
 def test_a_defect_of_a_driver_is_its_battery_s(tmp_path: Path, installed: Path, shunt: str) -> None:
+    """What a driver raises that is no error of the port is told as its defect, once in the log."""
     code = (installed / "bosd_driver_example.py").read_text().replace('said.get("V")', 'said["U"]')
     site = write_package(tmp_path / "site", "bosd_driver_example", {"example": "bosd_driver_example:DRIVER"}, code)
     with again(tmp_path, shunt, site) as node:

@@ -10,10 +10,12 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bosd.bal.device import Device
 from bosd.drivers.kit.bench import Fault
+from bosd.drivers.kit.judge import Judge
 from bosd.drivers.kit.result import Row
-from bosd.drivers.kit.world import READ_DEADLINE_S, STALL_S, Trial, World, world
-from bosd.errors import TransientError
+from bosd.drivers.kit.world import COMMAND_DEADLINE_S, READ_DEADLINE_S, STALL_S, Trial, World, world
+from bosd.errors import BosError, TransientError
 from bosd.jumping_loop import run_jumping
 
 FRESH_S = 3.0
@@ -21,6 +23,7 @@ FRESH_S = 3.0
 _BACK_OFF_S = (1.0, 2.0)
 _LOAD_EVERY_S = 20.0
 _LOADS_A = (-15.0, -4.0, 0.0, 0.0, 3.0, 8.0, 20.0)
+_SET_A = (-3.0, -1.5, 0.0, 1.0, 2.5)
 _EXAMPLES = 3
 
 
@@ -137,7 +140,7 @@ async def _strike(here: World, scenario: Scenario, tally: _Tally, chance: random
 
 
 async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.Random, ends_s: float) -> None:
-    """Read as a node does, and judge each sample."""
+    """Read as a node does, and judge each sample; a regulator gets another set point where a battery gets another load."""
     loop, device, judge = asyncio.get_running_loop(), here.make(), here.judge(memory_s=scenario.remembers_s)
     failures, change_s = 0, loop.time()
     while loop.time() < ends_s:
@@ -146,20 +149,37 @@ async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.R
             change_s = begun_s + _LOAD_EVERY_S
             judge.look()
             here.peer.load(chance.choice(_LOADS_A))
+            if here.trial.is_regulator:
+                await _command(device, chance.choice(_SET_A))
         judge.begin()
         tally.row.reads += 1
         wrong: list[str] = []
         try:
             async with asyncio.timeout(READ_DEADLINE_S):
-                sample = await device.read()
+                wrong = await _reading(here, device, judge)
         except (TransientError, TimeoutError):
             failures += 1
         else:
             failures = 0
-            wrong = judge.wrong(sample)
             tally.sampled(loop.time())
         if wrong:
             tally.row.wrong += 1
             tally.row.examples += [f"{loop.time():.3f} s: {wrong[0]}"] if len(tally.row.examples) < _EXAMPLES else []
         pause_s = _BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1] if failures else begun_s + here.period_s - loop.time()
         await asyncio.sleep(max(0.0, pause_s))
+
+
+async def _reading(here: World, device: Device, judge: Judge) -> list[str]:
+    """Read once; return what is wrong with it."""
+    if here.trial.is_regulator:
+        return judge.wrong_held(await device.held_current_a())
+    return judge.wrong(await device.read())
+
+
+async def _command(device: Device, current_a: float) -> None:
+    """Try to command; what becomes of it is told by the next readings."""
+    try:
+        async with asyncio.timeout(COMMAND_DEADLINE_S):
+            await device.set_current(current_a)
+    except (BosError, TimeoutError):
+        pass

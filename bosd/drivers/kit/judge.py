@@ -53,6 +53,15 @@ class Judge:
             seen = [truth for number, _, truth in self._past if number >= self._begun]
         return [*self._values(sample, seen), *self._cells(sample), *impossible(sample)]
 
+    def wrong_held(self, held_a: float | None) -> list[str]:
+        """Return what is wrong with a set point that was read back, in words."""
+        self.look()
+        true = {truth.held_a for number, _, truth in self._past if number >= self._begun}
+        slack_a = self._tolerance.held_a + 1e-9
+        if any(held_a == each or (held_a is not None and each is not None and abs(held_a - each) <= slack_a) for each in true):
+            return []
+        return [f"held_current_a says {held_a!r}, the device held {', '.join(map(repr, true))}"]
+
     def _between(self, from_s: float, to_s: float) -> list[Truth]:
         """Return what was true from one instant to another, the neighbours outside included: values move between two looks."""
         first = max((place for place, (_, at_s, _) in enumerate(self._past) if at_s < from_s), default=0)

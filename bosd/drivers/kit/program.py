@@ -53,33 +53,33 @@ def main(args: argparse.Namespace) -> int:
 
     log.configure(json=False, level="error")  # drivers tell of every lost reply
     cards: list[Card] = []
-    for kind in known_kinds() if args.all else (args.kind,):
-        for card in _cards(kind, args):
-            cards.append(card)
-            if not (args.json or args.markdown):
-                _print(card)
+    asked = {"medium": args.medium, "seed": args.seed, "hours": args.hours, "reads": args.reads}
+    for card in all_cards(**asked) if args.all else cards_of(args.kind, **asked):
+        cards.append(card)
+        if not (args.json or args.markdown):
+            _print(card)
     if args.json:
         sys.stdout.write(json.dumps([card.as_json() for card in cards], indent=2) + "\n")
     if args.markdown:
         from bosd.drivers.kit.card import markdown  # noqa: PLC0415
 
-        sys.stdout.write(markdown(cards, f"by bosd {__version__}"))
+        sys.stdout.write(markdown(cards, f"by `bosd driver test` of bosd {__version__}"))
     return 0 if all(card.passed for card in cards) else 1
-
-
-def _cards(kind: str, args: argparse.Namespace) -> Iterator[Card]:
-    """Yield the cards of a kind; of several, one that cannot be tried says why."""
-    try:
-        yield from cards_of(kind, medium=args.medium, seed=args.seed, hours=args.hours, reads=args.reads)
-    except ConfigError as error:
-        if not args.all:
-            raise
-        yield Card(kind=kind, medium="none", seed=args.seed, untried=error.message)
 
 
 def known_kinds() -> tuple[str, ...]:
     """Return every kind that has a driver."""
     return tuple(dict.fromkeys((*driver_kinds(DRIVERS), *driver_kinds(REGULATORS))))
+
+
+def all_cards(*, medium: str | None = None, seed: int, hours: float, reads: int) -> Iterator[Card]:
+    """Yield the cards of every kind there is; one that cannot be tried says why."""
+    for kind in known_kinds():
+        try:
+            yield from cards_of(kind, medium=medium, seed=seed, hours=hours, reads=reads)
+        except (ConfigError, BadNameError) as error:
+            if medium is None or isinstance(error, ConfigError):
+                yield Card(kind=kind, medium="none", seed=seed, untried=error.message)
 
 
 def cards_of(name: str, *, medium: str | None = None, seed: int, hours: float, reads: int) -> Iterator[Card]:

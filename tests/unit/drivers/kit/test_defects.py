@@ -165,6 +165,7 @@ class Slow(Pump):
 
 
 def test_a_driver_without_a_defect_passes_every_check() -> None:
+    """And the details are what the made-up device is made of."""
     results = run_checks(Trial(pump_kind(), BENCH, 1), READS)
     assert {result.check: result.detail for result in results if result.verdict is Verdict.FAILED} == {}
     told = {result.check: result.detail for result in results if result.verdict is Verdict.PASSED}
@@ -196,6 +197,7 @@ def test_a_driver_without_a_defect_passes_every_check() -> None:
     ],
 )
 def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> None:
+    """With what was seen."""
     (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
     assert result.verdict is Verdict.FAILED, result
     assert says in result.detail

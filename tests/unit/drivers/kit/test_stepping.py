@@ -36,6 +36,7 @@ class Work:
     [(0, ["begun"]), (1, ["begun", "slept"]), (2, ["begun", "slept", "timed out"])],
 )
 async def test_it_stops_where_it_waits_for_that_time(at: int, steps: list[str]) -> None:
+    """Counted from 0; what it leaves behind itself runs."""
     work = Work()
     assert await cancelled_at(work.run(), at)
     assert work.steps == steps
@@ -43,12 +44,15 @@ async def test_it_stops_where_it_waits_for_that_time(at: int, steps: list[str]) 
 
 
 async def test_one_that_waits_less_often_ends_by_itself() -> None:
+    """It waits three times: there is no fourth."""
     work = Work()
     assert not await cancelled_at(work.run(), 3)
     assert work.steps == ["begun", "slept", "timed out", "yielded"]
 
 
 async def test_what_it_raises_comes_out() -> None:
+    """An error of the operation is the caller's."""
+
     async def fail() -> None:
         await asyncio.sleep(1.0)
         raise ValueError("its own")
@@ -58,6 +62,8 @@ async def test_what_it_raises_comes_out() -> None:
 
 
 async def test_one_that_swallows_its_cancellation_has_waited_that_often() -> None:
+    """It was cancelled there, whatever it made of it."""
+
     async def stubborn() -> None:
         try:
             await asyncio.sleep(1.0)
