@@ -25,6 +25,10 @@ class Contained:
         self._device = device
         self._told = ""
 
+    def __getattr__(self, name: str) -> object:
+        """Return what the device has beside the port."""
+        return getattr(self._device, name)
+
     async def read(self) -> Sample:
         """Return a fresh sample, as the device does."""
         sample: object = await self._transient(self._device.read(), "read")

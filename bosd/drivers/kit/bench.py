@@ -71,7 +71,10 @@ class Truth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tolerance:
-    """How far a right value may lie from the truth: half of the protocol's last digit, and what the device rounds."""
+    """How far a right value may lie from the truth: half of the protocol's last digit, and what the device rounds.
+
+    `lag_s` is how old what the device tells may be by its own doing, where it measures less often than it is asked.
+    """
 
     voltage_v: float = 0.005
     current_a: float = 0.005
@@ -80,6 +83,7 @@ class Tolerance:
     soc: float = 0.005
     cells_v: float = 0.0005
     held_a: float = 0.005
+    lag_s: float = 0.0
 
 
 class Peer(Protocol):

@@ -155,9 +155,11 @@ async def _cancelled(
     world: World, device: Device, name: str, operation: Callable[[], Coroutine[Any, Any, object]], *, commanded: bool = False
 ) -> str:
     """Cancel an operation where it waits for the first time, the second time, and so on, of a `commanded` device."""
+    judge = world.judge()
     for at in range(_MOST_WAITS):
         if commanded:
             await within(COMMAND_DEADLINE_S, device.set_current(1.0), "set_current")
+        judge.look()
         try:
             reached = await cancelled_at(operation(), at)
         except TransientError as failed:  # what an earlier cancellation left may cost one attempt
@@ -166,7 +168,7 @@ async def _cancelled(
             reached = True
         except Exception as error:
             raise CheckFailed(f"{name} cancelled at wait {at + 1}: {type(error).__name__}: {error}") from error
-        await good_sample(device, f"reading after {name} was cancelled at wait {at + 1}", judge=world.judge())
+        await good_sample(device, f"reading after {name} was cancelled at wait {at + 1}", judge=judge)
         if not reached:
             return f"{name} at {at} waits"
         if world.control != "none":

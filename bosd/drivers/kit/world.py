@@ -133,7 +133,8 @@ class World:
     def judge(self, number: int = 0, memory_s: float = 0.0) -> Judge:
         """Return a judge of one device's samples."""
         loop = asyncio.get_running_loop()
-        return Judge(lambda: self.peer.truth(number), self.trial.bench.tolerance, loop.time, memory_s)
+        tolerance = self.trial.bench.tolerance
+        return Judge(lambda: self.peer.truth(number), tolerance, loop.time, memory_s + tolerance.lag_s)
 
     def _open(self, port: str, baud: int) -> ByteTransport:
         return self.faults.wrap(self.peer.transport(port, baud))
