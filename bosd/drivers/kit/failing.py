@@ -6,10 +6,13 @@ from typing import Any
 
 from bosd.bal.device import Device
 from bosd.drivers.kit.bench import Fault
+from bosd.drivers.kit.commanding import first_possible
 from bosd.drivers.kit.result import CheckFailed, DoesNotApply, joined
 from bosd.drivers.kit.stepping import cancelled_at
 from bosd.drivers.kit.world import COMMAND_DEADLINE_S, READ_DEADLINE_S, STALL_S, World, good_sample, refused, within
 from bosd.errors import DriverError, TransientError, UnavailableError
+
+Operation = Callable[[], Coroutine[Any, Any, object]]
 
 _NOISY_READS = 60
 _SHARED_READS = 30
@@ -145,20 +148,19 @@ async def cancellation(world: World) -> str:
     await good_sample(device, "reading")
     said = [await _cancelled(world, device, "read", device.read)]
     if world.control != "none":
-        said.append(await _cancelled(world, device, "set_current", lambda: device.set_current(1.0)))
+        current_a = await first_possible(device)
+        said.append(await _cancelled(world, device, "set_current", lambda: device.set_current(current_a)))
         said.append(await _cancelled(world, device, "held_current_a", device.held_current_a))
-        said.append(await _cancelled(world, device, "make_safe", device.make_safe, commanded=True))
+        said.append(await _cancelled(world, device, "make_safe", device.make_safe, before=lambda: device.set_current(current_a)))
     return ", ".join(said)
 
 
-async def _cancelled(
-    world: World, device: Device, name: str, operation: Callable[[], Coroutine[Any, Any, object]], *, commanded: bool = False
-) -> str:
-    """Cancel an operation where it waits for the first time, the second time, and so on, of a `commanded` device."""
+async def _cancelled(world: World, device: Device, name: str, operation: Operation, *, before: Operation | None = None) -> str:
+    """Cancel an operation where it waits for the first time, the second time, and so on, each time after `before`."""
     judge = world.judge()
     for at in range(_MOST_WAITS):
-        if commanded:
-            await within(COMMAND_DEADLINE_S, device.set_current(1.0), "set_current")
+        if before is not None:
+            await within(COMMAND_DEADLINE_S, before(), f"what goes before {name}")
         judge.look()
         try:
             reached = await cancelled_at(operation(), at)

@@ -18,8 +18,8 @@ from bosd.drivers.kit.world import COMMAND_DEADLINE_S, READ_DEADLINE_S, STALL_S,
 from bosd.errors import BosError, TransientError
 from bosd.jumping_loop import run_jumping
 
-FRESH_S = 3.0
-"""A sample of a battery read each second is GOOD for three periods (control.md, "Quality, link and commandability")."""
+FRESH_PERIODS = 3.0
+"""A sample is GOOD for so many refresh periods, at least 1.5 s (control.md, "Quality, link and commandability")."""
 _BACK_OFF_S = (1.0, 2.0)
 _LOAD_EVERY_S = 20.0
 _LOADS_A = (-15.0, -4.0, 0.0, 0.0, 3.0, 8.0, 20.0)
@@ -56,6 +56,7 @@ class _Tally:
 
     row: Row
     begun_s: float
+    good_for_s: float
     fresh_s: float = 0.0
     last_sample_s: float | None = None
     ended_s: list[float] = field(default_factory=list)
@@ -65,7 +66,7 @@ class _Tally:
         """Count a sample at `now_s`."""
         self.row.samples += 1
         if self.last_sample_s is not None:
-            self.fresh_s += min(FRESH_S, now_s - self.last_sample_s)
+            self.fresh_s += min(self.good_for_s, now_s - self.last_sample_s)
             self.row.longest_gap_s = max(self.row.longest_gap_s, now_s - self.last_sample_s)
         self.last_sample_s = now_s
         self.recoveries_s += [now_s - ended_s for ended_s in self.ended_s]
@@ -75,7 +76,7 @@ class _Tally:
         """Return the row."""
         row = self.row
         if self.last_sample_s is not None:
-            self.fresh_s += min(FRESH_S, now_s - self.last_sample_s)
+            self.fresh_s += min(self.good_for_s, now_s - self.last_sample_s)
             row.longest_gap_s = max(row.longest_gap_s, now_s - self.last_sample_s)
         else:
             row.longest_gap_s = now_s - self.begun_s
@@ -114,7 +115,7 @@ async def _suffer(trial: Trial, scenario: Scenario, hours: float) -> Row:
     async with world(trial) as here:
         weak = trial.bench.undetectable.get(scenario.fault, "")
         row = Row(fault=scenario.name, hours=hours, lasting=scenario.every_s is not None, undetectable=weak)
-        tally = _Tally(row, loop.time())
+        tally = _Tally(row, loop.time(), good_for_s=max(1.5, FRESH_PERIODS * here.period_s))
         ends_s = loop.time() + hours * 3600.0
         async with asyncio.TaskGroup() as group:
             striking = group.create_task(_strike(here, scenario, tally, chance), name="faults")
