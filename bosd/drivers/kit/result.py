@@ -28,9 +28,9 @@ class Row:
     """One kind of fault over `hours` of simulated time; times in seconds.
 
     `availability` is the share of time in which the newest sample was at most three periods old, `wrong` counts samples that
-    were not true. A recovery lasts from the end of a fault to the next sample, the `longest_gap_s` from any sample to the next. `lasting` faults
-    strike and end. A fault that this medium cannot have has a reason in `not_applicable`; `undetectable` says why no driver of
-    this protocol can refuse everything that the fault makes.
+    were not true. A recovery lasts from the end of a fault to the next sample, the `longest_gap_s` from any sample to the next.
+    `lasting` faults strike and end. A fault that this medium cannot have has a reason in `not_applicable`; `undetectable` says
+    why no driver of this protocol can refuse everything that the fault makes.
     """
 
     fault: str
