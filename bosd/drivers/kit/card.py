@@ -74,7 +74,7 @@ def cells(row: Row) -> tuple[str, ...]:
     return (
         row.fault,
         f"{row.hours:.2f}",
-        str(row.strikes) if row.lasting else "all the time",
+        str(row.strikes) if row.lasting else "" if row.strikes == 0 else "all the time",
         str(row.reads),
         f"{row.availability:.1%}",
         wrong,

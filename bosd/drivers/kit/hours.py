@@ -29,16 +29,17 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One kind of fault: for `lasts_s` about every `every_s`; None is all the time."""
+    """One kind of fault, or none: for `lasts_s` about every `every_s`; None is all the time."""
 
     name: str
-    fault: Fault
+    fault: Fault | None
     lasts_s: float = 0.0
     every_s: float | None = None
     remembers_s: float = 0.0
 
 
 SCENARIOS = (
+    Scenario("nothing goes wrong", None),
     Scenario("power off for 5 s", Fault.POWER, 5.0, 60.0),
     Scenario("unplugged for 1 s", Fault.UNPLUG, 1.0, 30.0),
     Scenario("unplugged for 60 s", Fault.UNPLUG, 60.0, 180.0),
@@ -100,20 +101,20 @@ def run_hours(trial: Trial, hours: float, told: Callable[[str], None] = lambda _
 
 
 def _why_not(scenario: Scenario) -> str:
-    none = f"the simulated device has no {scenario.fault.value}"
+    none = f"the simulated device has no {scenario.fault}"
     return "its medium loses and changes no bytes" if scenario.every_s is None else none
 
 
-async def _has(trial: Trial, fault: Fault) -> bool:
+async def _has(trial: Trial, fault: Fault | None) -> bool:
     async with world(trial) as here:
-        return here.can(fault)
+        return fault is None or here.can(fault)
 
 
 async def _suffer(trial: Trial, scenario: Scenario, hours: float) -> Row:
     chance = random.Random(f"{trial.seed}/{scenario.name}")  # noqa: S311 (reproducible, no secret)
     loop = asyncio.get_running_loop()
     async with world(trial) as here:
-        weak = trial.bench.undetectable.get(scenario.fault, "")
+        weak = "" if scenario.fault is None else trial.bench.undetectable.get(scenario.fault, "")
         row = Row(fault=scenario.name, hours=hours, lasting=scenario.every_s is not None, undetectable=weak)
         tally = _Tally(row, loop.time(), good_for_s=max(1.5, FRESH_PERIODS * here.period_s))
         ends_s = loop.time() + hours * 3600.0
@@ -126,6 +127,8 @@ async def _suffer(trial: Trial, scenario: Scenario, hours: float) -> Row:
 
 async def _strike(here: World, scenario: Scenario, tally: _Tally, chance: random.Random) -> None:
     """Let the fault strike until cancelled."""
+    if scenario.fault is None:
+        return
     loop = asyncio.get_running_loop()
     if scenario.every_s is None:
         here.fault(scenario.fault, active=True)

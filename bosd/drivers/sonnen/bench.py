@@ -94,9 +94,7 @@ class HttpBench:
     """A battery of 10 kWh; it measures once a second, in whole watts and percent, and its own consumption is a few watts."""
 
     medium = "http"
-    tolerance = Tolerance(
-        voltage_v=0.06, current_a=0.06, charge_ah=0.005, capacity_ah=0.001, soc=0.0051, held_a=0.06, lag_s=1.0
-    )
+    tolerance = Tolerance(voltage_v=0.06, current_a=0.06, charge_ah=0.005, capacity_ah=0.001, soc=0.0051, held_a=0.06, lag_s=1.0)
     most = 1
     undetectable: Mapping[Fault, str] = {}
 
