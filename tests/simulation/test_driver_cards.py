@@ -14,11 +14,11 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", known_kinds())
 def test_a_shipped_driver_has_a_full_card(kind: str) -> None:
     """No check fails, no value is wrong, and what is not tried says why."""
-    cards = list(cards_of(kind, seed=3, hours=0.2, reads=300))
+    cards = list(cards_of(kind, seed=3, hours=0.1, reads=300))
     for card in cards:
         assert card.passed, "\n".join(map(str, [*card.results, *(row for row in card.rows if row.wrong)]))
         assert card.untried or len(card.results) == 19
-        assert card.untried or sum(row.samples for row in card.rows) > 100
+        assert card.untried or sum(row.samples for row in card.rows) > 50
     assert not all(card.untried for card in cards)
 
 
