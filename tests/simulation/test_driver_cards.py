@@ -40,8 +40,8 @@ def test_the_program_prints_one_document(capsys: pytest.CaptureFixture[str], mon
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["nothing"], 'no driver is called "nothing"; known here: jbd'),
-        ([], "name one kind, or give --all; known here: jbd"),
+        (["nothing"], 'no driver is called "nothing"; known here: csv'),
+        ([], "name one kind, or give --all; known here: csv"),
         (["jbd", "--medium", "can"], '"jbd" is not tried on "can", but on serial, tcp, ble'),
         (["jbd", "--hours", "-1"], "--hours -1"),
     ],
