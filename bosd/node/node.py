@@ -9,8 +9,7 @@ from pathlib import Path
 import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.device import facts_of_device
-from bosd.bal.device import Device
+from bosd.bal.device import Device, facts_of_device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of

@@ -34,4 +34,3 @@ DRIVER = DriverKind(
     probe="bosd.drivers.jbd.probe:PROBE",
     settings="bosd.drivers.jbd.settings:read_settings",
 )
-DRIVER = DriverKind(spec=JbdSpec, make=_make, bench="bosd.drivers.jbd.bench:BENCH", probe="bosd.drivers.jbd.probe:PROBE")
