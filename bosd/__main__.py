@@ -203,6 +203,17 @@ def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     config.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
     config.add_argument("--json", action="store_true", help="one JSON document instead of a table")
     config.set_defaults(do=_driver_config)
+    if "driver" in sys.argv[1:2]:
+        from bosd.drivers.kit import program  # noqa: PLC0415 (the daemon does not load the kit)
+
+        test = actions.add_parser(
+            "test",
+            help="try a driver on a simulated device and print its report card",
+            description=program.DESCRIPTION,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        program.add_arguments(test)
+        test.set_defaults(do=program.main)
 
 
 def _capture(args: argparse.Namespace) -> int:
@@ -236,7 +247,7 @@ def _run(args: argparse.Namespace) -> int:
     from bosd.config import load_config  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
-    config = load_config(args.config, POLICY_NAMES)
+    config = load_config(args.config, POLICY_NAMES, stored=True)
     log.configure(json={"auto": None, "console": False, "json": True}[args.log_format], level=args.log_level)
     return daemon.run(config, simulated=args.clock == "simulated", guarded=not args.no_guard)
 
@@ -273,7 +284,8 @@ def _safe(args: argparse.Namespace) -> int:
     from bosd.safeguard.by_hand import make_safe_by_hand  # noqa: PLC0415
 
     log.configure(level="error")
-    return asyncio.run(make_safe_by_hand(load_config(args.config, POLICY_NAMES), SystemClock(), os.environ))
+    config = load_config(args.config, POLICY_NAMES, stored=True)
+    return asyncio.run(make_safe_by_hand(config, SystemClock(), os.environ))
 
 
 def _guard(args: argparse.Namespace) -> int:
@@ -291,7 +303,7 @@ def _state_dir(args: argparse.Namespace) -> Path:
     from bosd.config import NodeConfig, load_config  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
-    return NodeConfig().state_dir if args.config is None else load_config(args.config, POLICY_NAMES).node.state_dir
+    return NodeConfig().state_dir if args.config is None else load_config(args.config, POLICY_NAMES, stored=True).node.state_dir
 
 
 def _backup(args: argparse.Namespace) -> int:

@@ -102,6 +102,24 @@ MOST_CYCLES = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AbsentSpec(PhysicalSpec):
+    """A battery whose driver cannot be had any more, and `why`; `written` is its table in JSON, as it will be read again.
+
+    Only what was stored before may be one: its battery is not usable, and keeps its place among the others.
+    """
+
+    controls: ClassVar[tuple[str, ...]] = ("none", "gate", "external", "direct")
+    kind: str  # type: ignore[misc]  # that of the missing driver
+    written: str
+    why: str
+
+    @property
+    def place(self) -> str:
+        """Nothing that is known to be shared."""
+        return f"the place of {self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JbdSpec(PhysicalSpec):
     """A JBD pack on the port of a line (drivers.transport); boards on one line have an `address` each (1 to 255).
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from bosd.bal.spec import (
     SERIAL,
+    AbsentSpec,
     AggregatorSpec,
     BatterySpec,
     JbdSpec,
@@ -63,7 +64,9 @@ def fraction_of(partition: PartitionSpec, kind: FractionKind) -> float | None:
 
 
 def battery_faults(spec: BatterySpec) -> Faults:
-    """Yield the faults of one battery's specification."""
+    """Yield the faults of one battery's specification; one without a driver was checked when there was one."""
+    if isinstance(spec, AbsentSpec):
+        return iter(())
     own = _OWN_RULES.get(type(spec))
     physical = _physical(spec) if isinstance(spec, PhysicalSpec) else ()
     return chain(_common(spec), physical, own(spec) if own else ())

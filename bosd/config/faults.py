@@ -21,6 +21,11 @@ class FileFaults:
     def __len__(self) -> int:
         return len(self._faults)
 
+    @property
+    def first(self) -> str:
+        """The first fault in words, nothing where there is none."""
+        return next((f"{place}: {text}" if place else text for place, text in self._faults), "")
+
     def add(self, place: str, text: str) -> None:
         """Note a fault at a place such as `battery[2] "agg".voltage_v`."""
         self._faults.append((place, text))

@@ -65,6 +65,19 @@ def load_driver(group: str, kind: str) -> Any:  # noqa: ANN401 (what a package o
         raise ConfigError(message, kind=kind) from error
 
 
+def is_shipped(kind: str) -> bool:
+    """Return whether a kind of a battery or a regulator is one of this version's own."""
+    return kind in _VIRTUAL or any(kind in kinds for kinds in _SHIPPED.values())
+
+
+def kind_origin(kind: str) -> str:
+    """Return name and version of the package that a kind comes from, nothing for the shipped ones and for what is unknown."""
+    if is_shipped(kind):
+        return ""
+    points = [point for group in (DRIVERS, REGULATORS) for point in entry_points(group=group, name=kind)]
+    return _origin(points[0]).removeprefix(" by ") if points else ""
+
+
 def _installed(group: str, kind: str) -> EntryPoint | None:
     found = tuple(entry_points(group=group, name=kind))
     if len(found) > 1:

@@ -87,8 +87,11 @@ class Config:
     security: SecurityConfig | None = None
 
 
-def load_config(path: str | Path, policies: Collection[str] = POLICIES) -> Config:
-    """Return the configuration in a file. Raises ConfigError with the path and the reason, or with all faults of its text."""
+def load_config(path: str | Path, policies: Collection[str] = POLICIES, *, stored: bool = False) -> Config:
+    """Return the configuration in a file. Raises ConfigError with the path and the reason, or with all faults of its text.
+
+    With `stored`, as a node that may have run before reads it, a battery whose driver cannot be had is an AbsentSpec.
+    """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -96,7 +99,7 @@ def load_config(path: str | Path, policies: Collection[str] = POLICIES) -> Confi
         faults.add("", f"cannot be read: {error.strerror}")
         faults.raise_any()
         raise
-    return parse_config(_decoded(data, str(path)), str(path), policies)
+    return parse_config(_decoded(data, str(path)), str(path), policies, stored=stored)
 
 
 def _decoded(data: bytes, place: str) -> str:
@@ -110,8 +113,10 @@ def _decoded(data: bytes, place: str) -> str:
         raise
 
 
-def parse_config(text: str, place: str = "configuration", policies: Collection[str] = POLICIES) -> Config:
-    """Return the configuration in a text. Raises one ConfigError with every fault and its place."""
+def parse_config(
+    text: str, place: str = "configuration", policies: Collection[str] = POLICIES, *, stored: bool = False
+) -> Config:
+    """Return the configuration in a text, `stored` as in `load_config`. Raises one ConfigError with every fault and its place."""
     faults = FileFaults(place)
     tables = read_toml(text, place)
     _check_sections(tables, faults)
@@ -125,7 +130,7 @@ def parse_config(text: str, place: str = "configuration", policies: Collection[s
     _check_node(node, faults, secured="security" in tables)
     _check_store(store, faults)
     check_announced(fleet, node.off_loopback, faults)
-    topology, lost = read_topology(tables, faults)
+    topology, lost = read_topology(tables, faults, stored=stored)
     check_graph(topology, lost, policies, faults)
     faults.raise_any()
     return Config(node=node, store=store, topology=topology, place=place, hooks=hooks, fleet=fleet, security=security)

@@ -10,17 +10,19 @@ from typing import Any, Literal
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
 from bosd.bal.spec import (
     SERIAL,
+    AbsentSpec,
     BatterySpec,
     NetworkSpec,
     NullSpec,
+    PhysicalSpec,
     RegulatorSpec,
     SplitterSpec,
     Topology,
 )
-from bosd.bal.spec_rules import battery_faults, splitter_faults
+from bosd.bal.spec_rules import battery_faults, name_fault, splitter_faults
 from bosd.bal.topology import graph_faults
 from bosd.config.faults import FileFaults, did_you_mean
-from bosd.config.kinds import battery_kinds, battery_spec
+from bosd.config.kinds import battery_kinds, battery_spec, is_shipped
 from bosd.config.reader import label, read_table, shown
 from bosd.errors import ConfigError
 
@@ -36,6 +38,17 @@ _LATER_BATTERY_KEYS = frozenset(
 )
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){33}")
+
+
+def parse_stored(text: str, place: str) -> Topology:
+    """Return a topology that was accepted before: a battery whose driver cannot be had any more is an AbsentSpec.
+
+    Raises ConfigError with all other faults.
+    """
+    faults = FileFaults(place)
+    topology, _ = read_topology(read_toml(text, place), faults, stored=True)
+    faults.raise_any()
+    return topology
 
 
 def parse_topology(text: str, place: str = "topology", name: str = "") -> Topology:
@@ -93,19 +106,20 @@ def _name_the_only_one(tables: Mapping[str, object], name: str) -> None:
         found[0].setdefault("name", name)
 
 
-def read_topology(tables: Mapping[str, object], faults: FileFaults) -> tuple[Topology, frozenset[str]]:
-    """Return what could be read and the names declared by what could not; each specification is checked by itself."""
+def read_topology(tables: Mapping[str, object], faults: FileFaults, *, stored: bool = False) -> tuple[Topology, frozenset[str]]:
+    """Return what could be read and the names declared by what could not; each specification is checked by itself.
+
+    Of what was `stored` before, a battery without a driver is an AbsentSpec.
+    """
     batteries: list[BatterySpec] = []
     splitters: list[SplitterSpec] = []
     lost: set[str] = set()
     for place, table in _array_of_tables(tables, "battery", faults):
-        battery = _battery(table, place, faults)
+        battery = (_absent(table, place) if stored else None) or _battery(table, place, faults)
         if battery is None:
             lost |= _declared(table)
-            continue
-        batteries.append(battery)
-        for key, text in battery_faults(battery):
-            faults.add(f"{place}.{key}", text)
+        else:
+            batteries.append(battery)
     for place, table in _array_of_tables(tables, "splitter", faults):
         splitter = read_table(SplitterSpec, table, place, faults)
         if splitter is None:
@@ -153,7 +167,38 @@ def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> Bat
         return None
     if spec is NetworkSpec and "node" in table:
         table = _by_serial(table, place, faults)
-    return read_table(spec, table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+    found: BatterySpec | None = read_table(spec, table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+    for key, text in () if found is None else _own_faults(found):
+        faults.add(f"{place}.{key}", text)
+    return found
+
+
+def _own_faults(spec: BatterySpec) -> list[tuple[str, str]]:
+    """Return the faults of a specification; a check by another package that fails itself is one."""
+    try:
+        return list(battery_faults(spec))
+    except Exception as error:
+        if is_shipped(spec.kind):
+            raise
+        return [("kind", f'the check of kind "{spec.kind}" failed itself: {type(error).__name__}: {error}')]
+
+
+def _absent(table: Mapping[str, object], place: str) -> AbsentSpec | None:
+    """Return what stands for a battery whose driver, or whose regulator's, cannot be had; None where both can."""
+    name, kind, regulator = table.get("name"), table.get("kind"), table.get("regulator")
+    if not isinstance(name, str) or name_fault(name) or not isinstance(kind, str):
+        return None
+    regulator_kind = regulator.get("kind") if isinstance(regulator, dict) else None
+    if is_shipped(kind) and (regulator_kind is None or is_shipped(regulator_kind)):
+        return None
+    faults = FileFaults(place)
+    if _battery(table, place, faults) is not None and not faults:
+        return None
+    common = {field.name: table[field.name] for field in fields(PhysicalSpec) if field.name in table}
+    common.pop("regulator", None)
+    known = read_table(PhysicalSpec, {"port": "", **common}, place, FileFaults(place)) or PhysicalSpec(name=name, port="")
+    values = {field.name: getattr(known, field.name) for field in fields(PhysicalSpec)}
+    return AbsentSpec(**values, kind=kind, written=json.dumps(table, default=str), why=faults.first)
 
 
 def _by_serial(table: Mapping[str, object], place: str, faults: FileFaults) -> Mapping[str, object]:
@@ -192,6 +237,9 @@ def _named(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
+    if isinstance(value, AbsentSpec):
+        written: dict[str, Any] = json.loads(value.written)
+        return written
     found: dict[str, Any] = {"kind": value.kind} if isinstance(value, RegulatorSpec) else {}
     for field in fields(value):
         item = getattr(value, field.name)

@@ -4,22 +4,42 @@ from dataclasses import replace
 from typing import Any
 
 from bosd.bal.device import Device
-from bosd.bal.spec import PhysicalSpec
-from bosd.config.kinds import DRIVERS, REGULATORS, load_driver
+from bosd.bal.spec import AbsentSpec, PhysicalSpec
+from bosd.config.kinds import DRIVERS, REGULATORS, is_shipped, load_driver
+from bosd.drivers.absent import AbsentDevice
 from bosd.drivers.capture import CaptureTo
+from bosd.drivers.contained import Contained
 from bosd.drivers.kind import DriverContext, DriverKind, RegulatorKind
 from bosd.drivers.lines import CapturedLines
 from bosd.drivers.regulated import Regulated
 from bosd.drivers.renewing import Renewing
-from bosd.errors import ConfigError
+from bosd.errors import BosError, ConfigError
 
 
 def make_device(spec: PhysicalSpec, context: DriverContext) -> Device:
     """Return the (still closed) device of a physical battery. Raises ConfigError for what its driver cannot make."""
-    device = _make(spec, context)
+    if isinstance(spec, AbsentSpec):
+        return AbsentDevice(spec.name, spec.why)
+    kinds = [spec.kind, *([] if spec.regulator is None else [spec.regulator.kind])]
+    if all(map(is_shipped, kinds)):
+        return _whole(spec, context)
+    try:
+        return _whole(spec, context)
+    except BosError:
+        raise
+    except Exception as error:
+        message = f"{spec.name}: the driver of kind {', '.join(kinds)} cannot make it: {type(error).__name__}: {error}"
+        raise ConfigError(message, battery=spec.name) from error
+
+
+def _whole(spec: PhysicalSpec, context: DriverContext) -> Device:
+    device, contained = _make(spec, context), not is_shipped(spec.kind)
     if spec.regulator is not None:
         kind = _driver(REGULATORS, spec.regulator.kind, RegulatorKind)
         device = Regulated(device, kind.make(spec.regulator, context), spec.name)
+        contained = contained or not is_shipped(spec.regulator.kind)
+    if contained:
+        device = Contained(device, spec.name)
     return device if device.hold_s is None else Renewing(device, device.hold_s)
 
 

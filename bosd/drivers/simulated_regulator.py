@@ -105,4 +105,4 @@ def _make(spec: SimulatedRegulatorSpec, _context: DriverContext) -> SimulatedReg
     return SimulatedRegulator(spec.port)
 
 
-REGULATOR = RegulatorKind(spec=SimulatedRegulatorSpec, make=_make)
+REGULATOR = RegulatorKind(spec=SimulatedRegulatorSpec, make=_make, bench="bosd.drivers.simulated_regulator_bench:BENCH")

@@ -9,10 +9,10 @@ from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
 from bosd.bal.portions import Recuts
-from bosd.bal.spec import Topology
+from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
-from bosd.config.topology_toml import format_topology, parse_edit, parse_topology
-from bosd.errors import InvalidArgumentError, StaleRevisionError
+from bosd.config.topology_toml import format_topology, parse_edit, parse_stored
+from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError
 from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
@@ -27,7 +27,8 @@ class Editor:
     """Plans and applies edits; `applied` is called with what an edit took out and put in, in the turn in which it happens.
 
     `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
-    a topology that this node cannot have. What must not meet an edit halfway holds `lock`.
+    a topology that this node cannot have, `try_devices` for a device that cannot be made, which is asked of what was not
+    accepted before. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Editor:
         self._applied = applied
         self._stop = stop
         self._admit = admit
+        self.try_devices: Callable[[Topology], None] = lambda _topology: None
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
         self._answers: Answers[ApplyResult] = Answers()
@@ -58,12 +60,14 @@ class Editor:
         self._admit(configured)
         stored = await self._store.load_topology()
         if stored is None:
+            _refuse_absent(configured)
+            self.try_devices(configured)
             await self._append(
                 configured, diff(Topology(), configured), (), expected=0, who="configuration", comment="first start"
             )
             topology = configured
         else:
-            topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
+            topology = parse_stored(stored.toml, f"stored topology, revision {stored.revision}")
             self._admit(topology)
             self.revision, self._changed_utc_s = stored.revision, stored.changed_utc_s
         self._directory.change(topology, self._clock.now_s())
@@ -98,7 +102,7 @@ class Editor:
                 revision=revision,
             )
         place = f"stored topology, revision {revision}"
-        return _view(revision, parse_topology(stored.toml, place), stored.changed_utc_s)
+        return _view(revision, parse_stored(stored.toml, place), stored.changed_utc_s)
 
     def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
         """Check edits whole and return the differences."""
@@ -118,6 +122,7 @@ class Editor:
         recuts = Recuts(lambda splitter: self._directory.portions(splitter, now_s))
         topology = apply_edits(before, [_operation(edit) for edit in edits], POLICY_NAMES, recuts)
         self._admit(topology)
+        self.try_devices(topology)
         differences = diff(before, topology)
         check_voltages(topology, differences, self._directory.batteries, now_s)
         return topology, differences, recuts
@@ -200,6 +205,13 @@ def _operation(edit: Edit) -> EditOperation:
         return edit.recut
     assert edit.action != "recut"  # noqa: S101 (narrowing: a recut says what)
     return parse_edit(edit.action, edit.name, edit.toml)
+
+
+def _refuse_absent(topology: Topology) -> None:
+    """Refuse a first topology with a battery that has no driver: nothing runs yet that could suffer from it."""
+    absent = [spec.why for spec in topology.batteries if isinstance(spec, AbsentSpec)]
+    if absent:
+        raise ConfigError("\n  ".join(absent), faults=len(absent))
 
 
 def _view(revision: int, topology: Topology, changed_utc_s: float) -> TopologyView:

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.device import facts_of_device
+from bosd.bal.device import Device, facts_of_device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of
@@ -19,6 +19,7 @@ from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, NetworkSpec, PhysicalSpec, Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
+from bosd.drivers.absent import AbsentDevice
 from bosd.drivers.devices import make_device
 from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import Lines
@@ -92,6 +93,7 @@ class Node:
         self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
+        self._editor.try_devices = self._try_devices
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,
@@ -118,12 +120,27 @@ class Node:
         self.time.admit(topology)
         self._scheduler.check_edit(topology)
 
+    def _try_devices(self, topology: Topology) -> None:
+        """Make, and drop, the device of each new battery, which opens nothing. Raises ConfigError for what cannot be made."""
+        present = set(self.directory.topology.batteries)
+        for spec in topology.batteries:
+            if isinstance(spec, PhysicalSpec) and spec not in present:
+                make_device(spec, self._devices)
+
     def _make_leaf(self, spec: BatterySpec) -> Battery:
         if isinstance(spec, PhysicalSpec):
-            return PhysicalBattery(spec, make_device(spec, self._devices))
+            return PhysicalBattery(spec, self._device(spec))
         if isinstance(spec, NetworkSpec):
             return self._make_remote(spec)
         raise InvalidArgumentError(f"no battery of kind {spec.kind!r} can be made", field="kind")
+
+    def _device(self, spec: PhysicalSpec) -> Device:
+        """Return a battery's device; one that its driver does not make, although it did once, is not usable and says why."""
+        try:
+            return make_device(spec, self._devices)
+        except BosError as error:
+            _log.error("battery_not_usable", battery=spec.name, detail=error.message)
+            return AbsentDevice(spec.name, error.message)
 
     async def load(self, configured: Topology) -> None:
         """Put the stored (or, on first start, the configured) topology in force, with the stops that survived."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.config.settings import Config
-from bosd.config.topology_toml import parse_topology
+from bosd.config.topology_toml import parse_stored
 from bosd.errors import BosError, UnavailableError
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.report import Report, read_report, write_report
@@ -79,7 +79,7 @@ def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
     try:
         stored = look(config.node.state_dir / "bosd.sqlite")
         if stored is not None:
-            topology = parse_topology(stored.toml, f"stored topology, revision {stored.revision}")
+            topology = parse_stored(stored.toml, f"stored topology, revision {stored.revision}")
             return devices_of(topology.batteries)
         _complain(f"{config.node.state_dir}: no stored topology; these are the batteries of {config.place}")
     except BosError as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bosd.bal.spec import BatterySpec, PhysicalSpec, Topology
-from bosd.config.topology_toml import format_topology, parse_topology
+from bosd.config.topology_toml import format_topology, parse_stored
 from bosd.errors import ConfigError
 
 TICK = b"\n"
@@ -52,7 +52,7 @@ def decode(line: bytes) -> Devices | End:
         raise ConfigError(f"device list: no JSON: {error}") from None
     match document:
         case {"devices": str(toml)} if len(document) == 1:
-            return Devices(_specs(parse_topology(toml, "device list").batteries))
+            return Devices(_specs(parse_stored(toml, "device list").batteries))
         case {"end": [*names]} if len(document) == 1 and all(isinstance(name, str) for name in names):
             return End(tuple(names))
     raise ConfigError(f'device list: expected {{"devices": TOML}} or {{"end": [NAME, ...]}}, got {line[:80]!r}')

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.soak import codecs, day, load, repeats, seeds
+from tests.soak import codecs, day, drivers, load, repeats, seeds
 from tests.soak.outcome import Outcome
 
 Part = Callable[[argparse.Namespace], Outcome]
@@ -29,6 +29,10 @@ def _day(args: argparse.Namespace) -> Outcome:
     return day.run(args.hours)
 
 
+def _drivers(args: argparse.Namespace) -> Outcome:
+    return drivers.run(args.driver_hours)
+
+
 def _load(args: argparse.Namespace) -> Outcome:
     return load.run(args.nodes, args.clients, args.minutes or 10.0)
 
@@ -37,7 +41,14 @@ def _codecs(args: argparse.Namespace) -> Outcome:
     return codecs.run(args.inputs, args.seed or 0, args.minutes or 30.0)
 
 
-PARTS: dict[str, Part] = {"seeds": _seeds, "repeats": _repeats, "day": _day, "load": _load, "codecs": _codecs}
+PARTS: dict[str, Part] = {
+    "seeds": _seeds,
+    "repeats": _repeats,
+    "day": _day,
+    "drivers": _drivers,
+    "load": _load,
+    "codecs": _codecs,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--times", type=int, default=20, metavar="N", help="repeats: rounds (default 20)")
     parser.add_argument("--hours", type=float, default=24.0, metavar="N", help="day: simulated hours (default 24)")
+    parser.add_argument(
+        "--driver-hours", type=float, default=10.0, metavar="N", help="drivers: simulated hours each (default 10)"
+    )
     parser.add_argument("--nodes", type=int, default=32, metavar="N", help="load: owners (default 32)")
     parser.add_argument("--clients", type=int, default=50, metavar="N", help="load: clients at 2 GetStatus/s (default 50)")
     parser.add_argument("--inputs", type=int, default=1_000_000, metavar="N", help="codecs: how many (default 1000000)")
@@ -73,7 +87,8 @@ def main() -> int:
     unknown = [name for name in args.parts if name not in PARTS]
     if unknown:
         parser.error(f"no part is called {unknown[0]!r}: it is one of {', '.join(PARTS)}")
-    if min(args.count, args.times, args.inputs, args.nodes, args.clients, args.hours, args.faults_s, args.minutes or 1.0) <= 0:
+    hours = min(args.hours, args.driver_hours)
+    if min(args.count, args.times, args.inputs, args.nodes, args.clients, hours, args.faults_s, args.minutes or 1.0) <= 0:
         parser.error("numbers are above 0")
     outcomes: list[Outcome] = []
     for name in args.parts or list(PARTS):

@@ -13,4 +13,4 @@ def _make(spec: CsvSpec, context: DriverContext) -> Device:
     return CsvBattery(Path(spec.port), context.clock, name=spec.name, loop=spec.loop, rate=spec.rate)
 
 
-DRIVER = DriverKind(spec=CsvSpec, make=_make)
+DRIVER = DriverKind(spec=CsvSpec, make=_make, bench="bosd.drivers.csv_file.bench:BENCH")

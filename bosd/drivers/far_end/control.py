@@ -86,13 +86,17 @@ class ControlServer:
             raise InvalidArgumentError(f"control socket {self._path}: {error}", key="control") from error
         self._path.chmod(0o600)
 
+    def hang_up(self) -> None:
+        """Drop all clients."""
+        for transport in list(self._clients):
+            transport.abort()
+
     def close(self) -> None:
         """Drop all clients and remove the socket."""
         if self._server is None:
             return
         self._server.close()
-        for transport in list(self._clients):
-            transport.abort()
+        self.hang_up()
         self._path.unlink(missing_ok=True)
         self._server = None
 

@@ -28,5 +28,9 @@ def _make(spec: JbdSpec, context: DriverContext) -> Device:
 
 
 DRIVER = DriverKind(
-    spec=JbdSpec, make=_make, probe="bosd.drivers.jbd.probe:PROBE", settings="bosd.drivers.jbd.settings:read_settings"
+    spec=JbdSpec,
+    make=_make,
+    bench="bosd.drivers.jbd.bench:BENCH",
+    probe="bosd.drivers.jbd.probe:PROBE",
+    settings="bosd.drivers.jbd.settings:read_settings",
 )

@@ -20,4 +20,4 @@ def _make(spec: SonnenSpec, context: DriverContext) -> Device:
     return SonnenDriver(spec, SonnenApi(spec.port, Path(spec.token_file), ca_file), context.clock)
 
 
-DRIVER = DriverKind(spec=SonnenSpec, make=_make)
+DRIVER = DriverKind(spec=SonnenSpec, make=_make, bench="bosd.drivers.sonnen.bench:BENCH")

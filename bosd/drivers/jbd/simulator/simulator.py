@@ -71,6 +71,11 @@ class JbdSimulator:
             self._log.close()
             self._log = None
 
+    def hang_up_control(self) -> None:
+        """Break the connections to the control socket."""
+        if self._control is not None:
+            self._control.hang_up()
+
     @property
     def link(self) -> Path:
         """Where the pseudo-terminal appears; InvalidArgumentError for a line that is none."""

@@ -118,6 +118,10 @@ class SonnenSimulator:
         self.model.step_to(now_s)
         return now_s
 
+    def move_on(self) -> None:
+        """Bring the model to the present."""
+        self._now()
+
     def _documents(self) -> dict[str, documents.Document]:
         """Return what was measured last."""
         now_s = int(self._now())

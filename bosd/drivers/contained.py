@@ -1,0 +1,76 @@
+"""A device of a driver from another package: its defects are its battery's, not the node's."""
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import structlog
+
+from bosd.bal.device import Device, Sample
+from bosd.errors import BosError, DriverError, TransientError
+
+T = TypeVar("T")
+
+_log = structlog.get_logger("driver")
+
+
+class Contained:
+    """All is `device`'s; what it raises beside the errors of the port (`bal.device.Device`) becomes a DriverError, logged once.
+
+    A driver that blocks the loop is beyond this: the guard ends a daemon that stands still.
+    """
+
+    def __init__(self, device: Device, name: str) -> None:
+        self.hold_s: float | None = device.hold_s
+        self.name = name
+        self._device = device
+        self._told = ""
+
+    def __getattr__(self, name: str) -> object:
+        """Return what the device has beside the port."""
+        return getattr(self._device, name)
+
+    async def read(self) -> Sample:
+        """Return a fresh sample, as the device does."""
+        sample: object = await self._transient(self._device.read(), "read")
+        if not isinstance(sample, Sample):
+            raise DriverError(f"{self.name}: defect of its driver: read returned {sample!r:.80}, no Sample", battery=self.name)
+        return sample
+
+    async def set_current(self, current_a: float) -> None:
+        """Make the device follow `current_a`; a refusal of any kind is passed on."""
+        await self._any(self._device.set_current(current_a), "set_current")
+
+    async def held_current_a(self) -> float | None:
+        """Return what the device goes on with."""
+        return await self._transient(self._device.held_current_a(), "held_current_a")
+
+    async def make_safe(self) -> str:
+        """Apply the safe action."""
+        return await self._transient(self._device.make_safe(), "make_safe")
+
+    async def close(self) -> None:
+        """Let go of the line; a device that cannot is let go of all the same."""
+        try:
+            await self._any(self._device.close(), "close")
+        except BosError as error:
+            _log.warning("driver_not_closed", battery=self.name, detail=error.message)
+
+    async def _transient(self, asked: Awaitable[T], what: str) -> T:
+        try:
+            return await self._any(asked, what)
+        except TransientError:
+            raise
+        except BosError as error:
+            raise DriverError(f"{self.name}: {error.message}", battery=self.name) from error
+
+    async def _any(self, asked: Awaitable[T], what: str) -> T:
+        try:
+            return await asked
+        except BosError:
+            raise
+        except Exception as error:
+            message = f"{self.name}: defect of its driver: {what} raised {type(error).__name__}: {error}"
+            if message != self._told:
+                self._told = message
+                _log.exception("driver_defect", battery=self.name, call=what)
+            raise DriverError(message, battery=self.name) from error

@@ -1,0 +1,123 @@
+"""Whether a reading is true: judged against what the simulated device did while it was read."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from math import isfinite
+
+from bosd.bal.device import Sample
+from bosd.drivers.kit.bench import Tolerance, Truth
+
+VALUES = ("voltage_v", "current_a", "charge_ah", "capacity_ah", "soc")
+
+
+_KEPT_S = 600.0
+"""Cells may be older than the rest of a sample, up to here."""
+_ANSWER_S = 5.0
+"""Longest time from the moment a device took its cells' voltages to the moment that the driver dates them at."""
+
+
+class Judge:
+    """Compares samples with what was true: from the begin of their reading on, and up to `memory_s` seconds before that."""
+
+    def __init__(
+        self, truth: Callable[[], Truth], tolerance: Tolerance, now_s: Callable[[], float], memory_s: float = 0.0
+    ) -> None:
+        self._truth = truth
+        self._tolerance = tolerance
+        self._now_s = now_s
+        self._memory_s = memory_s
+        self._past: deque[tuple[int, float, Truth]] = deque()
+        self._looks = 0
+        self._begun = 0
+        self._begun_s = 0.0
+
+    def look(self) -> None:
+        """Note what is true now; also called just before and after each change."""
+        now_s = self._now_s()
+        while len(self._past) > 1 and self._past[1][1] <= now_s - _KEPT_S:
+            self._past.popleft()
+        self._looks += 1
+        self._past.append((self._looks, now_s, self._truth()))
+
+    def begin(self) -> None:
+        """Note that a reading begins."""
+        self.look()
+        self._begun, self._begun_s = self._looks, self._now_s()
+
+    def wrong(self, sample: Sample) -> list[str]:
+        """Return what a sample says that was not true since its reading began, with numbers."""
+        self.look()
+        if self._memory_s:
+            seen = self._between(self._begun_s - self._memory_s, self._now_s())
+        else:
+            seen = [truth for number, _, truth in self._past if number >= self._begun]
+        return [*self._values(sample, seen), *self._cells(sample), *impossible(sample)]
+
+    def wrong_held(self, held_a: float | None) -> list[str]:
+        """Return what is wrong with a set point that was read back, in words."""
+        self.look()
+        true = {truth.held_a for number, _, truth in self._past if number >= self._begun}
+        slack_a = self._tolerance.held_a + 1e-9
+        if any(held_a == each or (held_a is not None and each is not None and abs(held_a - each) <= slack_a) for each in true):
+            return []
+        return [f"held_current_a says {held_a!r}, the device held {', '.join(map(repr, true))}"]
+
+    def _between(self, from_s: float, to_s: float) -> list[Truth]:
+        """Return what was true from one instant to another, the neighbours outside included: values move between two looks."""
+        first = max((place for place, (_, at_s, _) in enumerate(self._past) if at_s < from_s), default=0)
+        last = next((place for place, (_, at_s, _) in enumerate(self._past) if at_s > to_s), len(self._past) - 1)
+        return [self._past[place][2] for place in range(first, last + 1)]
+
+    def _values(self, sample: Sample, seen: list[Truth]) -> Iterator[str]:
+        for key in VALUES:
+            said = getattr(sample, key)
+            if said is None:
+                continue
+            true = [value for truth in seen if (value := getattr(truth, key)) is not None]
+            if not true:
+                yield f"{key}: says {said:g}, which the device cannot know; unknown is None"
+                continue
+            slack = getattr(self._tolerance, key) + 1e-9
+            if not min(true) - slack <= said <= max(true) + slack:
+                yield f"{key}: says {said:g}, true was {_span(true)} (tolerance {slack:g})"
+
+    def _cells(self, sample: Sample) -> Iterator[str]:
+        cells_v, cells_s = sample.cells_v, sample.cells_s
+        if cells_v is None or cells_s is None:
+            return
+        if not self._now_s() - _KEPT_S <= cells_s <= self._now_s():
+            yield f"cells_s: {cells_s:g} s is no instant of the last {_KEPT_S:g} s; now is {self._now_s():g} s"
+            return
+        seen = self._between(cells_s - _ANSWER_S - self._memory_s, cells_s)
+        true = [truth.cells_v for truth in seen if truth.cells_v is not None]
+        if not true or len(true[-1]) != len(cells_v):
+            yield f"cells_v: says {len(cells_v)} cells, true are {len(true[-1]) if true else 'none known'}"
+            return
+        slack = self._tolerance.cells_v + 1e-9
+        for number, said in enumerate(cells_v):
+            values = [each[number] for each in true]
+            if not min(values) - slack <= said <= max(values) + slack:
+                yield f"cells_v: cell {number + 1} says {said:g} V, true was {_span(values)} V"
+
+
+def impossible(sample: Sample) -> Iterator[str]:
+    """Yield what no sample may say, whatever is true: numbers that are none, ratios and magnitudes out of range."""
+    for key in (*VALUES, "limit_discharge_a", "limit_charge_a"):
+        value = getattr(sample, key)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
+            yield f"{key}: {value!r} is no finite number"
+    for key in ("limit_discharge_a", "limit_charge_a", "voltage_v", "charge_ah", "capacity_ah"):
+        value = getattr(sample, key)
+        if value is not None and value < 0.0:
+            yield f"{key}: {value:g} is negative"
+    if sample.soc is not None and not 0.0 <= sample.soc <= 1.0:
+        yield f"soc: {sample.soc:g} is no ratio of capacity, 0 to 1"
+    if sample.cells_v is not None and sample.cells_s is None:
+        yield "cells_s: None beside cells_v; it is the instant of their reading"
+    if not (sample.charge_allowed and sample.discharge_allowed) and not sample.blocked_by:
+        yield "blocked_by: empty, where a direction is not allowed; it names why"
+
+
+def _span(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"

@@ -1,0 +1,203 @@
+"""The kit finds what it is for: a driver without a defect passes, and each defect fails the check that is meant for it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from bosd.bal.device import Sample
+from bosd.drivers.kind import DriverContext
+from bosd.drivers.kit.result import Verdict
+from bosd.drivers.kit.trial import run_checks
+from bosd.drivers.kit.world import Trial
+from bosd.errors import DriverError
+from tests.support.pump import BENCH, HOLD_S, Pump, PumpSpec, pump_kind
+
+READS = 1200
+"""Of the memory check: a reading that keeps its sample keeps well over 100 bytes, where 32 KiB are allowed."""
+
+
+class Charging(Pump):
+    """Has the signs of chargers."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        right = super().sample(values)
+        return replace(right, current_a=0.0 - (right.current_a or 0.0))
+
+
+class Millivolts(Pump):
+    """Passes on the protocol's unit."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), voltage_v=float(values["V"]))
+
+
+class Zero(Pump):
+    """Makes 0 of what is not known."""
+
+    def number(self, values: Mapping[str, str], key: str) -> float | None:
+        return super().number(values, key) or 0.0
+
+
+class Unblocked(Pump):
+    """Does not look at what the device blocks."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), charge_allowed=True, discharge_allowed=True, blocked_by=())
+
+
+class Patient(Pump):
+    """Has no deadline: it asks again until it is answered."""
+
+    async def ask(self, text: str) -> str:
+        while True:
+            try:
+                return await super().ask(text)
+            except Exception:  # noqa: BLE001 (the defect)
+                await asyncio.sleep(0.1)
+
+
+class Old(Pump):
+    """Gives the last values when there are no new ones."""
+
+    last: Sample | None = None
+
+    async def read(self) -> Sample:
+        try:
+            self.last = await super().read()
+        except DriverError:
+            raise
+        except Exception:
+            if self.last is None:
+                raise
+        return self.last
+
+
+class Locked(Pump):
+    """Does not give its lock back when it is cancelled."""
+
+    def __init__(self, spec: PumpSpec, context: DriverContext) -> None:
+        super().__init__(spec, context)
+        self.lock = asyncio.Lock()
+
+    async def ask(self, text: str) -> str:
+        await self.lock.acquire()
+        answer = await super().ask(text)
+        self.lock.release()
+        return answer
+
+
+class Trusting(Pump):
+    """Takes the acknowledgement for the deed."""
+
+    async def set_current(self, current_a: float) -> None:
+        await self.ask(f"S={current_a * 1000:.0f}")
+
+
+class Backwards(Pump):
+    """Commands with the sign of chargers, and reads it back so."""
+
+    async def ask(self, text: str) -> str:
+        return await super().ask(f"S={-int(text[2:])}" if text.startswith("S=") else text)
+
+    async def held_current_a(self) -> float | None:
+        held_a = await super().held_current_a()
+        return None if held_a is None else 0.0 - held_a
+
+
+class Forever(Pump):
+    """Declares a hold that the device has not."""
+
+    hold_s = None
+
+
+class TooShort(Pump):
+    """Declares a longer hold than the device has."""
+
+    hold_s = HOLD_S * 3
+
+
+class Careless(Pump):
+    """Says that it made safe what it did not."""
+
+    async def make_safe(self) -> str:
+        return "at 0 A"
+
+
+class Strange(Pump):
+    """Lets an error of its own out."""
+
+    async def ask(self, text: str) -> str:
+        try:
+            return await super().ask(text)
+        except Exception as error:
+            raise ValueError(text) from error
+
+
+class Hoarding(Pump):
+    """Keeps every sample."""
+
+    kept: list[Sample]
+
+    def __init__(self, spec: PumpSpec, context: DriverContext) -> None:
+        super().__init__(spec, context)
+        self.kept = []
+
+    async def read(self) -> Sample:
+        self.kept.append(await super().read())
+        return self.kept[-1]
+
+
+class Open(Pump):
+    """Never lets go of its line."""
+
+    async def close(self) -> None:
+        """Forget to."""
+
+
+class Slow(Pump):
+    """Takes longer than its refresh period."""
+
+    async def read(self) -> Sample:
+        await asyncio.sleep(1.5)
+        return await super().read()
+
+
+def test_a_driver_without_a_defect_passes_every_check() -> None:
+    """And the details are what the made-up device is made of."""
+    results = run_checks(Trial(pump_kind(), BENCH, 1), READS)
+    assert {result.check: result.detail for result in results if result.verdict is Verdict.FAILED} == {}
+    told = {result.check: result.detail for result in results if result.verdict is Verdict.PASSED}
+    assert told["signs"] == "10 A discharging, -10 A charging"
+    assert told["hold"] == "lets go within hold_s = 10 s"
+    assert told["unknown is None"] == "None: charge_ah, soc, cells_v"
+    assert {result.check for result in results if result.verdict is Verdict.NOT_APPLICABLE} == {"sleep", "two on a line"}
+
+
+@pytest.mark.parametrize(
+    ("driver", "check", "says"),
+    [
+        (Charging, "signs", "it charges with 10 A and current_a says 10: discharge is positive"),
+        (Millivolts, "units", "voltage_v: says 13250, true was 13.25"),
+        (Zero, "unknown is None", "charge_ah says 0.0"),
+        (Unblocked, "limits", "charge_allowed is still true"),
+        (Patient, "timeouts", "no end within 5 s"),
+        (Old, "timeouts", "a sample came from a device without power"),
+        (Locked, "cancellation", "reading after read was cancelled at wait 1: no end within 5 s"),
+        (Trusting, "honest refusals", "was confirmed by a device with deaf"),
+        (Backwards, "set points", "set_current(2) was confirmed, but the device holds -2 A"),
+        (Forever, "hold", "hold_s None says that it holds for ever"),
+        (TooShort, "hold", "at half of hold_s (30 s) the device holds 0 A"),
+        (Careless, "safe action", "make_safe was confirmed, but the device holds 2 A"),
+        (Strange, "timeouts", "raised ValueError"),
+        (Hoarding, "memory", f"bytes more after {READS} readings"),
+        (Open, "close", "its line is still open"),
+        (Slow, "time and bytes", "a reading takes 1500 ms, longer than the refresh period of 1 s"),
+    ],
+)
+def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> None:
+    """With what was seen."""
+    (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
+    assert result.verdict is Verdict.FAILED, result
+    assert says in result.detail

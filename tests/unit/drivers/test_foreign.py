@@ -1,0 +1,188 @@
+"""Drivers from other packages: found, refused with their package's name, contained; and what stands for one that is gone."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bosd.bal.device import Sample
+from bosd.bal.spec import AbsentSpec, PhysicalSpec
+from bosd.clock import LoopClock, SystemClock
+from bosd.config.topology_toml import format_topology, parse_stored, parse_topology
+from bosd.drivers.contained import Contained
+from bosd.drivers.devices import make_device
+from bosd.drivers.kind import DriverContext
+from bosd.drivers.lines import Lines
+from bosd.errors import ConfigError, DriverError, UnavailableError, UnsupportedError
+from bosd.safeguard.device_list import Devices, decode, devices_of, encode
+from bosd.safeguard.safe_action import make_all_safe
+from tests.support.packages import write_package
+
+GOOD = """
+from dataclasses import dataclass
+from typing import ClassVar
+from bosd.bal.spec import PhysicalSpec
+from bosd.drivers.kind import DriverKind
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec(PhysicalSpec):
+    kind: ClassVar[str] = "foreign"
+    controls: ClassVar[tuple[str, ...]] = ("none", "direct")
+    cells: int = 4
+
+    def faults(self):
+        if self.cells == 13:
+            raise RuntimeError("thirteen")
+        if self.cells < 1:
+            yield "cells", "is below 1"
+
+def make(spec, context):
+    raise KeyError(spec.name)
+
+DRIVER = DriverKind(spec=Spec, make=make)
+"""
+TOML = """[[battery]]
+name = "f"
+kind = "foreign"
+port = "/dev/f"
+max_discharge_current_a = 20.0
+max_charge_current_a = 10.0
+current_control = "direct"
+cells = 8
+"""
+CONTEXT = DriverContext(SystemClock(), Lines())
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with the kind `foreign`, its module named after the directory so that none is found twice."""
+    name = f"foreign_{tmp_path.name.replace('-', '_')}"
+    site = write_package(tmp_path, name, {"foreign": f"{name}:DRIVER"}, GOOD)
+    monkeypatch.syspath_prepend(site)
+    return site
+
+
+def fault_of(text: str) -> str:
+    """Return what is wrong with a topology."""
+    with pytest.raises(ConfigError) as caught:
+        parse_topology(text)
+    return caught.value.message
+
+
+def test_its_keys_are_read_and_its_own_rules_hold(installed: Path) -> None:
+    """A package's keys are as strict as ours; a check that fails itself is a fault of the file, not of the program."""
+    (spec,) = parse_topology(TOML).batteries
+    assert isinstance(spec, PhysicalSpec)
+    assert (spec.kind, spec.cells) == ("foreign", 8)  # type: ignore[attr-defined]
+    assert format_topology(parse_topology(TOML)) == TOML
+    assert fault_of(TOML.replace("8", "0")).endswith('battery[0] "f".cells: is below 1')
+    assert 'kind: the check of kind "foreign" failed itself: RuntimeError: thirteen' in fault_of(TOML.replace("8", "13"))
+    assert 'battery[0] "f".cell: unknown key; did you mean "cells"?' in fault_of(TOML.replace("cells", "cell"))
+
+
+def test_what_its_make_raises_is_a_fault_that_names_it(installed: Path) -> None:
+    """Nothing but ConfigError comes out."""
+    (spec,) = parse_topology(TOML).batteries
+    assert isinstance(spec, PhysicalSpec)
+    with pytest.raises(ConfigError, match="f: the driver of kind foreign cannot make it: KeyError: 'f'"):
+        make_device(spec, CONTEXT)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise SystemError('broken')\n", "cannot be loaded: SystemError: broken"),
+        ("DRIVER = 1\n", "offers 1; expected an object whose spec is a class derived from PhysicalSpec"),
+        ("x = 1\n", "cannot be loaded: AttributeError"),
+    ],
+)
+def test_a_broken_package_is_named(code: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its kind, and its name and version where it cannot be loaded."""
+    name = f"broken_{tmp_path.name.replace('-', '_')}"
+    monkeypatch.syspath_prepend(write_package(tmp_path, name, {"foreign": f"{name}:DRIVER"}, code))
+    assert says in fault_of(TOML)
+    assert 'the driver of kind "foreign"' in fault_of(TOML)
+
+
+def test_a_shipped_kind_is_never_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that offers `jbd` is not even loaded."""
+    name = f"usurper_{tmp_path.name.replace('-', '_')}"
+    monkeypatch.syspath_prepend(write_package(tmp_path, name, {"jbd": f"{name}:DRIVER"}, "raise SystemError\n"))
+    (spec,) = parse_topology('[[battery]]\nname = "b"\nkind = "jbd"\nport = "/dev/b"\n').batteries
+    assert type(spec).__module__ == "bosd.bal.spec"
+
+
+def test_a_stored_battery_without_its_driver_keeps_its_table() -> None:
+    """Word for word, with the limits that count for others, and through the guard's list."""
+    (spec,) = parse_stored(TOML, "stored topology").batteries
+    assert isinstance(spec, AbsentSpec)
+    assert (spec.kind, spec.max_discharge_current_a, spec.current_control) == ("foreign", 20.0, "direct")
+    assert 'no such kind: "foreign"' in spec.why
+    assert format_topology(parse_stored(TOML, "stored topology")) == TOML
+    told = decode(encode(Devices(devices_of([spec]))))
+    assert isinstance(told, Devices)
+    assert [each.kind for each in told.specs] == ["foreign"]
+
+
+@pytest.mark.jumping
+async def test_nothing_of_it_is_confirmed() -> None:
+    """Its device refuses everything, and the guard says that it is not safe."""
+    (spec,) = parse_stored(TOML, "stored topology").batteries
+    assert isinstance(spec, AbsentSpec)
+    device = make_device(spec, CONTEXT)
+    for asked in (device.read(), device.set_current(0.0), device.held_current_a(), device.make_safe()):
+        with pytest.raises(UnavailableError, match=r"f: not usable: .*no such kind"):
+            await asked
+    await device.close()
+    (outcome,) = await make_all_safe([spec], LoopClock(asyncio.get_running_loop()))
+    assert not outcome.confirmed
+    assert 'no such kind: "foreign"' in outcome.result
+
+
+def test_a_regulator_without_its_driver_is_no_less() -> None:
+    """The battery of a shipped kind is not usable when what regulates it is gone."""
+    text = TOML.replace("foreign", "jbd").replace("cells = 8\n", "").replace('"direct"', '"external"')
+    (spec,) = parse_stored(text + 'regulator = { kind = "gone", port = "/dev/g" }\n', "stored topology").batteries
+    assert isinstance(spec, AbsentSpec)
+    assert json.loads(spec.written)["regulator"] == {"kind": "gone", "port": "/dev/g"}
+
+
+class Defective:
+    """A device each of whose methods fails in its own way."""
+
+    hold_s: float | None = 5.0
+    extra = "known"
+
+    async def read(self) -> Sample:
+        raise ZeroDivisionError("nothing")
+
+    async def set_current(self, current_a: float) -> None:
+        raise UnsupportedError("never")
+
+    async def held_current_a(self) -> float | None:
+        raise ConfigError("a word too much")
+
+    async def make_safe(self) -> str:
+        await asyncio.sleep(3600.0)
+        return "late"
+
+    async def close(self) -> None:
+        raise OSError(os.strerror(5))
+
+
+async def test_defects_become_errors_of_the_port() -> None:
+    """Refusals pass; what would end the daemon does not; cancellation is no defect."""
+    device = Contained(Defective(), "f")
+    assert (device.hold_s, device.extra) == (5.0, "known")
+    with pytest.raises(DriverError, match="f: defect of its driver: read raised ZeroDivisionError: nothing"):
+        await device.read()
+    with pytest.raises(UnsupportedError, match="never"):
+        await device.set_current(1.0)
+    with pytest.raises(DriverError, match="f: a word too much"):
+        await device.held_current_a()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await device.make_safe()
+    await device.close()
