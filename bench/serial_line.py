@@ -22,10 +22,12 @@ from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 TURNAROUND_MS = 15.0
 BYTES_PER_S = 960.0
 BASIC_BYTES, CELLS_BYTES = 7 + (7 + 23 + 2 * 2), 7 + (7 + 4 * 2)
-"""Request and reply of register 0x03 with 2 sensors, of 0x04 with 4 cells; with an address each of the four is one byte longer."""
+"""Request and reply of 0x03 with 2 sensors, and of 0x04 with 4 cells; with an address each of the four is a byte longer."""
 CELLS_EVERY = 8
-"""The driver itself reads cells this seldom where polls do not fit into their period; asked for, so that it is so from the begin."""
-LIMIT = "computed: {basic} bytes a poll and {cells} more for cells in every 8th, at 960 bytes/s, and the simulator's turnaround of 15 ms"
+"""So seldom the driver itself reads cells where polls do not fit into their period: asked for from the begin."""
+LIMIT = (
+    "computed: {basic} bytes a poll and {cells} for cells in each 8th, at 960 bytes/s, and the simulator's 15 ms to turn round"
+)
 ALONE = LIMIT.format(basic=BASIC_BYTES, cells=CELLS_BYTES)
 ADDRESSED = LIMIT.format(basic=BASIC_BYTES + 2, cells=CELLS_BYTES + 2) + " each time; all packs together"
 
@@ -42,7 +44,7 @@ MS = Row(
     name="milliseconds a poll at 9600 baud",
     goal=1.05,
     scale="ms",
-    reference=f"computed: {BASIC_BYTES + CELLS_BYTES} bytes with cells at 960 bytes/s, and the simulator's turnaround of 15 ms twice; "
+    reference=f"computed: {BASIC_BYTES + CELLS_BYTES} bytes with cells at 960 bytes/s, and the simulator's 15 ms to turn round, twice; "
     "the driver alone, after 100 ms of silence",
 )
 ROWS = (POLLS, FOUR, TEN, BYTES, MS)

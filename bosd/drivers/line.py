@@ -106,6 +106,11 @@ class Line:
         """Whether several devices stand on it."""
         return self._users > 1
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its transport is open."""
+        return self._is_open
+
     def share(self) -> None:
         """Count one more device on the line; each calls `close` once."""
         self._users += 1

@@ -130,7 +130,7 @@ class LinePart:
         line = self._lines.join(self, self.port, self._baud)
         loop = asyncio.get_running_loop()
         probing = self._silent and not urgent
-        if probing and line.shared and loop.time() < self._again_s:
+        if probing and line.shared and line.is_open and loop.time() < self._again_s:
             raise UnavailableError(f"{self.port}: no answer in 1 attempt", port=self.port)
         try:
             reply = await line.exchange(request, reader, reply_bytes, self.counters, urgent=urgent, probing=probing)

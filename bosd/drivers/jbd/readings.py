@@ -19,8 +19,8 @@ _NOISE_LEAST = 3
 class Noise:
     """How many replies of one board are spoiled, of the last 30 to 60 s.
 
-    Two flipped bits of one weight leave the sum as it was. That is no matter where one reply in hundreds is spoiled; where most are,
-    a sound sum says little.
+    Two flipped bits of one weight leave the sum as it was: rare where one reply in hundreds is spoiled; where most are, a sound
+    sum says little.
     """
 
     def __init__(self, counters: Counter[str], clock: Clock) -> None:
