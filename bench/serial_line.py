@@ -44,7 +44,7 @@ MS = Row(
     name="milliseconds a poll at 9600 baud",
     goal=1.05,
     scale="ms",
-    reference=f"computed: {BASIC_BYTES + CELLS_BYTES} bytes with cells at 960 bytes/s, and the simulator's 15 ms to turn round, twice; "
+    reference=f"computed: {BASIC_BYTES + CELLS_BYTES} bytes with cells at 960 bytes/s, and the simulator's 15 ms twice; "
     "the driver alone, after 100 ms of silence",
 )
 ROWS = (POLLS, FOUR, TEN, BYTES, MS)
