@@ -40,8 +40,8 @@ def main() -> None:
     day = datetime.fromtimestamp(SystemClock().utc_s(), UTC).date()
     changed = ", with changes" if git("status", "--porcelain", "--", "bosd") else ""
     made = f"by `tools/driver_cards.py` on {day} from commit {git('rev-parse', '--short', 'HEAD')}{changed}"
-    others = "".join(f" ({kind}: {hours:g})" for kind, hours in fewer.items())
-    made += f", {args.hours:g} simulated hours of faults a card{others}"
+    others = "".join(f"; {hours:g} for {kind}, which takes longest" for kind, hours in fewer.items())
+    made += f",\nwith {args.hours:g} simulated hours a card, shared by its rows of faults{others}"
     cards = []
     for kind in known_kinds():
         for card in cards_of(kind, seed=args.seed, hours=fewer.get(kind, args.hours), reads=MEMORY_READS):
