@@ -1,6 +1,6 @@
 """What stands around the machine: who puts its limits in force, and who keeps them over restarts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,4 +61,12 @@ class Memory(Protocol):
 
     async def save(self, kept: Kept, news: Sequence[Published]) -> None:
         """Keep this, and add to the history what is not there yet, in one transaction."""
+        ...
+
+
+class Note(Protocol):
+    """Records what a peer wrote, append-only."""
+
+    def __call__(self, action: str, *, who: str, refused: str, after: Mapping[str, object]) -> None:
+        """Record one write; `refused` is empty where it was taken."""
         ...
