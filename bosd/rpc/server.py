@@ -26,6 +26,7 @@ from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 if TYPE_CHECKING:
+    from bosd.rpc.eebus import Eebus
     from bosd.rpc.fleet import Fleet
     from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
     from bosd.rpc.tls import Keyring
@@ -47,6 +48,7 @@ _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
+_EEBUS = "bosd.v1.EebusService"
 _ERRORS = "bosd.v1.ErrorService"
 _FLEET = "bosd.v1.FleetService"
 _LEDGER = "bosd.v1.LedgerService"
@@ -71,6 +73,7 @@ class RpcServer:
         sessions: OwnerSessions | None = None,
         fleet: "Fleet | None" = None,
         security: "Guard | None" = None,
+        eebus: "Eebus | None" = None,
     ) -> None:
         self._node = node
         self._audit = audit
@@ -88,6 +91,7 @@ class RpcServer:
         self._stopping = False
         self._sessions = sessions
         self._fleet = fleet
+        self._eebus = eebus
         self._add_services()
 
     def _add_services(self) -> None:
@@ -97,6 +101,7 @@ class RpcServer:
         if (sessions := self._sessions) is not None:
             add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), self._server)
         lazy = (
+            _LazyService(_EEBUS, self._load_eebus),
             _LazyService(_HEALTH, self._load_health),
             _LazyService(_LEDGER, self._load_ledger),
             _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1),
@@ -188,6 +193,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_AuditServiceServicer_to_server(AuditService(audit, self.edge), server))
 
+    def _load_eebus(self) -> dict[str, Any]:
+        from bosd.rpc.eebus_service import EebusService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.eebus_pb2_grpc import add_EebusServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_EebusServiceServicer_to_server(EebusService(self._eebus, self.edge), server))
+
     def _load_errors(self, faults: Faults) -> dict[str, Any]:
         from bosd.rpc.error_service import ErrorService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.errors_pb2_grpc import add_ErrorServiceServicer_to_server  # noqa: PLC0415
@@ -227,13 +238,14 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
+    from bosd.v1 import audit_pb2, eebus_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
         for file in (
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
+            eebus_pb2.DESCRIPTOR,
             errors_pb2.DESCRIPTOR,
             fleet_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
