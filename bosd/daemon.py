@@ -9,7 +9,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -28,6 +28,7 @@ from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
+from bosd.rpc.eebus_opening import open_eebus
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
 from bosd.rpc.neighbourhood import Neighbourhood
@@ -46,6 +47,7 @@ from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
+    from bosd.rpc.eebus import Eebus
     from bosd.rpc.guard import Guard
     from bosd.rpc.renewing import Renewer
     from bosd.rpc.tls import Keyring
@@ -96,6 +98,7 @@ class Daemon:
         self._peer_faults: PeerFaults | None = None
         self._near: Neighbourhood | None = None
         self._renewer: Renewer | None = None
+        self._eebus: Eebus | None = None
         self._book = AddressBook(config.node.state_dir)
         self._running = RunningBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
@@ -163,6 +166,7 @@ class Daemon:
             if self._security is not None:
                 self._security.exchanged = pool.redial
             self._renewer = self._renewing(node, guarded, pool, audit)
+            self._eebus = await open_eebus(config, node, store, audit, lambda: trust.doubt(self._clock.utc_s()))
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -206,6 +210,7 @@ class Daemon:
             sessions=self._sessions,
             fleet=self._fleet,
             security=self._security,
+            eebus=self._eebus,
         )
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
@@ -319,23 +324,14 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
-                if self._keeper is not None:
-                    group.create_task(self._keeper.run(), name="guard")
-                if self._sessions is not None:
-                    group.create_task(self._sessions.lag.run(), name="loop lag")
-                if self._fleet is not None:
-                    group.create_task(self._fleet.run(), name="fleet")
                 group.create_task(self._book.run(), name="addresses")
                 group.create_task(self._running.run(), name="running")
-                if self._near is not None:
-                    group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
-                if self._security is not None:
-                    group.create_task(self._security.run(), name="security")
-                if self._renewer is not None:
-                    group.create_task(self._renewer.run(), name="certificates")
+                for name, part in self._parts():
+                    if part is not None:
+                        group.create_task(part.run(), name=name)
                 if (asked := self._config.hooks).command:
                     hooks = Hooks(node.name, self._clock, asked.command, asked.events, asked.timeout_s)
                     node.attach(hooks)
@@ -349,6 +345,17 @@ class Daemon:
                 _leave()
         except* _Ended:
             pass
+
+    def _parts(self) -> tuple[tuple[str, Any], ...]:
+        return (
+            ("guard", self._keeper),
+            ("loop lag", self._sessions.lag if self._sessions is not None else None),
+            ("fleet", self._fleet),
+            ("neighbourhood", self._near),
+            ("security", self._security),
+            ("certificates", self._renewer),
+            ("eebus", self._eebus),
+        )
 
     async def _make_safe(self, node: Node, server: RpcServer) -> None:
         """Refuse new calls and make devices safe while links and lines are still served."""

@@ -22,16 +22,33 @@ from bosd.store.eebus import EebusTable
 from bosd.store.store import Store
 
 CONFIG, LOST, FAILSAFE, UNWRITTEN = "EEBUS_CONFIG", "EEBUS_LOST", "EEBUS_FAILSAFE", "EEBUS_UNWRITTEN"
+UNENFORCED = "EEBUS_NOT_ENFORCED"
 _BEAT_S = 1.0
 
 _log = structlog.get_logger("eebus")
 
 
+class Unenforced:
+    """Stands where a node has nothing that puts limits in force: they are shown, and it is an error that they bind nothing."""
+
+    def publish(self, limit_w: float | None, until_s: float | None, *, state: str, reason: str) -> None:
+        """Say that nothing follows."""
+        _log.error("eebus_not_enforced", limit_w=limit_w, until_s=until_s, state=state, reason=reason)
+
+    def restore(self, limit_w: float, until_s: float, *, reason: str) -> None:
+        """Say that nothing follows."""
+        self.publish(limit_w, until_s, state="restored", reason=reason)
+
+    def end_restored(self, *, reason: str) -> None:
+        """Nothing was restored."""
+
+
 class Eebus:
     """What a node has of it; without `lpc` only the fault of its configuration."""
 
-    def __init__(self, clock: Clock, lpc: Lpc | None = None, fault: str = "") -> None:
+    def __init__(self, clock: Clock, lpc: Lpc | None = None, fault: str = "", *, enforced: bool = True) -> None:
         self._clock = clock
+        self._enforced = enforced
         self._fault = fault
         self.lpc = lpc
         self._binary: Binary | None = None
@@ -62,7 +79,7 @@ class Eebus:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lpc = Lpc(config, clock, StoredMemory(EebusTable(store)), port, **outside)  # type: ignore[arg-type]
         await lpc.start()
-        return cls(clock, lpc)
+        return cls(clock, lpc, enforced=not isinstance(port, Unenforced))
 
     async def run(self) -> None:
         """Run all of it, for ever; a faulty section has nothing to run."""
@@ -102,6 +119,8 @@ class Eebus:
         if (lpc := self.lpc) is None:
             return
         view = lpc.view()
+        if not self._enforced:
+            yield Noticed(UNENFORCED, Severity.HIGH, "limits are shown, but nothing puts them in force", "eebus", view.battery)
         if not lpc.connected:
             service = f"; the binary {view.service}" if view.service else ""
             yield Noticed(LOST, Severity.MEDIUM, f"the EEBUS service is not connected: {view.connection}{service}", "eebus")

@@ -63,7 +63,7 @@ class RpcServer:
     `security` stands before every call; with it TCP listeners have mutual TLS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is another part of the node)
         self,
         node: NodeApi,
         on_bug: BugSink,

@@ -4,6 +4,7 @@ It knows no connection: a client tells it what the peer says. Everything happens
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,6 +32,7 @@ from bosd.limits.lpc.use_case import LPC, UseCase
 from bosd.limits.lpc.view import COUNTERS, STATEMENTS, Changes, SeenRestored, SeenTransition, View
 
 MOST_WARNED = 100
+LAST_WRITE_S = 1.0
 
 _log = structlog.get_logger("eebus")
 
@@ -120,7 +122,9 @@ class Lpc:
                 group.create_task(self.history.run(), name="eebus history")
                 group.create_task(self._tick(), name="eebus tick")
         finally:
-            await self.history.write()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WRITE_S):
+                    await self.history.write()
 
     async def _tick(self) -> None:
         while True:

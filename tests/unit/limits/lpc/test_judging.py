@@ -13,6 +13,7 @@ SMALLEST = sys.float_info.min
 
 
 def written(value_w: float, *, active: bool = True, **more: object) -> WrittenLimit:
+    """Return a limit as the wire has it."""
     return WrittenLimit(active=active, value_w=value_w, **more)  # type: ignore[arg-type]
 
 
@@ -42,6 +43,7 @@ def test_approval(value_w: float, approve: bool, active: bool) -> None:
 
 
 def test_a_limit_above_the_nominal_maximum_is_approved_with_a_warning() -> None:
+    """A limit above the nominal maximum is approved with a warning."""
     assert decide(written(22000.0), LPC, BOUNDS).warning == ""
     assert "nominal maximum of 22000 W" in decide(written(22000.5), LPC, BOUNDS).warning
 
@@ -85,6 +87,9 @@ def test_failsafe_durations(hours: float, taken: bool) -> None:
     assert refused_duration(-1, BOUNDS, checked=False)
 
 
-@pytest.mark.parametrize(("value_w", "taken"), [(0.0, True), (4200.0, True), (-100.0, False), (math.nan, False), (math.inf, False)])
+@pytest.mark.parametrize(
+    ("value_w", "taken"), [(0.0, True), (4200.0, True), (-100.0, False), (math.nan, False), (math.inf, False)]
+)
 def test_failsafe_powers(value_w: float, taken: bool) -> None:
+    """Failsafe powers."""
     assert (refused_power(value_w) == "") is taken

@@ -95,14 +95,17 @@ def limited() -> Story:
 
 
 def controlled() -> Story:
+    """Return one that was told not to limit."""
     return Story().hb().inactive().is_(CONTROLLED, None).publishes((INIT, 1000.0), (CONTROLLED, None))
 
 
 def autonomous() -> Story:
+    """Return one that was told nothing for 121 s."""
     return Story().wait(121.0).is_(AUTONOMOUS, None).publishes((INIT, 1000.0), (AUTONOMOUS, None))
 
 
 def failsafe() -> Story:
+    """Return one that was limited, and lost its peer."""
     return limited().wait(121.0).is_(FAILSAFE, 1000.0).publishes((FAILSAFE, 1000.0))
 
 
@@ -110,23 +113,28 @@ def failsafe() -> Story:
 
 
 def test_applies_failsafe_limit_immediately_on_startup() -> None:
+    """Applies failsafe limit immediately on startup."""
     Story().is_(INIT, 1000.0).publishes((INIT, 1000.0))
 
 
 def test_init_transitions_to_unlimited_autonomous_not_failsafe_after_120s() -> None:
+    """Init transitions to unlimited autonomous not failsafe after 120s."""
     autonomous()
 
 
 def test_heartbeat_timeout_of_limited() -> None:
+    """Heartbeat timeout of limited."""
     limited().wait(119.0).is_(LIMITED, 5000.0).publishes()
     limited().wait(121.0).is_(FAILSAFE, 1000.0).publishes((FAILSAFE, 1000.0))
 
 
 def test_unlimited_controlled_enters_failsafe() -> None:
+    """Unlimited controlled enters failsafe."""
     controlled().wait(121.0).is_(FAILSAFE, 1000.0).publishes((FAILSAFE, 1000.0))
 
 
 def test_unlimited_autonomous_needs_heartbeat() -> None:
+    """Unlimited autonomous needs heartbeat."""
     autonomous().wait(300.0).is_(AUTONOMOUS, None).publishes()
     autonomous().active().is_(AUTONOMOUS, None).publishes((AUTONOMOUS, None))
     autonomous().inactive().is_(AUTONOMOUS, None).publishes((AUTONOMOUS, None))
@@ -135,21 +143,25 @@ def test_unlimited_autonomous_needs_heartbeat() -> None:
 
 
 def test_failsafe_exits_after_its_duration() -> None:
+    """Failsafe exits after its duration."""
     failsafe().wait(HOURS_2 - 1.0).is_(FAILSAFE, 1000.0).publishes()
     failsafe().wait(HOURS_2 + 1.0).is_(AUTONOMOUS, None).publishes((AUTONOMOUS, None))
 
 
 def test_failsafe_exits_when_heartbeat_received_but_no_limit_within_120s() -> None:
+    """Failsafe exits when heartbeat received but no limit within 120s."""
     story = failsafe().wait(10.0).hb().wait(119.0).is_(FAILSAFE, 1000.0).publishes()
     story.wait(2.0).is_(AUTONOMOUS, None).publishes((AUTONOMOUS, None))
 
 
 def test_failsafe_exits_on_heartbeat_and_a_limit() -> None:
+    """Failsafe exits on heartbeat and a limit."""
     failsafe().wait(10.0).hb().active().is_(LIMITED, 5000.0).publishes((LIMITED, 5000.0))
     failsafe().wait(10.0).hb().inactive().is_(CONTROLLED, None).publishes((CONTROLLED, None))
 
 
 def test_unlimited_autonomous_does_not_re_apply_failsafe_period_limit() -> None:
+    """Unlimited autonomous does not re apply failsafe period limit."""
     story = failsafe().wait(5.0).active().is_(FAILSAFE, 1000.0).publishes((FAILSAFE, 1000.0))
     story.wait(HOURS_2).is_(AUTONOMOUS, None).publishes((AUTONOMOUS, None))
     story.hb().is_(AUTONOMOUS, None).publishes()
@@ -170,6 +182,7 @@ def test_binding() -> None:
 
 
 def test_timed_active_limit_expiry_settles_in_unlimited_controlled() -> None:
+    """Timed active limit expiry settles in unlimited controlled."""
     story = Story().hb().active(5000.0, 30.0).is_(LIMITED, 5000.0)
     assert story.machine.in_force() == (5000.0, 5030.0)
     story.published.clear()
@@ -248,6 +261,7 @@ def test_boundaries(at: str, before: bool, after: bool, timer_s: float) -> None:
 
 
 def test_nothing_happens_before_the_start() -> None:
+    """Nothing happens before the start."""
     machine = Machine(Failsafe(limit_w=1000.0, duration_s=HOURS_2))
     assert machine.tick(1e6) == Step()
     assert machine.state is INIT
@@ -278,6 +292,7 @@ def test_a_heartbeat_alone_never_leaves_failsafe_at_once() -> None:
 
 
 def test_the_window_counts_from_the_first_heartbeat_also_when_more_follow() -> None:
+    """The window counts from the first heartbeat also when more follow."""
     story = failsafe().wait(10.0).hb()
     for _ in range(5):
         story.wait(23.0).hb()
@@ -285,6 +300,7 @@ def test_the_window_counts_from_the_first_heartbeat_also_when_more_follow() -> N
 
 
 def test_a_second_failsafe_begins_its_window_anew() -> None:
+    """A second failsafe begins its window anew."""
     story = failsafe().wait(10.0).hb().active().is_(LIMITED, 5000.0).wait(121.0).is_(FAILSAFE, 1000.0)
     story.wait(10.0).hb().wait(119.0).is_(FAILSAFE, 1000.0).wait(1.0).is_(AUTONOMOUS, None)
 
@@ -334,10 +350,12 @@ def test_limited_without_a_limit_holds_the_failsafe_value_and_says_so() -> None:
 
 
 def seed() -> Story:
+    """Return one of the profile `seed`."""
     return Story(SEED, heartbeat_timeout_s=60.0)
 
 
 def test_seed_publishes_nothing_at_the_start() -> None:
+    """Seed publishes nothing at the start."""
     seed().publishes().is_(INIT, None)
 
 
@@ -355,6 +373,7 @@ def seed_autonomous() -> Story:
 
 
 def test_seed_leaves_unlimited_autonomous() -> None:
+    """Seed leaves unlimited autonomous."""
     seed_autonomous().wait(65.0).is_(FAILSAFE, 1000.0)
     seed_autonomous().active().is_(LIMITED, 5000.0)
     seed_autonomous().inactive().is_(CONTROLLED, None)
@@ -370,13 +389,14 @@ def test_seed_failsafe_ends_by_duration_and_window_with_a_heartbeat() -> None:
 
 
 def test_seed_failsafe_needs_a_new_limit() -> None:
-    """"heartbeat restored AND new limit received": the old one, which is not forgotten, is none."""
+    """ "heartbeat restored AND new limit received": the old one, which is not forgotten, is none."""
     story = seed().hb().active().wait(61.0).is_(FAILSAFE, 1000.0).hb().is_(FAILSAFE, 1000.0)
     story.active(3000.0).is_(LIMITED, 3000.0)
     seed().wait(61.0).hb().inactive().is_(CONTROLLED, None)
 
 
 def test_seed_limits_that_run_out() -> None:
+    """Seed limits that run out."""
     seed().hb().active(5000.0, 30.0).wait(30.0).is_(CONTROLLED, None)
     story = seed().hb().active(5000.0, 7000.0).wait(61.0).is_(FAILSAFE, 1000.0).write(duration_s=0.0)
     story.hb().wait(59.0).hb().wait(59.0).hb().wait(3.0).is_(AUTONOMOUS, None)
@@ -386,6 +406,7 @@ def test_seed_limits_that_run_out() -> None:
 
 
 def test_seed_reaches_every_edge() -> None:
+    """Seed reaches every edge."""
     stories = [
         seed().wait(61.0),
         seed_autonomous(),
@@ -408,6 +429,7 @@ def test_seed_reaches_every_edge() -> None:
 
 
 def test_seed_hears_every_peer() -> None:
+    """Seed hears every peer."""
     seed().hb(A).active(ski=A).inactive(ski=B).is_(CONTROLLED, None)
 
 

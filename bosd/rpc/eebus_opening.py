@@ -1,0 +1,38 @@
+"""Whether a node has an `[eebus]` section at work: one without it loads nothing of it."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from bosd.config import Config
+from bosd.node.audit import AuditLog
+from bosd.node.node import Node
+from bosd.store.store import Store
+
+if TYPE_CHECKING:
+    from bosd.limits.lpc.port import LimitPort
+    from bosd.rpc.eebus import Eebus
+
+
+async def open_eebus(
+    config: Config, node: Node, store: Store, audit: AuditLog, doubt: Callable[[], str], port: "LimitPort | None" = None
+) -> "Eebus | None":
+    """Return the section at work, its first limit in force through `port`; None without one. Raises StoreError.
+
+    `doubt` returns why the wall clock is not to be trusted. Without a port limits are shown, and that they bind nothing.
+    """
+    if config.eebus is None and not config.eebus_fault:
+        return None
+    from bosd.rpc.eebus import Eebus, Unenforced, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
+
+    battery = "" if config.eebus is None else config.eebus.keys.battery
+    part = await Eebus.open(
+        (config.eebus, config.eebus_fault),
+        node.clock,
+        store,
+        port or Unenforced(),
+        doubt=doubt,
+        note=audited_by(audit, battery),
+    )
+    if part is not None:
+        node.notices.sources.append(part.noticed)
+    return part
