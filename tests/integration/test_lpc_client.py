@@ -113,7 +113,7 @@ async def test_failsafe_values_are_read_and_refused_ones_change_nothing() -> Non
 
 
 async def test_support_update_pushes_the_values_in_force() -> None:
-    """eebus.md 5.1, test_use_case_support_update_reinitializes, and 2.8 item 2: not the defaults, nor "inactive" while Limited."""
+    """eebus.md 5.1, test_use_case_support_update_reinitializes; 2.8 item 2: neither defaults nor "inactive" here."""
     async with connected() as (mock, lpc, _book):
         mock.write_failsafe(power_w=5000.0, duration_s=10800.0)
         await until(lambda: lpc.counters["failsafe_writes"] == 2, lpc)

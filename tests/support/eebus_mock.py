@@ -13,6 +13,8 @@ import argparse
 import asyncio
 import contextlib
 import math
+import os
+import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -324,7 +326,8 @@ class Box:
         self._counter = 0
 
     async def beat(self) -> None:
-        """Send heartbeats, for ever, while a service is started and the box is not silent."""
+        """Send heartbeats, for ever, from when a service is started, while the box is not silent."""
+        await self._mock.until(lambda: self._mock.state == "Running", math.inf)
         while True:
             if self._mock.state == "Running" and not self._silent:
                 self._mock.heartbeat()
@@ -378,7 +381,11 @@ async def main(arguments: argparse.Namespace) -> None:
     print(f"the EEBUS service stands at localhost:{port}", flush=True)  # noqa: T201
     box = Box(mock, arguments.heartbeat)
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    if sys.stdin.isatty() or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    else:
+        reader.feed_eof()
 
     async def script() -> None:
         if math.isnan(arguments.limit):

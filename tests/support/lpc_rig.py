@@ -1,7 +1,7 @@
 """An LPC with everything around it: a book that only remembers, a memory in RAM, a clock, and a client of the mock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ class HandClock:
 
 
 def make(
-    keys: dict[str, object] | None = None,
+    keys: Mapping[str, object] | None = None,
     *,
     clock: Clock | None = None,
     ram: Ram | None = None,
@@ -136,7 +136,7 @@ async def until(is_so: Callable[[], bool], lpc: Lpc, within_s: float = 10.0) -> 
 
 @asynccontextmanager
 async def connected(
-    keys: dict[str, object] | None = None, *, mock: EebusMock | None = None, ram: Ram | None = None
+    keys: Mapping[str, object] | None = None, *, mock: EebusMock | None = None, ram: Ram | None = None
 ) -> AsyncIterator[tuple[EebusMock, Lpc, Book]]:
     """Run a mock and a limitation that is connected to it."""
     service = mock or EebusMock()

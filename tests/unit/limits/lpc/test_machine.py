@@ -389,7 +389,7 @@ def test_seed_failsafe_ends_by_duration_and_window_with_a_heartbeat() -> None:
 
 
 def test_seed_failsafe_needs_a_new_limit() -> None:
-    """ "heartbeat restored AND new limit received": the old one, which is not forgotten, is none."""
+    """It takes "heartbeat restored AND new limit received": the old one, which is not forgotten, is none."""
     story = seed().hb().active().wait(61.0).is_(FAILSAFE, 1000.0).hb().is_(FAILSAFE, 1000.0)
     story.active(3000.0).is_(LIMITED, 3000.0)
     seed().wait(61.0).hb().inactive().is_(CONTROLLED, None)
