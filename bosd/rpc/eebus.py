@@ -10,7 +10,7 @@ from bosd.clock import Clock
 from bosd.config.eebus import EebusConfig
 from bosd.limits.lpc.binary import Binary, command_of
 from bosd.limits.lpc.client import Client
-from bosd.limits.lpc.lpc import Lpc
+from bosd.limits.lpc.lpc import NOT_TRIED, Lpc
 from bosd.limits.lpc.memory import StoredMemory
 from bosd.limits.lpc.port import LimitPort, Published
 from bosd.limits.lpc.rules import State
@@ -121,7 +121,7 @@ class Eebus:
         view = lpc.view()
         if not self._enforced:
             yield Noticed(UNENFORCED, Severity.HIGH, "limits are shown, but nothing puts them in force", "eebus", view.battery)
-        if not lpc.connected:
+        if not lpc.connected and view.connection != NOT_TRIED:
             service = f"; the binary {view.service}" if view.service else ""
             yield Noticed(LOST, Severity.MEDIUM, f"the EEBUS service is not connected: {view.connection}{service}", "eebus")
         if view.state is State.FAILSAFE:

@@ -34,5 +34,7 @@ async def open_eebus(
         note=audited_by(audit, battery),
     )
     if part is not None:
+        if part.lpc is not None:
+            node.time.add(part.lpc)
         node.notices.sources.append(part.noticed)
     return part

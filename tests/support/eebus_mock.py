@@ -387,15 +387,21 @@ async def main(arguments: argparse.Namespace) -> None:
     else:
         reader.feed_eof()
 
-    async def script() -> None:
-        if math.isnan(arguments.limit):
-            return
+    async def later(delay_s: float, act: Callable[[], Awaitable[None]]) -> None:
         await mock.until(lambda: bool(mock.named("StartHeartbeat")), math.inf)
-        await asyncio.sleep(arguments.after)
+        if math.isfinite(delay_s):
+            await asyncio.sleep(delay_s)
+            await act()
+
+    async def write() -> None:
         await box.limit(arguments.limit, arguments.duration)
 
+    async def lose() -> None:
+        mock.lose_streams()
+
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(box.beat()), group.create_task(script())]
+        limit_after_s = math.inf if math.isnan(arguments.limit) else arguments.after
+        tasks = [group.create_task(each) for each in (box.beat(), later(limit_after_s, write), later(arguments.lose_after, lose))]
         while line := await reader.readline():
             with contextlib.suppress(ValueError):
                 if line.strip() and not await box.play(line.decode()):
@@ -417,6 +423,7 @@ def parsed(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=math.nan, metavar="WATTS", help="write this limit")
     parser.add_argument("--after", type=float, default=10.0, metavar="SECONDS", help="when, after the start")
     parser.add_argument("--duration", type=float, default=0.0, metavar="SECONDS", help="for how long; 0: no end")
+    parser.add_argument("--lose-after", type=float, default=math.inf, metavar="SECONDS", help="end the streams once")
     parser.add_argument("--resets", action="store_true", help="has ResetService")
     parser.add_argument("--old", action="store_true", help="has no discovery")
     return parser.parse_args(words)

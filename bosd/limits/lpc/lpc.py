@@ -5,6 +5,7 @@ It knows no connection: a client tells it what the peer says. Everything happens
 
 import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,8 @@ from bosd.limits.lpc.view import COUNTERS, STATEMENTS, Changes, SeenRestored, Se
 
 MOST_WARNED = 100
 LAST_WRITE_S = 1.0
+JUST_AFTER_S = 1e-6
+NOT_TRIED = "not tried yet"
 
 _log = structlog.get_logger("eebus")
 
@@ -57,7 +60,7 @@ class Lpc:
         self.history = History(memory, self._to_keep)
         self.counters: Counter[str] = Counter(dict.fromkeys(COUNTERS, 0))
         self.connected = False
-        self.connection = "not tried yet"
+        self.connection = NOT_TRIED
         self.service = ""
         self._clock = clock
         self._port = port
@@ -136,6 +139,25 @@ class Lpc:
         now_s = self._clock.now_s()
         self._end_restored(now_s)
         self._take(self._machine.tick(now_s), now_s)
+
+    # --- what acts at instants of its own, for a clock that is moved by hand
+
+    async def settle(self) -> None:
+        """Nothing goes on in a task."""
+
+    def due_s(self) -> float:
+        """Return when something may be due next; timers that have to be exceeded are due just after."""
+        restored_s = () if self._restored is None else (self._restored.until_s,)
+        now_s = self._clock.now_s()
+        coming = (each + JUST_AFTER_S for each in (*self._machine.due_s(), *restored_s))
+        return min((each for each in coming if each > now_s), default=math.inf)
+
+    def attend_due(self) -> None:
+        """Do what is due by now."""
+        self.attend()
+
+    def stand(self, *, standing: bool) -> None:
+        """Nothing depends on whether time stands."""
 
     # --- what the peer says
 
@@ -353,13 +375,10 @@ class Lpc:
             service=self.service,
             last=self._last,
             counters=dict(self.counters),
-            restored=None if restored is None else self._seen_restored(restored, now_s, utc_s),
+            restored=None
+            if restored is None
+            else SeenRestored(limit_w=restored.limit_w, until_utc_s=restored.seen_until_utc_s(now_s, utc_s)),
         )
-
-    @staticmethod
-    def _seen_restored(restored: Restored, now_s: float, utc_s: float) -> SeenRestored:
-        left_s = restored.until_s - now_s if restored.until_utc_s is None else restored.until_utc_s - utc_s
-        return SeenRestored(limit_w=restored.limit_w, until_utc_s=utc_s + max(0.0, left_s))
 
     def _changed(self, *, keep: bool = False) -> None:
         if keep:

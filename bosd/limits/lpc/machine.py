@@ -142,6 +142,21 @@ class Machine:
             return self.failsafe.limit_w, None
         return (self._autonomous_w, None) if self.state is State.UNLIMITED_AUTONOMOUS else (None, None)
 
+    def due_s(self) -> tuple[float, ...]:
+        """Return instants at which time alone may change something; some may be past, and change nothing any more."""
+        if self._started_s is None:
+            return ()
+        timers = self.timers
+        ends = [self._heartbeat_s + timers.heartbeat_timeout_s, self._started_s + timers.init_timeout_s]
+        if self.order is not None and self.order.until_s is not None:
+            ends.append(self.order.until_s)
+        if self.state is State.FAILSAFE:
+            over_s = self._entered_s + self.failsafe.duration_s
+            ends += [over_s, over_s + timers.recovery_window_s]
+        if self._returned_s is not None:
+            ends.append(self._returned_s + timers.recovery_window_s)
+        return tuple(ends)
+
     # --- rules
 
     def _evaluate(self, now_s: float, because: str = "") -> Step:

@@ -21,6 +21,10 @@ class Restored:
         """Tell whether it has ended; what a doubtful clock says does not count."""
         return now_s >= self.until_s or (not doubt and self.until_utc_s is not None and utc_s >= self.until_utc_s)
 
+    def seen_until_utc_s(self, now_s: float, utc_s: float) -> float:
+        """Return its end as people see it."""
+        return utc_s + self.until_s - now_s if self.until_utc_s is None else self.until_utc_s
+
 
 def restored_of(kept: Kept, now_s: float, utc_s: float, doubt: str) -> Restored | None:
     """Return what goes on of an earlier run, None where nothing was in force or its end is provably past."""

@@ -83,9 +83,9 @@ def test_enumerations() -> None:
         assert (len(values), values[-1].name, values[-1].number) == (size, last, number)
         assert [value.number for value in values] == list(range(size))
     actor = TYPES.UseCase.ActorType.DESCRIPTOR.enum_types_by_name["Enum"].values_by_name
-    name = TYPES.UseCase.NameType.DESCRIPTOR.enum_types_by_name["Enum"].values_by_name
+    named = TYPES.UseCase.NameType.DESCRIPTOR.enum_types_by_name["Enum"].values_by_name
     assert (len(actor), actor["ControllableSystem"].number) == (26, 6)
-    assert (len(name), name["limitationOfPowerConsumption"].number, name["limitationOfPowerProduction"].number) == (37, 15, 16)
+    assert (len(named), named["limitationOfPowerConsumption"].number, named["limitationOfPowerProduction"].number) == (37, 15, 16)
     assert TYPES.DeviceCategory.Enum.Value("INVERTER") == 5
     assert TYPES.DeviceType.Enum.Value("INVERTER") == 13
     assert TYPES.EntityType.Enum.Value("Inverter") == 23
@@ -94,9 +94,16 @@ def test_enumerations() -> None:
 
 def test_bytes_go_both_ways() -> None:
     """What one side writes the other reads, packed enumerations and the map included."""
-    ours = control_service_messages_pb2.SetConfigRequest(port=4715, device_categories=[5, 3], device_type=13, entity_types=[23])
+    ours = control_service_messages_pb2.SetConfigRequest(
+        port=4715, device_categories=["INVERTER", "E_MOBILITY"], device_type="INVERTER", entity_types=["Inverter"]
+    )
     theirs = message_class("control_service.SetConfigRequest").FromString(ours.SerializeToString())
-    assert (theirs.port, list(theirs.device_categories), theirs.device_type, list(theirs.entity_types)) == (4715, [5, 3], 13, [23])
+    assert (theirs.port, list(theirs.device_categories), theirs.device_type, list(theirs.entity_types)) == (
+        4715,
+        [5, 3],
+        13,
+        [23],
+    )
     answer = message_class("cs_lpc.PendingConsumptionLimitResponse")()
     answer.load_limits[2**63].value = -1.5
     read = cs_lpc_pb2.PendingConsumptionLimitResponse.FromString(answer.SerializeToString())

@@ -1,0 +1,120 @@
+"""The EEBUS half of the limits over real gRPC: what is unset, what streams, what is refused."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from bosd.limits.lpc.judging import WrittenLimit
+from bosd.limits.lpc.lpc import Lpc
+from bosd.rpc.eebus import Eebus
+from bosd.rpc.server import RpcServer
+from bosd.v1 import eebus_pb2 as pb
+from bosd.v1.eebus_pb2_grpc import EebusServiceStub
+from clients.bosctl.commands.limits_eebus import amount, line, publication_document, state_document
+from tests.support.eebus_mock import SKI
+from tests.support.fake_node import FakeNode
+from tests.support.lpc_rig import HandClock, make
+
+UTC_S = 1_700_000_000.0
+"""2023-11-14T22:13:20Z."""
+
+
+@asynccontextmanager
+async def served(eebus: Eebus | None) -> AsyncIterator[Any]:
+    """Serve a node with this part; yield the stub."""
+    bugs: list[BaseException] = []
+    async with RpcServer(FakeNode(), bugs.append, eebus=eebus) as server:
+        (address,) = await server.start(["127.0.0.1:0"])
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield EebusServiceStub(channel)
+    assert bugs == []
+
+
+async def limited() -> tuple[Lpc, HandClock]:
+    """Return a limitation to 0 W for 60 s, 10 s ago."""
+    clock = HandClock(UTC_S)
+    lpc, _, _ = make(clock=clock)
+    await lpc.start()
+    assert lpc.admits(SKI, "DataUpdateLimit", data=True)
+    lpc.limit(SKI, WrittenLimit(active=True, value_w=0.0, duration_ns=60_000_000_000))
+    clock.s += 10.0
+    return lpc, clock
+
+
+async def test_zero_watts_and_unlimited_are_two_things() -> None:
+    """0 W is 0, unlimited is null, and so is its end."""
+    lpc, clock = await limited()
+    async with served(Eebus(clock, lpc)) as stub:
+        state = await stub.Get(pb.GetEebusRequest())
+        document = state_document(state)
+        assert (document["limit_w"], document["limit_until"], document["time_left_s"]) == (0.0, "2023-11-14T22:14:20.000Z", 50.0)
+        assert (document["heartbeat_age_s"], document["statement"], document["connected"]) == (None, "limited", False)
+        assert document["last_transition"]["reason"] == "an active limit [LPC-904]"
+        assert amount(state) == "0 W, for another 50 s"
+        assert "Limited  0 W, for another 50 s  no heartbeat  not connected" in line(state)
+        clock.s += 50.0
+        lpc.attend()
+        document = state_document(await stub.Get(pb.GetEebusRequest()))
+        assert (document["state"], document["limit_w"], document["limit_until"]) == ("UnlimitedControlled", None, None)
+        answer = await stub.History(pb.EebusHistoryRequest())
+        assert [(each["state"], each["limit_w"], each["until"]) for each in map(publication_document, answer.publications)] == [
+            ("Init", 4200.0, None),
+            ("Limited", 0.0, "2023-11-14T22:14:20.000Z"),
+            ("UnlimitedControlled", None, None),
+        ]
+        newest = await stub.History(pb.EebusHistoryRequest(limit=1))
+        assert [each.number for each in newest.publications] == [3]
+
+
+async def test_a_change_is_streamed_at_once_and_silence_each_second() -> None:
+    """At once, after each change, and each second without one."""
+    lpc, clock = await limited()
+    async with served(Eebus(clock, lpc)) as stub:
+        stream = stub.Watch(pb.WatchEebusRequest())
+        assert (await stream.read()).state == "Limited"
+        lpc.limit(SKI, WrittenLimit(active=False, value_w=0.0))
+        assert (await stream.read()).state == "UnlimitedControlled"
+        assert (await stream.read()).state == "UnlimitedControlled"
+        stream.cancel()
+
+
+@pytest.mark.parametrize("method", ["Get", "History", "Schedule"])
+async def test_a_node_without_a_section_refuses(method: str) -> None:
+    """With what it lacks."""
+    async with served(None) as stub:
+        requests = {"Get": pb.GetEebusRequest, "History": pb.EebusHistoryRequest, "Schedule": pb.EebusScheduleRequest}
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await getattr(stub, method)(requests[method]())
+        assert "no [eebus] section" in (refused.value.details() or "")
+
+
+async def test_a_faulty_section_is_shown_and_streamed() -> None:
+    """The fault stands where the state would."""
+    async with served(Eebus(HandClock(UTC_S), fault="eebus.grpc_port: 0 is not 1 to 65535")) as stub:
+        document = state_document(await stub.Get(pb.GetEebusRequest()))
+        assert (document["state"], document["fault"]) == (None, "eebus.grpc_port: 0 is not 1 to 65535")
+        stream = stub.Watch(pb.WatchEebusRequest())
+        assert (await stream.read()).fault
+        stream.cancel()
+
+
+async def test_what_is_wrong_is_an_error_of_the_node() -> None:
+    """A faulty section, a service that is away, a failsafe, a disk that is full; not before the first attempt."""
+    assert [each.kind for each in Eebus(HandClock(), fault="x").noticed()] == ["EEBUS_CONFIG"]
+    lpc, clock = await limited()
+    part = Eebus(clock, lpc)
+    assert list(part.noticed()) == []
+    lpc.set_connection(connected=False, why="nothing listens at localhost:50051")
+    assert [each.kind for each in part.noticed()] == ["EEBUS_LOST"]
+    lpc.set_connection(connected=True, why="")
+    clock.s += 40.0
+    lpc.attend()
+    clock.s += 100.0
+    lpc.attend()
+    assert [(each.kind, each.battery) for each in part.noticed()] == [("EEBUS_FAILSAFE", "site")]
+    lpc.history.failure = "the disk is full"
+    assert [each.kind for each in part.noticed()] == ["EEBUS_FAILSAFE", "EEBUS_UNWRITTEN"]
