@@ -8,6 +8,7 @@ import structlog
 
 from bosd.clock import Clock
 from bosd.config.eebus import EebusConfig
+from bosd.errors import BosError
 from bosd.limits.lpc.binary import Binary, command_of
 from bosd.limits.lpc.client import Client
 from bosd.limits.lpc.lpc import NOT_TRIED, Lpc
@@ -28,27 +29,58 @@ _BEAT_S = 1.0
 _log = structlog.get_logger("eebus")
 
 
-class Unenforced:
-    """Stands where a node has nothing that puts limits in force: they are shown, and it is an error that they bind nothing."""
+class Enforcer:
+    """Puts limits in force through a port, and again each second where that fails: a battery may come later.
+
+    Without a port they are shown, and it is an error that they bind nothing.
+    """
+
+    def __init__(self, port: LimitPort | None) -> None:
+        self._port = port
+        self._published: Callable[[LimitPort], None] | None = None
+        self._restored: Callable[[LimitPort], None] | None = None
+        self.failure = "" if port is not None else "nothing puts them in force"
 
     def publish(self, limit_w: float | None, until_s: float | None, *, state: str, reason: str) -> None:
-        """Say that nothing follows."""
-        _log.error("eebus_not_enforced", limit_w=limit_w, until_s=until_s, state=state, reason=reason)
+        """Put the machine's limit in place of its last one."""
+        self._published = lambda port: port.publish(limit_w, until_s, state=state, reason=reason)
+        self.again(failed=True)
 
     def restore(self, limit_w: float, until_s: float, *, reason: str) -> None:
-        """Say that nothing follows."""
-        self.publish(limit_w, until_s, state="restored", reason=reason)
+        """Put the limit of an earlier run in force beside it."""
+        self._restored = lambda port: port.restore(limit_w, until_s, reason=reason)
+        self.again(failed=True)
 
     def end_restored(self, *, reason: str) -> None:
-        """Nothing was restored."""
+        """Take the restored limit back."""
+        self._restored = lambda port: port.end_restored(reason=reason)
+        self.again(failed=True)
+
+    def again(self, *, failed: bool = False) -> None:
+        """Do what is not done yet."""
+        if self._port is None or not (failed or self.failure):
+            return
+        try:
+            if self._restored is not None:
+                self._restored(self._port)
+                self._restored = None
+            if self._published is not None:
+                self._published(self._port)
+                self._published = None
+        except BosError as error:
+            if error.message != self.failure:
+                _log.error("eebus_not_enforced", detail=error.message)
+            self.failure = error.message
+        else:
+            self.failure = ""
 
 
 class Eebus:
     """What a node has of it; without `lpc` only the fault of its configuration."""
 
-    def __init__(self, clock: Clock, lpc: Lpc | None = None, fault: str = "", *, enforced: bool = True) -> None:
+    def __init__(self, clock: Clock, lpc: Lpc | None = None, fault: str = "", enforcer: Enforcer | None = None) -> None:
         self._clock = clock
-        self._enforced = enforced
+        self._enforcer = enforcer
         self._fault = fault
         self.lpc = lpc
         self._binary: Binary | None = None
@@ -63,7 +95,7 @@ class Eebus:
 
     @classmethod
     async def open(
-        cls, found: tuple[EebusConfig | None, str], clock: Clock, store: Store, port: LimitPort, **outside: object
+        cls, found: tuple[EebusConfig | None, str], clock: Clock, store: Store, port: LimitPort | None, **outside: object
     ) -> Self | None:
         """Return the part, with its first limit in force; None without a section. Raises StoreError.
 
@@ -77,9 +109,10 @@ class Eebus:
             return None
         for path in (config.certificate, config.private_key) if config.keys.manage_eebus_grpc_api_binary else ():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lpc = Lpc(config, clock, StoredMemory(EebusTable(store)), port, **outside)  # type: ignore[arg-type]
+        enforcer = Enforcer(port)
+        lpc = Lpc(config, clock, StoredMemory(EebusTable(store)), enforcer, **outside)  # type: ignore[arg-type]
         await lpc.start()
-        return cls(clock, lpc, enforced=not isinstance(port, Unenforced))
+        return cls(clock, lpc, enforcer=enforcer)
 
     async def run(self) -> None:
         """Run all of it, for ever; a faulty section has nothing to run."""
@@ -87,9 +120,15 @@ class Eebus:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self.lpc.run(), name="eebus limit")
+            group.create_task(self._enforce(), name="eebus enforcer")
             group.create_task(Client(self.lpc, self._binary).run(), name="eebus client")
             if self._binary is not None:
                 group.create_task(self._binary.run(), name="eebus binary")
+
+    async def _enforce(self) -> None:
+        while self._enforcer is not None:
+            self._enforcer.again()
+            await asyncio.sleep(_BEAT_S)
 
     def view(self) -> View:
         """Return what is seen now."""
@@ -119,8 +158,8 @@ class Eebus:
         if (lpc := self.lpc) is None:
             return
         view = lpc.view()
-        if not self._enforced:
-            yield Noticed(UNENFORCED, Severity.HIGH, "limits are shown, but nothing puts them in force", "eebus", view.battery)
+        if self._enforcer is not None and (failure := self._enforcer.failure):
+            yield Noticed(UNENFORCED, Severity.HIGH, f"the limits bind nothing: {failure}", "eebus", view.battery)
         if not lpc.connected and view.connection != NOT_TRIED:
             service = f"; the binary {view.service}" if view.service else ""
             yield Noticed(LOST, Severity.MEDIUM, f"the EEBUS service is not connected: {view.connection}{service}", "eebus")

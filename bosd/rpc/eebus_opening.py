@@ -10,26 +10,36 @@ from bosd.store.store import Store
 
 if TYPE_CHECKING:
     from bosd.limits.lpc.port import LimitPort
+    from bosd.limits.lpc.use_case import (
+        LPC,
+        Direction,
+    )
     from bosd.rpc.eebus import Eebus
 
 
 async def open_eebus(
-    config: Config, node: Node, store: Store, audit: AuditLog, doubt: Callable[[], str], port: "LimitPort | None" = None
+    config: Config,
+    node: Node,
+    store: Store,
+    audit: AuditLog,
+    doubt: Callable[[], str],
+    port_of: "Callable[[str, Direction], LimitPort] | None" = None,
 ) -> "Eebus | None":
-    """Return the section at work, its first limit in force through `port`; None without one. Raises StoreError.
+    """Return the section at work, its first limit in force; None without one. Raises StoreError.
 
-    `doubt` returns why the wall clock is not to be trusted. Without a port limits are shown, and that they bind nothing.
+    `port_of` returns what limits a battery in a direction; without it limits are shown, and that they bind nothing. `doubt`
+    returns why the wall clock is not to be trusted.
     """
     if config.eebus is None and not config.eebus_fault:
         return None
-    from bosd.rpc.eebus import Eebus, Unenforced, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
+    from bosd.rpc.eebus import Eebus, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
 
     battery = "" if config.eebus is None else config.eebus.keys.battery
     part = await Eebus.open(
         (config.eebus, config.eebus_fault),
         node.clock,
         store,
-        port or Unenforced(),
+        None if port_of is None else port_of(battery, LPC.direction),
         doubt=doubt,
         note=audited_by(audit, battery),
     )

@@ -28,6 +28,7 @@ REMEDIES = {
     "MIXED_VERSIONS": "give both nodes the same version of bosd",
     "FAILSAFE_ACTIVE": "bring back the node that is not heard, or command the battery from another one",
     "EEBUS_CONFIG": "mend [eebus] in that node's configuration (bosd check names every fault), then restart it",
+    "EEBUS_NOT_ENFORCED": "is [eebus] battery the name of a battery of that node? bosctl ls",
     "EEBUS_LOST": "does the EEBUS service run, on that port? bosctl limits eebus",
     "EEBUS_FAILSAFE": "is the grid operator's box on, and the network to it? bosctl limits eebus",
     "EEBUS_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the limits are kept and tried again",

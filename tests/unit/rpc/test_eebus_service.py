@@ -8,16 +8,17 @@ import grpc
 import grpc.aio
 import pytest
 
+from bosd.errors import BadNameError
 from bosd.limits.lpc.judging import WrittenLimit
 from bosd.limits.lpc.lpc import Lpc
-from bosd.rpc.eebus import Eebus
+from bosd.rpc.eebus import Eebus, Enforcer
 from bosd.rpc.server import RpcServer
 from bosd.v1 import eebus_pb2 as pb
 from bosd.v1.eebus_pb2_grpc import EebusServiceStub
 from clients.bosctl.commands.limits_eebus import amount, line, publication_document, state_document
 from tests.support.eebus_mock import SKI
 from tests.support.fake_node import FakeNode
-from tests.support.lpc_rig import HandClock, make
+from tests.support.lpc_rig import Book, HandClock, make
 
 UTC_S = 1_700_000_000.0
 """2023-11-14T22:13:20Z."""
@@ -100,6 +101,33 @@ async def test_a_faulty_section_is_shown_and_streamed() -> None:
         stream = stub.Watch(pb.WatchEebusRequest())
         assert (await stream.read()).fault
         stream.cancel()
+
+
+class Shelf(Book):
+    """A book that lacks the battery at first."""
+
+    missing = True
+
+    def publish(self, limit_w: float | None, until_s: float | None, *, state: str, reason: str) -> None:
+        if self.missing:
+            raise BadNameError("no battery site")
+        super().publish(limit_w, until_s, state=state, reason=reason)
+
+
+def test_a_battery_that_comes_later_is_limited_then() -> None:
+    """Nothing breaks; the newest limit counts, and the failure is seen until it is in force."""
+    shelf = Shelf()
+    enforcer = Enforcer(shelf)
+    enforcer.restore(1000.0, 5.0, reason="restored")
+    enforcer.publish(4200.0, None, state="Init", reason="start")
+    enforcer.publish(3000.0, None, state="Limited", reason="r")
+    assert (shelf.restored, shelf.limit_w, enforcer.failure) == ((1000.0, 5.0), None, "no battery site")
+    shelf.missing = False
+    enforcer.again()
+    assert (shelf.told, enforcer.failure) == ([("Limited", 3000.0)], "")
+    enforcer.again()
+    assert len(shelf.told) == 1
+    assert Enforcer(None).failure
 
 
 async def test_what_is_wrong_is_an_error_of_the_node() -> None:
