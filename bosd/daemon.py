@@ -35,6 +35,7 @@ from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.remote_node import RemoteNode
+from bosd.rpc.securing import guard_of, renewer_of
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
@@ -158,14 +159,14 @@ class Daemon:
             self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
-            self._security = self._guard(node, guarded)
+            self._security = guard_of(node, guarded, config.security)
             self._sessions = self._owner_sessions(node)
             node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
             if self._security is not None:
                 self._security.exchanged = pool.redial
-            self._renewer = self._renewing(node, guarded, pool, audit)
+            self._renewer = renewer_of(node, guarded, config.security, pool, audit)
             self._eebus = await open_eebus(config, node, store, audit, lambda: trust.doubt(self._clock.utc_s()))
             server = self._server(node, audit)
             try:
@@ -245,33 +246,10 @@ class Daemon:
 
         return Keyring(self._config.security, self._config.node.name)
 
-    def _renewing(self, node: Node, keyring: "Keyring | None", pool: RemotePool, audit: AuditLog) -> "Renewer | None":
-        """Return who renews certificates, where this node holds the authority; have its own watched. Raises ConfigError."""
-        if keyring is None or self._config.security is None:
-            return None
-        from bosd.rpc.expiry import certificate_expires  # noqa: PLC0415 (see _keyring)
-
-        node.notices.sources.append(lambda: certificate_expires(keyring, SystemClock().utc_s))
-        if (place := self._config.security.authority) is None:
-            return None
-        from bosd.pki.authority import Authority  # noqa: PLC0415 (the node with the authority alone)
-        from bosd.rpc.renewing import Renewer, open_authority  # noqa: PLC0415
-
-        return Renewer(open_authority(keyring, Authority(place)), keyring, pool, node.faults, audit)
-
     def _on_remote(self, event: str, remote: RemoteNode) -> None:
         for hears in (self._peer_faults, self._renewer):
             if hears is not None:
                 hears.on_remote(event, remote)
-
-    def _guard(self, node: Node, keyring: "Keyring | None") -> "Guard | None":
-        """Return what stands before every call under `[security]`."""
-        if keyring is None or self._config.security is None:
-            return None
-        from bosd.rpc.guard import Guard  # noqa: PLC0415 (see _keyring)
-        from bosd.rpc.rights import Rights  # noqa: PLC0415
-
-        return Guard(node, keyring, Rights(self._config.security.grants))
 
     def _make_keeper(self, node: Node, audit: AuditLog) -> Keeper | None:
         """Return what keeps the guard, and tell what the guard of an earlier run did; None where none is wanted."""

@@ -11,7 +11,6 @@ from bosd.store.store import Store
 if TYPE_CHECKING:
     from bosd.limits.lpc.port import LimitPort
     from bosd.limits.lpc.use_case import (
-        LPC,
         Direction,
     )
     from bosd.rpc.eebus import Eebus
@@ -32,6 +31,7 @@ async def open_eebus(
     """
     if config.eebus is None and not config.eebus_fault:
         return None
+    from bosd.limits.lpc.use_case import LPC  # noqa: PLC0415 (most nodes have no grid operator)
     from bosd.rpc.eebus import Eebus, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
 
     battery = "" if config.eebus is None else config.eebus.keys.battery

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from bosd.clock import SystemClock
-from bosd.limits.lpc.binary import PLAUSIBLE_UTC_S, Binary, command_of, level_and_text
+from bosd.limits.lpc.binary import PLAUSIBLE_UTC_S, Binary, command_of, failures_after, level_and_text, pause_after_s
 from tests.support.lpc_rig import HandClock, config, make, running, until
 from tests.support.processes import REPOSITORY, free_port
 
@@ -90,9 +90,18 @@ async def test_it_is_started_again_and_its_words_are_ours(tmp_path: Path) -> Non
     said = [entry for entry in logs if entry["event"] == "eebus_binary"]
     assert (said[0]["log_level"], said[0]["detail"]) == ("error", "no certificate")
     assert max(len(entry["detail"]) for entry in said) <= 8000
-    ends = [entry for entry in logs if entry["event"] == "eebus_binary_ended"]
-    assert [entry["again_in_s"] for entry in ends[:2]] == [0.05, 0.1]
     assert any("status 3" in each for each in told)
+
+
+def test_its_back_off() -> None:
+    """The delay, doubled with each failure in a row up to twelve times; one that lived for six delays begins anew."""
+    failures, pauses = 0, []
+    for _ in range(7):
+        failures = failures_after(failures, 0.1, 5.0)
+        pauses.append(pause_after_s(failures, 5.0))
+    assert pauses == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0, 60.0]
+    assert pause_after_s(failures_after(failures, 30.0, 5.0), 5.0) == 60.0
+    assert pause_after_s(failures_after(failures, 30.1, 5.0), 5.0) == 5.0
 
 
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:

@@ -292,7 +292,7 @@ async def test_a_service_that_never_was_there_leaves_the_machine_alone() -> None
     async with running(lpc):
         assert book.limit_w == 4200.0
         await until(lambda: lpc.view().state == "UnlimitedAutonomous", lpc)
-        assert "nothing listens" in lpc.connection
+        await until(lambda: "nothing listens" in lpc.connection, lpc)
         assert listed(lpc) == [("Init", 4200.0), ("UnlimitedAutonomous", None)]
 
 

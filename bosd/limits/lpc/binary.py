@@ -57,6 +57,16 @@ def level_and_text(line: str) -> tuple[str, str]:
     return ("info", line) if found is None or level is None else (level, found[2])
 
 
+def failures_after(failures: int, lived_s: float, delay_s: float) -> int:
+    """Return how many failures in a row there were, with the one of a process that lived for `lived_s`."""
+    return 1 if lived_s > STEADY_DELAYS * delay_s else min(failures + 1, LONGEST_DELAYS)
+
+
+def pause_after_s(failures: int, delay_s: float) -> float:
+    """Return the pause before the next start."""
+    return float(delay_s * min(2 ** (failures - 1), LONGEST_DELAYS))
+
+
 class Binary:
     """Runs one program for ever; `tell` hears how it stands, `started` is called at each start."""
 
@@ -88,9 +98,8 @@ class Binary:
             if self._wanted:
                 self._wanted, failures = False, 0
                 continue
-            failures = 0 if self._clock.now_s() - began_s > STEADY_DELAYS * self._delay_s else failures
-            pause_s = self._delay_s * min(2**failures, LONGEST_DELAYS)
-            failures = min(failures + 1, LONGEST_DELAYS)
+            failures = failures_after(failures, self._clock.now_s() - began_s, self._delay_s)
+            pause_s = pause_after_s(failures, self._delay_s)
             self._tell(f"ended with {status}, starts again in {pause_s:g} s; it said last: {self.last_line or 'nothing'}")
             _log.error("eebus_binary_ended", status=status, again_in_s=pause_s, last=self.last_line)
             await asyncio.sleep(pause_s)

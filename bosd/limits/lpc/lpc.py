@@ -181,6 +181,7 @@ class Lpc:
         self.counters["heartbeats"] += 1
         now_s = self._clock.now_s()
         self._take(self._machine.heartbeat(now_s), now_s)
+        self._changed()
 
     def limit(self, ski: str, written: WrittenLimit) -> None:
         """Take a limit that was read."""
@@ -225,6 +226,7 @@ class Lpc:
         self.counters["failsafe_writes_refused" if refused else "failsafe_writes"] += 1
         (_log.warning if refused else _log.info)("eebus_failsafe_written", ski=ski, refused=refused, **values)
         self._record("failsafe", ski, refused, **values)
+        self._changed()
 
     def decide(self, ski: str, written: WrittenLimit) -> Decision:
         """Decide a pending write; approving it puts nothing in force."""

@@ -11,7 +11,7 @@ import grpc
 import typer
 
 from clients.bosctl.connection import Connection
-from clients.bosctl.errors import ExitStatus, Failure, from_rpc
+from clients.bosctl.errors import from_rpc
 from clients.bosctl.format_json import Document, rfc3339
 from clients.bosctl.format_text import duration, moment
 from clients.bosctl.session import Session, print_document, session_of
@@ -207,7 +207,7 @@ def _export(session: Session, target: str, documents: Sequence[Document]) -> Non
         with Path(target).open("w", newline="", encoding="utf-8") as file:
             _write(csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n"), documents)
     except OSError as error:
-        raise Failure(ExitStatus.USAGE, "INVALID_ARGUMENT", f"{target} cannot be written: {error.strerror}") from None
+        raise typer.BadParameter(f"{target}: cannot be written: {error.strerror}", param_hint="--csv") from None
     document = {"file": target, "publications": len(documents)}
     session.answer(document, lambda console: console.print(f"{target}: {len(documents)} limits", markup=False))
 

@@ -1,7 +1,10 @@
 """The EEBUS half of the limits over real gRPC: what is unset, what streams, what is refused."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,6 +18,7 @@ from bosd.rpc.eebus import Eebus, Enforcer
 from bosd.rpc.server import RpcServer
 from bosd.v1 import eebus_pb2 as pb
 from bosd.v1.eebus_pb2_grpc import EebusServiceStub
+from clients.bosctl.__main__ import run
 from clients.bosctl.commands.limits_eebus import amount, line, publication_document, state_document
 from tests.support.eebus_mock import SKI
 from tests.support.fake_node import FakeNode
@@ -81,6 +85,38 @@ async def test_a_change_is_streamed_at_once_and_silence_each_second() -> None:
         assert (await stream.read()).state == "UnlimitedControlled"
         assert (await stream.read()).state == "UnlimitedControlled"
         stream.cancel()
+
+
+async def test_bosctl_shows_and_exports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a person sees; CSV for the operator's proof; the schedule; a refusal has its status."""
+    lpc, clock = await limited()
+    async with RpcServer(FakeNode(), lambda bug: None, eebus=Eebus(clock, lpc)) as server:
+        (address,) = await server.start(["127.0.0.1:0"])
+
+        async def bosctl(*words: str) -> str:
+            status = await asyncio.to_thread(run, ["--target", address, "limits", "eebus", *words])
+            assert status == 0
+            return capsys.readouterr().out
+
+        shown = await bosctl()
+        assert "state               Limited, profile spec\n" in shown
+        assert "limit               0 W, for another 50 s\n" in shown
+        file = tmp_path / "proof.csv"
+        await bosctl("history", "--csv", str(file))
+        assert file.read_text().splitlines() == [
+            "number,at,state,limit_w,until,reason",
+            "1,2023-11-14T22:13:20.000Z,Init,4200.0,,start",
+            "2,2023-11-14T22:13:20.000Z,Limited,0.0,2023-11-14T22:14:20.000Z,an active limit [LPC-904]",
+        ]
+        assert await bosctl("history", "--limit", "1", "--csv", "-") == "\n".join([*file.read_text().splitlines()[::2], ""])
+        table = await bosctl("history")
+        assert "Init" in table
+        assert "4200" in table
+        (first, last) = json.loads(await bosctl("schedule"))["schedule_import"]
+        assert first["limits_to_root"] == {"total_power_W": {"value": 0.0, "source": "EEBUS LPC"}}
+        assert (last["timestamp"], last["limits_to_root"]) == ("2023-11-14T22:14:20.000Z", {})
+        refused = await asyncio.to_thread(run, ["--target", address, "limits", "eebus", "history", "--csv", str(tmp_path)])
+        assert refused == 2
 
 
 @pytest.mark.parametrize("method", ["Get", "History", "Schedule"])
