@@ -152,9 +152,7 @@ class Lpc:
         coming = (each + JUST_AFTER_S for each in (*self._machine.due_s(), *restored_s))
         return min((each for each in coming if each > now_s), default=math.inf)
 
-    def attend_due(self) -> None:
-        """Do what is due by now."""
-        self.attend()
+    attend_due = attend
 
     def stand(self, *, standing: bool) -> None:
         """Nothing depends on whether time stands."""
