@@ -19,6 +19,7 @@ from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
+from bosd.limits.sources import BatteryLimit
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
@@ -31,6 +32,7 @@ from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.eebus_opening import open_eebus
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
+from bosd.rpc.limiting import limits_of
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
@@ -48,6 +50,7 @@ from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
+    from bosd.limits.service import Limits
     from bosd.rpc.eebus import Eebus
     from bosd.rpc.guard import Guard
     from bosd.rpc.renewing import Renewer
@@ -94,6 +97,7 @@ class Daemon:
             max_command_age_s=fleet.max_command_age_s,
         )
         self._sessions: OwnerSessions | None = None
+        self._limits: Limits | None = None
         self._security: Guard | None = None
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
@@ -160,6 +164,7 @@ class Daemon:
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = guard_of(node, guarded, config.security)
+            self._limits = await limits_of(node, store, trust, audit)
             self._sessions = self._owner_sessions(node)
             node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
@@ -167,7 +172,9 @@ class Daemon:
             if self._security is not None:
                 self._security.exchanged = pool.redial
             self._renewer = renewer_of(node, guarded, config.security, pool, audit)
-            self._eebus = await open_eebus(config, node, store, audit, lambda: trust.doubt(self._clock.utc_s()))
+            eebus = self._limits.book.source("eebus")
+            doubt = lambda: trust.doubt(self._clock.utc_s())  # noqa: E731
+            self._eebus = await open_eebus(config, node, store, audit, doubt, lambda *of: BatteryLimit(eebus, *of))
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -203,7 +210,7 @@ class Daemon:
         )
 
     def _server(self, node: Node, audit: AuditLog) -> RpcServer:
-        return RpcServer(
+        server = RpcServer(
             audited(node, audit),
             self._on_bug,
             audit,
@@ -213,6 +220,9 @@ class Daemon:
             security=self._security,
             eebus=self._eebus,
         )
+        if self._limits is not None:
+            server.serve_limits(self._limits)
+        return server
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
         """Have what happens to other nodes seen, and raised as errors."""
