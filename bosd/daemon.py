@@ -29,7 +29,7 @@ from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
-from bosd.rpc.eebus_opening import open_eebus
+from bosd.rpc.eebus_opening import SOURCE, end_others, open_eebus
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
 from bosd.rpc.limiting import limits_of
@@ -172,9 +172,10 @@ class Daemon:
             if self._security is not None:
                 self._security.exchanged = pool.redial
             self._renewer = renewer_of(node, guarded, config.security, pool, audit)
-            eebus = self._limits.book.source("eebus")
+            eebus = self._limits.book.source(SOURCE)
             doubt = lambda: trust.doubt(self._clock.utc_s())  # noqa: E731
             self._eebus = await open_eebus(config, node, store, audit, doubt, lambda *of: BatteryLimit(eebus, *of))
+            end_others(self._limits.book, config, self._eebus)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)

@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import structlog
+
 from bosd.config import Config
+from bosd.errors import BosError
+from bosd.limits.book import LimitBook
 from bosd.node.audit import AuditLog
 from bosd.node.node import Node
 from bosd.store.store import Store
+
+SOURCE = "eebus"
+"""Whose limits these are in the book."""
+
+_log = structlog.get_logger("eebus")
 
 if TYPE_CHECKING:
     from bosd.limits.lpc.port import LimitPort
@@ -48,3 +57,22 @@ async def open_eebus(
             node.time.add(part.lpc)
         node.notices.sources.append(part.noticed)
     return part
+
+
+def end_others(book: LimitBook, config: Config, part: "Eebus | None") -> None:
+    """End what an earlier run put into the book and nobody stands for: another battery's, or no section at all.
+
+    Under a faulty section all of it goes on, until that is mended.
+    """
+    if config.eebus_fault:
+        return
+    battery = "" if config.eebus is None else config.eebus.keys.battery
+    restored = part is not None and part.view().restored is not None
+    source = book.source(SOURCE)
+    for limit in [standing.limit for standing in book.standing() if standing.limit.source == SOURCE]:
+        if limit.battery != battery or (limit.identity and not restored):
+            _log.warning("eebus_limit_ended", battery=limit.battery, limit_w=limit.limit_w, identity=limit.identity)
+            try:
+                source.post(limit.battery, limit.direction, None, identity=limit.identity, comment="[eebus] asks for it no more")
+            except BosError as error:  # a battery that is gone has nothing left to limit
+                _log.warning("eebus_limit_stays", battery=limit.battery, detail=error.message)

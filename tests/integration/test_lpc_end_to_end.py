@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tests.support.processes import REPOSITORY, Node, Pack, aggregator, free_port, table, until
+from tests.support.processes import REPOSITORY, Node, Pack, aggregator, free_port, pseudo, table, until
 
 SKI = "a" * 40
 TOLERANCE = 1.02
@@ -114,3 +114,28 @@ def test_a_limit_holds_and_its_loss_too(tmp_path: Path) -> None:
         box.say("unlimited")
         until(lambda: len(node.events("eebus_published", state="UnlimitedControlled")) == 2, because="recovered", timeout_s=20.0)
         until(lambda: charging_w(node) > 7500.0, because="8 kW flow again", timeout_s=30.0)
+
+
+def test_a_section_that_is_gone_limits_nothing_any_more(tmp_path: Path) -> None:
+    """What the book kept for it ends with it; under a faulty one it goes on."""
+    keys = {
+        "battery": "p",
+        "vendor_code": "v",
+        "device_brand": "b",
+        "device_model": "m",
+        "serial_number": "s",
+        "manage_eebus_grpc_api_binary": False,
+        "grpc_port": free_port(),
+    }
+    with Node(tmp_path, pseudo("p") + table("[eebus]", keys)) as node:
+
+        def limits() -> list[tuple[str, float]]:
+            return [(each["battery"], each["limit_w"]) for each in node.ask("limits")]
+
+        assert limits() == [("p", 4200.0)]
+        written = node.config.read_text()
+        for section, expected in ((table("[eebus]", {**keys, "grpc_port": 0}), [("p", 4200.0)]), ("", [])):
+            assert node.terminate() == 0
+            node.config.write_text(written.partition("[eebus]")[0] + section)
+            node.start()
+            until(lambda: limits() == expected, because="the limit is what the section asks for")  # noqa: B023
