@@ -19,7 +19,6 @@ from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
-from bosd.limits.sources import BatteryLimit
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import ClockTrust
@@ -29,7 +28,7 @@ from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
-from bosd.rpc.eebus_opening import SOURCE, end_others, open_eebus
+from bosd.rpc.eebus_opening import eebus_in
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
 from bosd.rpc.limiting import limits_of
@@ -169,13 +168,8 @@ class Daemon:
             node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
-            if self._security is not None:
-                self._security.exchanged = pool.redial
             self._renewer = renewer_of(node, guarded, config.security, pool, audit)
-            eebus = self._limits.book.source(SOURCE)
-            doubt = lambda: trust.doubt(self._clock.utc_s())  # noqa: E731
-            self._eebus = await open_eebus(config, node, store, audit, doubt, lambda *of: BatteryLimit(eebus, *of))
-            end_others(self._limits.book, config, self._eebus)
+            self._eebus = await eebus_in(self._limits.book, config, node, store, audit, trust)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -227,6 +221,8 @@ class Daemon:
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
         """Have what happens to other nodes seen, and raised as errors."""
+        if self._security is not None:
+            self._security.exchanged = pool.redial
         stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
         self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
         self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)

@@ -8,7 +8,9 @@ import structlog
 from bosd.config import Config
 from bosd.errors import BosError
 from bosd.limits.book import LimitBook
+from bosd.limits.sources import BatteryLimit
 from bosd.node.audit import AuditLog
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
 from bosd.store.store import Store
 
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
         Direction,
     )
     from bosd.rpc.eebus import Eebus
+
+
+async def eebus_in(
+    book: LimitBook, config: Config, node: Node, store: Store, audit: AuditLog, trust: ClockTrust
+) -> "Eebus | None":
+    """Return the section at work in a limit book, None without one. Raises StoreError."""
+    source = book.source(SOURCE)
+    doubt = lambda: trust.doubt(node.clock.utc_s())  # noqa: E731
+    part = await open_eebus(config, node, store, audit, doubt, lambda *of: BatteryLimit(source, *of))
+    end_others(book, config, part)
+    return part
 
 
 async def open_eebus(

@@ -82,7 +82,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Node, tuple[Pack, ...], Box]]:
 def charging_w(node: Node) -> float:
     """Return what both packs take, as they measure it."""
     found = node.statuses("b1", "b2")
-    return -sum(status["power_w"] for status in found.values())
+    return -sum(float(status["power_w"]) for status in found.values())
 
 
 def within(limit_w: float) -> float:
