@@ -75,6 +75,20 @@ class Enforcer:
             self.failure = ""
 
 
+class EebusTime:
+    """A limitation as a clock that is moved by hand sees it."""
+
+    def __init__(self, lpc: Lpc) -> None:
+        self.due_s = lpc.due_s
+        self.attend_due = lpc.attend
+
+    async def settle(self) -> None:
+        """Wait for nothing: nothing goes on in a task."""
+
+    def stand(self, *, standing: bool) -> None:
+        """Nothing depends on whether time stands."""
+
+
 class Eebus:
     """What a node has of it; without `lpc` only the fault of its configuration."""
 

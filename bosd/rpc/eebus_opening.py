@@ -54,7 +54,7 @@ async def open_eebus(
     if config.eebus is None and not config.eebus_fault:
         return None
     from bosd.limits.lpc.use_case import LPC  # noqa: PLC0415 (most nodes have no grid operator)
-    from bosd.rpc.eebus import Eebus, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
+    from bosd.rpc.eebus import Eebus, EebusTime, audited_by  # noqa: PLC0415 (most nodes have no grid operator)
 
     battery = "" if config.eebus is None else config.eebus.keys.battery
     part = await Eebus.open(
@@ -67,7 +67,7 @@ async def open_eebus(
     )
     if part is not None:
         if part.lpc is not None:
-            node.time.add(part.lpc)
+            node.time.add(EebusTime(part.lpc))
         node.notices.sources.append(part.noticed)
     return part
 

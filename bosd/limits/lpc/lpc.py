@@ -76,6 +76,7 @@ class Lpc:
         self._last: SeenTransition | None = None
         self._pushed: tuple[float | None, float | None] = None, None
         self._warned: set[str] = set()
+        self._met = False
         self.changes = Changes(self.view)
         self._machine = self._make_machine(Kept())
 
@@ -140,22 +141,12 @@ class Lpc:
         self._end_restored(now_s)
         self._take(self._machine.tick(now_s), now_s)
 
-    # --- what acts at instants of its own, for a clock that is moved by hand
-
-    async def settle(self) -> None:
-        """Nothing goes on in a task."""
-
     def due_s(self) -> float:
         """Return when something may be due next; timers that have to be exceeded are due just after."""
         restored_s = () if self._restored is None else (self._restored.until_s,)
         now_s = self._clock.now_s()
         coming = (each + JUST_AFTER_S for each in (*self._machine.due_s(), *restored_s))
         return min((each for each in coming if each > now_s), default=math.inf)
-
-    attend_due = attend
-
-    def stand(self, *, standing: bool) -> None:
-        """Nothing depends on whether time stands."""
 
     # --- what the peer says
 
@@ -268,6 +259,9 @@ class Lpc:
 
     def set_connection(self, *, connected: bool, why: str) -> None:
         """Show how the connection stands."""
+        if connected and not self._met:
+            self._met = True
+            self._machine.joined(self._clock.now_s())
         if (connected, why) != (self.connected, self.connection):
             self.connected, self.connection = connected, why
             self._changed()

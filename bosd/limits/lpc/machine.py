@@ -99,6 +99,11 @@ class Machine:
         self._started_s = self._entered_s = self._heartbeat_s = now_s
         return Step(publication=self._publication("start")) if self.profile.protects_init else Step()
 
+    def joined(self, now_s: float) -> None:
+        """Give a peer that can be heard only from now on a whole init time, and a whole heartbeat timeout."""
+        if self.state is State.INIT and self._started_s is not None:
+            self._started_s, self._heartbeat_s = now_s, max(now_s, self._heartbeat_s)
+
     def admits(self, ski: str, *, data: bool) -> bool:
         """Tell whether a peer is heard; one whose event is `data` is the only one from then on, until it is forgotten."""
         if self.profile.binds and self.bound_ski:

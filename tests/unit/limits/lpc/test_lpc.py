@@ -248,6 +248,43 @@ async def test_every_write_is_recorded_with_its_decision() -> None:
     ]
 
 
+@pytest.mark.parametrize("profile", ["spec", "seed"])
+async def test_the_first_connection_begins_the_init_time_anew(profile: str) -> None:
+    """eebus.md 3 row 16: elsewhere the machine starts with the connection; ours limits before, and waits no shorter. Once."""
+    clock = HandClock()
+    lpc, _, _ = make({"profile": profile, "heartbeat_timeout_s": 500.0}, clock=clock)
+    await lpc.start()
+    later(lpc, clock, 100.0)
+    lpc.set_connection(connected=True, why="")
+    later(lpc, clock, 100.0)
+    assert lpc.view().state == "Init"
+    lpc.set_connection(connected=False, why="lost")
+    lpc.set_connection(connected=True, why="")
+    later(lpc, clock, 20.1)
+    assert lpc.view().state == "UnlimitedAutonomous"
+    lpc.set_connection(connected=True, why="")
+    assert lpc.view().state == "UnlimitedAutonomous"
+
+
+async def test_what_is_due_next() -> None:
+    """For a clock that is moved by hand: each instant at which time alone changes something, and none once nothing does."""
+    clock = HandClock()
+    lpc, _, _ = make(clock=clock)
+    await lpc.start()
+    beat(lpc)
+    receive(lpc, active(3000.0, 30.0))
+    seen = []
+    while not math.isinf(due_s := lpc.due_s()):
+        clock.s = due_s
+        lpc.attend()
+        seen.append((round(due_s - 1000.0, 3), str(lpc.view().state)))
+    assert seen == [
+        (30.0, "UnlimitedControlled"),
+        (120.0, "Failsafe"),
+        (7320.0, "UnlimitedAutonomous"),
+    ]
+
+
 async def test_what_is_seen() -> None:
     """The issue's item 8: state, limit, time left, heartbeat age, peer, last transition, counters, and the tri-state."""
     clock = HandClock(1_700_000_000.0)
