@@ -77,6 +77,7 @@ class Lpc:
         self._pushed: tuple[float | None, float | None] = None, None
         self._warned: set[str] = set()
         self._met = False
+        self._attended_s = clock.now_s()
         self.changes = Changes(self.view)
         self._machine = self._make_machine(Kept())
 
@@ -137,16 +138,15 @@ class Lpc:
 
     def attend(self) -> None:
         """Do what is due by now."""
-        now_s = self._clock.now_s()
+        self._attended_s = now_s = self._clock.now_s()
         self._end_restored(now_s)
         self._take(self._machine.tick(now_s), now_s)
 
     def due_s(self) -> float:
         """Return when something may be due next; timers that have to be exceeded are due just after."""
         restored_s = () if self._restored is None else (self._restored.until_s,)
-        now_s = self._clock.now_s()
         coming = (each + JUST_AFTER_S for each in (*self._machine.due_s(), *restored_s))
-        return min((each for each in coming if each > now_s), default=math.inf)
+        return min((each for each in coming if each > self._attended_s), default=math.inf)
 
     # --- what the peer says
 

@@ -276,6 +276,7 @@ async def test_what_is_due_next() -> None:
     seen = []
     while not math.isinf(due_s := lpc.due_s()):
         clock.s = due_s
+        assert lpc.due_s() == due_s  # until it is attended to
         lpc.attend()
         seen.append((round(due_s - 1000.0, 3), str(lpc.view().state)))
     assert seen == [
