@@ -36,6 +36,16 @@ What it did is in guard.json in the state directory, in the log, and in the audi
 
 By hand, `bosd safe` does the same work.
 """
+_CONFIG = """\
+Reads the settings of a battery's own board and changes none. A running node has the port: stop it first.
+
+  bosd driver config b1 show --config bosd.toml
+  bosd driver config b1 backup b1.json --config bosd.toml
+  bosd driver config b1 compare b1.json --config bosd.toml
+
+A backup holds each raw word, what it means, who the board is and when it was read; one that exists is not overwritten.
+Exit status of compare: 0 the same, 1 different (what the board counts by itself is shown, and makes no difference).
+"""
 _CAPTURE = """\
 Reads a battery at its refresh period and records every byte with its time, as JSON lines for `bosd sim replay`. It
 commands nothing. While a node runs, it has the port: give the battery a `capture = "NAME"` there, and the record is in
@@ -181,6 +191,18 @@ def _add_driver(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     capture.add_argument("--out", required=True, metavar="FILE", help="where the record goes, behind what is there")
     capture.add_argument("--seconds", type=float, default=60.0, help="how long (default %(default)g)")
     capture.set_defaults(do=_capture)
+    config = actions.add_parser(
+        "config",
+        help="show, back up or compare the settings of a battery's board",
+        description=_CONFIG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    config.add_argument("battery", metavar="NAME", help="a battery of the configuration")
+    config.add_argument("verb", choices=["show", "backup", "compare"])
+    config.add_argument("file", nargs="?", metavar="FILE", help="the backup")
+    config.add_argument("--config", required=True, metavar="FILE", help="configuration (TOML)")
+    config.add_argument("--json", action="store_true", help="one JSON document instead of a table")
+    config.set_defaults(do=_driver_config)
 
 
 def _capture(args: argparse.Namespace) -> int:
@@ -193,6 +215,19 @@ def _capture(args: argparse.Namespace) -> int:
     log.configure(level="warning")
     topology = load_config(args.config, POLICY_NAMES).topology
     return capture_program.main(topology, args.battery, Path(args.out), args.seconds, SystemClock())
+
+
+def _driver_config(args: argparse.Namespace) -> int:
+    from bosd import log  # noqa: PLC0415
+    from bosd.clock import SystemClock  # noqa: PLC0415
+    from bosd.config import load_config  # noqa: PLC0415
+    from bosd.drivers import configuration_program  # noqa: PLC0415
+    from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
+
+    log.configure(level="error")
+    topology = load_config(args.config, POLICY_NAMES).topology
+    file = Path(args.file) if args.file is not None else None
+    return configuration_program.main(topology, args.battery, args.verb, file, SystemClock(), as_json=args.json)
 
 
 def _run(args: argparse.Namespace) -> int:

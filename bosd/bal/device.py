@@ -74,6 +74,68 @@ class Device(Protocol):
         ...
 
 
+Counts = tuple[tuple[str, int], ...]
+"""Numbers by name, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What went over a device's line since it is open here; latencies are those of the latest answers, in seconds, None without.
+
+    A retry is an attempt beyond a request's first, a resync an answer found behind bytes that were rejected.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    replies: int = 0
+    resyncs: int = 0
+    rejects: Counts = ()
+    latency_min_s: float | None = None
+    latency_median_s: float | None = None
+    latency_p95_s: float | None = None
+    latency_max_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitFact:
+    """One statement about what may flow: `discharge` or `charge`, a magnitude in A, and who says so."""
+
+    direction: str
+    limit_a: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceFacts:
+    """What a device tells of itself beside its samples. `read_utc_s` is when identity and counters were read, None if never.
+
+    `identity` are names and texts, `trips` how often each protection acted, `flags` named switch and protection bits.
+    """
+
+    identity: tuple[tuple[str, str], ...] = ()
+    trips: Counts = ()
+    flags: tuple[tuple[str, bool], ...] = ()
+    balancing_cells: tuple[int, ...] = ()
+    limits: tuple[LimitFact, ...] = ()
+    traffic: Traffic = Traffic()
+    notes: tuple[str, ...] = ()
+    read_utc_s: float | None = None
+
+
+@runtime_checkable
+class Described(Protocol):
+    """The part of the port that a driver may leave out: facts for people, from memory, without asking the device."""
+
+    def facts(self) -> DeviceFacts:
+        """Return what is known now."""
+        ...
+
+
+def facts_of_device(device: Device) -> DeviceFacts:
+    """Return what a device tells of itself; nothing where its driver does not."""
+    return device.facts() if isinstance(device, Described) else DeviceFacts()
+
+
 @runtime_checkable
 class Restrained(Protocol):
     """A device that may give less than it was told of its own accord: a charger at its top voltage."""

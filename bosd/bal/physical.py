@@ -47,8 +47,7 @@ class PhysicalBattery(DeviceLeaf):
         self.kind = spec.kind  # type: ignore[misc]
         self.device = device
         self.lazy = spec.refresh == "lazy"
-        default_s = max(LEAST_STALENESS_S, PERIODS_UNTIL_STALE * spec.refresh_period_s)
-        self.max_staleness_s = default_s if spec.max_staleness_s is None else spec.max_staleness_s
+        self.max_staleness_s = staleness_s(spec)
         default_s = UNAVAILABLE_FACTOR * self.max_staleness_s
         self.unavailable_after_s = default_s if spec.unavailable_after_s is None else spec.unavailable_after_s
         self.sample: Sample | None = None
@@ -236,12 +235,21 @@ class PhysicalBattery(DeviceLeaf):
                 temperatures_c=sample.temperatures_c,
                 cycles=sample.cycles,
                 faults=sample.faults,
+                balancing_cells=sample.balancing_cells,
+                charge_switch_closed=sample.charge_switch_closed,
+                discharge_switch_closed=sample.discharge_switch_closed,
                 max_staleness_s=self.max_staleness_s,
                 valid_until_s=valid_until_s if meter is None else _before(meter.seen_until_s(), valid_until_s, now_s),
                 **self._limits(spec, sample, discharges=discharges and commandable, charges=charges and commandable),
                 **self.setpoint_fields(controllable=self.controllable),
             )
         )
+
+
+def staleness_s(spec: PhysicalSpec) -> float:
+    """Return the age at which samples of this battery become old."""
+    default_s = max(LEAST_STALENESS_S, PERIODS_UNTIL_STALE * spec.refresh_period_s)
+    return default_s if spec.max_staleness_s is None else spec.max_staleness_s
 
 
 def _lowered(configured_a: float | None, device_a: float | None) -> float:

@@ -8,9 +8,17 @@ from bosd.bal.status import SetpointSource
 
 @dataclass(slots=True)
 class Lease:
-    """How long this node acts for another one that it does not hear: to `ends_s` on this node's clock; beats renew it."""
+    """How long this node acts for another one that it does not hear: to `ends_s` on this node's clock; beats renew it.
+
+    `superseded` says that the other one agrees anew: what is in force lives on to the end, but no command of before raises more.
+    """
 
     ends_s: float
+    superseded: bool = False
+
+    def carries(self, now_s: float) -> bool:
+        """Return whether a command under way may still raise."""
+        return not self.superseded and now_s < self.ends_s
 
 
 class Fence(Protocol):

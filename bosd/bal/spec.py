@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from bosd.bal.derating import DeratingSpec
+
 Amounts = tuple[tuple[str, float], ...]
 """Numbers by battery name, a table in TOML; sorted by name, so that equal tables are equal values."""
 
@@ -100,10 +102,16 @@ class PhysicalSpec(BatterySpec):
         return iter(())
 
 
+MOST_CYCLES = 1000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JbdSpec(PhysicalSpec):
     """A JBD pack on the port of a line (drivers.transport); boards on one line have an `address` each (1 to 255).
 
+    Cells are read in every `cells_every`-th cycle. `read_protection` reads the board's own trip points when it is found, in
+    configuration mode, and lets them lower the limits. `password_file` holds the six characters that some boards ask for.
+    `chemistry` brings curves that derate the limits, `derating` replaces them one by one.
     `ble_password_file` holds the password of a Bluetooth module that wants one.
     """
 
@@ -112,6 +120,20 @@ class JbdSpec(PhysicalSpec):
     baud: int = 9600
     address: int | None = None
     ble_password_file: str | None = None
+    cells_every: int = 1
+    read_protection: bool = False
+    password_file: str | None = None
+    chemistry: Literal["none", "lfp", "nmc"] = "none"
+    derating: DeratingSpec | None = None
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """Yield the faults of its own keys."""
+        if not 1 <= self.cells_every <= MOST_CYCLES:
+            yield "cells_every", f"{self.cells_every!r}: cells are read in every 1st to {MOST_CYCLES}th cycle"
+        if self.password_file is not None and "/" not in self.password_file:
+            yield "password_file", f"{self.password_file!r}: write the file's whole path"
+        if self.derating is not None:
+            yield from self.derating.faults()
 
     @property
     def place(self) -> str:

@@ -82,6 +82,9 @@ class BatteryStatus:
     temperatures_c: tuple[float, ...] | None = None
     cycles: int | None = None
     faults: tuple[str, ...] | None = None
+    balancing_cells: tuple[int, ...] | None = None
+    charge_switch_closed: bool | None = None
+    discharge_switch_closed: bool | None = None
     path: tuple[str, ...] = ()
     hops: int = 0
     max_staleness_s: float = math.inf

@@ -196,7 +196,7 @@ def _plain(value: Any) -> dict[str, Any]:  # noqa: ANN401 (any specification)
         if field.default is not MISSING and item == field.default:
             continue
         if isinstance(item, tuple) and item and isinstance(item[0], tuple):
-            found[field.name] = dict(item)
+            found[field.name] = dict(item) if isinstance(item[0][0], str) else [list(each) for each in item]
         elif isinstance(item, tuple):
             found[field.name] = [_plain(each) if is_dataclass(each) else each for each in item]
         else:

@@ -30,13 +30,15 @@ class DriverKind:
 
     `make` gets the specification and returns the device, still closed: nothing is opened before the first request. It raises
     ConfigError for what only it can judge. `bench` names the object (`module:NAME`) on which `bosd driver test` tries it,
-    `probe` the `drivers.probe.Probe` with which `bosd detect` finds it.
+    `probe` the `drivers.probe.Probe` with which `bosd detect` finds it, `settings` the coroutine function that reads the device's
+    own configuration (configuration.ReadSettings), where it has one.
     """
 
     spec: type[PhysicalSpec]
     make: Callable[[Any, DriverContext], Device]
     bench: str = ""
     probe: str = ""
+    settings: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """A line: one byte transport on which one request at a time is in flight, whichever device asks."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -16,6 +16,9 @@ _PAUSES_S = (0.0, 0.0, 0.2)
 _PROBE_SHARE = 5 / 6
 """Of a transport's `reply_s` a device that was silent gets to begin its answer: 0.25 s on a serial line, where the slowest
 recorded reply lies, so that one attempt each 2 s takes less than 15 % of the line."""
+
+LATENCIES_KEPT = 600
+"""Of a device's latest answers the times are kept: ten minutes at one a second."""
 
 _HEARD_LIMIT_BYTES = 300
 """Bytes of an unanswered attempt kept for the debug log: more than the longest frame."""
@@ -49,6 +52,7 @@ class RequestLine(Protocol):
 
     port: str
     counters: Counter[str]
+    latencies_s: deque[float]
 
     def share(self) -> None:
         """Count one more device; each calls `close` once."""
@@ -67,12 +71,14 @@ class Line:
     """A transport shared by devices, each with its own reply reader.
 
     The transport is opened by the first request and again by the first one after a loss. `counters` holds `requests`,
-    `attempts`, `replies`, `opens`, `losses`, `stray_bytes`, and every reject by its reason.
+    `attempts`, `replies`, `resyncs` (a reply found behind something rejected), `opens`, `losses`, `stray_bytes`, and every reject
+    by its reason. `latencies_s` holds the times from sending to the whole reply, of the latest ones.
     """
 
     def __init__(self, transport: ByteTransport) -> None:
         self.port = transport.port
         self.counters: Counter[str] = Counter()
+        self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._counters = self.counters
         self._transport = transport
         self._turns = Turnstile()
@@ -162,9 +168,11 @@ class Line:
         self._reader, self._waiter = reader, waiter
         timer = loop.call_later(deadline_s, self._give_up)
         begin = loop.call_later(begin_s, self._give_up_if_silent) if begin_s < deadline_s else None
+        sent_s = loop.time()
+        reply: T | None = None
         try:
             self._send(request)
-            return await waiter
+            reply = await waiter
         except asyncio.CancelledError:
             self._quiet_at_s = timer.when()
             raise
@@ -180,7 +188,12 @@ class Line:
             if reader.rejects:
                 self._rejects = tuple(reader.rejects)
                 self._counters.update(reader.rejects)
+                if reply is not None and not all(each.startswith("status_") for each in self._rejects):
+                    self._counters["resyncs"] += 1
                 reader.rejects.clear()
+        if reply is not None:
+            self.latencies_s.append(loop.time() - sent_s)
+        return reply
 
     def _send(self, request: bytes) -> None:
         if not self._is_open:

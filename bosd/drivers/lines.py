@@ -1,12 +1,12 @@
 """The lines of a node: one for each port, however many devices stand on it."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bosd.drivers.capture import CaptureTo, CaptureTransport
-from bosd.drivers.line import Line, ReplyReader
+from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
 from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
@@ -94,7 +94,7 @@ class _Shared:
 
 
 class LinePart:
-    """One device's part in a line. `counters` holds its own `requests`, `attempts`, `replies` and rejects by reason.
+    """One device's part in a line. `counters` holds its own `requests`, `attempts`, `replies`, `resyncs` and rejects by reason.
 
     A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
     """
@@ -106,6 +106,7 @@ class LinePart:
         self.greeting = greeting
         self.capture = capture
         self.counters: Counter[str] = Counter()
+        self.latencies_s: deque[float] = deque(maxlen=LATENCIES_KEPT)
         self._lines = lines
         self._baud = baud
         self._silent = False
@@ -131,4 +132,5 @@ class LinePart:
             self._silent = True
             raise
         self._silent = False
+        self.latencies_s.append(line.latencies_s[-1])
         return reply

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from bosd.bal.device import Device, Sample
+from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
 from bosd.drivers.regulator import Direction, Regulator
 from bosd.errors import NotFollowedError, UnsupportedError
 
@@ -52,6 +52,10 @@ class Regulated:
                 message = f"{self.name}: the regulator holds {held_a:g} A, commanded {current_a:g} A"
                 raise NotFollowedError(message, commanded_a=current_a, held_a=held_a, battery=self.name)
             await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def facts(self) -> DeviceFacts:
+        """Return what the device tells of itself."""
+        return facts_of_device(self._device)
 
     async def held_current_a(self) -> float | None:
         """Return what the regulator holds."""

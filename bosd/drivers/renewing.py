@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bosd.bal.device import Device, Restrained, Sample
+from bosd.bal.device import Device, DeviceFacts, Restrained, Sample, facts_of_device
 
 RENEWALS_PER_HOLD = 3.0
 """So often within its hold a set point is written: two writes may fail before the hardware lets go."""
@@ -39,6 +39,10 @@ class Renewing:
                 return False
             await self._device.set_current(self._wanted_a)
             return True
+
+    def facts(self) -> DeviceFacts:
+        """Return what the device tells of itself."""
+        return facts_of_device(self._device)
 
     async def held_current_a(self) -> float | None:
         """Return what the device goes on with until it lets go."""

@@ -125,6 +125,8 @@ class OwnerSessions:
             self._tell(
                 "identity_moved" if moved else "peer_restarted", peer, before=old.address, now=address, epoch=self._epoch + 1
             )
+        if old is not None:
+            old.lease.superseded = True
         self._epoch += 1
         known.session = Session(peer, boot_id, nonce, address, self._epoch, Lease(now_s))
         return known.session

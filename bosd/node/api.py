@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bosd.bal.device import DeviceFacts
 from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
@@ -188,6 +189,16 @@ class BookResult:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """The device behind a physical battery and where it is."""
+
+    name: str
+    kind: str
+    port: str
+    facts: DeviceFacts
+
+
 class NodeApi(Protocol):
     """A running node. Every method raises `BosError` leaves for refusals; `holder` names the asker."""
 
@@ -228,6 +239,10 @@ class NodeApi(Protocol):
 
     async def explain(self, name: str, *, within_s: float = 1.0) -> Explanation:
         """Return which chain of limits binds and what is in force; other nodes are asked `within_s`. Raises BadNameError."""
+        ...
+
+    def device(self, name: str) -> DeviceView:
+        """Return what a physical battery's device tells of itself, from memory. Raises BadNameError, UnsupportedError."""
         ...
 
     def config_digest(self) -> str:

@@ -115,7 +115,7 @@ class Controller:
         return still_wanted(
             planned,
             self._directory,
-            lambda: not self.closing and (lease is None or self._clock.now_s() < lease.ends_s),
+            lambda: not self.closing and (lease is None or lease.carries(self._clock.now_s())),
         )
 
     async def set_current(

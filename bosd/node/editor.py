@@ -137,9 +137,11 @@ class Editor:
         if differences:
             async with drained(leaving(self._directory, topology), self._stop) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
-                await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
+                gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
                 self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
+                if gone is not None:
+                    raise gone
             warnings += held.warnings()
             async with self._new_revision:
                 self._new_revision.notify_all()
@@ -154,18 +156,21 @@ class Editor:
         expected: int,
         who: str,
         comment: str,
-    ) -> None:
-        now_utc_s = self._clock.utc_s()
-        self.revision = await self._store.append_revision(
-            expected,
-            toml=format_topology(topology),
-            changes=differences,
-            who=who,
-            comment=comment,
-            changed_utc_s=now_utc_s,
-            bases=bases,
-        )
+    ) -> asyncio.CancelledError | None:
+        """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then."""
+        now_utc_s, toml = self._clock.utc_s(), format_topology(topology)
+        gone: asyncio.CancelledError | None = None
+        try:
+            self.revision = await self._store.append_revision(
+                expected, toml=toml, changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s, bases=bases
+            )
+        except asyncio.CancelledError as error:
+            stored = await self._store.load_topology()
+            if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
+                raise
+            self.revision, gone = stored.revision, error
         self._changed_utc_s = now_utc_s
+        return gone
 
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""

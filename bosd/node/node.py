@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.device import facts_of_device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of
@@ -23,7 +24,7 @@ from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import Lines
 from bosd.errors import BosError, InvalidArgumentError, UnsupportedError
 from bosd.node.alone import AloneLimits
-from bosd.node.api import ApplyResult, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
+from bosd.node.api import ApplyResult, DeviceView, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
@@ -37,6 +38,7 @@ from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
 from bosd.node.noticed import Notices, clock_doubt, devices, failsafe
+from bosd.node.refresh import port_of
 from bosd.node.requests import lowers_own
 from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
@@ -262,6 +264,13 @@ class Node:
         """Return which chain of limits binds, and what is in force, across nodes."""
         self.directory[name]
         return await explained(self.directory.batteries, name, self.clock.now_s(), self.name, within_s)
+
+    def device(self, name: str) -> DeviceView:
+        """Return what the device of a physical battery tells of itself."""
+        battery = self.directory[name]
+        if not isinstance(battery, PhysicalBattery):
+            raise UnsupportedError(f"{name} has no device at this node: it is of kind {battery.kind}", battery=name)
+        return DeviceView(name=name, kind=battery.kind, port=port_of(battery), facts=facts_of_device(battery.device))
 
     # --- commanding
 

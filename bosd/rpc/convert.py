@@ -47,8 +47,7 @@ def to_message(
     `new` makes the message from its fields; `response.statuses.add` builds it in place. `node` is who sends it: the path begins
     with it. A battery that is sampled when asked was sampled now.
     """
-    s = status
-    path = s.path
+    s, path = status, status.path
     if node and path[:1] != (own := (f"{node}/{s.name}",)):
         path = (own + path)[:MAX_PATH]
     sampled_from, sampled_to = s.sampled_from, s.sampled_to
@@ -89,6 +88,9 @@ def to_message(
         temperatures_c=s.temperatures_c,
         cycles=s.cycles,
         faults=s.faults,
+        balancing_cells=s.balancing_cells,
+        charge_switch_closed=s.charge_switch_closed,
+        discharge_switch_closed=s.discharge_switch_closed,
         path=path,
         hops=s.hops,
         controllable=s.controllable,
@@ -166,6 +168,11 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.temperatures_c = tuple(m.temperatures_c[:]) or None
     d.cycles = m.cycles or (0 if m.HasField("cycles") else None)
     d.faults = tuple(m.faults[:]) or (None if d.cycles is None else ())
+    if m.HasField("charge_switch_closed"):
+        d.balancing_cells = tuple(m.balancing_cells[:])
+        d.charge_switch_closed, d.discharge_switch_closed = m.charge_switch_closed, m.discharge_switch_closed
+    else:
+        d.balancing_cells = d.charge_switch_closed = d.discharge_switch_closed = None
     d.path = tuple(m.path[:])
     d.hops = m.hops
     d.max_staleness_s = m.max_staleness_s
@@ -220,6 +227,6 @@ def _nonsense_of_sizes(d: _Draft) -> str | None:
         len(warm_c) > _MAX_ITEMS or not -_MAX_MAGNITUDE < sum(warm_c) < _MAX_MAGNITUDE
     ):
         return "temperatures that are none"
-    if d.faults is not None and len(d.faults) > _MAX_ITEMS:
-        return "faults without number"
+    if len(d.faults or ()) > _MAX_ITEMS or len(d.balancing_cells or ()) > _MAX_ITEMS:
+        return "faults or balancing cells without number"
     return None

@@ -122,6 +122,7 @@ METHODS: Mapping[str, Rule] = {
     f"{_T}Apply": Rule(Need.ADMIN, "apply", _none),
     f"{_T}History": Rule(Need.READ_ALL, "read", _none),
     f"{_T}GetRevision": Rule(Need.READ_ALL, "read", _none),
+    "/bosd.v1.DeviceService/Get": Rule(Need.READ, "read", _one),
     f"{_L}List": Rule(Need.READ, "read", _one),
     f"{_L}Statement": Rule(Need.READ, "read", _one),
     f"{_L}ResetMeter": Rule(Need.ADMIN, "reset", _one),

@@ -49,6 +49,7 @@ _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
+_DEVICE = "bosd.v1.DeviceService"
 _EEBUS = "bosd.v1.EebusService"
 _ERRORS = "bosd.v1.ErrorService"
 _FLEET = "bosd.v1.FleetService"
@@ -103,6 +104,7 @@ class RpcServer:
         if (sessions := self._sessions) is not None:
             add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), self._server)
         lazy = (
+            _LazyService(_DEVICE, self._load_device),
             _LazyService(_EEBUS, self._load_eebus),
             _LazyService(_HEALTH, self._load_health),
             _LazyService(_LEDGER, self._load_ledger),
@@ -224,6 +226,12 @@ class RpcServer:
         service = SecurityService(keyring, self.edge, self._audit)
         return _handlers(lambda server: add_SecurityServiceServicer_to_server(service, server))
 
+    def _load_device(self) -> dict[str, Any]:
+        from bosd.rpc.device_service import DeviceService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.device_pb2_grpc import add_DeviceServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_DeviceServiceServicer_to_server(DeviceService(self._node, self.edge), server))
+
     def _load_ledger(self) -> dict[str, Any]:
         from bosd.rpc.ledger_service import LedgerService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server  # noqa: PLC0415
@@ -250,13 +258,23 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, eebus_pb2, errors_pb2, fleet_pb2, ledger_pb2, limits_pb2, security_pb2  # noqa: PLC0415
+    from bosd.v1 import (  # noqa: PLC0415
+        audit_pb2,
+        device_pb2,
+        eebus_pb2,
+        errors_pb2,
+        fleet_pb2,
+        ledger_pb2,
+        limits_pb2,
+        security_pb2,
+    )
 
     names = [
         service.full_name
         for file in (
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
+            device_pb2.DESCRIPTOR,
             eebus_pb2.DESCRIPTOR,
             errors_pb2.DESCRIPTOR,
             fleet_pb2.DESCRIPTOR,

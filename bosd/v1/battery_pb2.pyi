@@ -54,7 +54,7 @@ SETPOINT_SOURCE_SCHEDULE: SetpointSource
 SETPOINT_SOURCE_SAFE: SetpointSource
 
 class BatteryStatus(_message.Message):
-    __slots__ = ("name", "kind", "voltage_v", "current_a", "power_w", "charge_ah", "capacity_ah", "soc", "max_discharge_current_a", "max_charge_current_a", "ideal_max_discharge_current_a", "ideal_max_charge_current_a", "usable_charge_ah", "balanced_usable_charge_ah", "expected_charge_ah", "unobserved_s", "requested_current_a", "applied_current_a", "setpoint_source", "setpoint_ends_at", "sampled_from", "sampled_to", "age_s", "quality", "link", "commandable", "reason", "cells_v", "temperatures_c", "cycles", "faults", "path", "hops", "controllable", "max_staleness_s", "unallocated_ah")
+    __slots__ = ("name", "kind", "voltage_v", "current_a", "power_w", "charge_ah", "capacity_ah", "soc", "max_discharge_current_a", "max_charge_current_a", "ideal_max_discharge_current_a", "ideal_max_charge_current_a", "usable_charge_ah", "balanced_usable_charge_ah", "expected_charge_ah", "unobserved_s", "requested_current_a", "applied_current_a", "setpoint_source", "setpoint_ends_at", "sampled_from", "sampled_to", "age_s", "quality", "link", "commandable", "reason", "cells_v", "temperatures_c", "cycles", "faults", "path", "hops", "controllable", "max_staleness_s", "unallocated_ah", "balancing_cells", "charge_switch_closed", "discharge_switch_closed")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VOLTAGE_V_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,9 @@ class BatteryStatus(_message.Message):
     CONTROLLABLE_FIELD_NUMBER: _ClassVar[int]
     MAX_STALENESS_S_FIELD_NUMBER: _ClassVar[int]
     UNALLOCATED_AH_FIELD_NUMBER: _ClassVar[int]
+    BALANCING_CELLS_FIELD_NUMBER: _ClassVar[int]
+    CHARGE_SWITCH_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    DISCHARGE_SWITCH_CLOSED_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     voltage_v: float
@@ -127,7 +130,10 @@ class BatteryStatus(_message.Message):
     controllable: bool
     max_staleness_s: float
     unallocated_ah: float
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., voltage_v: _Optional[float] = ..., current_a: _Optional[float] = ..., power_w: _Optional[float] = ..., charge_ah: _Optional[float] = ..., capacity_ah: _Optional[float] = ..., soc: _Optional[float] = ..., max_discharge_current_a: _Optional[float] = ..., max_charge_current_a: _Optional[float] = ..., ideal_max_discharge_current_a: _Optional[float] = ..., ideal_max_charge_current_a: _Optional[float] = ..., usable_charge_ah: _Optional[float] = ..., balanced_usable_charge_ah: _Optional[float] = ..., expected_charge_ah: _Optional[float] = ..., unobserved_s: _Optional[float] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_source: _Optional[_Union[SetpointSource, str]] = ..., setpoint_ends_at: _Optional[float] = ..., sampled_from: _Optional[float] = ..., sampled_to: _Optional[float] = ..., age_s: _Optional[float] = ..., quality: _Optional[_Union[Quality, str]] = ..., link: _Optional[_Union[Link, str]] = ..., commandable: _Optional[bool] = ..., reason: _Optional[str] = ..., cells_v: _Optional[_Iterable[float]] = ..., temperatures_c: _Optional[_Iterable[float]] = ..., cycles: _Optional[int] = ..., faults: _Optional[_Iterable[str]] = ..., path: _Optional[_Iterable[str]] = ..., hops: _Optional[int] = ..., controllable: _Optional[bool] = ..., max_staleness_s: _Optional[float] = ..., unallocated_ah: _Optional[float] = ...) -> None: ...
+    balancing_cells: _containers.RepeatedScalarFieldContainer[int]
+    charge_switch_closed: bool
+    discharge_switch_closed: bool
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., voltage_v: _Optional[float] = ..., current_a: _Optional[float] = ..., power_w: _Optional[float] = ..., charge_ah: _Optional[float] = ..., capacity_ah: _Optional[float] = ..., soc: _Optional[float] = ..., max_discharge_current_a: _Optional[float] = ..., max_charge_current_a: _Optional[float] = ..., ideal_max_discharge_current_a: _Optional[float] = ..., ideal_max_charge_current_a: _Optional[float] = ..., usable_charge_ah: _Optional[float] = ..., balanced_usable_charge_ah: _Optional[float] = ..., expected_charge_ah: _Optional[float] = ..., unobserved_s: _Optional[float] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_source: _Optional[_Union[SetpointSource, str]] = ..., setpoint_ends_at: _Optional[float] = ..., sampled_from: _Optional[float] = ..., sampled_to: _Optional[float] = ..., age_s: _Optional[float] = ..., quality: _Optional[_Union[Quality, str]] = ..., link: _Optional[_Union[Link, str]] = ..., commandable: _Optional[bool] = ..., reason: _Optional[str] = ..., cells_v: _Optional[_Iterable[float]] = ..., temperatures_c: _Optional[_Iterable[float]] = ..., cycles: _Optional[int] = ..., faults: _Optional[_Iterable[str]] = ..., path: _Optional[_Iterable[str]] = ..., hops: _Optional[int] = ..., controllable: _Optional[bool] = ..., max_staleness_s: _Optional[float] = ..., unallocated_ah: _Optional[float] = ..., balancing_cells: _Optional[_Iterable[int]] = ..., charge_switch_closed: _Optional[bool] = ..., discharge_switch_closed: _Optional[bool] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("name", "max_age_s")

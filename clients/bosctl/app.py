@@ -11,6 +11,7 @@ from clients.bosctl.commands import (
     audit,
     clock,
     command,
+    device,
     doctor,
     edit,
     errors,
@@ -109,6 +110,7 @@ def globals_(
 
 read.register(app)
 explain.register(app)
+device.register(app)
 watch.register(app)
 command.register(app, NumbersAllowed)
 schedule.register(app, NumbersAllowed)

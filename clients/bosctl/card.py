@@ -75,6 +75,13 @@ def _physical_rows(status: pb.BatteryStatus) -> list[tuple[str, str]]:
         rows.append(("cells", f"{cells} V, spread {1000.0 * spread_v:.0f} mV"))
     if status.temperatures_c:
         rows.append(("temperatures", "  ".join(f"{value:.1f}" for value in status.temperatures_c) + " °C"))
+    if status.HasField("charge_switch_closed"):
+        charge, discharge = (
+            "closed" if closed else "open" for closed in (status.charge_switch_closed, status.discharge_switch_closed)
+        )
+        rows.append(("switches", f"charge {charge}, discharge {discharge}"))
+    if status.balancing_cells:
+        rows.append(("balancing", f"cells {', '.join(map(str, status.balancing_cells))}"))
     if status.HasField("cycles"):
         rows.append(("cycles", str(status.cycles)))
     if status.faults:

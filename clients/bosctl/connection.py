@@ -83,6 +83,13 @@ class Connection:
         return LedgerServiceStub(self.channel)
 
     @property
+    def devices(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the devices' service."""
+        from bosd.v1.device_pb2_grpc import DeviceServiceStub  # noqa: PLC0415 (as above)
+
+        return DeviceServiceStub(self.channel)
+
+    @property
     def errors(self) -> Any:  # noqa: ANN401 (as above)
         """The stub of the errors' service."""
         from bosd.v1.errors_pb2_grpc import ErrorServiceStub  # noqa: PLC0415 (as above)

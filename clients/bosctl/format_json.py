@@ -70,6 +70,10 @@ def status_document(status: pb.BatteryStatus) -> Document:
         document["temperatures_c"] = [number(value) for value in status.temperatures_c] if sampled else None
         document["cycles"] = status.cycles if status.HasField("cycles") else None
         document["faults"] = list(status.faults) if sampled else None
+        switches = status.HasField("charge_switch_closed")
+        document["balancing_cells"] = list(status.balancing_cells) if switches else None
+        document["charge_switch_closed"] = status.charge_switch_closed if switches else None
+        document["discharge_switch_closed"] = status.discharge_switch_closed if switches else None
     if status.path:
         document["path"] = list(status.path)
     if status.HasField("unallocated_ah"):

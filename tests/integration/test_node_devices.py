@@ -97,9 +97,10 @@ def test_a_lazy_battery(pack: Pack, tmp_path: Path) -> None:
         status = caller.status("top")
         assert status.quality == 1
         assert status.voltage_v == pytest.approx(13.2, abs=0.1)
-        assert requests() == before + 2  # one sample: basic information and cells
+        asked = requests()
+        assert asked in (before + 2, before + 3)  # one sample: basic information, cells, and one of what is read seldom
         assert caller.status("b1").age_s < 1.5
-        assert requests() == before + 2
+        assert requests() == asked
         time.sleep(2.0)  # until it is stale: 1.5 s
         sampled_to = status.sampled_to
         assert node.status("b1")["quality"] == "GOOD"

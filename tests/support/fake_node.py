@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
+from bosd.bal.device import DeviceFacts
 from bosd.bal.edits import Change
 from bosd.bal.explain import Explanation, InForce, Step
 from bosd.bal.facts import Facts
@@ -17,6 +18,7 @@ from bosd.node.api import (
     ApplyResult,
     BookingView,
     BookResult,
+    DeviceView,
     Edit,
     Entry,
     LeafCommand,
@@ -167,6 +169,10 @@ class FakeNode:
         if name not in self.statuses:
             raise BadNameError(f"no battery {name}", name=name)
         return self.statuses[name]
+
+    def device(self, name: str) -> DeviceView:
+        status = self.status(name)
+        return DeviceView(name=name, kind=status.kind, port="memory", facts=DeviceFacts())
 
     async def fresh_status(self, name: str, max_age_s: float | None = None) -> BatteryStatus:
         await self._gate("fresh_status", name, max_age_s)

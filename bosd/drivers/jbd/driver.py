@@ -1,24 +1,52 @@
 """The JBD driver: reads a board on a line and, where configured, gates its current."""
 
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bosd.bal.device import Sample
+from bosd.bal.derating import DeratingSpec
+from bosd.bal.device import DeviceFacts, Sample
 from bosd.clock import Clock
 from bosd.drivers.jbd.board import Board
+from bosd.drivers.jbd.codec import BasicInfo, SettingValue
+from bosd.drivers.jbd.configuration_mode import ConfigurationMode
+from bosd.drivers.jbd.cycle import Cycle
 from bosd.drivers.jbd.gate import Gate
+from bosd.drivers.jbd.limits import TRIP_POINTS, Limiter, Rating, trip_texts
+from bosd.drivers.jbd.readings import basic_readings, cell_readings
 from bosd.drivers.jbd.sample import build_sample
+from bosd.drivers.jbd.seldom import Seldom
+from bosd.drivers.jbd.told import flags_of, tail_texts, traffic_of
 from bosd.drivers.line import RequestLine
 from bosd.errors import DriverError, UnavailableError, UnsupportedError
 
 CurrentControl = Literal["none", "gate", "external", "direct"]
 SafeAction = Literal["release", "open"]
 
+AWAY_S = 5.0
+"""A board that was silent for longer may be another one: who it is and its trip points are read again."""
+_PROTECTION_AGAIN_S = 60.0
+"""Pause before trip points that could not be read are tried again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JbdOptions:
+    """How a board is read; cells in every `cells_every`-th cycle, less often where a cycle does not fit into `period_s`."""
+
+    address: int | None = None
+    cells_every: int = 1
+    period_s: float | None = None
+    max_staleness_s: float = 3.0
+    read_protection: bool = False
+    password_file: str | None = None
+    rating: Rating = field(default_factory=Rating)
+    derating: DeratingSpec = field(default_factory=DeratingSpec)
+
 
 class JbdDriver:
     """One JBD board as a device.
 
     With `current_control` "gate" the sign of a set point decides which FETs conduct, while the load decides the magnitude; else
-    set points are refused. `safe` is what `make_safe` does on a "gate" battery. Cells are read in every `cells_every`-th cycle.
+    set points are refused. `safe` is what `make_safe` does on a "gate" battery.
     """
 
     hold_s: float | None = None  # switches go on with what they were told
@@ -31,44 +59,56 @@ class JbdDriver:
         name: str,
         current_control: CurrentControl = "none",
         safe: SafeAction = "release",
-        cells_every: int = 1,
+        options: JbdOptions = JbdOptions(),
     ) -> None:
         self.name = name
-        self._line = line
         self._clock = clock
-        self._board = Board(line)
-        self._gate = Gate(self._board, clock, name) if current_control == "gate" else None
+        self._board = Board(line, options.address, options.password_file)
+        self._mode = ConfigurationMode(self._board, name)
+        self._gate = Gate(self._board, self._mode, clock, name) if current_control == "gate" else None
         self._safe: SafeAction = safe
-        self._cells_every = max(1, cells_every)
-        self._cycle = 0
+        self._options = options
+        self._basic = basic_readings(self._board, clock)
+        self._cells = cell_readings(self._board, clock)
+        self._seldom = Seldom(self._board, clock)
+        self._limiter = Limiter(options.rating, options.derating, options.max_staleness_s)
+        self._cycle = Cycle(name, options.cells_every, options.period_s)
         self._cells_v: tuple[float, ...] | None = None
         self._cells_s: float | None = None
+        self._heard_s: float | None = None
+        self._missed = False
+        self._protection_due_s = 0.0
+        self._protection_note = ""
         self._closed = False
         line.share()
 
     async def read(self) -> Sample:
         """Return a fresh sample; cells that cannot be read are the last ones with their time, or None, and are noted."""
-        info = await self._board.read_basic()
-        if self._gate is not None:
-            self._gate.found(info)
-        sampled_s, sampled_utc_s = self._clock.now_s(), self._clock.utc_s()
-        notes: tuple[str, ...] = ()
-        if self._cycle % self._cells_every == 0:
-            try:
-                self._cells_v = await self._board.read_cells()
-                self._cells_s = self._clock.now_s()
-            except (DriverError, UnavailableError) as error:
-                notes = (f"cells_v: {error.message}",)
-        self._cycle += 1
-        return build_sample(
+        await self._mode.leave_again()
+        async with self._board.turn:
+            started_s = self._clock.now_s()
+            info, anew = await self._meet(started_s)
+            sampled_s, sampled_utc_s = self._clock.now_s(), self._clock.utc_s()
+            self._heard_s = sampled_s
+            notes = self._gate.found(info) if self._gate is not None else ()
+            if self._cycle.wants_cells():
+                notes += await self._read_cells()
+                self._cycle.took(self._clock.now_s() - started_s)
+        if self._options.read_protection and sampled_s >= self._protection_due_s:
+            await self._read_protection()
+        if not anew:  # the first sample comes as soon as it can
+            async with self._board.turn:
+                await self._seldom.step()
+        sample = build_sample(
             info,
             self._cells_v,
             sampled_s=sampled_s,
             sampled_utc_s=sampled_utc_s,
             cells_s=self._cells_s,
             opened=self._gate.opened if self._gate is not None else 0,
-            notes=notes,
+            notes=(*notes, *self._standing_notes()),
         )
+        return self._limiter.lowered(sample, info.cell_count)
 
     async def set_current(self, current_a: float) -> None:
         """Make the battery follow `current_a` (positive discharges) and return once that is read back.
@@ -99,9 +139,75 @@ class JbdDriver:
         await self._gate.apply(0.0)
         return "both switches open"
 
+    def facts(self) -> DeviceFacts:
+        """Return identity, counters, named bits, limits and traffic as they are known; nothing is asked."""
+        info = self._basic.last
+        line = self._board.line
+        notes = [each for each in (*self._standing_notes(), self._cycle.note) if each]
+        return DeviceFacts(
+            identity=(
+                *self._seldom.identity(info),
+                *(tail_texts(info) if info is not None else ()),
+                *trip_texts(self._limiter.trips),
+            ),
+            trips=tuple(self._seldom.trips.items()),
+            flags=flags_of(info) if info is not None else (),
+            balancing_cells=info.balancing_cells if info is not None else (),
+            limits=self._limiter.facts,
+            traffic=traffic_of(line.counters, line.latencies_s, self._basic.disbelieved + self._cells.disbelieved),
+            notes=tuple(notes),
+            read_utc_s=self._seldom.read_utc_s,
+        )
+
     async def close(self) -> None:
-        """Let go of the line; idempotent."""
+        """Let go of the line, after a last try to leave configuration mode where that failed; idempotent."""
         if self._closed:
             return
         self._closed = True
-        self._line.close()
+        try:
+            await self._mode.leave_again()
+        finally:
+            self._board.line.close()
+
+    async def _meet(self, now_s: float) -> tuple[BasicInfo, bool]:
+        """Read 0x03; say whether the board is met anew, and what another board would not share is to be read again.
+
+        Its limits only loosen once they are read.
+        """
+        try:
+            info = await self._basic.value()
+        except UnavailableError:
+            self._missed = True
+            raise
+        anew = self._heard_s is None or (self._missed and now_s - self._heard_s > AWAY_S)
+        self._missed = False
+        if anew:
+            self._seldom.again()
+            self._protection_due_s = 0.0
+        return info, anew
+
+    async def _read_cells(self) -> tuple[str, ...]:
+        try:
+            self._cells_v = await self._cells.value()
+        except (DriverError, UnavailableError) as error:
+            return (f"cells_v: {error.message}",)
+        self._cells_s = self._clock.now_s()
+        return ()
+
+    async def _read_protection(self) -> None:
+        """Read the trip points once; a failure keeps those that are known and is told in each sample until it works."""
+        trips: dict[int, SettingValue] = {}
+        try:
+            async with self._mode.entered():
+                for register in TRIP_POINTS:
+                    trips[register] = await self._board.read_setting(register)
+        except (DriverError, UnavailableError) as error:
+            self._protection_due_s = self._clock.now_s() + _PROTECTION_AGAIN_S
+            self._protection_note = f"trip points not read: {error.message}"
+            return
+        self._limiter.trips = trips
+        self._protection_due_s, self._protection_note = float("inf"), ""
+
+    def _standing_notes(self) -> tuple[str, ...]:
+        stuck = "in configuration mode: leaving it was not confirmed" if self._mode.stuck else ""
+        return tuple(each for each in (self._protection_note, stuck) if each)

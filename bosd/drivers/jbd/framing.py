@@ -3,6 +3,9 @@
 A frame is DD, register, status, length, payload, checksum, 77 (a request has A5 or 5A, then the register, in place of
 register and status). The checksum is the two's complement of the 16-bit sum of status, length and payload; the echoed
 register is not covered, so it is compared. Only the length frames: DD and 77 are legal in a payload.
+
+Boards on a shared line have an address each (JBD protocol V13): a byte behind DD in both directions, outside the checksum,
+so it is compared too. Not verified on hardware; ordinary boards do not answer this form.
 """
 
 from collections import Counter
@@ -26,41 +29,44 @@ REFUSALS = {0x80: "unknown register", 0x81: "not in factory mode or locked by a 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One whole frame with a true checksum; any status but 0 is a refusal."""
+    """One whole frame with a true checksum; any status but 0 is a refusal. `address` is None in the form without one."""
 
     register: int
     status: int
     payload: bytes
+    address: int | None = None
 
 
-def _request(opcode: int, register: int, payload: bytes) -> bytes:
+def _request(opcode: int, register: int, payload: bytes, address: int | None = None) -> bytes:
     body = bytes((register, len(payload))) + payload
-    return bytes((_START, opcode)) + body + (-sum(body) & 0xFFFF).to_bytes(2, "big") + bytes((_END,))
+    head = bytes((_START, opcode) if address is None else (_START, address, opcode))
+    return head + body + (-sum(body) & 0xFFFF).to_bytes(2, "big") + bytes((_END,))
 
 
-def encode_read(register: int) -> bytes:
+def encode_read(register: int, address: int | None = None) -> bytes:
     """Return the request that reads `register` (0..255)."""
-    return _request(_READ, register, b"")
+    return _request(_READ, register, b"", address)
 
 
-def encode_write(register: int, payload: bytes) -> bytes:
+def encode_write(register: int, payload: bytes, address: int | None = None) -> bytes:
     """Return the request that writes `payload` to `register`.
 
     Raises UnsupportedError for a register that must not be written (registers.WRITABLE) or a payload of another length.
     """
     if WRITABLE.get(register) != len(payload):
         raise UnsupportedError(f"register 0x{register:02X} is not written with {len(payload)} bytes", register=register)
-    return _request(_WRITE, register, payload)
+    return _request(_WRITE, register, payload, address)
 
 
 class FrameParser:
     """Turns a stream of bytes, cut anywhere, into frames; resynchronises at the next plausible header after rubbish.
 
-    Holds at most one unfinished frame (261 bytes). `rejects` counts by reason: `bad_start`, `bad_end`, `bad_checksum`,
-    `truncated`; rubbish in one piece is one `bad_start`.
+    Holds at most one unfinished frame (262 bytes). `rejects` counts by reason: `bad_start`, `bad_end`, `bad_checksum`,
+    `truncated`; rubbish in one piece is one `bad_start`. With `addressed` each frame has an address behind its start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, addressed: bool = False) -> None:
+        self._lead = 1 if addressed else 0
         self.rejects: Counter[str] = Counter()
         self._buffer = bytearray()
         self._in_step = True
@@ -98,7 +104,7 @@ class FrameParser:
             verdict = self._judge(at, size)
             if isinstance(verdict, Frame):
                 frames.append(verdict)
-                at += len(verdict.payload) + _OVERHEAD_BYTES
+                at += len(verdict.payload) + _OVERHEAD_BYTES + self._lead
                 self._in_step = True
             elif verdict == "truncated" and not silent:
                 break
@@ -110,7 +116,8 @@ class FrameParser:
 
     def _judge(self, at: int, size: int) -> Frame | str:
         """Return the frame at `at`, or why there is none."""
-        buffer, available = self._buffer, size - at
+        buffer, lead = self._buffer, self._lead
+        available, at = size - at - lead, at + lead
         if available >= 3 and 0 < buffer[at + 2] < 0x80 and buffer[at + 1] not in _ECHOES:
             return "bad_start"
         if available < 4 or available < buffer[at + 3] + _OVERHEAD_BYTES:
@@ -120,7 +127,7 @@ class FrameParser:
             return "bad_end"
         if not _checksum_holds(buffer[at + 2 : end]):
             return "bad_checksum"
-        return Frame(buffer[at + 1], buffer[at + 2], bytes(buffer[at + 4 : end - 2]))
+        return Frame(buffer[at + 1], buffer[at + 2], bytes(buffer[at + 4 : end - 2]), buffer[at] if lead else None)
 
     def _lose_step(self, reason: str) -> None:
         if self._in_step or reason not in ("bad_start", "truncated"):
@@ -138,12 +145,14 @@ class FrameReader:
     """Finds the reply to a request for one register: everything else is counted in `rejects` and dropped.
 
     Beside the parser's reasons: `echo` (the request came back, as on half-duplex adapters), `register_mismatch`,
-    `status_80` and the like, `timeout` when nothing came. A board that saw a bad checksum (82) has not answered.
+    `address_mismatch` (another board's reply), `status_80` and the like, `timeout` when nothing came. A board that saw a bad
+    checksum (82) has not answered.
     """
 
-    def __init__(self, register: int) -> None:
+    def __init__(self, register: int, address: int | None = None) -> None:
         self._register = register
-        self._parser = FrameParser()
+        self._address = address
+        self._parser = FrameParser(addressed=address is not None)
         self._heard = False
         self.rejects = self._parser.rejects
 
@@ -154,7 +163,7 @@ class FrameReader:
 
     def feed(self, data: bytes) -> Frame | None:
         """Take bytes; return the reply or refusal once it is whole."""
-        if not self._heard and len(data) >= _OVERHEAD_BYTES and self._is_reply(data):
+        if not self._heard and self._address is None and len(data) >= _OVERHEAD_BYTES and self._is_reply(data):
             return Frame(self._register, OK, data[4:-3])
         self._heard = self._heard or bool(data)
         return self._pick(self._parser.feed(data))
@@ -181,6 +190,8 @@ class FrameReader:
         for frame in frames:
             if frame.register in _ECHOES and frame.register != self._register:
                 self.rejects["echo"] += 1
+            elif frame.address != self._address:
+                self.rejects["address_mismatch"] += 1
             elif frame.register != self._register:
                 self.rejects["register_mismatch"] += 1
             else:

@@ -3,8 +3,9 @@
 import asyncio
 
 from bosd.clock import Clock
-from bosd.drivers.jbd.board import Board
+from bosd.drivers.jbd.board import LOCKED, Board
 from bosd.drivers.jbd.codec import BasicInfo
+from bosd.drivers.jbd.configuration_mode import ConfigurationMode
 from bosd.drivers.jbd.registers import BOTH_FETS, CHARGE_FET, DISCHARGE_FET, SOFTWARE_LOCK_BIT
 from bosd.drivers.jbd.sample import name_faults
 from bosd.errors import DriverError, NotFollowedError, UnavailableError
@@ -35,15 +36,25 @@ def _shown(info: BasicInfo, conducting: int) -> int:
     return shown
 
 
+def _against(name: str, fet: int, commanded: int, info: BasicInfo) -> str:
+    """Say who has switched a FET against the command; nothing where a protection has opened it."""
+    if not commanded & fet:
+        return f"{name} switch closed by another program, commanded open"
+    if info.protection_bits >> SOFTWARE_LOCK_BIT & 1 and not name_faults(info.protection_bits):
+        return f"{name} switch opened by another program, commanded closed"
+    return "" if info.protection_bits else f"{name} switch open without a protection, commanded closed"
+
+
 class Gate:
     """Switches a board's FETs and reads them back; a later command overtakes an earlier one that still waits.
 
     `opened` holds the FETs that commands have switched off, this gate's or an earlier run's: they are not the battery's state.
     """
 
-    def __init__(self, board: Board, clock: Clock, name: str) -> None:
+    def __init__(self, board: Board, mode: ConfigurationMode, clock: Clock, name: str) -> None:
         self.opened = 0
         self._board = board
+        self._mode = mode
         self._clock = clock
         self._name = name
         self._lock = asyncio.Lock()
@@ -51,11 +62,21 @@ class Gate:
         self._commanded: int | None = None
         self._switched_s: float | None = None
 
-    def found(self, info: BasicInfo) -> None:
-        """Take what the board shows before this gate has switched: FETs locked by command are opened ones (jbd.md, 5, bit 12)."""
+    def found(self, info: BasicInfo) -> tuple[str, ...]:
+        """Take what a poll shows; return what another program, or the board by itself, has switched against the command.
+
+        Before this gate has switched, FETs locked by command are opened ones (jbd.md, 5, bit 12).
+        """
         if self._switched_s is None:
             locked = info.protection_bits >> SOFTWARE_LOCK_BIT & 1
             self.opened = BOTH_FETS & ~info.fet_bits if locked else 0
+            return ()
+        commanded = self._commanded
+        if commanded is None or self._lock.locked():
+            return ()
+        differs = _shown(info, commanded) ^ commanded
+        names = (("charge", CHARGE_FET), ("discharge", DISCHARGE_FET))
+        return tuple(text for name, fet in names if differs & fet and (text := _against(name, fet, commanded, info)))
 
     def overtake(self) -> int:
         """Make every command that still waits or confirms fail; return the new command's number."""
@@ -107,7 +128,7 @@ class Gate:
         self.opened |= off
         self._switched_s = self._clock.now_s()
         self._commanded = None
-        await self._board.write_fets(conducting)
+        await self._write(conducting)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + CONFIRM_S
         info: BasicInfo | None = None
@@ -120,6 +141,35 @@ class Gate:
                 raise self._not_followed(conducting, current_a, info)
             await asyncio.sleep(_LOOK_AGAIN_S)
             self._check_latest(command)
+
+    async def _write(self, conducting: int) -> None:
+        """Write; a board that refuses with 81 is tried with its password, where there is one, then in configuration mode."""
+        try:
+            await self._board.write_fets(conducting)
+        except DriverError as error:
+            if error.metadata.get("status") != LOCKED:
+                raise
+            await self._write_locked(conducting)
+
+    async def _write_locked(self, conducting: int) -> None:
+        tried = "directly"
+        if self._board.password_file is not None:
+            tried += ", with the password"
+            await self._board.present_password()
+            try:
+                await self._board.write_fets(conducting)
+            except DriverError as error:
+                if error.metadata.get("status") != LOCKED:
+                    raise
+            else:
+                return
+        try:
+            async with self._mode.entered():
+                await self._board.write_fets(conducting)
+        except DriverError as error:
+            hint = "" if self._board.password_file is not None else "; a PIN may be set: see password_file"
+            error.also(f"the switches of {self._name} were tried {tried} and in configuration mode{hint}")
+            raise
 
     async def _look(self, until_s: float) -> BasicInfo | None:
         """Read the board; None for a failed read that leaves time for another."""

@@ -6,9 +6,13 @@ from types import MappingProxyType
 
 FACTORY_ENTER = 0x00
 FACTORY_EXIT = 0x01
+CHIP_TYPE = 0x00
+"""Read, the register that enters configuration mode when written says which chip measures."""
 BASIC = 0x03
 CELLS = 0x04
 HARDWARE_NAME = 0x05
+PASSWORD = 0x06
+PASSWORD_CHARACTERS = 6
 MANUFACTURER = 0xA0
 MODEL = 0xA1
 BARCODE = 0xA2
@@ -24,7 +28,7 @@ WRITABLE: MappingProxyType[int, int] = MappingProxyType(
     {
         FACTORY_ENTER: 2,
         FACTORY_EXIT: 2,
-        0x06: 7,  # present the password
+        PASSWORD: 1 + PASSWORD_CHARACTERS,  # presented
         0x0A: 2,  # reset state of charge, clear alarm, automatic balance
         0x0B: 2,  # clear history
         0xE0: 2,  # set remaining capacity
@@ -154,6 +158,23 @@ SETTINGS: MappingProxyType[int, Setting] = MappingProxyType(
     }
 )
 """Configuration registers; boards answer them in factory mode only. Scales: JBD protocol V13, parameters."""
+
+FUNCTION_BITS = 0x2D
+FUNCTIONS = {
+    0: "switch",
+    1: "load_lock",
+    2: "balance",
+    3: "balance_only_charging",
+    4: "led",
+    5: "led_count",
+    6: "rtc",
+    7: "edv",
+    8: "gps",
+    9: "buzzer",
+    12: "tenfold_units",
+}
+"""Bits of register 0x2D."""
+CYCLES = 0x17
 
 SHORT_CIRCUIT_DELAYS_US = (70, 100, 200, 400)
 SHORT_CIRCUIT_LIMITS_MV = (22, 33, 44, 56, 67, 78, 89, 100)

@@ -75,6 +75,9 @@ def build_sample(
         temperatures_c=_true_temperatures(info.temperatures_c, doubts),
         cycles=info.cycles,
         faults=faults,
+        balancing_cells=info.balancing_cells,
+        charge_switch_closed=bool(info.fet_bits & CHARGE_FET),
+        discharge_switch_closed=bool(info.fet_bits & DISCHARGE_FET),
         notes=tuple(doubts),
     )
 

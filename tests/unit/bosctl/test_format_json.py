@@ -21,7 +21,15 @@ DOCUMENTED = (
     "expected_charge_ah, unobserved_s, requested_current_a, applied_current_a, setpoint_source, setpoint_ends_at, "
     "sampled_from, sampled_to, age_s, quality, link, commandable, reason"
 )
-PHYSICAL = ["cells_v", "temperatures_c", "cycles", "faults"]
+PHYSICAL = [
+    "cells_v",
+    "temperatures_c",
+    "cycles",
+    "faults",
+    "balancing_cells",
+    "charge_switch_closed",
+    "discharge_switch_closed",
+]
 
 
 def test_a_status_has_exactly_the_documented_keys() -> None:
@@ -31,8 +39,8 @@ def test_a_status_has_exactly_the_documented_keys() -> None:
     assert list(status_document(aggregate())) == [*STATUS_KEYS, "path"]
 
 
-def test_a_physical_battery_has_four_keys_more() -> None:
-    """Cells, temperatures, cycles and faults belong to devices."""
+def test_a_physical_battery_has_keys_of_its_own() -> None:
+    """Cells, temperatures, cycles, faults, balancing and switches belong to devices."""
     document = status_document(physical("b1"))
     assert list(document) == [*STATUS_KEYS, *PHYSICAL, "path"]
     assert document["cells_v"] == [3.301, 3.299, 3.3, 3.3]
@@ -46,7 +54,7 @@ def test_the_unknown_is_null_and_limits_are_zero() -> None:
     present = {"max_discharge_current_a", "max_charge_current_a"}
     assert {key: document[key] for key in numbers - present} == dict.fromkeys(numbers - present)
     assert [document[key] for key in sorted(present)] == [0.0, 0.0]
-    assert [document[key] for key in PHYSICAL] == [None] * 4
+    assert [document[key] for key in PHYSICAL] == [None] * 7
     assert (document["age_s"], document["sampled_from"], document["setpoint_source"]) == (None, None, None)
 
 

@@ -9,7 +9,7 @@ from bosd.clock import LoopClock
 from bosd.drivers.capture import CaptureTo
 from bosd.drivers.capture_file import read_capture
 from bosd.drivers.far_end.memory_line import MemoryLine
-from bosd.drivers.jbd.driver import JbdDriver
+from bosd.drivers.jbd.driver import JbdDriver, JbdOptions
 from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
 from bosd.drivers.lines import Lines
 from bosd.drivers.replay import GAP_S, ReplayDevice, exchanges_of
@@ -60,7 +60,7 @@ class Host:
 
 async def _read(lines: Lines, count: int, clock: LoopClock, capture: CaptureTo | None = None) -> list[str]:
     """Read `count` times and return what came of each: voltage, charge and cells, or the kind of error."""
-    driver = JbdDriver(lines.line("memory", capture=capture), clock, name="b1", cells_every=2)
+    driver = JbdDriver(lines.line("memory", capture=capture), clock, name="b1", options=JbdOptions(cells_every=2))
     seen = []
     for _ in range(count):
         try:

@@ -196,6 +196,7 @@ def test_a_restarted_peer_takes_over_and_its_old_commands_are_fenced(world: Worl
     world.clock.at_s += 1.0
     assert world.owner.beat(new, world.clock.at_s)
     assert old.lease.ends_s == before_s
+    assert not old.lease.carries(before_s - 1e-9)
 
 
 def test_one_identity_at_two_hosts(world: World) -> None:

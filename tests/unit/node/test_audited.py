@@ -23,6 +23,7 @@ pytestmark = pytest.mark.jumping
 READS = {
     "bookings",
     "config_digest",
+    "device",
     "explain",
     "fresh_status",
     "history",

@@ -8,6 +8,7 @@ import pytest
 
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
+from bosd.bal.setpoint import Fence, Lease
 from bosd.bal.spec import AggregatorSpec, BatterySpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
 from bosd.clock import LoopClock
 from bosd.errors import (
@@ -75,9 +76,10 @@ class Bench:
         holder: str = "h",
         request_id: str = "",
         dry_run: bool = False,
+        fence: Fence | None = None,
     ) -> SetCurrentResult:
         return await self.controller.set_current(
-            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run
+            name, current_a, ttl_s=ttl_s, holder=holder, request_id=request_id, dry_run=dry_run, fence=fence
         )
 
     async def stop(self, *names: str) -> list[str]:
@@ -583,3 +585,30 @@ async def test_an_answer_names_what_may_still_run() -> None:
         answer = await node.set("ab", 0.0)
         assert (answer.applied_current_a, answer.may_run_a) == (0.0, 10.0)
         assert answer.reason == "may still run: b +10 A"
+
+
+class _Fence:
+    """Lets every command pass, by one lease."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+
+    def check(self, battery: str, *, lowers: bool) -> Lease | None:
+        del battery, lowers
+        return self.lease
+
+
+async def test_a_command_of_before_raises_nothing_after_its_asker_agreed_anew() -> None:
+    """A new session while the first phase is under way: what its Sync said is certain, so the second phase does not come."""
+    async with bench(device("a"), device("b"), whole("both", "a", "b")) as node:
+        lease = Lease(30.0)
+        await node.set("both", 20.0, fence=_Fence(lease))
+        for name in ("a", "b"):
+            node.leaf(name).takes_s = 1.0
+        async with asyncio.TaskGroup() as group:
+            turning = group.create_task(_refusal(node.set("both", -20.0, fence=_Fence(lease))))
+            await asyncio.sleep(0.5)
+            lease.superseded = True
+        assert isinstance(turning.result(), UnavailableError)
+        assert min(node.leaf("a").runs_a, node.leaf("b").runs_a) >= 0.0
+        assert all(current_a >= 0.0 for _, current_a in node.wire.told)

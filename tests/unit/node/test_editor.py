@@ -1,0 +1,65 @@
+"""An edit whose asker goes away: it is made or not made, on the disk and in force alike."""
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from bosd.bal.directory import Directory
+from bosd.bal.spec import BatterySpec, NullSpec, Topology
+from bosd.clock import SystemClock
+from bosd.errors import UnsupportedError
+from bosd.node.api import Edit
+from bosd.node.editor import Editor
+from bosd.policy.registry import policy
+from bosd.store import queries
+from bosd.store.store import Store
+
+WAIT_S = 20.0
+
+
+def no_leaf(spec: BatterySpec) -> None:
+    """Make nothing: these topologies have no device."""
+    raise UnsupportedError(spec.name)
+
+
+async def stops_nothing(_batteries: object, _within_s: float) -> list[str]:
+    """Stop nothing: nothing runs."""
+    return []
+
+
+def added(name: str) -> list[Edit]:
+    """Return the edit that adds a null battery."""
+    return [Edit(action="add", name=name, toml=f'[[battery]]\nname = "{name}"\nkind = "null"\nvoltage_v = 12.0\n')]
+
+
+async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled while the store writes: the edit is in force, as it is stored, and the next one is made against it."""
+    begun, may_go = threading.Event(), threading.Event()
+    append = queries.append_revision
+
+    def slow_append(*arguments: object) -> int:
+        begun.set()
+        may_go.wait(WAIT_S)
+        return append(*arguments)  # type: ignore[arg-type]
+
+    store = await Store.open(tmp_path)
+    try:
+        directory = Directory(no_leaf, policy)  # type: ignore[arg-type]
+        editor = Editor(directory, store, SystemClock(), lambda _replaced: None, stops_nothing)
+        await editor.load(Topology(batteries=(NullSpec(name="n", voltage_v=12.0),)))
+        monkeypatch.setattr(queries, "append_revision", slow_append)
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+            asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
+            await asyncio.to_thread(begun.wait, WAIT_S)
+            asking.cancel()
+            may_go.set()
+            await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert sorted(directory.batteries) == ["m", "n"]
+        assert editor.revision == 2
+        assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
+    finally:
+        may_go.set()
+        await store.close()
