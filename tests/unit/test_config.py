@@ -210,7 +210,7 @@ def test_a_listener_off_loopback_is_refused(address: str) -> None:
     assert "is not loopback and needs mutual TLS" in fault
 
 
-@pytest.mark.parametrize("section", ["mqtt", "web", "eebus", "metering", "fuelgauge"])
+@pytest.mark.parametrize("section", ["mqtt", "web", "metering", "fuelgauge"])
 def test_sections_of_other_versions_are_not_ignored(section: str) -> None:
     """What this version cannot do it does not pretend to have read."""
     assert faults_of(f"[{section}]") == [f"[{section}]: not supported by this version; remove it"]
