@@ -9,6 +9,7 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
+from bosd.bal.cap import Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
@@ -75,7 +76,7 @@ class Battery(metaclass=_Port):
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
     said about its bookings, `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone
-    limits are in force.
+    limits are in force, `caps` all that limits it now and refuses nothing.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -90,6 +91,7 @@ class Battery(metaclass=_Port):
         "applied_a",
         "booked",
         "booking_note",
+        "caps",
         "clamped_by",
         "component",
         "figures",
@@ -119,6 +121,7 @@ class Battery(metaclass=_Port):
         self.applied_a = 0.0
         self.clamped_by = ""
         self.alone = ""
+        self.caps: tuple[Cap, ...] = ()
         self.stopped = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
@@ -176,7 +179,29 @@ class Battery(metaclass=_Port):
     def be_alone(self, who: str) -> None:
         """Put its alone limits in force, as `who` is not heard; with nobody, end that."""
         self.alone = who
+        ways = ((True, self.spec.alone_discharge_limit_w), (False, self.spec.alone_charge_limit_w)) if who else ()
+        self.put_caps(
+            "alone",
+            tuple(
+                Cap(
+                    source="alone",
+                    discharging=out,
+                    limit_w=limit_w,
+                    text=f"the alone {'discharge' if out else 'charge'} limit {limit_w:g} W",
+                )
+                for out, limit_w in ways
+                if limit_w is not None
+            ),
+        )
         self.touch()
+
+    def put_caps(self, source: str, caps: tuple[Cap, ...]) -> bool:
+        """Put these caps of a source in place of those it had; return whether anything changed."""
+        if tuple(cap for cap in self.caps if cap.source == source) == caps:
+            return False
+        self.caps = (*(cap for cap in self.caps if cap.source != source), *caps)
+        self.touch()
+        return True
 
     def touch_if_older(self, now_s: float) -> None:
         """Touch the battery if time alone made its status old by `now_s`."""

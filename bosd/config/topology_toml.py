@@ -30,8 +30,6 @@ MAX_TEXT = 4 * 1024 * 1024
 
 _LATER_BATTERY_KEYS = frozenset(
     {
-        "efficiency",
-        "max_ramp_a_per_s",
         "meter",
         "node",
     }

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from bosd.bal.alone import has_alone_limit, is_late
+from bosd.bal.alone import has_alone_limit
 from bosd.bal.battery import Battery
+from bosd.bal.caps import is_late
 from bosd.bal.directory import Directory
 from bosd.clock import Clock
 
