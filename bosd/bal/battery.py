@@ -303,6 +303,11 @@ class DeviceLeaf(Battery):
         """How long it may go on after this node stopped telling it or has told it to be safe; None: for ever."""
         return None
 
+    def alone_limit_w(self, *, discharging: bool) -> float | None:
+        """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""
+        del discharging
+        return None
+
     @property
     def counts_at_a(self) -> float:
         """The current it may be running because it was told to."""

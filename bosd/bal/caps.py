@@ -5,7 +5,7 @@ cannot take goes to the others in proportion, within their limits. Powers and cu
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from bosd.bal.aggregator import Aggregator
@@ -89,11 +89,11 @@ def amperes(cap: Cap, battery: Battery, now_s: float) -> float:
     return running_a if STEADY * most_a <= running_a <= most_a else most_a
 
 
-def tightest(battery: Battery, now_s: float, *, discharging: bool, ignoring: str = "") -> Bound:
-    """Return the cap of a battery itself that binds in a direction; caps of source `ignoring` are left out."""
+def tightest(battery: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str] = ()) -> Bound:
+    """Return the cap of a battery itself that binds in a direction; caps of sources in `ignoring` are left out."""
     bound = UNBOUND
     for cap in battery.caps:
-        if cap.discharging is discharging and cap.source != ignoring:
+        if cap.discharging is discharging and cap.source not in ignoring:
             limit_a = amperes(cap, battery, now_s)
             if limit_a < bound.limit_a:
                 bound = Bound(limit_a, cap)
@@ -115,7 +115,7 @@ def caps_below(batteries: Iterable[Battery]) -> bool:
     return any(each.caps or (each.rank and caps_below(each.sources)) for each in batteries)
 
 
-def can_take_a(battery: Battery, now_s: float, *, discharging: bool, ignoring: str = "") -> float:
+def can_take_a(battery: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str] = ()) -> float:
     """Return what a battery can take under its own caps and, recursively, those of what it rests on; infinite without any."""
     own_a = tightest(battery, now_s, discharging=discharging, ignoring=ignoring).limit_a
     if isinstance(battery, Partition):
@@ -126,7 +126,7 @@ def can_take_a(battery: Battery, now_s: float, *, discharging: bool, ignoring: s
     return own_a
 
 
-def _takes_a(member: Battery, now_s: float, *, discharging: bool, ignoring: str) -> float:
+def _takes_a(member: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str]) -> float:
     """Return what a member adds to what its aggregate can take."""
     status = member.status(now_s)
     if is_beyond_reach(member, status):
@@ -140,9 +140,7 @@ def is_beyond_reach(battery: Battery, status: BatteryStatus) -> bool:
     return isinstance(battery, DeviceLeaf) and not status.commandable and not battery.stopped
 
 
-def share_capped(
-    whole: Aggregator, shares: Sequence[Share], current_a: float, now_s: float, *, ignoring: str = ""
-) -> Shared:
+def share_capped(whole: Aggregator, shares: Sequence[Share], current_a: float, now_s: float, *, ignoring: Collection[str] = ()) -> Shared:
     """Return the shares of `current_a` within all caps of the members and below them, and whose caps bind.
 
     What one cannot take goes to the others in proportion to their shares, within their limits; what is left flows nowhere.
@@ -187,7 +185,7 @@ def _level(parts: Sequence[tuple[float, float]]) -> float:
     return max((most_a / share_a for share_a, most_a in parts), default=0.0)
 
 
-def _reason(bound: Sequence[Battery], now_s: float, *, discharging: bool, ignoring: str) -> str:
+def _reason(bound: Sequence[Battery], now_s: float, *, discharging: bool, ignoring: Collection[str]) -> str:
     caps = [tightest(member, now_s, discharging=discharging, ignoring=ignoring).cap for member in bound]
     names = ", ".join(member.name for member in bound[:MOST_NAMED])
     more = f" and {len(bound) - MOST_NAMED} more" if len(bound) > MOST_NAMED else ""

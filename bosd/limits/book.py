@@ -7,7 +7,7 @@ one for the store. Of those in force the tightest binds.
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -17,14 +17,15 @@ from bosd.bal.directory import Directory
 from bosd.bal.schedule import LAST_UTC_S, Moment
 from bosd.clock import Clock
 from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
-from bosd.limits.entry import SOURCE, Entry
-from bosd.store.limits import CHARGE, DISCHARGE, Direction, Key, Limit, LimitEvent, LimitTable
+from bosd.limits.checks import check, words
+from bosd.limits.entry import SOURCE, Entry, Standing, superfluous
+from bosd.limits.sources import LimitSource
+from bosd.store.limits import Direction, Key, Limit, LimitEvent, LimitTable
 
 LOOK_S = 0.25
 """A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
 RETRY_S = 5.0
 MOST_LIMITS = 1000
-MOST_TEXT = 64
 PUT, REMOVED, ENDED = "put", "removed", "ended"
 NOW = Moment()
 
@@ -39,18 +40,6 @@ class Note(Protocol):
     ) -> None:
         """Record what was done; never waits."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A limit as it stands: in force or not, whether the store has it, and what is left of its time."""
-
-    limit: Limit
-    in_force: bool
-    durable: bool
-    restored: bool
-    begins_in_s: float
-    ends_in_s: float | None
 
 
 def _unnoted(action: str, **facts: object) -> None:
@@ -142,7 +131,7 @@ class LimitBook:
                 for entry in gone:
                     self._unrecorded.pop(entry, None)
                     self._ended.append(entry.limit)
-                    _log.info("limit_ended", **_words(entry.limit))
+                    _log.info("limit_ended", **words(entry.limit))
                 self._wake.set()
                 self._tell()
 
@@ -221,7 +210,7 @@ class LimitBook:
 
     # --- changing
 
-    def source(self, name: str) -> "LimitSource":
+    def source(self, name: str) -> LimitSource:
         """Return the book as one source sees it."""
         return LimitSource(self, name)
 
@@ -233,20 +222,15 @@ class LimitBook:
         Raises BadNameError, InvalidArgumentError, NoResourcesError, StaleRevisionError; StoreError where the store did not take
         it: then a tighter one is in force all the same and is recorded later.
         """
-        entry = self._checked(wanted, begins or NOW, ends)
-        key = entry.limit.key
-        older = list(self._entries.get(key, ()))
-        if repeated := self._known_revision(entry.limit, older):
-            return repeated
-        if not entry.limit.is_none and not older and len(self._entries) >= MOST_LIMITS:
-            raise NoResourcesError(f"the book holds {MOST_LIMITS} limits: no more", limits=MOST_LIMITS)
-        self._entries[key] = [*older, entry]
-        self.attend_due()
+        entry, older = self._begun(wanted, begins or NOW, ends)
+        if not self._entries.get(entry.limit.key) or entry not in self._entries[entry.limit.key]:
+            return entry.limit  # a grant that was here before
         event = REMOVED if entry.limit.is_none else PUT
         try:
             await self._write(entry, event)
         except StoreError as error:
             if entry.loosens(older):
+                key = entry.limit.key
                 self._keep(key, [each for each in self._entries.get(key, ()) if each is not entry])
                 raise
             self._unrecorded[entry], self._failure = event, error.message
@@ -255,20 +239,48 @@ class LimitBook:
             self._unrecorded[entry] = event
             self._wake.set()
             raise
-        was = next((each.limit for each in reversed(older) if not each.limit.is_none), None)
-        self.note(
-            "limit" if event == PUT else "unlimit",
-            who=entry.limit.who,
-            names=(entry.limit.battery,),
-            before={} if was is None else _words(was),
-            after=_words(entry.limit),
-            comment=entry.limit.comment,
-        )
-        _log.info("limit_put" if event == PUT else "limit_removed", **_words(entry.limit))
+        self._noted(entry, older)
         return entry.limit
 
+    def post(self, wanted: Limit, *, ends: Moment | None = None) -> Limit:
+        """Keep a limit without waiting: tighter ones are in force on return, the store is told until it takes it."""
+        entry, older = self._begun(wanted, NOW, ends)
+        self._unrecorded[entry] = REMOVED if entry.limit.is_none else PUT
+        for each in superfluous(self._entries.get(entry.limit.key, [])):
+            self._entries[entry.limit.key].remove(each)
+            self._unrecorded.pop(each, None)
+        self._noted(entry, older)
+        self._wake.set()
+        return entry.limit
+
+    def _begun(self, wanted: Limit, begins: Moment, ends: Moment | None) -> tuple[Entry, list[Entry]]:
+        """Put a limit in force beside those of its key; return it with them."""
+        entry = self._checked(wanted, begins, ends)
+        key = entry.limit.key
+        older = list(self._entries.get(key, ()))
+        if repeated := self._known_revision(entry.limit, older):
+            return Entry(repeated), older
+        if not entry.limit.is_none and not older and len(self._entries) >= MOST_LIMITS:
+            raise NoResourcesError(f"the book holds {MOST_LIMITS} limits: no more", limits=MOST_LIMITS)
+        self._entries[key] = [*older, entry]
+        self.attend_due()
+        return entry, older
+
+    def _noted(self, entry: Entry, older: list[Entry]) -> None:
+        limit = entry.limit
+        was = next((each.limit for each in reversed(older) if not each.limit.is_none), None)
+        self.note(
+            "unlimit" if limit.is_none else "limit",
+            who=limit.who,
+            names=(limit.battery,),
+            before={} if was is None else words(was),
+            after=words(limit),
+            comment=limit.comment,
+        )
+        _log.info("limit_removed" if limit.is_none else "limit_put", **words(limit))
+
     def _checked(self, wanted: Limit, begins: Moment, ends: Moment | None) -> Entry:
-        _check(wanted)
+        check(wanted)
         if not wanted.is_none:
             self.directory[wanted.battery]
         now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
@@ -280,14 +292,14 @@ class LimitBook:
             if instant_s is not None and not 0.0 <= instant_s <= LAST_UTC_S:
                 raise InvalidArgumentError(f"{field} is no time up to the year 9999", field=field)
         self._number += 1
-        limit = replace(
-            wanted, from_utc_s=from_utc_s, until_utc_s=until_utc_s, put_utc_s=utc_s, number=self._number
-        )
-        entry = Entry(limit)
-        if begins.utc_s is None and begins != NOW:
-            entry.begins_s = now_s + begins.in_s
-        if ends is not None and ends.utc_s is None:
-            entry.ends_s = now_s + ends.in_s
+        limit = replace(wanted, from_utc_s=from_utc_s, until_utc_s=until_utc_s, put_utc_s=utc_s, number=self._number)
+        entry = Entry(limit, relative=begins.utc_s is None and (ends is None or ends.utc_s is None))
+        if from_utc_s is not None:
+            entry.begins_s = now_s + from_utc_s - utc_s
+        if until_utc_s is not None:
+            entry.ends_s = now_s + until_utc_s - utc_s
+        if self.doubt() and not entry.relative:
+            entry.begins_s = entry.ends_s = None
         return entry
 
     @staticmethod
@@ -362,52 +374,3 @@ class LimitBook:
         for limit in found:
             await self.put(replace(limit, limit_w=None, limit_a=None, who=who, comment=comment))
         return tuple(found)
-
-
-class LimitSource:
-    """The book as one source sees it: it may put and end its own limits."""
-
-    def __init__(self, book: LimitBook, name: str) -> None:
-        self.name = name
-        self._book = book
-
-    async def put(
-        self, battery: str, direction: Direction, limit_w: float | None, until_s: float | None = None, *, comment: str = ""
-    ) -> Limit:
-        """Limit a battery to `limit_w`, to the monotonic instant `until_s`; None ends the limit. Raises as LimitBook.put does."""
-        ends = None if until_s is None else Moment(in_s=until_s - self._book.clock.now_s())
-        wanted = Limit(
-            source=self.name, battery=battery, direction=direction, limit_w=limit_w, who=self.name, comment=comment
-        )
-        return await self._book.put(wanted, ends=ends if limit_w is not None else None)
-
-
-def _check(limit: Limit) -> None:
-    """Raise InvalidArgumentError for what no limit can be."""
-    for field in ("source", "identity"):
-        text = getattr(limit, field)
-        if len(text) > MOST_TEXT or not (text.isprintable() if text else field == "identity"):
-            raise InvalidArgumentError(f"{field} {text[:80]!r}: 1 to {MOST_TEXT} printable characters", field=field)
-    if limit.direction not in (CHARGE, DISCHARGE):
-        raise InvalidArgumentError(f"direction {limit.direction!r} is none: charge or discharge", field="direction")
-    if limit.limit_w is not None and limit.limit_a is not None:
-        raise InvalidArgumentError("give one of limit_w and limit_a", field="limit_w")
-    for field in ("limit_w", "limit_a"):
-        value = getattr(limit, field)
-        if value is not None and not 0.0 <= value < math.inf:
-            raise InvalidArgumentError(f"{field} {value} is no limit: a magnitude, 0 or more and finite", field=field)
-
-
-def _words(limit: Limit) -> dict[str, object]:
-    """Return a limit for the log and the audit."""
-    return {
-        "source": limit.source,
-        "battery": limit.battery,
-        "direction": limit.direction,
-        "limit_w": limit.limit_w,
-        "limit_a": limit.limit_a,
-        **({"identity": limit.identity} if limit.identity else {}),
-        **({"from_utc_s": limit.from_utc_s} if limit.from_utc_s is not None else {}),
-        "until_utc_s": limit.until_utc_s,
-        **({"revision": limit.revision} if limit.revision else {}),
-    }

@@ -10,9 +10,21 @@ SOURCE = "book"
 """Whose caps these are."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A limit as it stands: in force or not, whether the store has it, and what is left of its time."""
+
+    limit: Limit
+    in_force: bool
+    durable: bool
+    restored: bool
+    begins_in_s: float
+    ends_in_s: float | None
+
+
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A limit, whether the store has it, and the monotonic instants of its begin and end.
+    """A limit, whether the store has it, and the monotonic instants of its begin and end, `relative` where they were put so.
 
     An instant of None follows the wall clock and is not known before that is trusted: until then it has begun, and not ended.
     """
@@ -22,13 +34,16 @@ class Entry:
     restored: bool = False
     begins_s: float | None = None
     ends_s: float | None = None
+    relative: bool = False
 
     def anchor(self, now_s: float, utc_s: float) -> None:
-        """Learn from a trusted wall clock when it begins and ends; what was put as relative keeps its own instants."""
+        """Learn from a trusted wall clock when it begins and ends; instants that were put as `relative` go by no wall clock."""
+        if self.relative:
+            return
         limit = self.limit
-        if limit.from_utc_s is not None and self.begins_s is None:
+        if limit.from_utc_s is not None:
             self.begins_s = now_s + limit.from_utc_s - utc_s
-        if limit.until_utc_s is not None and self.ends_s is None:
+        if limit.until_utc_s is not None:
             self.ends_s = now_s + limit.until_utc_s - utc_s
 
     def begun(self, now_s: float) -> bool:
@@ -63,11 +78,21 @@ class Entry:
         )
 
     def loosens(self, older: "list[Entry]") -> bool:
-        """Tell whether nothing is tighter by it than under those it replaces: then nothing is lost if the store does not take it."""
+        """Tell whether nothing is tighter by it than under those it replaces: the store may refuse it, and nothing is lost."""
         mine = self.limit
         if mine.is_none:
             return True
         return any(_within(mine, entry.limit) for entry in older)
+
+
+def superfluous(entries: "list[Entry]") -> "list[Entry]":
+    """Return those but the newest that another one is at least as tight as, whenever they are in force."""
+    gone: list[Entry] = []
+    for entry in entries[:-1]:
+        others = [each for each in entries if each is not entry and each not in gone]
+        if not entry.durable and (entry.limit.is_none or any(_within(entry.limit, each.limit) for each in others)):
+            gone.append(entry)
+    return gone
 
 
 def _within(looser: Limit, tighter: Limit) -> bool:

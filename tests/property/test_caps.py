@@ -91,7 +91,8 @@ def test_what_one_cannot_take_the_others_do_in_proportion(leaves: Any, part: flo
     room = [
         leaf
         for leaf in world.leaves
-        if abs(told[leaf]) < min(world.caps_a[leaf], leaf.status(0.0).max_discharge_current_a) - TOLERANCE and natural[leaf] != 0.0
+        if abs(told[leaf]) < min(world.caps_a[leaf], leaf.status(0.0).max_discharge_current_a) - TOLERANCE
+        and natural[leaf] != 0.0
     ]
     if room:
         assert abs(math.fsum(told.values()) - current_a) <= TOLERANCE

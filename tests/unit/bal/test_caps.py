@@ -35,7 +35,7 @@ def test_the_tightest_binds() -> None:
     assert clamp_to_caps(battery, 30.0, 0.0) == (25.0, "clamped to the limit of ramp")
     battery.put_caps("book", (cap(limit_w=0.0),))
     assert clamp_to_caps(battery, 30.0, 0.0) == (0.0, "clamped to the limit of book")
-    assert tightest(battery, 0.0, discharging=True, ignoring="book").limit_a == 25.0
+    assert tightest(battery, 0.0, discharging=True, ignoring=("book",)).limit_a == 25.0
 
 
 def test_putting_the_same_again_touches_nothing() -> None:
@@ -142,9 +142,7 @@ def test_a_member_below_its_least_current_gets_nothing() -> None:
     from bosd.policy.sharing import sharing
 
     members = tuple(pseudo(name, 40.0, 100.0, 50.0) for name in "ab")
-    spec = AggregatorSpec(
-        name="agg", sources=("a", "b"), voltage_v=48.0, voltage_tolerance_v=4.0, least_current_a=(("a", 4.0),)
-    )
+    spec = AggregatorSpec(name="agg", sources=("a", "b"), voltage_v=48.0, voltage_tolerance_v=4.0, least_current_a=(("a", 4.0),))
     whole = Aggregator(spec, members, sharing(spec))
     capped(members[0], cap(limit_a=3.0))
     planned = plan({whole: 20.0}, 0.0)
