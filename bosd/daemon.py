@@ -30,6 +30,7 @@ from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
+from bosd.rpc.limiting import limits_of
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
@@ -46,6 +47,7 @@ from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
+    from bosd.limits.service import Limits
     from bosd.rpc.guard import Guard
     from bosd.rpc.renewing import Renewer
     from bosd.rpc.tls import Keyring
@@ -91,6 +93,7 @@ class Daemon:
             max_command_age_s=fleet.max_command_age_s,
         )
         self._sessions: OwnerSessions | None = None
+        self._limits: Limits | None = None
         self._security: Guard | None = None
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
@@ -155,6 +158,7 @@ class Daemon:
             self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
+            self._limits = await limits_of(node, store, trust, audit)
             self._security = self._guard(node, guarded)
             self._sessions = self._owner_sessions(node)
             node.alone.unheard = self._sessions.unheard
@@ -198,7 +202,7 @@ class Daemon:
         )
 
     def _server(self, node: Node, audit: AuditLog) -> RpcServer:
-        return RpcServer(
+        server = RpcServer(
             audited(node, audit),
             self._on_bug,
             audit,
@@ -207,6 +211,9 @@ class Daemon:
             fleet=self._fleet,
             security=self._security,
         )
+        if self._limits is not None:
+            server.serve_limits(self._limits)
+        return server
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
         """Have what happens to other nodes seen, and raised as errors."""

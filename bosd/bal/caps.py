@@ -140,7 +140,9 @@ def is_beyond_reach(battery: Battery, status: BatteryStatus) -> bool:
     return isinstance(battery, DeviceLeaf) and not status.commandable and not battery.stopped
 
 
-def share_capped(whole: Aggregator, shares: Sequence[Share], current_a: float, now_s: float, *, ignoring: Collection[str] = ()) -> Shared:
+def share_capped(
+    whole: Aggregator, shares: Sequence[Share], current_a: float, now_s: float, *, ignoring: Collection[str] = ()
+) -> Shared:
     """Return the shares of `current_a` within all caps of the members and below them, and whose caps bind.
 
     What one cannot take goes to the others in proportion to their shares, within their limits; what is left flows nowhere.

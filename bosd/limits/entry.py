@@ -65,17 +65,7 @@ class Entry:
 
     def cap(self) -> Cap:
         """Return what it puts on its battery."""
-        limit = self.limit
-        amount = f"{limit.limit_w:g} W" if limit.limit_w is not None else f"{limit.limit_a or 0.0:g} A"
-        return Cap(
-            source=SOURCE,
-            discharging=limit.discharging,
-            limit_w=limit.limit_w,
-            limit_a=limit.limit_a if limit.limit_w is None else None,
-            at_grid=True,
-            text=f"the {limit.direction} limit {amount} of {limit.source}",
-            identity=str(limit.number),
-        )
+        return cap_of(self.limit)
 
     def loosens(self, older: "list[Entry]") -> bool:
         """Tell whether nothing is tighter by it than under those it replaces: the store may refuse it, and nothing is lost."""
@@ -83,6 +73,20 @@ class Entry:
         if mine.is_none:
             return True
         return any(_within(mine, entry.limit) for entry in older)
+
+
+def cap_of(limit: Limit) -> Cap:
+    """Return a limit as a cap."""
+    amount = f"{limit.limit_w:g} W" if limit.limit_w is not None else f"{limit.limit_a or 0.0:g} A"
+    return Cap(
+        source=SOURCE,
+        discharging=limit.discharging,
+        limit_w=limit.limit_w,
+        limit_a=limit.limit_a if limit.limit_w is None else None,
+        at_grid=True,
+        text=f"the {limit.direction} limit {amount} of {limit.source}",
+        identity=str(limit.number),
+    )
 
 
 def superfluous(entries: "list[Entry]") -> "list[Entry]":

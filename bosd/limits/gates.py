@@ -76,7 +76,10 @@ class Gates:
         now_s = self._clock.now_s()
         for battery in self._directory:
             for out in (True, False):
-                self._look(battery, now_s, discharging=out)
+                if battery.caps:
+                    self._look(battery, now_s, discharging=out)
+                else:
+                    self._above_s.pop((battery, out), None)
         for way in list(self._opened):
             self._close_if_due(way, now_s)
 

@@ -242,9 +242,7 @@ class RemoteLink:
             revision=grant.revision,
         )
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
-        await self._remote.over(
-            lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata)
-        )
+        await self._remote.over(lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata))
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
         """Book there; relative times are resolved there."""

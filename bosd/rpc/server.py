@@ -26,6 +26,7 @@ from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 if TYPE_CHECKING:
+    from bosd.limits.service import Limits
     from bosd.rpc.fleet import Fleet
     from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
     from bosd.rpc.tls import Keyring
@@ -51,6 +52,7 @@ _DEVICE = "bosd.v1.DeviceService"
 _ERRORS = "bosd.v1.ErrorService"
 _FLEET = "bosd.v1.FleetService"
 _LEDGER = "bosd.v1.LedgerService"
+_LIMITS = "bosd.v1.LimitService"
 _SECURITY = "bosd.v1.SecurityService"
 
 
@@ -117,6 +119,10 @@ class RpcServer:
         if self._keyring is not None:
             keyring = self._keyring
             self._server.add_generic_rpc_handlers((_LazyService(_SECURITY, lambda: self._load_security(keyring)),))
+
+    def serve_limits(self, limits: "Limits") -> None:
+        """Serve the limit book, too; before `start`."""
+        self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -221,6 +227,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_LedgerServiceServicer_to_server(LedgerService(self._node, self.edge), server))
 
+    def _load_limits(self, limits: "Limits") -> dict[str, Any]:
+        from bosd.rpc.limit_service import LimitService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.limits_pb2_grpc import add_LimitServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_LimitServiceServicer_to_server(LimitService(limits, self.edge), server))
+
     def _load_health(self) -> dict[str, Any]:
         from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # noqa: PLC0415 (imported when first asked)
 
@@ -235,7 +247,11 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
+<<<<<<< HEAD
     from bosd.v1 import audit_pb2, device_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
+=======
+    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2, limits_pb2, security_pb2  # noqa: PLC0415
+>>>>>>> 720f92e (Limits in the node: LimitService, rights, grants over nodes)
 
     names = [
         service.full_name
@@ -246,6 +262,7 @@ def _load_reflection() -> dict[str, Any]:
             errors_pb2.DESCRIPTOR,
             fleet_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
+            limits_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             node_pb2.DESCRIPTOR,
             security_pb2.DESCRIPTOR,

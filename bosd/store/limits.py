@@ -10,8 +10,9 @@ from bosd.store.limit_schema import limit_book, limit_grant, limit_history
 from bosd.store.store import Store
 
 KEPT_EVENTS = 10_000
-CHARGE, DISCHARGE = "charge", "discharge"
 Direction = Literal["charge", "discharge"]
+CHARGE: Direction = "charge"
+DISCHARGE: Direction = "discharge"
 Key = tuple[str, str, str, str]
 
 
