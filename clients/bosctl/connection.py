@@ -97,6 +97,13 @@ class Connection:
         return ErrorServiceStub(self.channel)
 
     @property
+    def limits(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the limit book's service."""
+        from bosd.v1.limits_pb2_grpc import LimitServiceStub  # noqa: PLC0415 (as above)
+
+        return LimitServiceStub(self.channel)
+
+    @property
     def fleet(self) -> Any:  # noqa: ANN401 (as above)
         """The stub of the fleet's service."""
         from bosd.v1.fleet_pb2_grpc import FleetServiceStub  # noqa: PLC0415 (as above)
