@@ -24,6 +24,7 @@ from bosd.store.limits import Direction, Key, Limit, LimitEvent, LimitTable
 
 LOOK_S = 0.25
 """A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
+IDLE_S = 1.0
 RETRY_S = 5.0
 MOST_LIMITS = 1000
 PUT, REMOVED, ENDED = "put", "removed", "ended"
@@ -82,18 +83,21 @@ class LimitBook:
             self._entries.setdefault(limit.key, []).append(Entry(limit, durable=True, restored=True))
         self.attend_due()
 
-    async def run(self) -> None:
-        """Put limits in force and end them when they are due; keep trying to record what the store did not take."""
+    async def run(self, beside: Callable[[], bool] = lambda: False) -> None:
+        """Put limits in force and end them when they are due; keep trying to record what the store did not take.
+
+        `beside` is called at each look; while it returns that nothing is limited, and the book is empty, looks are rare.
+        """
         retry_s = -math.inf
         while True:
             self._wake.clear()
             self.attend_due()
+            busy = beside() or bool(self._entries)
             if (self._unrecorded or self._ended) and self.clock.now_s() >= retry_s:
                 await self._record()
                 retry_s = self.clock.now_s() + RETRY_S if self._failure else -math.inf
-            pause_s = RETRY_S if self._standing else LOOK_S
             try:
-                async with asyncio.timeout(pause_s):
+                async with asyncio.timeout(LOOK_S if busy and not self._standing else IDLE_S):
                     await self._wake.wait()
             except TimeoutError:
                 continue
@@ -264,6 +268,7 @@ class LimitBook:
             raise NoResourcesError(f"the book holds {MOST_LIMITS} limits: no more", limits=MOST_LIMITS)
         self._entries[key] = [*older, entry]
         self.attend_due()
+        self._wake.set()
         return entry, older
 
     def _noted(self, entry: Entry, older: list[Entry]) -> None:

@@ -63,13 +63,17 @@ class Gates:
         self._opened: dict[Way, _Opened] = {}
         self._held: dict[PhysicalBattery, tuple[bool, bool]] = {}
         self._failed_s: dict[PhysicalBattery, float] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._holding = False
 
-    async def run(self, period_s: float) -> None:
-        """Look, for ever, and have switches follow where no set point decides about them."""
-        while True:
-            self.attend()
-            await self.hold()
-            await asyncio.sleep(period_s)
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Have switches follow from now on, in tasks of `group`."""
+        self._group = group
+
+    @property
+    def busy(self) -> bool:
+        """Whether a direction is open, or a switch has still to follow."""
+        return bool(self._opened or self._held)
 
     def attend(self) -> None:
         """Open what is above its limit for too long; close what may flow again."""
@@ -82,6 +86,15 @@ class Gates:
                     self._above_s.pop((battery, out), None)
         for way in list(self._opened):
             self._close_if_due(way, now_s)
+        if self.busy and not self._holding and self._group is not None:
+            self._holding = True
+            self._group.create_task(self._hold_once(), name="hold gates open")
+
+    async def _hold_once(self) -> None:
+        try:
+            await self.hold()
+        finally:
+            self._holding = False
 
     def _look(self, battery: Battery, now_s: float, *, discharging: bool) -> None:
         limit_a = _limit_a(battery, now_s, discharging=discharging)

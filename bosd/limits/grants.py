@@ -109,16 +109,14 @@ class Grants:
                 watts=each.limit_a is None, counted=value, clean=value is None, revision=each.revision
             )
 
-    async def run(self, period_s: float) -> None:
-        """Divide, for ever."""
-        async with asyncio.TaskGroup() as group:
-            self._group = group
-            try:
-                while True:
-                    self.attend()
-                    await asyncio.sleep(period_s)
-            finally:
-                self._group = None
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Send from now on, in tasks of `group`."""
+        self._group = group
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is granted, or still to be withdrawn."""
+        return any(not granted.clean for granted in self._granted.values())
 
     # --- dividing
 

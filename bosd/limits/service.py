@@ -11,7 +11,7 @@ from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.status import Link
 from bosd.clock import Clock
-from bosd.limits.book import LOOK_S, LimitBook
+from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
@@ -69,9 +69,17 @@ class Limits:
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start every task inside `group`."""
-        group.create_task(self.book.run(), name="limit book")
-        group.create_task(self.grants.run(LOOK_S), name="grants")
-        group.create_task(self.gates.run(LOOK_S), name="gates")
+        self.grants.start(group)
+        self.gates.start(group)
+        group.create_task(self.book.run(self._look), name="limit book")
+
+    def _look(self) -> bool:
+        """Divide limits over nodes and look at switches; return whether anything is limited, or was a moment ago."""
+        if not (self.grants.busy or self.gates.busy or any(battery.caps for battery in self._directory)):
+            return False
+        self.grants.attend()
+        self.gates.attend()
+        return True
 
     def views(self) -> tuple[LimitView, ...]:
         """Return all limits, as they stand."""
