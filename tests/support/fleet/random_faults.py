@@ -19,6 +19,8 @@ from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_lo
 
 SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
+LIMIT_S = 12.0
+"""Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
@@ -63,7 +65,7 @@ class RandomFaults:
         self.stops = StopJudge()
         self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops]
         self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
-        self.book = LimitsJudge(self.fleet, self.limited, SETTLE_S, self._unseen_and_holds)
+        self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
         if limits:
             self.fleet.judges.append(self.book)
 
@@ -161,7 +163,7 @@ class RandomFaults:
     async def _operator(self, limited: Limited, until_s: float) -> None:
         """Limit a battery now and then, and lift that; in the end for good."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(self.chance.expovariate(1 / 10.0))
+            await asyncio.sleep(self.chance.expovariate(1 / 20.0))
             most_w = VOLTAGE_V * LIMIT_A * len(limited.packs)
             limit_w = self.chance.choice([None, 0.0, self.chance.uniform(0.0, most_w), self.chance.uniform(0.0, 0.3 * most_w)])
             await self._put(limited, discharging=self.chance.random() < 0.5, limit_w=limit_w)
@@ -177,7 +179,7 @@ class RandomFaults:
             return False
         before_w = limited.limits_w.get(discharging, math.inf)
         if limit_w is None or limit_w > before_w:
-            limited.limit(discharging, limit_w, SETTLE_S)
+            limited.limit(discharging, limit_w, LIMIT_S)
         wanted = Limit(
             source="operator", battery=limited.name, direction="discharge" if discharging else "charge", limit_w=limit_w
         )
@@ -185,7 +187,7 @@ class RandomFaults:
             await self.fleet.within(limited.host, process.limits.book.put(wanted))
         except (BosError, TimeoutError):
             return False
-        limited.limit(discharging, limit_w, SETTLE_S)
+        limited.limit(discharging, limit_w, LIMIT_S)
         self.limits_put += 1
         return True
 
