@@ -33,7 +33,7 @@ def _opening(topology: Topology) -> tuple[str, ...]:
 
 
 def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
-    """Warn of what keeps a grid operator's limit from being exact, or from being proved (control.md, "Limits over a distance")."""
+    """Warn of what keeps a grid operator's limit from being exact, or proved (control.md, "Limits over a distance")."""
     specs = {spec.name: spec for spec in topology.batteries}
     below = _below(topology)
     found = []
@@ -50,8 +50,8 @@ def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
             )
         if all(specs[each].efficiency == 1.0 for each in _with_all_below(name, below) if each in specs):
             found.append(
-                f"{name}: it is limited by the grid operator, and efficiency is left at 1.0: what a converter loses is drawn from "
-                "the grid on top of the limit; set efficiency of the batteries below"
+                f"{name}: it is limited by the grid operator, and efficiency is left at 1.0: what a converter loses is drawn "
+                "from the grid on top of the limit; set efficiency of the batteries below"
             )
     return tuple(found)
 

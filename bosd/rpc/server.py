@@ -120,9 +120,10 @@ class RpcServer:
             keyring = self._keyring
             self._server.add_generic_rpc_handlers((_LazyService(_SECURITY, lambda: self._load_security(keyring)),))
 
-    def serve_limits(self, limits: "Limits") -> None:
-        """Serve the limit book, too; before `start`."""
-        self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
+    def serve_limits(self, limits: "Limits | None") -> None:
+        """Serve the limit book, too, if there is one; before `start`."""
+        if limits is not None:
+            self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -247,11 +248,7 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-<<<<<<< HEAD
-    from bosd.v1 import audit_pb2, device_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
-=======
-    from bosd.v1 import audit_pb2, errors_pb2, fleet_pb2, ledger_pb2, limits_pb2, security_pb2  # noqa: PLC0415
->>>>>>> 720f92e (Limits in the node: LimitService, rights, grants over nodes)
+    from bosd.v1 import audit_pb2, device_pb2, errors_pb2, fleet_pb2, ledger_pb2, limits_pb2, security_pb2  # noqa: PLC0415
 
     names = [
         service.full_name
