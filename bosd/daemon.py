@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 
 from bosd import __version__
-from bosd.clock import Clock, SteppedClock, SystemClock, kernel_synchronised
+from bosd.clock import Clock, SteppedClock, SystemClock
 from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
-from bosd.node.clock_trust import ClockTrust
+from bosd.node.clock_trust import trust_of
 from bosd.node.faults import Severity
 from bosd.node.hooks import Hooks
 from bosd.node.links import NetworkLeaf
@@ -31,7 +31,7 @@ from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.eebus_opening import eebus_in
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
-from bosd.rpc.limiting import limits_of
+from bosd.rpc.limiting import Limits, limits_of
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
@@ -140,7 +140,7 @@ class Daemon:
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
             guarded = self._keyring()
-            trust = self._trust()
+            trust = trust_of(self._clock, overridden=config.node.trust_clock)
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -215,8 +215,7 @@ class Daemon:
             security=self._security,
             eebus=self._eebus,
         )
-        if self._limits is not None:
-            server.serve_limits(self._limits)
+        server.serve_limits(self._limits)
         return server
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
@@ -272,11 +271,6 @@ class Daemon:
             lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
             kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
         )
-
-    def _trust(self) -> ClockTrust:
-        """Return who judges the wall clock; a simulated one is right by definition."""
-        machine = isinstance(self._clock, SystemClock)
-        return ClockTrust(kernel_synchronised if machine else lambda: True, overridden=self._config.node.trust_clock)
 
     async def _open_audit(self, store: Store, node: Node) -> AuditLog:
         """Return the audit with the start recorded."""

@@ -377,5 +377,6 @@ class LimitBook:
             of = f" {direction}" if direction else ""
             raise BadNameError(f"{source} has no{of} limit on {battery}", name=battery, source=source)
         for limit in found:
-            await self.put(replace(limit, limit_w=None, limit_a=None, who=who, comment=comment))
+            revision = limit.revision + 1 if limit.revision else 0
+            await self.put(replace(limit, limit_w=None, limit_a=None, who=who, comment=comment, revision=revision))
         return tuple(found)

@@ -155,7 +155,11 @@ class Grants:
         cap = min(caps, key=lambda each: amperes(each, battery, now_s))
         watts = cap.limit_w is not None
         whole = (cap.limit_w if watts else cap.limit_a) or 0.0
-        aside = math.fsum(self.aside(leaf, now_s, watts=watts, discharging=discharging) for leaf in lost_below(battery, now_s))
+        aside = 0.0
+        for lost in lost_below(battery, now_s):
+            most = self.aside(lost, now_s, watts=watts, discharging=discharging)
+            self._want(lost, min(most, whole), watts=watts, discharging=discharging)  # sent where its owner is heard all the same
+            aside += most
         fractions = parts_of(battery, amperes(cap, battery, now_s), now_s, discharging=discharging)
         left = max(0.0, whole - aside)
         wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}

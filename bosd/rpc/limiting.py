@@ -14,6 +14,8 @@ from bosd.node.node import Node
 from bosd.node.noticed import Noticed
 from bosd.store.store import Store
 
+__all__ = ["Limits", "limits_of"]
+
 
 async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
     """Return the limits of a node that is loaded, those of an earlier run in force. Raises StoreError."""

@@ -125,9 +125,10 @@ class RpcServer:
             keyring = self._keyring
             self._server.add_generic_rpc_handlers((_LazyService(_SECURITY, lambda: self._load_security(keyring)),))
 
-    def serve_limits(self, limits: "Limits") -> None:
-        """Serve the limit book, too; before `start`."""
-        self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
+    def serve_limits(self, limits: "Limits | None") -> None:
+        """Serve the limit book, too, if there is one; before `start`."""
+        if limits is not None:
+            self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.

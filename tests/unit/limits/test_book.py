@@ -285,6 +285,10 @@ async def test_grants_are_ordered_by_their_revision() -> None:
         await again.put(960.0, "node:m", revision=4)
     await again.put(960.0, "node:m", revision=5)
     assert again.most_a() == 20.0
+    await again.book.remove("node:m", "a", "charge", who="admin")  # a node that never comes back
+    assert again.most_a() == float("inf")
+    with pytest.raises(StaleRevisionError):
+        await again.put(960.0, "node:m", revision=6)
 
 
 @pytest.mark.parametrize(
