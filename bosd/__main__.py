@@ -260,7 +260,8 @@ def _check(args: argparse.Namespace) -> int:
 
     config = load_config(args.config, POLICY_NAMES)
     topology = config.topology
-    for warning in (*warnings(topology, config.security), *eebus_warnings(config.eebus, topology)):
+    limited = () if config.eebus is None else (config.eebus.keys.battery,)
+    for warning in (*warnings(topology, config.security, limited), *eebus_warnings(config.eebus, topology)):
         sys.stderr.write(f"bosd: warning: {args.config}: {warning}\n")
     if config.eebus_fault:
         raise ConfigError(config.eebus_fault)
