@@ -17,6 +17,9 @@ _PROBE_SHARE = 5 / 6
 """Of a transport's `reply_s` a device that was silent gets to begin its answer: 0.25 s on a serial line, where the slowest
 recorded reply lies, so that one attempt each 2 s takes less than 15 % of the line."""
 
+_PROBE_LINE_SHARE = 0.15
+"""Of a line that others stand on the attempts at a silent device take at most so much: the longer one takes, the fewer."""
+
 LATENCIES_KEPT = 600
 """Of a device's latest answers the times are kept: ten minutes at one a second."""
 
@@ -27,6 +30,10 @@ _log = structlog.get_logger()
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+
+class SilentError(UnavailableError):
+    """The line is up and the device on it said nothing."""
 
 
 class ReplyReader(Protocol[T_co]):
@@ -92,6 +99,17 @@ class Line:
         self._heard = bytearray()
         self._last_byte_s = 0.0
         self._quiet_at_s = 0.0
+        self._answered: Counter[str] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether several devices stand on it."""
+        return self._users > 1
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its transport is open."""
+        return self._is_open
 
     def share(self) -> None:
         """Count one more device on the line; each calls `close` once."""
@@ -142,8 +160,14 @@ class Line:
                 if reply is not None:
                     return reply
                 _log.debug("no_reply", port=self.port, request=request.hex(), heard=self._heard.hex(), rejects=self._rejects)
-                self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
-            raise self._no_answer(len(pauses_s))
+                if self._heard or not (probing and self.shared):  # what is late on a shared line tells whose it is
+                    self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
+            raise self._no_answer(len(pauses_s), probing=probing)
+
+    def rest_s(self, request: bytes) -> float:
+        """Return how long a silent device on a shared line is left alone after an attempt with `request`."""
+        attempt_s = self._transport.reply_s * _PROBE_SHARE + len(request) * self._transport.byte_s
+        return attempt_s * (1.0 / _PROBE_LINE_SHARE - 1.0) if self.shared else 0.0
 
     async def _open(self) -> None:
         if self._closed:
@@ -151,6 +175,7 @@ class Line:
         await self._transport.open(self)
         self._is_open = True
         self._quiet_at_s = 0.0
+        self._answered = None
         self.counters["opens"] += 1
 
     async def _await_quiet(self) -> None:
@@ -193,6 +218,7 @@ class Line:
                 reader.rejects.clear()
         if reply is not None:
             self.latencies_s.append(loop.time() - sent_s)
+            self._answered = self._counters
         return reply
 
     def _send(self, request: bytes) -> None:
@@ -260,7 +286,14 @@ class Line:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(UnavailableError(f"{self.port}: {cause}", port=self.port))
 
-    def _no_answer(self, attempts: int) -> BosError:
+    def _may_be_dead(self, *, probing: bool) -> bool:
+        """Return whether the silence may be the connection's: not while another device answered last and was not silent since."""
+        others_answer = self._answered is not None and self._answered is not self._counters
+        if not probing:
+            self._answered = None
+        return not others_answer
+
+    def _no_answer(self, attempts: int, *, probing: bool) -> BosError:
         tries = f"{attempts} attempts" if attempts > 1 else "1 attempt"
         nonsense = ", ".join(reason for reason in self._rejects if reason != "timeout")
         if nonsense:
@@ -268,6 +301,6 @@ class Line:
             if "register_mismatch" in self._rejects:
                 message += "; these are answers to somebody else: does another program use this line or bridge?"
             return DriverError(message, port=self.port, rejects=nonsense)
-        if self._transport.reopen_on_silence:
+        if self._transport.reopen_on_silence and self._may_be_dead(probing=probing):
             self._drop("silent")
-        return UnavailableError(f"{self.port}: no answer in {tries}", port=self.port)
+        return SilentError(f"{self.port}: no answer in {tries}", port=self.port)

@@ -1,12 +1,13 @@
 """The lines of a node: one for each port, however many devices stand on it."""
 
+import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bosd.drivers.capture import CaptureTo, CaptureTransport
-from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
+from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader, SilentError
 from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
@@ -96,7 +97,8 @@ class _Shared:
 class LinePart:
     """One device's part in a line. `counters` holds its own `requests`, `attempts`, `replies`, `resyncs` and rejects by reason.
 
-    A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time.
+    A device that did not answer is asked once a request from then on, until it answers: it must not take the others' time. On a
+    line with others, requests that come sooner than its share of the line allows (`Line.rest_s`) fail without being sent.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class LinePart:
         self._lines = lines
         self._baud = baud
         self._silent = False
+        self._again_s = 0.0
         self._closed = False
 
     def share(self) -> None:
@@ -125,9 +128,16 @@ class LinePart:
         if self._closed:
             raise UnavailableError(f"{self.port}: closed", port=self.port)
         line = self._lines.join(self, self.port, self._baud)
+        loop = asyncio.get_running_loop()
         probing = self._silent and not urgent
+        if probing and line.shared and line.is_open and loop.time() < self._again_s:
+            raise UnavailableError(f"{self.port}: no answer in 1 attempt", port=self.port)
         try:
             reply = await line.exchange(request, reader, reply_bytes, self.counters, urgent=urgent, probing=probing)
+        except SilentError:
+            self._silent = True
+            self._again_s = loop.time() + line.rest_s(request)
+            raise
         except BosError:
             self._silent = True
             raise

@@ -34,7 +34,7 @@ class Turnstile:
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self._pass_on()
-            else:
+            elif waiter in queue:  # else the turn has passed it by already
                 queue.remove(waiter)
             raise
 

@@ -24,6 +24,8 @@ SafeAction = Literal["release", "open"]
 
 AWAY_S = 5.0
 """A board that was silent for longer may be another one: who it is and its trip points are read again."""
+_CELLS_KEPT_S = 300.0
+"""Cells that cannot be read again are told with their time, and no longer than this."""
 _PROTECTION_AGAIN_S = 60.0
 """Pause before trip points that could not be read are tried again."""
 
@@ -190,6 +192,8 @@ class JbdDriver:
         try:
             self._cells_v = await self._cells.value()
         except (DriverError, UnavailableError) as error:
+            if self._cells_s is not None and self._clock.now_s() - self._cells_s > _CELLS_KEPT_S:
+                self._cells_v = self._cells_s = None
             return (f"cells_v: {error.message}",)
         self._cells_s = self._clock.now_s()
         return ()

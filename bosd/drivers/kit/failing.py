@@ -18,6 +18,8 @@ _NOISY_READS = 60
 _SHARED_READS = 30
 _MOST_WAITS = 300
 _BACK_S = 10.0
+_MOST_OF_A_LINE = 0.15
+"""What a dead device may take of a line that others use."""
 
 
 async def timeouts(world: World) -> str:
@@ -200,7 +202,10 @@ async def sharing(world: World) -> str:
         dead_s += loop.time() - at_s
         await asyncio.sleep(2.0)
     share = dead_s / (loop.time() - begun_s)
+    if share > _MOST_OF_A_LINE:
+        raise CheckFailed(f"a dead one tried each 2 s takes {share:.1%} of the line; {_MOST_OF_A_LINE:.0%} at most")
     world.fault(Fault.POWER, active=False, number=1)
+    await _recovered(world, devices[1], "after the dead one's power came back")
     await _read_all(world, devices)
     return f"each its own values; a dead one tried each 2 s takes {share:.1%} of the line"
 

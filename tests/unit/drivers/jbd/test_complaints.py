@@ -297,3 +297,42 @@ async def test_what_the_tail_says() -> None:
     told = dict(driver.facts().identity)
     assert told["full-charge capacity"] == "98 Ah"
     assert (told["balance current"], told["humidity"], told["alarm word"]) == ("120 mA", "55 %", "0001")
+
+
+async def test_flips_that_cancel_out_on_a_noisy_line() -> None:
+    """Where most replies are spoiled, a sound sum is not enough: two readings that differ are none, two that agree are one."""
+    board = FakeBoard()
+    sound = board.answers[3] = reply(3, basic_payload(temperatures=(2981, 2981)))
+    coming: list[bytes] = []
+    driver = drive(lambda request: coming.pop(0) if request[2] in (3, 4) and coming else board.respond(request))
+    bad = sound[:-2] + bytes((sound[-2] ^ 1,)) + sound[-1:]
+    for _ in range(8):  # each request is answered by its third attempt; six other registers are read once
+        coming += [bad, bad, sound] * 2 + [bad, bad]
+        assert (await driver.read()).voltage_v == 13.2
+        coming.clear()
+        await asyncio.sleep(10.0)
+    flipped = reply(3, basic_payload(voltage_10mv=1321, temperatures=(2980, 2981)))  # 13.20 V up and 25.0 degC down: one sum
+    assert flipped[-3:] == sound[-3:]
+    coming += [flipped, bad, sound]
+    with pytest.raises(DriverError, match="most replies are spoiled"):
+        await driver.read()
+    assert not coming
+    assert (await driver.read()).voltage_v == 13.2
+
+
+async def test_cells_that_can_not_be_read_again_are_let_go() -> None:
+    """They are told with their time for five minutes, then they are unknown."""
+    board = FakeBoard()
+    silent: list[bool] = []
+    driver = drive(lambda request: b"" if silent and request[2] == 4 else board.respond(request))
+    assert (await driver.read()).cells_v == (3.3,) * 4
+    silent.append(True)
+    await asyncio.sleep(200.0)
+    sample = await driver.read()
+    assert sample.cells_v == (3.3,) * 4
+    assert sample.cells_s == pytest.approx(0.0, abs=0.1)
+    await asyncio.sleep(100.0)
+    sample = await driver.read()
+    assert (sample.cells_v, sample.cells_s) == (None, None)
+    silent.clear()
+    assert (await driver.read()).cells_v == (3.3,) * 4
