@@ -263,7 +263,8 @@ class DeviceLeaf(Battery):
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
-    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs.
+    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
+    `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for.
     """
 
     expires: ClassVar[bool] = False
@@ -287,6 +288,11 @@ class DeviceLeaf(Battery):
     @abstractmethod
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
+
+    @property
+    def rests_unseen(self) -> bool:
+        """Whether counting at 0 A does not say that nothing can flow."""
+        return False
 
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""

@@ -15,9 +15,9 @@ from bosd.config.faults import FileFaults, did_you_mean
 from bosd.config.fleet import FleetConfig, check_announced, read_fleet
 from bosd.config.reader import T, read_table, shown
 from bosd.config.security import SecurityConfig, read_security
-from bosd.config.topology_toml import check_graph, read_toml, read_topology
+from bosd.config.topology_toml import NODE_TABLES, check_graph, read_toml, read_topology
 
-_SECTIONS = ("node", "store", "hooks", "security", "fleet", "eebus", "battery", "splitter")
+_SECTIONS = (*NODE_TABLES, "battery", "splitter")
 _LATER_SECTIONS = frozenset({"mqtt", "web", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
