@@ -23,7 +23,7 @@ _log = structlog.get_logger("adopt")
 
 
 async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
-    """Find out what the battery's device holds, until the node tells it something; what nobody asked for within `kept_s` is ended.
+    """Find out what the battery's device holds, until the node tells it something; what nobody asks for within `kept_s` ends.
 
     `looked` is called whenever it has answered, or failed to; `look_again` has what is in force put in force.
     """

@@ -22,7 +22,7 @@ def lower_computed(planned: Plan, now_s: float) -> None:
 
 
 def moves_to_stop(planned: Plan, batteries: Iterable[Battery]) -> list[Move]:
-    """Return the lowering part of a plan, and 0 A for each device of stopped batteries that was never told anything, or `rests_unseen`."""
+    """Return the lowering part of a plan, and 0 A for each stopped device that was never told anything, or `rests_unseen`."""
     moves = moves_of(planned, math.inf)
     lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
     told = {move.leaf for move in lowering}

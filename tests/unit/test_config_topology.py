@@ -55,7 +55,7 @@ def test_edits_of_each_kind() -> None:
 
 
 def test_the_whole_may_be_a_configuration_file() -> None:
-    """`bosctl topology apply` takes the file that the daemon was started with; what else stands in it is not read, nor guessed."""
+    """`bosctl topology apply` takes the file that the daemon was started with; what else is in it is not read."""
     settings = '[node]\nname = "x"\nlisten = 3\n[fleet]\n'
     assert parse_edit("whole", "", settings + NULL) == parse_edit("whole", "", NULL)
     with pytest.raises(ConfigError, match=r"topology: mqtt: .*take \[mqtt\] out of this file"):
