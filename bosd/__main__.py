@@ -254,12 +254,17 @@ def _run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from bosd.config import load_config, warnings  # noqa: PLC0415
+    from bosd.config.eebus import eebus_warnings  # noqa: PLC0415
+    from bosd.errors import ConfigError  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
 
     config = load_config(args.config, POLICY_NAMES)
     topology = config.topology
-    for warning in warnings(topology, config.security):
+    limited = () if config.eebus is None else (config.eebus.keys.battery,)
+    for warning in (*warnings(topology, config.security, limited), *eebus_warnings(config.eebus, topology)):
         sys.stderr.write(f"bosd: warning: {args.config}: {warning}\n")
+    if config.eebus_fault:
+        raise ConfigError(config.eebus_fault)
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
     sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
     return 0

@@ -9,31 +9,34 @@ import contextlib
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
 from bosd import __version__
-from bosd.clock import Clock, SteppedClock, SystemClock, kernel_synchronised
+from bosd.clock import Clock, SteppedClock, SystemClock
 from bosd.config import Config
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
-from bosd.node.clock_trust import ClockTrust
+from bosd.node.clock_trust import trust_of
 from bosd.node.faults import Severity
 from bosd.node.hooks import Hooks
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
+from bosd.rpc.eebus_opening import eebus_in
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
+from bosd.rpc.limiting import Limits, limits_of
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.remote_node import RemoteNode
+from bosd.rpc.securing import guard_of, renewer_of
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
@@ -46,6 +49,8 @@ from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
+    from bosd.limits.service import Limits
+    from bosd.rpc.eebus import Eebus
     from bosd.rpc.guard import Guard
     from bosd.rpc.renewing import Renewer
     from bosd.rpc.tls import Keyring
@@ -91,11 +96,13 @@ class Daemon:
             max_command_age_s=fleet.max_command_age_s,
         )
         self._sessions: OwnerSessions | None = None
+        self._limits: Limits | None = None
         self._security: Guard | None = None
         self._fleet: Fleet | None = None
         self._peer_faults: PeerFaults | None = None
         self._near: Neighbourhood | None = None
         self._renewer: Renewer | None = None
+        self._eebus: Eebus | None = None
         self._book = AddressBook(config.node.state_dir)
         self._running = RunningBook(config.node.state_dir)
         self._more: dict[str, RpcServer] = {}
@@ -133,7 +140,7 @@ class Daemon:
         store = await Store.open(config.node.state_dir, config.store.url)
         try:
             guarded = self._keyring()
-            trust = self._trust()
+            trust = trust_of(self._clock, overridden=config.node.trust_clock)
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -155,14 +162,14 @@ class Daemon:
             self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
-            self._security = self._guard(node, guarded)
+            self._security = guard_of(node, guarded, config.security)
+            self._limits = await limits_of(node, store, trust, audit)
             self._sessions = self._owner_sessions(node)
             node.alone.unheard = self._sessions.unheard
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
-            if self._security is not None:
-                self._security.exchanged = pool.redial
-            self._renewer = self._renewing(node, guarded, pool, audit)
+            self._renewer = renewer_of(node, guarded, config.security, pool, audit)
+            self._eebus = await eebus_in(self._limits.book, config, node, store, audit, trust)
             server = self._server(node, audit)
             try:
                 await self._serve(node, pool, server, audit)
@@ -198,7 +205,7 @@ class Daemon:
         )
 
     def _server(self, node: Node, audit: AuditLog) -> RpcServer:
-        return RpcServer(
+        server = RpcServer(
             audited(node, audit),
             self._on_bug,
             audit,
@@ -206,10 +213,15 @@ class Daemon:
             sessions=self._sessions,
             fleet=self._fleet,
             security=self._security,
+            eebus=self._eebus,
         )
+        server.serve_limits(self._limits)
+        return server
 
     def _follow_fleet(self, node: Node, about: About, pool: RemotePool, sessions: OwnerSessions) -> None:
         """Have what happens to other nodes seen, and raised as errors."""
+        if self._security is not None:
+            self._security.exchanged = pool.redial
         stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
         self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
         self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
@@ -240,33 +252,10 @@ class Daemon:
 
         return Keyring(self._config.security, self._config.node.name)
 
-    def _renewing(self, node: Node, keyring: "Keyring | None", pool: RemotePool, audit: AuditLog) -> "Renewer | None":
-        """Return who renews certificates, where this node holds the authority; have its own watched. Raises ConfigError."""
-        if keyring is None or self._config.security is None:
-            return None
-        from bosd.rpc.expiry import certificate_expires  # noqa: PLC0415 (see _keyring)
-
-        node.notices.sources.append(lambda: certificate_expires(keyring, SystemClock().utc_s))
-        if (place := self._config.security.authority) is None:
-            return None
-        from bosd.pki.authority import Authority  # noqa: PLC0415 (the node with the authority alone)
-        from bosd.rpc.renewing import Renewer, open_authority  # noqa: PLC0415
-
-        return Renewer(open_authority(keyring, Authority(place)), keyring, pool, node.faults, audit)
-
     def _on_remote(self, event: str, remote: RemoteNode) -> None:
         for hears in (self._peer_faults, self._renewer):
             if hears is not None:
                 hears.on_remote(event, remote)
-
-    def _guard(self, node: Node, keyring: "Keyring | None") -> "Guard | None":
-        """Return what stands before every call under `[security]`."""
-        if keyring is None or self._config.security is None:
-            return None
-        from bosd.rpc.guard import Guard  # noqa: PLC0415 (see _keyring)
-        from bosd.rpc.rights import Rights  # noqa: PLC0415
-
-        return Guard(node, keyring, Rights(self._config.security.grants))
 
     def _make_keeper(self, node: Node, audit: AuditLog) -> Keeper | None:
         """Return what keeps the guard, and tell what the guard of an earlier run did; None where none is wanted."""
@@ -282,11 +271,6 @@ class Daemon:
             lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
             kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
         )
-
-    def _trust(self) -> ClockTrust:
-        """Return who judges the wall clock; a simulated one is right by definition."""
-        machine = isinstance(self._clock, SystemClock)
-        return ClockTrust(kernel_synchronised if machine else lambda: True, overridden=self._config.node.trust_clock)
 
     async def _open_audit(self, store: Store, node: Node) -> AuditLog:
         """Return the audit with the start recorded."""
@@ -319,23 +303,14 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
-                if self._keeper is not None:
-                    group.create_task(self._keeper.run(), name="guard")
-                if self._sessions is not None:
-                    group.create_task(self._sessions.lag.run(), name="loop lag")
-                if self._fleet is not None:
-                    group.create_task(self._fleet.run(), name="fleet")
                 group.create_task(self._book.run(), name="addresses")
                 group.create_task(self._running.run(), name="running")
-                if self._near is not None:
-                    group.create_task(self._near.run(), name="neighbourhood")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
-                if self._security is not None:
-                    group.create_task(self._security.run(), name="security")
-                if self._renewer is not None:
-                    group.create_task(self._renewer.run(), name="certificates")
+                for name, part in self._parts():
+                    if part is not None:
+                        group.create_task(part.run(), name=name)
                 if (asked := self._config.hooks).command:
                     hooks = Hooks(node.name, self._clock, asked.command, asked.events, asked.timeout_s)
                     node.attach(hooks)
@@ -349,6 +324,17 @@ class Daemon:
                 _leave()
         except* _Ended:
             pass
+
+    def _parts(self) -> tuple[tuple[str, Any], ...]:
+        return (
+            ("guard", self._keeper),
+            ("loop lag", self._sessions.lag if self._sessions is not None else None),
+            ("fleet", self._fleet),
+            ("neighbourhood", self._near),
+            ("security", self._security),
+            ("certificates", self._renewer),
+            ("eebus", self._eebus),
+        )
 
     async def _make_safe(self, node: Node, server: RpcServer) -> None:
         """Refuse new calls and make devices safe while links and lines are still served."""

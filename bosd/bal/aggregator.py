@@ -70,6 +70,10 @@ class Aggregator(Battery):
         """Whether a set point within the limits may not be shared whole: some member has a least current."""
         return self._policy is not None and bool(self._least_a)
 
+    def least_current_a(self, member: Battery) -> float:
+        """Return the least current that a member can use, 0 where any will do."""
+        return self._least_a.get(member.name, 0.0)
+
     @property
     def sources(self) -> tuple[Battery, ...]:
         """Its members."""

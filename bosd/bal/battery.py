@@ -9,6 +9,7 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
+from bosd.bal.cap import Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
@@ -75,7 +76,7 @@ class Battery(metaclass=_Port):
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
     said about its bookings, `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone
-    limits are in force.
+    limits are in force, `caps` all that limits it now and refuses nothing.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -90,6 +91,7 @@ class Battery(metaclass=_Port):
         "applied_a",
         "booked",
         "booking_note",
+        "caps",
         "clamped_by",
         "component",
         "figures",
@@ -119,6 +121,7 @@ class Battery(metaclass=_Port):
         self.applied_a = 0.0
         self.clamped_by = ""
         self.alone = ""
+        self.caps: tuple[Cap, ...] = ()
         self.stopped = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
@@ -176,7 +179,29 @@ class Battery(metaclass=_Port):
     def be_alone(self, who: str) -> None:
         """Put its alone limits in force, as `who` is not heard; with nobody, end that."""
         self.alone = who
+        ways = ((True, self.spec.alone_discharge_limit_w), (False, self.spec.alone_charge_limit_w)) if who else ()
+        self.put_caps(
+            "alone",
+            tuple(
+                Cap(
+                    source="alone",
+                    discharging=out,
+                    limit_w=limit_w,
+                    text=f"the alone {'discharge' if out else 'charge'} limit {limit_w:g} W",
+                )
+                for out, limit_w in ways
+                if limit_w is not None
+            ),
+        )
         self.touch()
+
+    def put_caps(self, source: str, caps: tuple[Cap, ...]) -> bool:
+        """Put these caps of a source in place of those it had; return whether anything changed."""
+        if tuple(cap for cap in self.caps if cap.source == source) == caps:
+            return False
+        self.caps = (*(cap for cap in self.caps if cap.source != source), *caps)
+        self.touch()
+        return True
 
     def touch_if_older(self, now_s: float) -> None:
         """Touch the battery if time alone made its status old by `now_s`."""
@@ -238,7 +263,8 @@ class DeviceLeaf(Battery):
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
-    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs.
+    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
+    `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for.
     """
 
     expires: ClassVar[bool] = False
@@ -263,6 +289,11 @@ class DeviceLeaf(Battery):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
 
+    @property
+    def rests_unseen(self) -> bool:
+        """Whether counting at 0 A does not say that nothing can flow."""
+        return False
+
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""
         return now_s < self.unread_until_s
@@ -276,6 +307,11 @@ class DeviceLeaf(Battery):
     @property
     def let_go_s(self) -> float | None:
         """How long it may go on after this node stopped telling it or has told it to be safe; None: for ever."""
+        return None
+
+    def alone_limit_w(self, *, discharging: bool) -> float | None:
+        """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""
+        del discharging
         return None
 
     @property

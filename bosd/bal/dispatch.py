@@ -11,8 +11,8 @@ from itertools import count
 from typing import NamedTuple
 
 from bosd.bal.aggregator import Aggregator
-from bosd.bal.alone import clamp_alone, share_alone
 from bosd.bal.battery import Battery, ComputedLeaf, DeviceLeaf
+from bosd.bal.caps import clamp_to_caps, share_capped
 from bosd.bal.partition import Partition
 from bosd.bal.splitter import Splitter
 from bosd.bal.status import BatteryStatus
@@ -131,8 +131,8 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
     wanted_a = result.targets_a[battery]
     status = battery.status(now_s)
     clamped = result.clamped[battery] = _steadily(wanted_a, battery, status)
-    if battery.alone:
-        clamped = _alone(result, battery, clamped, now_s)
+    if battery.caps:
+        clamped = _capped(result, battery, clamped, now_s)
     if isinstance(battery, Aggregator):
         return _share(result, battery, clamped.current_a, now_s, move_shares=move_shares)
     if isinstance(battery, Partition):
@@ -151,17 +151,18 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
     shares = battery.share(current_a, now_s)
     if battery.may_leave_over:
         current_a = _carried(result, battery, current_a, sum(share_a for _, share_a in shares))
-    if current_a == battery.applied_a and _may_stay(shares, current_a, now_s, move_shares=move_shares):
+    capped = share_capped(battery, shares, current_a, now_s)
+    carried_a = sum(share_a for _, share_a in capped.shares) if capped.reason else current_a
+    if _is_same(carried_a, battery.applied_a) and _may_stay(capped.shares, carried_a, now_s, move_shares=move_shares):
         shares = [(member, member.applied_a) for member, _ in shares]
-    elif (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
-        _do_with_less(result, battery, current_a, exact)
-        current_a = exact.current_a
-        shares = battery.share(current_a, now_s)
-    if any(member.alone for member, _ in shares):
-        shares, bound = share_alone(shares, current_a, now_s)
-        if bound:
-            reason = f"clamped to the alone limits of {', '.join(bound)}"
-            _do_with_less(result, battery, current_a, Clamped(sum(share_a for _, share_a in shares), reason))
+    else:
+        if (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
+            _do_with_less(result, battery, current_a, exact)
+            current_a = exact.current_a
+            capped = share_capped(battery, battery.share(current_a, now_s), current_a, now_s)
+        shares = capped.shares
+    if capped.reason:
+        _do_with_less(result, battery, current_a, Clamped(sum(share_a for _, share_a in shares), capped.reason))
     followers: list[Battery] = []
     ends_s = result.ends_s[battery]
     computed, clamped, targets_a = result.computed, result.clamped, result.targets_a
@@ -188,18 +189,21 @@ def _carried(result: Plan, battery: Aggregator, current_a: float, carried_a: flo
     return carried_a
 
 
-def _alone(result: Plan, battery: Battery, clamped: Clamped, now_s: float) -> Clamped:
-    """Return what is left under the battery's alone limit."""
-    current_a, reason = clamp_alone(battery, clamped.current_a, now_s)
+def _capped(result: Plan, battery: Battery, clamped: Clamped, now_s: float) -> Clamped:
+    """Return what is left under the battery's own caps."""
+    current_a, reason = clamp_to_caps(battery, clamped.current_a, now_s)
     if reason:
         _do_with_less(result, battery, clamped.current_a, Clamped(current_a, reason))
     return result.clamped[battery]
 
 
 def _do_with_less(result: Plan, battery: Battery, wanted_a: float, carried: Clamped) -> None:
-    """Note what is carried of `wanted_a`; the partitions above have that much less."""
+    """Note what is carried of `wanted_a`; the partitions, and the aggregate, above have that much less."""
     left_a = wanted_a - carried.current_a
     result.clamped[battery] = carried
+    if isinstance(battery.user, Aggregator) and left_a != 0.0 and battery.user in result.clamped:
+        above_a = result.clamped[battery.user].current_a
+        _do_with_less(result, battery.user, above_a, Clamped(above_a - left_a, f"{battery.name}: {carried.reason}"))
     if isinstance(battery.user, Splitter):
         planned = [part for part in battery.user.partitions if part in result.clamped]
         same = [part for part in planned if result.clamped[part].current_a * left_a > 0.0]
@@ -207,6 +211,10 @@ def _do_with_less(result: Plan, battery: Battery, wanted_a: float, carried: Clam
         for part in same:
             part_a = result.clamped[part].current_a
             result.clamped[part] = Clamped(part_a - left_a * part_a / total_a, f"{battery.name}: {carried.reason}")
+
+
+def _is_same(one_a: float, other_a: float) -> bool:
+    return one_a == other_a or abs(one_a - other_a) <= SUM_TOLERANCE * abs(other_a)
 
 
 def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:
@@ -218,6 +226,8 @@ def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: floa
         if abs(share_a - member.applied_a) > least_a:
             return False
         if member.applied_a != share_a and clamp(member.applied_a, member.status(now_s)).reason:
+            return False
+        if member.caps and clamp_to_caps(member, member.applied_a, now_s)[1]:
             return False
     return True
 

@@ -13,7 +13,7 @@ class Facts(NamedTuple):
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
-    own node to the confirmed device. `taken_by` is who took the asker's claim by force.
+    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
     """
 
     safe_within_s: float | None = None
@@ -21,6 +21,8 @@ class Facts(NamedTuple):
     unread: bool = False
     failsafe_time_s: float = 0.0
     taken_by: str = ""
+    alone_discharge_limit_w: float | None = None
+    alone_charge_limit_w: float | None = None
 
 
 NONE_KNOWN = Facts()
@@ -34,6 +36,8 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         unconfirmed_a=None if most_a == battery.applied_a else most_a,
         unread=bool(unread_below(battery, now_s)),
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
+        alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
+        alone_charge_limit_w=battery.spec.alone_charge_limit_w,
     )
 
 

@@ -66,6 +66,11 @@ class PhysicalBattery(DeviceLeaf):
         return GATE_DEADLINE_S if gate else DeviceLeaf.command_deadline_s
 
     @property
+    def rests_unseen(self) -> bool:
+        """A gate's switches conduct until they are told otherwise, and other programs close them, too."""
+        return isinstance(self.spec, PhysicalSpec) and self.spec.current_control == "gate"
+
+    @property
     def controllable(self) -> bool:
         """Whether its device can follow a set point."""
         spec = self.spec

@@ -17,7 +17,9 @@ Amounts = tuple[tuple[str, float], ...]
 class BatterySpec:
     """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds.
 
-    The alone limits are magnitudes in watts; `voltage_max_v` turns them into amperes where the voltage is not known any more.
+    The alone limits are magnitudes in watts; `voltage_max_v` turns watts into amperes where the voltage is not known any more.
+    `efficiency` is the part of the power that arrives on the other side of its converter, either way; `max_ramp_a_per_s` bounds
+    how fast it comes back after a loss, without it a tenth of its limit each second.
     """
 
     kind: ClassVar[str] = ""
@@ -32,6 +34,8 @@ class BatterySpec:
     alone_charge_limit_w: float | None = None
     alone_discharge_limit_w: float | None = None
     voltage_max_v: float | None = None
+    efficiency: float = 1.0
+    max_ramp_a_per_s: float | None = None
 
     @property
     def source_names(self) -> tuple[str, ...]:

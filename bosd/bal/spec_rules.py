@@ -125,6 +125,10 @@ def _common(spec: BatterySpec) -> Faults:
         yield "safe_current_a", "is not finite"
     yield from _longest_booking(spec.max_booking_h)
     yield from _alone(spec)
+    if not 0.0 < spec.efficiency <= 1.0:
+        yield "efficiency", f"{spec.efficiency!r} is no efficiency: above 0 and at most 1"
+    if spec.max_ramp_a_per_s is not None:
+        yield from _above_zero(spec, "max_ramp_a_per_s")
     stale_s, gone_s = spec.max_staleness_s, spec.unavailable_after_s
     if stale_s is not None and not 0.0 < stale_s < float("inf"):
         yield "max_staleness_s", f"{stale_s!r} is no age: it is above 0 s"

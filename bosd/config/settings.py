@@ -10,14 +10,15 @@ from typing import Literal
 from bosd.bal.spec import Topology
 from bosd.bal.spec_rules import host_port, name_fault
 from bosd.bal.topology import POLICIES
+from bosd.config.eebus import EebusConfig, read_eebus
 from bosd.config.faults import FileFaults, did_you_mean
 from bosd.config.fleet import FleetConfig, check_announced, read_fleet
 from bosd.config.reader import T, read_table, shown
 from bosd.config.security import SecurityConfig, read_security
-from bosd.config.topology_toml import check_graph, read_toml, read_topology
+from bosd.config.topology_toml import NODE_TABLES, check_graph, read_toml, read_topology
 
-_SECTIONS = ("node", "store", "hooks", "security", "fleet", "battery", "splitter")
-_LATER_SECTIONS = frozenset({"mqtt", "web", "eebus", "metering", "fuelgauge", "grant"})
+_SECTIONS = (*NODE_TABLES, "battery", "splitter")
+_LATER_SECTIONS = frozenset({"mqtt", "web", "metering", "fuelgauge", "grant"})
 _LOOPBACK = re.compile(r"localhost|::1|127(?:\.[0-9]{1,3}){3}")
 _SOCKET_PATH_BYTES = 107
 _LONGEST_HOOK_S = 600.0
@@ -76,7 +77,7 @@ class HooksConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """A whole configuration file; `place` names it in messages."""
+    """A whole configuration file; `place` names it in messages. `eebus_fault`: why `[eebus]` gave no `eebus`."""
 
     node: NodeConfig
     store: StoreConfig
@@ -85,6 +86,8 @@ class Config:
     hooks: HooksConfig = field(default_factory=HooksConfig)
     fleet: FleetConfig = field(default_factory=FleetConfig)
     security: SecurityConfig | None = None
+    eebus: EebusConfig | None = None
+    eebus_fault: str = ""
 
 
 def load_config(path: str | Path, policies: Collection[str] = POLICIES, *, stored: bool = False) -> Config:
@@ -116,7 +119,10 @@ def _decoded(data: bytes, place: str) -> str:
 def parse_config(
     text: str, place: str = "configuration", policies: Collection[str] = POLICIES, *, stored: bool = False
 ) -> Config:
-    """Return the configuration in a text, `stored` as in `load_config`. Raises one ConfigError with every fault and its place."""
+    """Return the configuration in a text, `stored` as in `load_config`.
+
+    Raises one ConfigError with every fault and its place, those of `[eebus]` left out.
+    """
     faults = FileFaults(place)
     tables = read_toml(text, place)
     _check_sections(tables, faults)
@@ -132,8 +138,19 @@ def parse_config(
     check_announced(fleet, node.off_loopback, faults)
     topology, lost = read_topology(tables, faults, stored=stored)
     check_graph(topology, lost, policies, faults)
+    eebus, eebus_fault = read_eebus(tables, node.state_dir, place)
     faults.raise_any()
-    return Config(node=node, store=store, topology=topology, place=place, hooks=hooks, fleet=fleet, security=security)
+    return Config(
+        node=node,
+        store=store,
+        topology=topology,
+        place=place,
+        hooks=hooks,
+        fleet=fleet,
+        security=security,
+        eebus=eebus,
+        eebus_fault=eebus_fault,
+    )
 
 
 def _check_sections(tables: Mapping[str, object], faults: FileFaults) -> None:

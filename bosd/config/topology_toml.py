@@ -28,10 +28,11 @@ from bosd.errors import ConfigError
 
 MAX_TEXT = 4 * 1024 * 1024
 
+NODE_TABLES = ("node", "store", "hooks", "security", "fleet", "eebus")
+"""What a configuration file holds besides a topology: the node's own settings, read when it starts."""
+
 _LATER_BATTERY_KEYS = frozenset(
     {
-        "efficiency",
-        "max_ramp_a_per_s",
         "meter",
         "node",
     }
@@ -51,28 +52,33 @@ def parse_stored(text: str, place: str) -> Topology:
     return topology
 
 
-def parse_topology(text: str, place: str = "topology", name: str = "") -> Topology:
+def parse_topology(text: str, place: str = "topology", name: str = "", *, passed_over: Collection[str] = ()) -> Topology:
     """Return a topology or a fragment, without looking for what its batteries rest on. Raises ConfigError with all faults.
 
-    A single table without a name is that of `name`, where one is given.
+    A single table without a name is that of `name`, where one is given; tables in `passed_over` may be there and are not read.
     """
     faults = FileFaults(place)
     tables = read_toml(text, place)
     if name:
         _name_the_only_one(tables, name)
-    for key in tables.keys() - {"battery", "splitter"}:
-        faults.add(key, "a topology holds [[battery]] and [[splitter]] tables alone")
+    for key in sorted(tables.keys() - {"battery", "splitter", *passed_over}):
+        faults.add(key, f"a topology holds [[battery]] and [[splitter]] tables alone; take [{key}] out of this file")
     topology, _ = read_topology(tables, faults)
     faults.raise_any()
     return topology
 
 
 def parse_edit(action: Literal["add", "remove", "replace", "whole"], name: str, toml: str) -> EditOperation:
-    """Return one edit as the topology's transaction takes it. Raises ConfigError with all faults of its TOML."""
+    """Return one edit as the topology's transaction takes it. Raises ConfigError with all faults of its TOML.
+
+    The whole may be a configuration file: its topology counts, the node's own settings do not.
+    """
     if action == "remove":
         return Remove(name)
     place = f"{action} {name}".rstrip() if action != "whole" else "topology"
-    topology = parse_topology(toml, place, name if action == "replace" else "")
+    topology = parse_topology(
+        toml, place, name if action == "replace" else "", passed_over=NODE_TABLES if action == "whole" else ()
+    )
     match action:
         case "add":
             return Add(topology)

@@ -1,6 +1,6 @@
 """What is allowed in a configuration and yet worth a word before it is used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from bosd.bal.spec import BatterySpec, NetworkSpec, PartitionSpec, PhysicalSpec, Topology
 from bosd.config.security import SecurityConfig
@@ -9,9 +9,9 @@ _SWITCHES = "opens both switches when the daemon ends or dies: whatever the pack
 _DIRECT = "keeps it at 0 A when the daemon ends or dies: it serves nobody until a daemon or somebody by hand commands it"
 
 
-def warnings(topology: Topology, security: SecurityConfig | None = None) -> tuple[str, ...]:
-    """Return a sentence for each such thing, with its place."""
-    return (*_authority(security), *_opening(topology), *_alone(topology))
+def warnings(topology: Topology, security: SecurityConfig | None = None, limited: Collection[str] = ()) -> tuple[str, ...]:
+    """Return a sentence for each such thing, with its place; `limited` are batteries under a grid operator's limit."""
+    return (*_authority(security), *_opening(topology), *_alone(topology), *_limited(topology, limited))
 
 
 def _authority(security: SecurityConfig | None) -> tuple[str, ...]:
@@ -32,15 +32,55 @@ def _opening(topology: Topology) -> tuple[str, ...]:
     )
 
 
+def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
+    """Warn of what keeps a grid operator's limit from being exact, or proved (control.md, "Limits over a distance")."""
+    specs = {spec.name: spec for spec in topology.batteries}
+    below = _below(topology)
+    found = []
+    for name in limited:
+        stubs = _stubs_below(name, below, specs)
+        own = specs.get(name)
+        if isinstance(own, NetworkSpec):
+            stubs = (own,)
+        if stubs:
+            named = ", ".join(f"{stub.name} ({stub.remote_name} at {stub.target})" for stub in stubs)
+            found.append(
+                f"{name}: it is limited by the grid operator and rests on other nodes: set alone_charge_limit_w and "
+                f"alone_discharge_limit_w at the owners of {named}, or the limit cannot be proved while those are not heard"
+            )
+        if all(specs[each].efficiency == 1.0 for each in _with_all_below(name, below) if each in specs):
+            found.append(
+                f"{name}: it is limited by the grid operator, and efficiency is left at 1.0: what a converter loses is drawn "
+                "from the grid on top of the limit; set efficiency of the batteries below"
+            )
+    return tuple(found)
+
+
+def _below(topology: Topology) -> dict[str, Sequence[str]]:
+    below: dict[str, Sequence[str]] = {spec.name: spec.source_names for spec in topology.batteries}
+    for splitter in topology.splitters:
+        below.update((part.name, (splitter.source,)) for part in splitter.partitions)
+    return below
+
+
+def _with_all_below(name: str, below: Mapping[str, Sequence[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [name]
+    while waiting:
+        if (each := waiting.pop()) not in seen:
+            seen.add(each)
+            waiting += below.get(each, ())
+    return seen
+
+
 def _alone(topology: Topology) -> tuple[str, ...]:
     """Warn of limits over batteries of other nodes: what those do unheard is for their owners to limit (control.md)."""
     specs = {spec.name: spec for spec in topology.batteries}
-    below = {spec.name: spec.source_names for spec in topology.batteries}
+    below = _below(topology)
     places: list[tuple[str, BatterySpec | PartitionSpec]] = [
         (f'battery[{index}] "{spec.name}"', spec) for index, spec in enumerate(topology.batteries)
     ]
     for index, splitter in enumerate(topology.splitters):
-        below.update((part.name, (splitter.source,)) for part in splitter.partitions)
         places += [(f'splitter[{index}].partitions "{part.name}"', part) for part in splitter.partitions]
     found = []
     for place, spec in places:

@@ -1,14 +1,19 @@
 """A device of a driver from another package: its defects are its battery's, not the node's."""
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TypeVar
 
 import structlog
 
 from bosd.bal.device import Device, Sample
-from bosd.errors import BosError, DriverError, TransientError
+from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 T = TypeVar("T")
+
+ANSWER_S = 10.0
+"""Twice what a reading may take (docs/writing-a-driver.md): a driver that waits longer waits for ever, and its battery would
+stay what it was last, a set point in force included."""
 
 _log = structlog.get_logger("driver")
 
@@ -31,7 +36,7 @@ class Contained:
 
     async def read(self) -> Sample:
         """Return a fresh sample, as the device does."""
-        sample: object = await self._transient(self._device.read(), "read")
+        sample: object = await self._in_time(self._device.read(), "read")
         if not isinstance(sample, Sample):
             raise DriverError(f"{self.name}: defect of its driver: read returned {sample!r:.80}, no Sample", battery=self.name)
         return sample
@@ -42,7 +47,7 @@ class Contained:
 
     async def held_current_a(self) -> float | None:
         """Return what the device goes on with."""
-        return await self._transient(self._device.held_current_a(), "held_current_a")
+        return await self._in_time(self._device.held_current_a(), "held_current_a")
 
     async def make_safe(self) -> str:
         """Apply the safe action."""
@@ -54,6 +59,14 @@ class Contained:
             await self._any(self._device.close(), "close")
         except BosError as error:
             _log.warning("driver_not_closed", battery=self.name, detail=error.message)
+
+    async def _in_time(self, asked: Awaitable[T], what: str) -> T:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return await self._transient(asked, what)
+        except TimeoutError:
+            message = f"{self.name}: its driver did not answer within {ANSWER_S:g} s: {what}"
+            raise UnavailableError(message, battery=self.name) from None
 
     async def _transient(self, asked: Awaitable[T], what: str) -> T:
         try:

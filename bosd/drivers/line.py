@@ -8,7 +8,7 @@ import structlog
 
 from bosd.drivers.transport import ByteTransport
 from bosd.drivers.turnstile import Turnstile
-from bosd.errors import BosError, DriverError, UnavailableError
+from bosd.errors import BosError, DriverError, SilentError, UnavailableError
 
 _PAUSES_S = (0.0, 0.0, 0.2)
 """Pause before each attempt: a sleeping board swallows the first, so the second follows at once."""
@@ -30,10 +30,6 @@ _log = structlog.get_logger()
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-
-
-class SilentError(UnavailableError):
-    """The line is up and the device on it said nothing."""
 
 
 class ReplyReader(Protocol[T_co]):

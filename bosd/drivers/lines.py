@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bosd.drivers.capture import CaptureTo, CaptureTransport
-from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader, SilentError
+from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
 from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
-from bosd.errors import BosError, ConfigError, UnavailableError
+from bosd.errors import BosError, ConfigError, SilentError, UnavailableError
 
 T = TypeVar("T")
 

@@ -1,7 +1,8 @@
-"""Devices that were running before this node: shown, kept for a while for their controller to come back, then made safe.
+"""Devices that run what this node did not ask for: shown, kept for a while for their controller to come back, then made safe.
 
 A set point is never stored, so a node that starts knows of none; what a regulator holds all the same is `UNOWNED`
-(control.md, "Owners, sessions, claims").
+(control.md, "Owners, sessions, claims"), and so is what somebody switches on at its panel before the node has told it anything:
+from then on reading back sees it.
 """
 
 import asyncio
@@ -15,14 +16,16 @@ from bosd.errors import TransientError
 
 LEAST_HELD_A = 0.05
 RETRY_S = 2.0
+AGAIN_S = 5.0
+"""How often a device at rest is asked, as often as reading back asks one that was told 0 A."""
 
 _log = structlog.get_logger("adopt")
 
 
 async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
-    """Find out what the battery's device holds; if nobody asked for that within `kept_s`, have it looked at again.
+    """Find out what the battery's device holds, until the node tells it something; what nobody asks for within `kept_s` ends.
 
-    `looked` is called when it has answered, or failed to, for the first time.
+    `looked` is called whenever it has answered, or failed to; `look_again` has what is in force put in force.
     """
     while True:
         try:
@@ -33,8 +36,11 @@ async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again
             continue
         battery.unread_until_s = -math.inf
         looked()
-        if held_a is None or abs(held_a) < LEAST_HELD_A or battery.told or battery.telling_a is not None:
+        if held_a is None or battery.commanded_a is not None or battery.telling_a is not None:
             return
+        if abs(held_a) < LEAST_HELD_A:
+            await asyncio.sleep(AGAIN_S)
+            continue
         battery.found_running(held_a)
         _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=kept_s)
         await asyncio.sleep(kept_s)

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from bosd.bal.alone import has_alone_limit, is_late
+from bosd.bal.alone import has_alone_limit
 from bosd.bal.battery import Battery
+from bosd.bal.caps import is_late
 from bosd.bal.directory import Directory
 from bosd.clock import Clock
+from bosd.node.ramps import Ramps
 
 LOOK_S = 0.25
 """A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
@@ -27,6 +29,7 @@ class AloneLimits:
         self._clock = clock
         self._changed = changed
         self._late: dict[Battery, bool] = {}
+        self._ramps = Ramps(directory, clock, changed)
         self.unheard: Callable[[Sequence[str]], str] = lambda _names: ""
 
     async def run(self) -> None:
@@ -37,6 +40,7 @@ class AloneLimits:
 
     def attend(self) -> None:
         """Put in force, or end, what is due; also where a sample has grown late, or is fresh again."""
+        self._ramps.attend()
         limited = [battery for battery in self._directory if has_alone_limit(battery) or battery.alone]
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
@@ -49,6 +53,8 @@ class AloneLimits:
             if who != battery.alone:
                 (_log.warning if who else _log.info)("alone" if who else "not_alone", battery=battery.name, unheard=who)
                 battery.be_alone(who)
+                if not who:
+                    self._ramps.returned(battery, abs(battery.applied_a))
             elif late == self._late.get(battery, False):
                 continue
             self._late[battery] = late

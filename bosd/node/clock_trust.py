@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from bosd.clock import Clock, SystemClock, kernel_synchronised
+
 STEP_S = 2.0
 """A wall clock that goes back by no more than this has been adjusted, not set."""
 
@@ -23,3 +25,9 @@ class ClockTrust:
             newest = datetime.fromtimestamp(self.newest_utc_s, UTC)
             return f"it is earlier than the newest time known here, {newest:%Y-%m-%dT%H:%M:%SZ}"
         return "" if self._synchronised() else "the kernel does not call it synchronised"
+
+
+def trust_of(clock: Clock, *, overridden: bool) -> ClockTrust:
+    """Return who judges a node's wall clock; a simulated one is right by definition."""
+    machine = isinstance(clock, SystemClock)
+    return ClockTrust(kernel_synchronised if machine else lambda: True, overridden=overridden)

@@ -102,17 +102,19 @@ def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
         raise UnavailableError("superseded by a stop or an edit; nothing more was raised")
 
 
-def moves_of(plan: Plan, now_s: float) -> list[Move]:
+def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
 
-    One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is.
+    One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is. Where
+    somebody `asked`, 0 A is also told to what `rests_unseen`.
     """
     moves = []
     for leaf, new_a in plan.devices:
         ends_s = plan.ends_s.get(leaf)
         if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
             continue
-        if leaf.counts_at_a != new_a or leaf.unconfirmed_a is not None or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
+        unsure = leaf.unconfirmed_a is not None or (asked and new_a == 0.0 and leaf.rests_unseen)
+        if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves
 
@@ -171,7 +173,7 @@ class Executor:
         too if every member is certain.
         `still_wanted` is asked whenever time has passed: a stop or an edit in the meantime ends the plan as it stands.
         """
-        lowering, raising = phases_of(moves_of(plan, self._clock.now_s()))
+        lowering, raising = phases_of(moves_of(plan, self._clock.now_s(), asked=True))
         for phase in (lowering, raising):
             if phase:
                 outcome = await self.tell(phase)

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 from bosd.bal.battery import DeviceLeaf
+from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
@@ -30,6 +31,10 @@ class NetworkLeaf(DeviceLeaf):
     @abstractmethod
     def ask_anew(self) -> None:
         """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more."""
+
+    @abstractmethod
+    async def grant(self, grant: Grant) -> None:
+        """Put a part of a limit in force at the owner; durable there on return. Raises what that refuses with."""
 
     @abstractmethod
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:

@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +91,11 @@ class Node:
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
         self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
+        self.look_again = self._controller.look_again
+        self.followers: list[Callable[[], None]] = []
+        """Called after each change of the topology, before anything is asked of what is new."""
+        self.parts: list[Callable[[asyncio.TaskGroup], None]] = []
+        """Called at the start, with the group that owns every task."""
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self._editor.try_devices = self._try_devices
@@ -173,6 +178,8 @@ class Node:
         group.create_task(self._stops.run(), name="record stops")
         group.create_task(self._editor.bases.run(), name="bases")
         self._leaves.start(group)
+        for start in self.parts:
+            start(group)
 
     def _look_above(self, battery: Battery) -> None:
         """Have what is in force on a battery, and above it, put in force again."""
@@ -188,6 +195,8 @@ class Node:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
         self._leaves.follow(replaced)
         self.alone.attend()
+        for follow in self.followers:
+            follow()
         self._controller.topology_changed()
         self._scheduler.look_again()
         self._hub.topology_changed()

@@ -1,4 +1,4 @@
-"""What devices are told at a stop: less than they run, and 0 A where no command of this run has reached them."""
+"""What devices are told at a stop: less than they run, and 0 A where it is not sure that nothing flows."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -22,12 +22,12 @@ def lower_computed(planned: Plan, now_s: float) -> None:
 
 
 def moves_to_stop(planned: Plan, batteries: Iterable[Battery]) -> list[Move]:
-    """Return the lowering part of a plan, and 0 A for each device of stopped batteries that was never told anything."""
+    """Return the lowering part of a plan, and 0 A for each stopped device that was never told anything, or `rests_unseen`."""
     moves = moves_of(planned, math.inf)
     lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
     told = {move.leaf for move in lowering}
-    untold = _untold_below(battery for battery in batteries if battery.stopped)
-    return lowering + [Move(leaf, 0.0, 0.0, 0.0, None) for leaf in untold if leaf not in told]
+    unsure = _unsure_below(battery for battery in batteries if battery.stopped)
+    return lowering + [Move(leaf, 0.0, 0.0, 0.0, None) for leaf in unsure if leaf not in told]
 
 
 def not_confirmed(moves: Sequence[Move]) -> list[str]:
@@ -37,15 +37,19 @@ def not_confirmed(moves: Sequence[Move]) -> list[str]:
 
 def _is_missed(move: Move) -> bool:
     leaf = move.leaf
-    return abs(leaf.counts_at_a) > abs(move.new_a) or (isinstance(leaf, PhysicalBattery) and not leaf.told)
+    return abs(leaf.counts_at_a) > abs(move.new_a) or (isinstance(leaf, PhysicalBattery) and _is_unsure(leaf))
 
 
-def _untold_below(batteries: Iterable[Battery]) -> dict[PhysicalBattery, None]:
+def _is_unsure(leaf: PhysicalBattery) -> bool:
+    return not leaf.told or (leaf.rests_unseen and leaf.unconfirmed_a is not None)
+
+
+def _unsure_below(batteries: Iterable[Battery]) -> dict[PhysicalBattery, None]:
     """Return their own devices; one that is shared through a splitter belongs to none of the partitions."""
     found: dict[PhysicalBattery, None] = {}
     for battery in batteries:
-        if isinstance(battery, PhysicalBattery) and battery.controllable and not battery.told:
+        if isinstance(battery, PhysicalBattery) and battery.controllable and (not battery.told or battery.rests_unseen):
             found[battery] = None
         elif isinstance(battery, Aggregator):
-            found |= _untold_below(battery.sources)
+            found |= _unsure_below(battery.sources)
     return found

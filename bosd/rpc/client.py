@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
@@ -24,7 +25,9 @@ from bosd.rpc.session import Identity
 from bosd.rpc.sink import Sink
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import explain_pb2 as epb
+from bosd.v1 import limits_pb2 as lpb
 from bosd.v1 import schedule_pb2 as spb
+from bosd.v1.limits_pb2_grpc import LimitServiceStub
 
 __all__ = ["LinkTimers", "RemoteLink", "RemotePool", "Sink"]
 
@@ -228,6 +231,18 @@ class RemoteLink:
         request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
+
+    async def grant(self, grant: Grant) -> None:
+        """Put a part of a limit in force there."""
+        request = lpb.GrantRequest(
+            battery=self.remote_name,
+            direction=lpb.DIRECTION_DISCHARGE if grant.discharging else lpb.DIRECTION_CHARGE,
+            limit_w=grant.limit_w,
+            limit_a=grant.limit_a,
+            revision=grant.revision,
+        )
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        await self._remote.over(lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata))
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
         """Book there; relative times are resolved there."""

@@ -95,6 +95,8 @@ class NodeService(NodeServiceServicer):
                 unconfirmed_a=facts.unconfirmed_a,
                 unread=facts.unread,
                 taken_by=taken.get(name, ""),
+                alone_discharge_limit_w=facts.alone_discharge_limit_w,
+                alone_charge_limit_w=facts.alone_charge_limit_w,
             )
         return response
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.battery import DeviceLeaf
+from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
@@ -40,6 +41,7 @@ class RemoteBattery(NetworkLeaf):
     kind: ClassVar[str] = "network"
 
     __slots__ = (
+        "_alone_w",
         "_counted_until_s",
         "_in_session",
         "_left_running",
@@ -60,6 +62,7 @@ class RemoteBattery(NetworkLeaf):
         self._link_reason = ""
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
+        self._alone_w: tuple[float | None, float | None] = (None, None)
         self._in_session = False
         self._may_run_a: float | None = None
         self._taken_by = ""
@@ -116,6 +119,7 @@ class RemoteBattery(NetworkLeaf):
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s = facts.safe_within_s
+        self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
         self._counted_until_s = math.inf
         if not facts.unread:
             self.unread_until_s = -math.inf
@@ -224,6 +228,14 @@ class RemoteBattery(NetworkLeaf):
             self.touch()
         elif current_a == 0.0:
             self._wire.forget_running()
+
+    async def grant(self, grant: Grant) -> None:
+        """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
+        await self._wire.grant(grant)
+
+    def alone_limit_w(self, *, discharging: bool) -> float | None:
+        """Return what its owner announced."""
+        return self._alone_w[0 if discharging else 1]
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the owner; raises what it refuses with, or UnavailableError."""

@@ -22,6 +22,7 @@ class Need(StrEnum):
     SET = "set or book"
     STOP = "stop"
     SESSION = "keep a session"
+    GRANT = "pass on a limit"
     NODES = "see how nodes stand"
     RENEW = "renew certificates"
     ADMIN = "administer"
@@ -51,6 +52,7 @@ _ROLES: Mapping[Need, frozenset[Role]] = {
     Need.SET: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.STOP: frozenset({Role.OPERATOR, Role.NODE, Role.TENANT, Role.ADMIN}),
     Need.SESSION: frozenset({Role.NODE}),
+    Need.GRANT: frozenset({Role.NODE}),
     Need.NODES: frozenset({Role.VIEWER, Role.OPERATOR, Role.NODE, Role.ADMIN}),
     Need.RENEW: frozenset({Role.NODE, Role.ADMIN}),
     Need.ADMIN: frozenset({Role.ADMIN}),
@@ -60,6 +62,7 @@ _ASK_FOR: Mapping[Need, str] = {
     Need.SET: "operator",
     Need.STOP: "operator",
     Need.SESSION: "node",
+    Need.GRANT: "node",
     Need.NODES: "viewer",
     Need.RENEW: "node",
     Need.ADMIN: "admin",
@@ -97,7 +100,7 @@ def _forced(request: Any) -> Rule | None:  # noqa: ANN401
     return Rule(Need.ADMIN, "force", _one) if request.force else None
 
 
-_N, _F = "/bosd.v1.NodeService/", "/bosd.v1.FleetService/"
+_N, _F, _LIM = "/bosd.v1.NodeService/", "/bosd.v1.FleetService/", "/bosd.v1.LimitService/"
 _B, _T, _L = "/bosd.v1.BatteryService/", "/bosd.v1.TopologyService/", "/bosd.v1.LedgerService/"
 METHODS: Mapping[str, Rule] = {
     f"{_B}GetStatus": Rule(Need.READ, "read", _one),
@@ -127,12 +130,22 @@ METHODS: Mapping[str, Rule] = {
     f"{_N}Sync": Rule(Need.SESSION, "session", _none),
     f"{_N}Ready": Rule(Need.SESSION, "session", _none),
     f"{_N}Heartbeat": Rule(Need.SESSION, "session", _none),
+    f"{_LIM}Put": Rule(Need.ADMIN, "limit", _battery),
+    f"{_LIM}Remove": Rule(Need.ADMIN, "unlimit", _battery),
+    f"{_LIM}List": Rule(Need.READ, "read", _many),
+    f"{_LIM}Watch": Rule(Need.READ, "read", _many),
+    f"{_LIM}History": Rule(Need.READ, "read", _battery),
+    f"{_LIM}Grant": Rule(Need.GRANT, "grant", _battery),
     f"{_F}Describe": Rule(Need.NODES, "describe", _none),
     f"{_F}ListPeers": Rule(Need.READ_ALL, "read", _none),
     f"{_F}AssumeSafe": Rule(Need.ADMIN, "assume-safe", _none),
     f"{_F}Maintenance": Rule(Need.ADMIN, "maintenance", _none),
     "/bosd.v1.SecurityService/CertificateRequest": Rule(Need.RENEW, "certificate", _none),
     "/bosd.v1.SecurityService/InstallCertificate": Rule(Need.RENEW, "certificate", _none),
+    "/bosd.v1.EebusService/Get": Rule(Need.READ_ALL, "read", _none),
+    "/bosd.v1.EebusService/Watch": Rule(Need.READ_ALL, "read", _none),
+    "/bosd.v1.EebusService/History": Rule(Need.READ_ALL, "read", _none),
+    "/bosd.v1.EebusService/Schedule": Rule(Need.READ_ALL, "read", _none),
     "/bosd.v1.ErrorService/List": Rule(Need.READ, "read", _none),
     "/bosd.v1.ErrorService/Watch": Rule(Need.READ, "read", _none),
     "/bosd.v1.AuditService/List": Rule(Need.READ, "read", _battery),
@@ -189,7 +202,7 @@ class Rights:
 
     def _check_names(self, rule: Rule, identity: Identity, request: Any) -> None:  # noqa: ANN401
         names = rule.names(request)
-        granted = self.commanded(identity) if rule.need is Need.SET else self.seen(identity)
+        granted = self.commanded(identity) if rule.need in (Need.SET, Need.GRANT) else self.seen(identity)
         if granted is None:
             return
         if rule.need is Need.STOP and (request.node or request.all):

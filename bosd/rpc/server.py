@@ -26,6 +26,8 @@ from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from bosd.v1.topology_pb2_grpc import add_TopologyServiceServicer_to_server
 
 if TYPE_CHECKING:
+    from bosd.limits.service import Limits
+    from bosd.rpc.eebus import Eebus
     from bosd.rpc.fleet import Fleet
     from bosd.rpc.guard import Guard  # a node without [security] loads no cryptography
     from bosd.rpc.tls import Keyring
@@ -48,9 +50,11 @@ _REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
 _HEALTH = "grpc.health.v1.Health"
 _AUDIT = "bosd.v1.AuditService"
 _DEVICE = "bosd.v1.DeviceService"
+_EEBUS = "bosd.v1.EebusService"
 _ERRORS = "bosd.v1.ErrorService"
 _FLEET = "bosd.v1.FleetService"
 _LEDGER = "bosd.v1.LedgerService"
+_LIMITS = "bosd.v1.LimitService"
 _SECURITY = "bosd.v1.SecurityService"
 
 
@@ -62,7 +66,7 @@ class RpcServer:
     `security` stands before every call; with it TCP listeners have mutual TLS.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (each is another part of the node)
         self,
         node: NodeApi,
         on_bug: BugSink,
@@ -72,6 +76,7 @@ class RpcServer:
         sessions: OwnerSessions | None = None,
         fleet: "Fleet | None" = None,
         security: "Guard | None" = None,
+        eebus: "Eebus | None" = None,
     ) -> None:
         self._node = node
         self._audit = audit
@@ -89,6 +94,7 @@ class RpcServer:
         self._stopping = False
         self._sessions = sessions
         self._fleet = fleet
+        self._eebus = eebus
         self._add_services()
 
     def _add_services(self) -> None:
@@ -99,6 +105,7 @@ class RpcServer:
             add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), self._server)
         lazy = (
             _LazyService(_DEVICE, self._load_device),
+            _LazyService(_EEBUS, self._load_eebus),
             _LazyService(_HEALTH, self._load_health),
             _LazyService(_LEDGER, self._load_ledger),
             _LazyService(_REFLECTION, _load_reflection, alias=_REFLECTION_V1),
@@ -117,6 +124,11 @@ class RpcServer:
         if self._keyring is not None:
             keyring = self._keyring
             self._server.add_generic_rpc_handlers((_LazyService(_SECURITY, lambda: self._load_security(keyring)),))
+
+    def serve_limits(self, limits: "Limits | None") -> None:
+        """Serve the limit book, too, if there is one; before `start`."""
+        if limits is not None:
+            self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
 
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
@@ -190,6 +202,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_AuditServiceServicer_to_server(AuditService(audit, self.edge), server))
 
+    def _load_eebus(self) -> dict[str, Any]:
+        from bosd.rpc.eebus_service import EebusService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.eebus_pb2_grpc import add_EebusServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_EebusServiceServicer_to_server(EebusService(self._eebus, self.edge), server))
+
     def _load_errors(self, faults: Faults) -> dict[str, Any]:
         from bosd.rpc.error_service import ErrorService  # noqa: PLC0415 (imported when first asked)
         from bosd.v1.errors_pb2_grpc import add_ErrorServiceServicer_to_server  # noqa: PLC0415
@@ -221,6 +239,12 @@ class RpcServer:
 
         return _handlers(lambda server: add_LedgerServiceServicer_to_server(LedgerService(self._node, self.edge), server))
 
+    def _load_limits(self, limits: "Limits") -> dict[str, Any]:
+        from bosd.rpc.limit_service import LimitService  # noqa: PLC0415 (imported when first asked)
+        from bosd.v1.limits_pb2_grpc import add_LimitServiceServicer_to_server  # noqa: PLC0415
+
+        return _handlers(lambda server: add_LimitServiceServicer_to_server(LimitService(limits, self.edge), server))
+
     def _load_health(self) -> dict[str, Any]:
         from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server  # noqa: PLC0415 (imported when first asked)
 
@@ -235,7 +259,16 @@ def _load_reflection() -> dict[str, Any]:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415 (so that its descriptor is known)
     from grpc_reflection.v1alpha import _async, reflection_pb2_grpc  # noqa: PLC0415 (imported when first asked)
 
-    from bosd.v1 import audit_pb2, device_pb2, errors_pb2, fleet_pb2, ledger_pb2, security_pb2  # noqa: PLC0415
+    from bosd.v1 import (  # noqa: PLC0415
+        audit_pb2,
+        device_pb2,
+        eebus_pb2,
+        errors_pb2,
+        fleet_pb2,
+        ledger_pb2,
+        limits_pb2,
+        security_pb2,
+    )
 
     names = [
         service.full_name
@@ -243,9 +276,11 @@ def _load_reflection() -> dict[str, Any]:
             audit_pb2.DESCRIPTOR,
             battery_pb2.DESCRIPTOR,
             device_pb2.DESCRIPTOR,
+            eebus_pb2.DESCRIPTOR,
             errors_pb2.DESCRIPTOR,
             fleet_pb2.DESCRIPTOR,
             ledger_pb2.DESCRIPTOR,
+            limits_pb2.DESCRIPTOR,
             clock_pb2.DESCRIPTOR,
             node_pb2.DESCRIPTOR,
             security_pb2.DESCRIPTOR,

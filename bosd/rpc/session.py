@@ -310,4 +310,6 @@ def _facts(told: pb.BatteryFacts) -> Facts:
         unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
         unread=told.unread,
         taken_by=told.taken_by,
+        alone_discharge_limit_w=told.alone_discharge_limit_w if told.HasField("alone_discharge_limit_w") else None,
+        alone_charge_limit_w=told.alone_charge_limit_w if told.HasField("alone_charge_limit_w") else None,
     )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from bosd.v1 import audit_pb2, battery_pb2, errors_pb2, explain_pb2, schedule_pb2, topology_pb2
+from bosd.v1 import audit_pb2, battery_pb2, errors_pb2, explain_pb2, limits_pb2, schedule_pb2, topology_pb2
 
 COVERED = "(other)"
 _EDGE = r"A-Za-z0-9_'"
@@ -70,6 +70,20 @@ def _drop(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: AN
                 kept = [step for step in steps if step.battery in seen]
                 del steps[:]
                 steps.extend(kept)
+        case _:
+            _drop_records(message, seen, holder)
+
+
+def _drop_records(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: ANN401
+    match message:
+        case limits_pb2.ListLimitsResponse():
+            limits = [each for each in message.limits if each.battery in seen]
+            del message.limits[:]
+            message.limits.extend(limits)
+        case limits_pb2.LimitHistoryResponse():
+            events = [each for each in message.events if each.limit.battery in seen]
+            del message.events[:]
+            message.events.extend(events)
         case audit_pb2.ListAuditResponse():
             records = [each for each in message.records if each.who == holder or (each.names and set(each.names) <= set(seen))]
             del message.records[:]

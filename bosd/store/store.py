@@ -14,6 +14,8 @@ from bosd.errors import StoreError
 from bosd.store import (
     audit_schema,  # noqa: F401 (its tables belong to every store)
     booking_schema,  # noqa: F401
+    eebus_schema,  # noqa: F401
+    limit_schema,  # noqa: F401
     queries,
 )
 from bosd.store.bases import SplitterBase, save_bases

@@ -26,6 +26,7 @@ from clients.bosctl.commands import (
 )
 from clients.bosctl.commands.ca import app as ca_app
 from clients.bosctl.commands.fleet import app as fleet_app
+from clients.bosctl.commands.limits import app as limits_app
 from clients.bosctl.connection import DEFAULT_TARGET
 from clients.bosctl.session import Session
 from clients.bosctl.trust import Trust
@@ -118,6 +119,7 @@ edit.register(app)
 app.add_typer(topology.app, name="topology")
 app.add_typer(ca_app, name="ca")
 app.add_typer(fleet_app, name="fleet")
+app.add_typer(limits_app, name="limits")
 audit.register(app)
 errors.register(app)
 ledger.register(app)

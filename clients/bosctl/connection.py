@@ -97,6 +97,20 @@ class Connection:
         return ErrorServiceStub(self.channel)
 
     @property
+    def eebus(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the service of limits asked for over EEBUS."""
+        from bosd.v1.eebus_pb2_grpc import EebusServiceStub  # noqa: PLC0415 (as above)
+
+        return EebusServiceStub(self.channel)
+
+    @property
+    def limits(self) -> Any:  # noqa: ANN401 (as above)
+        """The stub of the limit book's service."""
+        from bosd.v1.limits_pb2_grpc import LimitServiceStub  # noqa: PLC0415 (as above)
+
+        return LimitServiceStub(self.channel)
+
+    @property
     def fleet(self) -> Any:  # noqa: ANN401 (as above)
         """The stub of the fleet's service."""
         from bosd.v1.fleet_pb2_grpc import FleetServiceStub  # noqa: PLC0415 (as above)

@@ -207,6 +207,17 @@ def test_plan_changes_nothing_and_apply_does(cli: Cli, home: Home, toml: str) ->
     assert (home.asked[-1].expected_revision, home.asked[-1].comment) == (7, "why")
 
 
+def test_a_configuration_file_is_applied_with_a_note(cli: Cli, home: Home, tmp_path: Path) -> None:
+    """The daemon's own file may be given; its settings are not applied, and that is said."""
+    file = tmp_path / "bosd.toml"
+    file.write_text("[node]\nlisten = []\n[security.peers]\n" + NEW)
+    status, _, err = cli("topology", "plan", str(file))
+    assert (status, err) == (
+        0, f"note: {file}: only its topology counts here; [node], [security] is read when the daemon starts\n"
+    )  # fmt: skip
+    assert home.asked[-1].edits[0].whole == file.read_text()
+
+
 def test_a_stale_revision_is_refused_with_the_way_on(cli: Cli, toml: str) -> None:
     """Someone else's edit is not overwritten."""
     status, out, err = cli("topology", "apply", toml, "--revision", "3")

@@ -17,7 +17,7 @@ SPLIT = pseudo("src", max_discharge_current_a=100.0, max_charge_current_a=100.0)
         "partitions": [{"name": "p", "fraction": 0.5}, {"name": "q", "fraction": 0.5}],
     },
 )
-NOT_SYNCHRONISED = "import bosd.daemon; bosd.daemon.kernel_synchronised = lambda: False"
+NOT_SYNCHRONISED = "import bosd.node.clock_trust; bosd.node.clock_trust.kernel_synchronised = lambda: False"
 FAR = "2040-01-01T00:00:00Z"
 LATER = "2040-01-01T01:00:00Z"
 ROWS = [

@@ -85,6 +85,42 @@ def test_a_stop_reaches_a_gate_that_was_never_commanded(tmp_path: Path) -> None:
             assert fets(two) == (False, False)
 
 
+def closed_by_another_program(pack: Pack, node: Node) -> None:
+    """Close a gate's discharge switch past the node, and wait until the node has seen it."""
+    pack.tell("set", discharge_enabled=True)
+    until(lambda: "discharge switch closed by another program" in node.status("gate")["reason"])
+
+
+def test_0_a_reaches_a_gate_that_counts_at_0_a(tmp_path: Path) -> None:
+    """Its switches conduct since before the node started, or because another program closed one: 0 A opens them each time."""
+    with Pack(tmp_path, "pack") as pack:
+        gate = pack.toml("gate", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+        with Node(tmp_path, gate) as node:
+            good(node, "gate")
+            assert fets(pack) == (True, True)
+            node.ask("set", "gate", "0", "--ttl", "10m")
+            assert fets(pack) == (False, False)
+            closed_by_another_program(pack, node)
+            node.ask("set", "gate", "0", "--ttl", "10m")
+            assert fets(pack) == (False, False)
+
+
+def test_a_stop_reaches_a_gate_that_another_program_closed(tmp_path: Path) -> None:
+    """At its first stop and at the next; one that cannot be reached then is named."""
+    with Pack(tmp_path, "pack") as pack:
+        gate = pack.toml("gate", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+        with Node(tmp_path, gate) as node:
+            good(node, "gate")
+            node.ask("set", "gate", "0", "--ttl", "10m")
+            for _ in range(2):
+                closed_by_another_program(pack, node)
+                node.ask("stop", "gate")
+                assert fets(pack) == (False, False)
+            pack.tell("inject", fault="unplug", seconds=60.0)
+            answer = node.bosctl("stop", "gate")
+            assert (answer.status, answer.document) == (1, {"stopped": ["gate"], "unconfirmed": ["gate"]})
+
+
 def test_a_stop_names_a_gate_that_it_cannot_reach(tmp_path: Path) -> None:
     """Its line is dead: latched, and named as not confirmed."""
     with Pack(tmp_path, "pack") as pack:

@@ -26,6 +26,15 @@ def test_under_faults(seed: int) -> None:
     assert report.recovery_s < RECOVERY_S
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_limits_under_faults(seed: int) -> None:
+    """The same with limits that come and go: none exceeded for longer than it takes to be safe, what cannot be seen set aside."""
+    report = run_seed(seed, FAULTS_S, limits=True)
+    assert report.limits > 3
+    assert report.recovery_s < RECOVERY_S
+
+
 def test_one_seed_one_course() -> None:
     """The same seed gives the same trace in processes that hash differently; another one gives another."""
     code = "from tests.support.fleet.random_faults import run_seed; print(run_seed({seed}, 30.0).digest)"

@@ -15,6 +15,8 @@ from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.mark.parametrize("dies_after_s", [0.05, 0.2, 0.4])
 def test_an_asker_dies_under_its_first_command(dies_after_s: float) -> None:

@@ -12,6 +12,8 @@ from bosd.errors import CurrentOutOfRangeError
 from tests.support.fleet.fleet import UTC_S, Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_a_silent_members_share_is_given_away_once() -> None:
     """C goes dark at 10 A: others take its share when it is safe by itself and not before, and give it back when it is there."""

@@ -158,7 +158,7 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
             '[[battery]]\nname = "b"\nkind = "network"\ntarget = "hut:4004"\nremote_name = "b"\nalone_charge_limit_w = 1\n',
             f'battery[0] "b".alone_charge_limit_w: {AT_THE_OWNER}',
         ),
-        (battery("efficiency = 1"), 'battery[0] "b".efficiency: not supported by this version; remove it'),
+        (battery('meter = "m"'), 'battery[0] "b".meter: not supported by this version; remove it'),
         (battery("baud = 9600.0"), 'battery[0] "b".baud: expected an integer, got 9600.0'),
         (
             battery('refresh = "actve"'),
@@ -210,7 +210,7 @@ def test_a_listener_off_loopback_is_refused(address: str) -> None:
     assert "is not loopback and needs mutual TLS" in fault
 
 
-@pytest.mark.parametrize("section", ["mqtt", "web", "eebus", "metering", "fuelgauge"])
+@pytest.mark.parametrize("section", ["mqtt", "web", "metering", "fuelgauge"])
 def test_sections_of_other_versions_are_not_ignored(section: str) -> None:
     """What this version cannot do it does not pretend to have read."""
     assert faults_of(f"[{section}]") == [f"[{section}]: not supported by this version; remove it"]

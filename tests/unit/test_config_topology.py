@@ -54,6 +54,16 @@ def test_edits_of_each_kind() -> None:
         parse_edit("replace", "n", "[[")
 
 
+def test_the_whole_may_be_a_configuration_file() -> None:
+    """`bosctl topology apply` takes the file that the daemon was started with; what else is in it is not read."""
+    settings = '[node]\nname = "x"\nlisten = 3\n[fleet]\n'
+    assert parse_edit("whole", "", settings + NULL) == parse_edit("whole", "", NULL)
+    with pytest.raises(ConfigError, match=r"topology: mqtt: .*take \[mqtt\] out of this file"):
+        parse_edit("whole", "", "[mqtt]\n" + NULL)
+    with pytest.raises(ConfigError, match=r"add: node: .*take \[node\] out of this file"):
+        parse_edit("add", "", "[node]\n" + NULL)
+
+
 def test_text_is_escaped() -> None:
     """Quotes, backslashes and control characters of a device path read back."""
     topology = Topology(batteries=(JbdSpec(name="b", port='/dev/"\\\x7f\x01ä\n'),))

@@ -48,3 +48,15 @@ def test_what_rests_on_no_other_node_wants_no_word() -> None:
     near = FAR.replace('["near", "far"]', '["near"]') + "alone_discharge_limit_w = 500.0\n"
     assert warnings(parse_topology(near)) == ()
     assert warnings(parse_topology(FAR)) == ()
+
+
+def test_a_grid_operators_limit() -> None:
+    """Over other nodes it wants alone limits at their owners, and anywhere an efficiency."""
+    alone, efficiency = warnings(parse_topology(FAR), limited=["all"])
+    assert alone.startswith("all: it is limited by the grid operator and rests on other nodes: set alone_charge_limit_w")
+    assert "far (pack at 10.0.0.2:4004)" in alone
+    assert "efficiency is left at 1.0" in efficiency
+    (only,) = warnings(parse_topology(FAR), limited=["near"])
+    assert only == efficiency.replace("all:", "near:")
+    assert len(warnings(parse_topology(FAR + "efficiency = 0.92\n"), limited=["all"])) == 1
+    assert warnings(parse_topology(FAR), limited=["far"])[0].startswith("far: ")

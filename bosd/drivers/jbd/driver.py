@@ -121,6 +121,12 @@ class JbdDriver:
             raise UnsupportedError(f"{self.name}: no current control", battery=self.name)
         await self._gate.apply(current_a)
 
+    async def hold_open(self, *, discharge: bool, charge: bool) -> None:
+        """Keep directions open that no set point decides about; raises as `set_current` does."""
+        if self._gate is None:
+            raise UnsupportedError(f"{self.name}: no current control", battery=self.name)
+        await self._gate.hold_open(discharge=discharge, charge=charge)
+
     async def held_current_a(self) -> float | None:
         """Return None: switches hold no set point."""
         return None

@@ -89,7 +89,14 @@ class Gate:
         FETs open at once; closing one waits until the last switching is five seconds old. Raises NotFollowedError when the
         board does not show the command, DriverError when a later command overtook this one.
         """
-        wanted = conducting_for(current_a)
+        await self._conduct(conducting_for(current_a), current_a)
+
+    async def hold_open(self, *, discharge: bool, charge: bool) -> None:
+        """Open these directions and let the others conduct, whatever the load asks; raises as `apply` does."""
+        off = (DISCHARGE_FET if discharge else 0) | (CHARGE_FET if charge else 0)
+        await self._conduct(BOTH_FETS & ~off, 0.0)
+
+    async def _conduct(self, wanted: int, current_a: float) -> None:
         command = self.overtake()
         async with self._lock:
             self._check_latest(command)

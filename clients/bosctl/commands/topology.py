@@ -1,5 +1,6 @@
 """`topology`: the topology as a file."""
 
+import re
 import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,9 @@ from clients.bosctl.session import session_of
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+_NODE_TABLE = re.compile(r"^\s*\[\s*(node|store|hooks|security|fleet)\s*[].]", re.MULTILINE)
 
 
 class Form(StrEnum):
@@ -56,13 +60,13 @@ def export(context: typer.Context) -> None:
 @app.command("plan")
 def plan(context: typer.Context, file: File, revision: Revision = None) -> None:
     """Show what `apply` would change; change nothing."""
-    submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, plan=True)
+    submit(session_of(context), [_whole(context, file)], revision, plan=True)
 
 
 @app.command("apply")
 def apply(context: typer.Context, file: File, revision: Revision = None, comment: Comment = "") -> None:
     """Make the node look like the file, in one transaction: whole or not at all."""
-    submit(session_of(context), [pb.TopologyEdit(whole=read_toml(file))], revision, comment)
+    submit(session_of(context), [_whole(context, file)], revision, comment)
 
 
 app.command("edit")(topology_edit.edit)
@@ -140,6 +144,15 @@ def history(
         console.print(table)
 
     session.answer([revision_document(entry) for entry in answer.revisions], draw)
+
+
+def _whole(context: typer.Context, file: str) -> pb.TopologyEdit:
+    """Return the edit that makes the topology that of a file; of a configuration file, say what else is in it."""
+    text = read_toml(file)
+    if (found := dict.fromkeys(_NODE_TABLE.findall(text))) and not session_of(context).as_json:
+        tables = ", ".join(f"[{table}]" for table in found)
+        print(f"note: {file}: only its topology counts here; {tables} is read when the daemon starts", file=sys.stderr)
+    return pb.TopologyEdit(whole=text)
 
 
 def _draw_topology(console: "Console", topology: pb.Topology, unallocated_ah: dict[str, float]) -> None:

@@ -18,16 +18,20 @@ from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
+from bosd.limits.service import Limits
 from bosd.node.api import SetCurrentResult
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
 from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.edge import Edge
+from bosd.rpc.limit_service import LimitService
+from bosd.rpc.limiting import limits_of
 from bosd.rpc.node_service import NodeService
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.store.store import Store
 from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
+from bosd.v1.limits_pb2_grpc import add_LimitServiceServicer_to_server
 from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
 from tests.support.fleet.channels import Listener, Registry, Sent, SimChannel
 from tests.support.fleet.packs import Pack, PackDriver
@@ -119,6 +123,7 @@ class Process:
         self.channels: list[SimChannel] = []
         self.serving = False
         self.fleet = fleet
+        self._store = host.store
         self.node = SimNode(
             name=host.name,
             clock=host.clock,
@@ -126,8 +131,10 @@ class Process:
             make_remote=lambda spec: RemoteBattery(spec, self.pool),
             default_ttl_s=60.0,
             longest_ttl_s=86400.0,
-            trust=ClockTrust(lambda: host.clock_trusted, overridden=False),
+            trust=(trust := ClockTrust(lambda: host.clock_trusted, overridden=False)),
         )
+        self._trust = trust
+        self.limits: Limits | None = None
         self.node.packs = fleet.packs
         self.node.keep_unowned(fleet.timers.lease_s)
         self.boot_id = self.node.faults.boot_id = self.life.name
@@ -154,9 +161,12 @@ class Process:
 
     async def _run(self, topology: Topology) -> None:
         await self.node.load(topology)
+        self.node.alone.unheard = self.sessions.unheard
+        self.limits = limits = await limits_of(self.node, cast(Store, self._store), self._trust)
         edge, registry = Edge(self.fleet.bugs.append), Registry()
         add_BatteryServiceServicer_to_server(BatteryService(self.node, edge, self.sessions), registry)
         add_NodeServiceServicer_to_server(NodeService(self.node, edge, self.sessions), registry)
+        add_LimitServiceServicer_to_server(LimitService(limits, edge), registry)
         self.handlers = registry.handlers
         async with asyncio.TaskGroup() as group:
             group.create_task(self.pool.run(), name="links")

@@ -179,7 +179,8 @@ class SumJudge(Judge):
         """Tell whether the node names nothing that may run beyond what it was told."""
         return top.host.process is not None and "may still run" not in top.host.process.node.status(top.name).reason
 
-    def _seen(self, top: Top, owner: str) -> bool:
+    def sees(self, top: Top, owner: str) -> bool:
+        """Tell whether the node of a top hears the owner of one of its packs."""
         host = self._fleet.hosts[owner]
         alive = host.process is not None and host.process.life.runs
         ways = [(top.relay, owner), (top.host.name, top.relay)] if top.relay else [(top.host.name, owner)]
@@ -194,9 +195,9 @@ class SumJudge(Judge):
     def _check(self, top: Top) -> None:
         now_s = self._fleet.loop.time()
         for owner in top.owners:
-            if not self._seen(top, owner):
+            if not self.sees(top, owner):
                 top.unseen_s[owner] = now_s
-        if any(pack.holds and not self._seen(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
+        if any(pack.holds and not self.sees(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
             for request in top.asked:
                 if now_s < request.ends_s < math.inf:
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)

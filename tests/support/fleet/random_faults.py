@@ -1,6 +1,7 @@
 """A fleet made from a seed, under faults from the same seed, that must be whole again when they end."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -9,13 +10,17 @@ import structlog
 
 from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
+from bosd.store.limits import Limit
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import FenceJudge, LimitJudge, StopJudge, SumJudge, Top
+from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
 
 SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
+LIMIT_S = 12.0
+"""Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
@@ -37,24 +42,32 @@ class Report:
     stops: int
     worst_over_a: float
     recovery_s: float
+    limits: int = 0
 
 
 class RandomFaults:
     """One world: owners with packs, at times a relay, controllers over stubs of them; `run` for so long under faults."""
 
-    def __init__(self, loop: ProcessLoop, seed: int) -> None:
+    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False) -> None:
         self.seed = seed
+        self._limits = limits
         self.fleet = Fleet(loop, seed)
         self.chance = random.Random(self.fleet.chance.random())
         self.tops: list[Top] = []
         self.faults = self.requests = self.confirmed = 0
         self._stopping: set[str] = set()
         self._starts: dict[str, list[float]] = {}
+        self._unseen_s: dict[tuple[str, str, str], float] = {}
+        self.limits_put = 0
         self._topology()
         self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
         self.fence = FenceJudge(self.fleet)
         self.stops = StopJudge()
         self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops]
+        self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
+        self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
+        if limits:
+            self.fleet.judges.append(self.book)
 
     def _pack(self, name: str) -> Pack:
         hold_s = self.chance.choice([1.0, 2.0, 4.0, None])
@@ -103,14 +116,16 @@ class RandomFaults:
             await self._whole(RECOVERY_S)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._faults(faults_s, group))
-                for top in self.tops:
+                for top, limited in zip(self.tops, self.limited, strict=True):
                     group.create_task(self._person(top, faults_s))
+                    if self._limits:
+                        group.create_task(self._operator(limited, faults_s))
             recovery_s = await self._whole(RECOVERY_S)
             await self._check_whole()
             fleet.check_bugs()
             return Report(
                 self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
-                self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s,
+                self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s, self.limits_put,
             )  # fmt: skip
         finally:
             await fleet.close()
@@ -135,6 +150,46 @@ class RandomFaults:
             confirmed(await self.fleet.set(top.host, top.name, wanted_a))
             off_a = abs(top.true_a - wanted_a)
             assert off_a < 1e-6, f"{top.host.name}/{top.name} asked for {wanted_a} A runs {top.true_a} A"
+
+    def _unseen_and_holds(self, limited: Limited, pack: Pack) -> bool:
+        """Tell whether a pack goes on whatever is asked, and was not seen from where the limit is, a moment ago."""
+        top = self.tops[self.limited.index(limited)]
+        owner = top.owners[top.packs.index(pack)]
+        now_s = self.fleet.loop.time()
+        if not self.sums.sees(top, owner):
+            self._unseen_s[top.name, top.host.name, owner] = now_s
+        return pack.holds and self._unseen_s.get((top.name, top.host.name, owner), -SETTLE_S) > now_s - SETTLE_S
+
+    async def _operator(self, limited: Limited, until_s: float) -> None:
+        """Limit a battery now and then, and lift that; in the end for good."""
+        while self.fleet.loop.time() < until_s:
+            await asyncio.sleep(self.chance.expovariate(1 / 20.0))
+            most_w = VOLTAGE_V * LIMIT_A * len(limited.packs)
+            limit_w = self.chance.choice([None, 0.0, self.chance.uniform(0.0, most_w), self.chance.uniform(0.0, 0.3 * most_w)])
+            await self._put(limited, discharging=self.chance.random() < 0.5, limit_w=limit_w)
+            self.book.look()
+        for discharging in (True, False):
+            while not await self._put(limited, discharging=discharging, limit_w=None):  # noqa: ASYNC110 (tries again)
+                await asyncio.sleep(1.0)
+
+    async def _put(self, limited: Limited, *, discharging: bool, limit_w: float | None) -> bool:
+        """Put a limit; one that is looser counts no more from the asking on, one that is tighter when it was confirmed."""
+        process = limited.host.process
+        if process is None or not process.serving or process.limits is None:
+            return False
+        before_w = limited.limits_w.get(discharging, math.inf)
+        if limit_w is None or limit_w > before_w:
+            limited.limit(discharging, limit_w, LIMIT_S)
+        wanted = Limit(
+            source="operator", battery=limited.name, direction="discharge" if discharging else "charge", limit_w=limit_w
+        )
+        try:
+            await self.fleet.within(limited.host, process.limits.book.put(wanted))
+        except (BosError, TimeoutError):
+            return False
+        limited.limit(discharging, limit_w, LIMIT_S)
+        self.limits_put += 1
+        return True
 
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
@@ -275,11 +330,11 @@ class RandomFaults:
         await self._for_a_while(self._any_pack(), "blocks")
 
 
-def run_seed(seed: int, faults_s: float = 120.0) -> Report:
-    """Run one world on a loop of its own, silently."""
+def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False) -> Report:
+    """Run one world on a loop of its own, silently; with `limits` put on its batteries at random, too."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed).run(faults_s)
+        return await RandomFaults(this_loop(), seed, limits=limits).run(faults_s)
 
     return run_processes(main())

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
-from bosd.bal.alone import LATE_PERIODS, clamp_alone, has_alone_limit, limit_a
+from bosd.bal.alone import has_alone_limit
 from bosd.bal.battery import Battery
+from bosd.bal.caps import LATE_PERIODS, clamp_to_caps, tightest
 from bosd.bal.dispatch import plan
 from bosd.bal.explain import explain
 from bosd.bal.setpoint import Booked, SetPoint
@@ -14,6 +15,11 @@ from bosd.node.execute import commit
 from tests.support.bal_makers import aggregate, pseudo, sample, sampled, split
 
 WHO = "node:main"
+
+
+def limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:
+    """Return the amperes of what is in force."""
+    return tightest(battery, now_s, discharging=discharging).limit_a
 
 
 def alone(battery: Battery) -> Battery:
@@ -51,8 +57,8 @@ def test_without_any_voltage_nothing_flows() -> None:
     battery = sampled("b", alone_charge_limit_w=480.0)
     battery.sample = None
     alone(battery)
-    assert clamp_alone(battery, -5.0, 0.0) == (0.0, "clamped to the alone charge limit 480 W")
-    assert clamp_alone(battery, 5.0, 0.0) == (5.0, "")
+    assert clamp_to_caps(battery, -5.0, 0.0) == (0.0, "clamped to the alone charge limit 480 W")
+    assert clamp_to_caps(battery, 5.0, 0.0) == (5.0, "")
 
 
 def test_it_clamps_whatever_is_in_force_and_changes_no_present_limit() -> None:

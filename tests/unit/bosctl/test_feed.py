@@ -1,5 +1,6 @@
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -100,8 +101,11 @@ def test_an_interrupt_at_any_instant_is_nothing_else() -> None:
         for round_number in range(500):
             inbox = Inbox()
             with pytest.raises(KeyboardInterrupt):  # noqa: PT012 (the alarm must not go off outside)
-                signal.setitimer(signal.ITIMER_REAL, 0.0005 + round_number * 1e-6)
+                again_s = 0.0
                 while True:
+                    if time.monotonic() >= again_s:  # also where a finalizer met the interrupt, and swallowed it
+                        signal.setitimer(signal.ITIMER_REAL, 0.0005 + round_number * 1e-6)
+                        again_s = time.monotonic() + 1.0
                     inbox.put(heard(1.0, "b1"))
                     inbox.get(0.0)
                     inbox.get(1e-5)

@@ -186,3 +186,26 @@ async def test_defects_become_errors_of_the_port() -> None:
         async with asyncio.timeout(0.01):
             await device.make_safe()
     await device.close()
+
+
+class Waiting(Defective):
+    """A device whose driver waits for what never comes."""
+
+    async def read(self) -> Sample:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def held_current_a(self) -> float | None:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+@pytest.mark.jumping
+async def test_a_driver_that_waits_for_ever_is_an_error() -> None:
+    """Else its battery, lazy ones for good, would be worth its last sample, and what was asked of it stay in force."""
+    device = Contained(Waiting(), "f")
+    for ask in (device.read, device.held_current_a):
+        began_s = asyncio.get_running_loop().time()
+        with pytest.raises(UnavailableError, match=f"f: its driver did not answer within 10 s: {ask.__name__}"):
+            await ask()
+        assert asyncio.get_running_loop().time() - began_s == pytest.approx(10.0)

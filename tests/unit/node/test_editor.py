@@ -2,9 +2,12 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from bosd.bal.directory import Directory
 from bosd.bal.spec import BatterySpec, NullSpec, Topology
@@ -13,7 +16,6 @@ from bosd.errors import UnsupportedError
 from bosd.node.api import Edit
 from bosd.node.editor import Editor
 from bosd.policy.registry import policy
-from bosd.store import queries
 from bosd.store.store import Store
 
 WAIT_S = 20.0
@@ -35,25 +37,28 @@ def added(name: str) -> list[Edit]:
 
 
 async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while the store writes: the edit is in force, as it is stored, and the next one is made against it."""
+    """Cancelled while the store commits: the edit is in force, as it is stored, and the next one is made against it."""
     begun, may_go = threading.Event(), threading.Event()
-    append = queries.append_revision
-
-    def slow_append(*arguments: object) -> int:
-        begun.set()
-        may_go.wait(WAIT_S)
-        return append(*arguments)  # type: ignore[arg-type]
-
     store = await Store.open(tmp_path)
     try:
         directory = Directory(no_leaf, policy)  # type: ignore[arg-type]
         editor = Editor(directory, store, SystemClock(), lambda _replaced: None, stops_nothing)
         await editor.load(Topology(batteries=(NullSpec(name="n", voltage_v=12.0),)))
-        monkeypatch.setattr(queries, "append_revision", slow_append)
+        transaction = store._database.transaction
+
+        @contextmanager
+        def slow_to_commit() -> Iterator[Connection]:
+            with transaction() as connection:
+                yield connection
+                begun.set()
+                may_go.wait(WAIT_S)
+
+        monkeypatch.setattr(store._database, "transaction", slow_to_commit)
         async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
             asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
             await asyncio.to_thread(begun.wait, WAIT_S)
             asking.cancel()
+            await asyncio.sleep(0.01)
             may_go.set()
             await asyncio.wait([asking])
         assert asking.cancelled()

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import AggregatorSpec, NetworkSpec, NullSpec, PartitionSpec, PseudoSpec, SplitterSpec, Topology
@@ -134,6 +135,9 @@ class Stub(NetworkLeaf):
 
     async def refresh(self, *, recursive: bool) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", recursive=recursive)
+
+    async def grant(self, grant: Grant) -> None:
+        raise UnavailableError(f"{self.name}: its owner takes bookings alone", grant=grant)
 
 
 VIEW = BookingView(

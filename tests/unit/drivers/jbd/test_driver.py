@@ -132,6 +132,17 @@ async def test_gate_by_sign(current_a: float, command: int) -> None:
     assert (sample.discharge_allowed, sample.charge_allowed, sample.blocked_by) == (True, True, ())
 
 
+@pytest.mark.parametrize(
+    ("discharge", "charge", "command"), [(False, True, 0x01), (True, False, 0x02), (True, True, 0x03), (False, False, 0x00)]
+)
+async def test_gate_holds_directions_open(discharge: bool, charge: bool, command: int) -> None:
+    """While no set point decides: the E1 register's bits switch off, 0 charging and 1 discharging."""
+    board = FakeBoard()
+    driver = drive(board, current_control="gate")
+    await driver.hold_open(discharge=discharge, charge=charge)
+    assert board.writes == [command]
+
+
 async def test_gate_repeated_writes_once() -> None:
     """Repeating a set point reads back and writes nothing."""
     board = FakeBoard()

@@ -1,0 +1,33 @@
+"""A cap: what a battery may carry at most in one direction, whoever says so, and the grant of one to another node."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A cap in force. Exactly one of `limit_w` and `limit_a` is set, a magnitude; 0 lets nothing flow.
+
+    `source` is who puts and takes it away (alone, book, ramp, gate, budget), `identity` tells its caps from each other, `text`
+    names it after "clamped to". `at_grid`: the watts are counted at the grid's side of the converter.
+    """
+
+    source: str
+    discharging: bool
+    text: str
+    limit_w: float | None = None
+    limit_a: float | None = None
+    at_grid: bool = False
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A part of a limit that another node's battery is granted in one direction; without watts and amperes it is withdrawn.
+
+    It stays in force there until one with a larger `revision` comes.
+    """
+
+    discharging: bool
+    revision: int
+    limit_w: float | None = None
+    limit_a: float | None = None

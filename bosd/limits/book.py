@@ -1,0 +1,382 @@
+"""The limit book: who limits which battery to what, durable, and in force at once (control.md, "What is in force").
+
+A limit that was put is in force beside those it replaces until the store has it: so a tighter one waits for nothing, and a looser
+one for the store. Of those in force the tightest binds.
+"""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from bosd.bal.battery import Battery
+from bosd.bal.directory import Directory
+from bosd.bal.schedule import LAST_UTC_S, Moment
+from bosd.clock import Clock
+from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
+from bosd.limits.checks import check, words
+from bosd.limits.entry import SOURCE, Entry, Standing, superfluous
+from bosd.limits.sources import LimitSource
+from bosd.store.limits import Direction, Key, Limit, LimitEvent, LimitTable
+
+LOOK_S = 0.25
+"""A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
+IDLE_S = 1.0
+RETRY_S = 5.0
+MOST_LIMITS = 1000
+PUT, REMOVED, ENDED = "put", "removed", "ended"
+NOW = Moment()
+
+_log = structlog.get_logger("limits")
+
+
+class Note(Protocol):
+    """The audit, as far as the book needs it."""
+
+    def __call__(
+        self, action: str, *, who: str, names: tuple[str, ...], before: dict[str, object], after: dict[str, object], comment: str
+    ) -> None:
+        """Record what was done; never waits."""
+        ...
+
+
+def _unnoted(action: str, **facts: object) -> None:
+    del action, facts
+
+
+class LimitBook:
+    """The limits of one node. `changed` has what rests on batteries put in force again; `doubt` judges the wall clock."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        table: LimitTable,
+        doubt: Callable[[float], str],
+        changed: Callable[[Iterable[Battery]], None],
+    ) -> None:
+        self.directory = directory
+        self.clock = clock
+        self.note: Note = _unnoted
+        self._table = table
+        self._doubt = doubt
+        self._changed = changed
+        self._entries: dict[Key, list[Entry]] = {}
+        self._number = 0
+        self._unrecorded: dict[Entry, str] = {}
+        self._ended: list[Limit] = []
+        self._failure = ""
+        self._writing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._standing = False
+        self._watchers: set[asyncio.Event] = set()
+
+    # --- life
+
+    async def load(self) -> None:
+        """Put in force what was when the node went down; a limit whose end is not provably past goes on."""
+        for limit in await self._table.load():
+            self._number = max(self._number, limit.number)
+            self._entries.setdefault(limit.key, []).append(Entry(limit, durable=True, restored=True))
+        self.attend_due()
+
+    async def run(self, beside: Callable[[], bool] = lambda: False) -> None:
+        """Put limits in force and end them when they are due; keep trying to record what the store did not take.
+
+        `beside` is called at each look; while it returns that nothing is limited, and the book is empty, looks are rare.
+        """
+        retry_s = -math.inf
+        while True:
+            self._wake.clear()
+            self.attend_due()
+            busy = beside() or bool(self._entries)
+            if (self._unrecorded or self._ended) and self.clock.now_s() >= retry_s:
+                await self._record()
+                retry_s = self.clock.now_s() + RETRY_S if self._failure else -math.inf
+            try:
+                async with asyncio.timeout(LOOK_S if busy and not self._standing else IDLE_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def settle(self) -> None:
+        """Wait until nothing that was begun goes on in a task: nothing does."""
+
+    def stand(self, *, standing: bool) -> None:
+        """Know whether time stands still between ticks."""
+        self._standing = standing
+        self._wake.set()
+
+    def due_s(self) -> float:
+        """Return when the next limit begins or ends; infinite when none does."""
+        now_s = self.clock.now_s()
+        return min((entry.next_s(now_s) for entries in self._entries.values() for entry in entries), default=math.inf)
+
+    # --- what is in force
+
+    def attend_due(self) -> None:
+        """Put in force what is due, and end what is past."""
+        now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
+        if not self._doubt(utc_s):
+            for entries in self._entries.values():
+                for entry in entries:
+                    entry.anchor(now_s, utc_s)
+        self._drop_ended(now_s)
+        self._put_caps(now_s)
+
+    def _drop_ended(self, now_s: float) -> None:
+        for key, entries in list(self._entries.items()):
+            if any(entry.ended(now_s) for entry in entries):
+                gone = [entry for entry in entries if entry.ended(now_s)]
+                self._keep(key, [entry for entry in entries if entry not in gone])
+                for entry in gone:
+                    self._unrecorded.pop(entry, None)
+                    self._ended.append(entry.limit)
+                    _log.info("limit_ended", **words(entry.limit))
+                self._wake.set()
+                self._tell()
+
+    def _keep(self, key: Key, entries: list[Entry]) -> None:
+        if entries:
+            self._entries[key] = entries
+        else:
+            self._entries.pop(key, None)
+
+    def _put_caps(self, now_s: float) -> None:
+        in_force: dict[str, list[Entry]] = {}
+        for entries in self._entries.values():
+            for entry in entries:
+                if entry.in_force(now_s):
+                    in_force.setdefault(entry.limit.battery, []).append(entry)
+        changed: dict[Battery, None] = {}
+        for battery in self.directory:
+            mine = in_force.get(battery.name, ())
+            if not mine and not battery.caps:
+                continue
+            ordered = sorted(mine, key=lambda entry: (-entry.limit.priority, entry.limit.number))
+            if battery.put_caps(SOURCE, tuple(entry.cap() for entry in ordered)):
+                changed |= dict.fromkeys(self.directory.tops_with(battery))
+        if changed:
+            self._changed(changed)
+            self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher.set()
+
+    # --- asking
+
+    def standing(self) -> tuple[Standing, ...]:
+        """Return all limits that are in force or still to come, by battery, direction and source."""
+        now_s = self.clock.now_s()
+        found = [
+            Standing(
+                limit=entry.limit,
+                in_force=entry.in_force(now_s),
+                durable=entry.durable,
+                restored=entry.restored,
+                begins_in_s=max(0.0, (entry.begins_s or now_s) - now_s),
+                ends_in_s=None if entry.ends_s is None else entry.ends_s - now_s,
+            )
+            for entries in self._entries.values()
+            for entry in entries
+            if not entry.limit.is_none
+        ]
+        return tuple(sorted(found, key=lambda each: (each.limit.battery, each.limit.direction, each.limit.source)))
+
+    def doubt(self) -> str:
+        """Return why the wall clock is not trusted; empty when it is."""
+        return self._doubt(self.clock.utc_s())
+
+    async def watch(self) -> AsyncIterator[tuple[Standing, ...]]:
+        """Yield all limits at once, then after each change, the latest alone."""
+        changed = asyncio.Event()
+        self._watchers.add(changed)
+        try:
+            while True:
+                changed.clear()
+                yield self.standing()
+                await changed.wait()
+        finally:
+            self._watchers.discard(changed)
+
+    async def history(self, most: int, *, battery: str = "", source: str = "") -> tuple[LimitEvent, ...]:
+        """Return the newest events, oldest first."""
+        return await self._table.history(most, battery=battery, source=source)
+
+    @property
+    def failure(self) -> tuple[int, str]:
+        """How many limits are in force that the store did not take, and why."""
+        return len(self._unrecorded), self._failure
+
+    # --- changing
+
+    def source(self, name: str) -> LimitSource:
+        """Return the book as one source sees it."""
+        return LimitSource(self, name)
+
+    async def put(self, wanted: Limit, *, begins: Moment | None = None, ends: Moment | None = None) -> Limit:
+        """Keep a limit in place of the one of its key; in force at once where it is tighter, durable when this returns.
+
+        `begins` and `ends` stand for `from_utc_s` and `until_utc_s`, relative ones going by this node's monotonic clock. A limit
+        without watts and amperes ends the one of its key.
+        Raises BadNameError, InvalidArgumentError, NoResourcesError, StaleRevisionError; StoreError where the store did not take
+        it: then a tighter one is in force all the same and is recorded later.
+        """
+        entry, older = self._begun(wanted, begins or NOW, ends)
+        if not self._entries.get(entry.limit.key) or entry not in self._entries[entry.limit.key]:
+            return entry.limit  # a grant that was here before
+        event = REMOVED if entry.limit.is_none else PUT
+        try:
+            await self._write(entry, event)
+        except StoreError as error:
+            if entry.loosens(older):
+                key = entry.limit.key
+                self._keep(key, [each for each in self._entries.get(key, ()) if each is not entry])
+                raise
+            self._unrecorded[entry], self._failure = event, error.message
+            raise StoreError(f"in force, but not recorded yet: {error.message}", **error.metadata) from error
+        except asyncio.CancelledError:  # nobody waits any more; what was asked for is done all the same
+            self._unrecorded[entry] = event
+            self._wake.set()
+            raise
+        self._noted(entry, older)
+        return entry.limit
+
+    def post(self, wanted: Limit, *, ends: Moment | None = None) -> Limit:
+        """Keep a limit without waiting: tighter ones are in force on return, the store is told until it takes it."""
+        entry, older = self._begun(wanted, NOW, ends)
+        self._unrecorded[entry] = REMOVED if entry.limit.is_none else PUT
+        for each in superfluous(self._entries.get(entry.limit.key, [])):
+            self._entries[entry.limit.key].remove(each)
+            self._unrecorded.pop(each, None)
+        self._noted(entry, older)
+        self._wake.set()
+        return entry.limit
+
+    def _begun(self, wanted: Limit, begins: Moment, ends: Moment | None) -> tuple[Entry, list[Entry]]:
+        """Put a limit in force beside those of its key; return it with them."""
+        entry = self._checked(wanted, begins, ends)
+        key = entry.limit.key
+        older = list(self._entries.get(key, ()))
+        if repeated := self._known_revision(entry.limit, older):
+            return Entry(repeated), older
+        if not entry.limit.is_none and not older and len(self._entries) >= MOST_LIMITS:
+            raise NoResourcesError(f"the book holds {MOST_LIMITS} limits: no more", limits=MOST_LIMITS)
+        self._entries[key] = [*older, entry]
+        self.attend_due()
+        self._wake.set()
+        return entry, older
+
+    def _noted(self, entry: Entry, older: list[Entry]) -> None:
+        limit = entry.limit
+        was = next((each.limit for each in reversed(older) if not each.limit.is_none), None)
+        self.note(
+            "unlimit" if limit.is_none else "limit",
+            who=limit.who,
+            names=(limit.battery,),
+            before={} if was is None else words(was),
+            after=words(limit),
+            comment=limit.comment,
+        )
+        _log.info("limit_removed" if limit.is_none else "limit_put", **words(limit))
+
+    def _checked(self, wanted: Limit, begins: Moment, ends: Moment | None) -> Entry:
+        check(wanted)
+        if not wanted.is_none:
+            self.directory[wanted.battery]
+        now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
+        from_utc_s = None if begins == NOW else begins.resolved(utc_s)
+        until_utc_s = None if ends is None else ends.resolved(utc_s)
+        if until_utc_s is not None and until_utc_s <= max(from_utc_s or -math.inf, utc_s if ends and ends.utc_s is None else 0.0):
+            raise InvalidArgumentError("the end of the limit is not after its begin", field="until")
+        for field, instant_s in (("from", from_utc_s), ("until", until_utc_s)):
+            if instant_s is not None and not 0.0 <= instant_s <= LAST_UTC_S:
+                raise InvalidArgumentError(f"{field} is no time up to the year 9999", field=field)
+        self._number += 1
+        limit = replace(wanted, from_utc_s=from_utc_s, until_utc_s=until_utc_s, put_utc_s=utc_s, number=self._number)
+        entry = Entry(limit, relative=begins.utc_s is None and (ends is None or ends.utc_s is None))
+        if from_utc_s is not None:
+            entry.begins_s = now_s + from_utc_s - utc_s
+        if until_utc_s is not None:
+            entry.ends_s = now_s + until_utc_s - utc_s
+        if self.doubt() and not entry.relative:
+            entry.begins_s = entry.ends_s = None
+        return entry
+
+    @staticmethod
+    def _known_revision(limit: Limit, older: list[Entry]) -> Limit | None:
+        """Return the limit that a grant repeats. Raises StaleRevisionError where a later one was here before."""
+        newest = max((each.limit.revision for each in older), default=0)
+        if not limit.revision or limit.revision > newest:
+            return None
+        same = [
+            each.limit
+            for each in older
+            if each.durable
+            and each.limit.revision == limit.revision
+            and (each.limit.limit_w, each.limit.limit_a) == (limit.limit_w, limit.limit_a)
+        ]
+        if same:
+            return same[0]
+        message = f"{limit.battery}: revision {limit.revision} of {limit.source} is not after {newest}"
+        raise StaleRevisionError(message, expected=limit.revision, actual=newest)
+
+    async def _write(self, entry: Entry, event: str) -> None:
+        """Have the store take a limit; then those it replaces are none any more."""
+        async with self._writing:
+            limit = entry.limit
+            if any(each.limit.number > limit.number and each.durable for each in self._entries.get(limit.key, ())):
+                return  # one that was put later is there already
+            await self._table.put(limit, [LimitEvent(at_utc_s=self.clock.utc_s(), event=event, limit=limit)])
+            entry.durable = True
+            self._unrecorded.pop(entry, None)
+            left = [each for each in self._entries.get(limit.key, ()) if each.limit.number >= limit.number]
+            if limit.is_none and not limit.revision:
+                left.remove(entry) if entry in left else None
+            self._keep(limit.key, left)
+        self.attend_due()
+        self._tell()
+
+    async def _record(self) -> None:
+        """Record what the store did not take, and what ended."""
+        try:
+            for entry, event in list(self._unrecorded.items()):
+                await self._write(entry, event)
+                self._unrecorded.pop(entry, None)
+            if ended := list(self._ended):
+                at_utc_s = self.clock.utc_s()
+                await self._table.end([LimitEvent(at_utc_s=at_utc_s, event=ENDED, limit=limit) for limit in ended])
+                del self._ended[: len(ended)]
+        except StoreError as error:
+            if not self._failure:
+                _log.error("store_failed", detail=error.message, unrecorded_limits=len(self._unrecorded))
+            self._failure = error.message
+        else:
+            self._failure = ""
+
+    async def remove(
+        self, source: str, battery: str, direction: Direction | None, *, identity: str = "", who: str = "", comment: str = ""
+    ) -> tuple[Limit, ...]:
+        """End the limits of a source on a battery, of both directions where none is named; durable first.
+
+        Raises BadNameError where there is none, StoreError.
+        """
+        found = [
+            entries[-1].limit
+            for key, entries in list(self._entries.items())
+            if key[:2] == (source, battery)
+            and key[3] == identity
+            and direction in (None, key[2])
+            and not entries[-1].limit.is_none
+        ]
+        if not found:
+            of = f" {direction}" if direction else ""
+            raise BadNameError(f"{source} has no{of} limit on {battery}", name=battery, source=source)
+        for limit in found:
+            revision = limit.revision + 1 if limit.revision else 0
+            await self.put(replace(limit, limit_w=None, limit_a=None, who=who, comment=comment, revision=revision))
+        return tuple(found)

@@ -1,0 +1,117 @@
+"""One limit as the book holds it: when it is in force, on the monotonic clock as far as that is known."""
+
+import math
+from dataclasses import dataclass
+
+from bosd.bal.cap import Cap
+from bosd.store.limits import Limit
+
+SOURCE = "book"
+"""Whose caps these are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A limit as it stands: in force or not, whether the store has it, and what is left of its time."""
+
+    limit: Limit
+    in_force: bool
+    durable: bool
+    restored: bool
+    begins_in_s: float
+    ends_in_s: float | None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A limit, whether the store has it, and the monotonic instants of its begin and end, `relative` where they were put so.
+
+    An instant of None follows the wall clock and is not known before that is trusted: until then it has begun, and not ended.
+    """
+
+    limit: Limit
+    durable: bool = False
+    restored: bool = False
+    begins_s: float | None = None
+    ends_s: float | None = None
+    relative: bool = False
+
+    def anchor(self, now_s: float, utc_s: float) -> None:
+        """Learn from a trusted wall clock when it begins and ends; instants that were put as `relative` go by no wall clock."""
+        if self.relative:
+            return
+        limit = self.limit
+        if limit.from_utc_s is not None:
+            self.begins_s = now_s + limit.from_utc_s - utc_s
+        if limit.until_utc_s is not None:
+            self.ends_s = now_s + limit.until_utc_s - utc_s
+
+    def begun(self, now_s: float) -> bool:
+        """Tell whether it has begun."""
+        return self.begins_s is None or self.begins_s <= now_s
+
+    def ended(self, now_s: float) -> bool:
+        """Tell whether it is provably past."""
+        return self.ends_s is not None and self.ends_s <= now_s
+
+    def in_force(self, now_s: float) -> bool:
+        """Tell whether it limits something now."""
+        return not self.limit.is_none and self.begun(now_s) and not self.ended(now_s)
+
+    def next_s(self, now_s: float) -> float:
+        """Return when it begins or ends; infinite without either to come."""
+        edges = [edge_s for edge_s in (self.begins_s, self.ends_s) if edge_s is not None and edge_s > now_s]
+        return min(edges, default=math.inf)
+
+    def cap(self) -> Cap:
+        """Return what it puts on its battery."""
+        return cap_of(self.limit)
+
+    def loosens(self, older: "list[Entry]") -> bool:
+        """Tell whether nothing is tighter by it than under those it replaces: the store may refuse it, and nothing is lost."""
+        mine = self.limit
+        if mine.is_none:
+            return True
+        return any(_within(mine, entry.limit) for entry in older)
+
+
+def cap_of(limit: Limit) -> Cap:
+    """Return a limit as a cap."""
+    amount = f"{limit.limit_w:g} W" if limit.limit_w is not None else f"{limit.limit_a or 0.0:g} A"
+    return Cap(
+        source=SOURCE,
+        discharging=limit.discharging,
+        limit_w=limit.limit_w,
+        limit_a=limit.limit_a if limit.limit_w is None else None,
+        at_grid=True,
+        text=f"the {limit.direction} limit {amount} of {limit.source}",
+        identity=str(limit.number),
+    )
+
+
+def superfluous(entries: "list[Entry]") -> "list[Entry]":
+    """Return those but the newest that another one is at least as tight as, whenever they are in force."""
+    gone: list[Entry] = []
+    for entry in entries[:-1]:
+        others = [each for each in entries if each is not entry and each not in gone]
+        if not entry.durable and (entry.limit.is_none or any(_within(entry.limit, each.limit) for each in others)):
+            gone.append(entry)
+    return gone
+
+
+def _within(looser: Limit, tighter: Limit) -> bool:
+    """Tell whether a limit allows all that another of the same key allows, whenever that one does not."""
+    if tighter.is_none:
+        return False
+    if looser.limit_w is not None and tighter.limit_w is not None:
+        looser_value, tighter_value = looser.limit_w, tighter.limit_w
+    elif looser.limit_a is not None and tighter.limit_a is not None and looser.limit_w is None and tighter.limit_w is None:
+        looser_value, tighter_value = looser.limit_a, tighter.limit_a
+    else:
+        return False
+    begins = (looser.from_utc_s or -math.inf) >= (tighter.from_utc_s or -math.inf)
+    later = math.inf
+    ends = (later if looser.until_utc_s is None else looser.until_utc_s) <= (
+        later if tighter.until_utc_s is None else tighter.until_utc_s
+    )
+    return looser_value >= tighter_value and begins and ends

@@ -1,0 +1,328 @@
+"""Grants: a limit over several nodes is a budget, of which each battery of another node has a part that stays in force there.
+
+A part counts from before it is sent until a smaller one is confirmed, over restarts too: so what a node does that is not heard is
+set aside, and all parts together are never above the limit. Lowered first, then raised (control.md, "Limits over a distance").
+"""
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.cap import Cap, Grant
+from bosd.bal.caps import amperes, voltage_v
+from bosd.bal.directory import Directory
+from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import Link
+from bosd.clock import Clock
+from bosd.errors import BosError, StaleRevisionError, StoreError
+from bosd.limits.entry import SOURCE
+from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
+from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
+
+MOVE = 0.01
+"""A part is moved when it should be another one by more than this part of the limit, as shares are (bal.md, "Aggregators")."""
+RETRY_S = 0.5
+CALL_S = 2.0
+_HEARD = (Link.READY, Link.STALE)
+
+_log = structlog.get_logger("limits")
+
+Place = tuple[str, str, bool]
+Send = Callable[[Battery, Grant], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Granted:
+    """What is granted at one place: `counted` is the most that may be in force there, None while nobody knows.
+
+    `confirmed` is what is known to be in force. `watts` tells the unit; withdrawn and never granted are both None with `clean`.
+    """
+
+    watts: bool = True
+    counted: float | None = None
+    confirmed: float | None = None
+    wanted: float | None = None
+    clean: bool = True
+    revision: int = 0
+    sending: bool = False
+    failed_s: float = -math.inf
+    why: str = ""
+
+    def counted_as(self, *, watts: bool, at_v: float) -> float | None:
+        """Return what counts, in the unit of a limit."""
+        if self.counted is None or self.watts is watts:
+            return self.counted
+        return self.counted / at_v if self.watts and at_v > 0.0 else self.counted * at_v if not self.watts else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What of a limit falls to a leaf: `amount` in W or A as the limit is, and the limit's words."""
+
+    amount: float
+    watts: bool
+    text: str
+    at_grid: bool
+
+    def cap(self, *, discharging: bool) -> Cap:
+        """Return the part as a cap."""
+        unit = "W" if self.watts else "A"
+        return Cap(
+            source=BUDGET,
+            discharging=discharging,
+            limit_w=self.amount if self.watts else None,
+            limit_a=None if self.watts else self.amount,
+            at_grid=self.at_grid,
+            text=f"{self.amount:.4g} {unit}, its part of {self.text}",
+        )
+
+
+class Grants:
+    """Divides the limits that lie over other nodes; `send` puts a grant in force at a stub's owner, durable on return."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        table: LimitTable,
+        send: Send,
+        changed: Callable[[Iterable[Battery]], None],
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._table = table
+        self._send = send
+        self._changed = changed
+        self._granted: dict[Place, _Granted] = {}
+        self._local: dict[tuple[Battery, bool], float] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def load(self) -> None:
+        """Know what may be in force at other nodes since an earlier run."""
+        for each in await self._table.load_grants():
+            value = each.limit_w if each.limit_w is not None else each.limit_a
+            self._granted[each.target, each.remote_name, each.direction == DISCHARGE] = _Granted(
+                watts=each.limit_a is None, counted=value, clean=value is None, revision=each.revision
+            )
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Send from now on, in tasks of `group`."""
+        self._group = group
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is granted, or still to be withdrawn."""
+        return any(not granted.clean for granted in self._granted.values())
+
+    # --- dividing
+
+    def attend(self) -> None:
+        """Divide each limit anew as it is now, put the parts in force here, and have those of other nodes sent."""
+        now_s = self._clock.now_s()
+        parts: dict[tuple[Battery, bool], _Part] = {}
+        for battery in self._directory:
+            if battery.caps and has_stubs(battery):
+                for out in (True, False):
+                    for leaf, part in self._divided(battery, now_s, discharging=out).items():
+                        self._tighter(parts, (leaf, out), part, now_s)
+        changed: dict[Battery, None] = {}
+        for battery in self._directory:
+            mine = [(out, parts[battery, out]) for out in (True, False) if (battery, out) in parts]
+            if (mine or battery.caps) and battery.put_caps(BUDGET, tuple(part.cap(discharging=out) for out, part in mine)):
+                changed |= dict.fromkeys(self._directory.tops_with(battery))
+        self._local = {key: part.amount for key, part in parts.items() if not isinstance(key[0].spec, NetworkSpec)}
+        if changed:
+            self._changed(changed)
+        self._have_sent(now_s)
+
+    @staticmethod
+    def _tighter(parts: dict[tuple[Battery, bool], _Part], key: tuple[Battery, bool], part: _Part, now_s: float) -> None:
+        """Keep the tighter of two parts of one leaf."""
+        known = parts.get(key)
+        in_a = [amperes(each.cap(discharging=key[1]), key[0], now_s) for each in (part, known) if each is not None]
+        if known is None or in_a[0] < in_a[1]:
+            parts[key] = part
+
+    def _divided(self, battery: Battery, now_s: float, *, discharging: bool) -> dict[Battery, _Part]:
+        """Return the parts of the tightest limit on one battery, as they may be in force now."""
+        caps = [cap for cap in battery.caps if cap.source == SOURCE and cap.discharging is discharging]
+        if not caps:
+            return {}
+        cap = min(caps, key=lambda each: amperes(each, battery, now_s))
+        watts = cap.limit_w is not None
+        whole = (cap.limit_w if watts else cap.limit_a) or 0.0
+        aside = 0.0
+        for lost in lost_below(battery, now_s):
+            most = self.aside(lost, now_s, watts=watts, discharging=discharging)
+            self._want(lost, min(most, whole), watts=watts, discharging=discharging)  # sent where its owner is heard all the same
+            aside += most
+        fractions = parts_of(battery, amperes(cap, battery, now_s), now_s, discharging=discharging)
+        left = max(0.0, whole - aside)
+        wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}
+        if not any(wanted.values()) and left > 0.0:
+            wanted = dict.fromkeys(fractions, left / len(fractions)) if fractions else {}
+        counted = {leaf: self._counted(leaf, amount, watts=watts, discharging=discharging) for leaf, amount in wanted.items()}
+        now = self._stepped(wanted, counted, whole, left)
+        for leaf, amount in now.items():
+            if isinstance(leaf.spec, NetworkSpec):
+                self._want(leaf, amount, watts=watts, discharging=discharging)
+        return {
+            leaf: _Part(self._in_force(leaf, amount, watts=watts, discharging=discharging), watts, cap.text, cap.at_grid)
+            for leaf, amount in now.items()
+        }
+
+    @staticmethod
+    def _stepped(wanted: dict[Battery, float], counted: dict[Battery, float], whole: float, left: float) -> dict[Battery, float]:
+        """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more."""
+        least = MOVE * whole
+        steady = math.fsum(counted.values()) <= left * (1.0 + 1e-9)
+        now = {}
+        for leaf, amount in wanted.items():
+            small = abs(amount - counted[leaf]) <= least
+            now[leaf] = counted[leaf] if small and steady else min(amount, counted[leaf])
+        room = max(0.0, left - math.fsum(counted.values()))
+        more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items() if amount - counted[leaf] > least}
+        asked = math.fsum(more.values())
+        for leaf, amount in more.items():
+            now[leaf] = counted[leaf] + amount * min(1.0, room / asked)
+        return now
+
+    def _place(self, leaf: Battery, *, discharging: bool) -> Place:
+        spec = leaf.spec
+        assert isinstance(spec, NetworkSpec)  # noqa: S101 (narrowing: callers looked)
+        return spec.target, spec.remote_name, discharging
+
+    def _counted(self, leaf: Battery, wanted: float, *, watts: bool, discharging: bool) -> float:
+        """Return what a leaf that is reached may be running by its part; one that has none yet counts as what it is to have."""
+        if not isinstance(leaf.spec, NetworkSpec):
+            return self._local.get((leaf, discharging), wanted)
+        granted = self._granted.get(self._place(leaf, discharging=discharging))
+        if granted is None or granted.counted is None:
+            return wanted
+        counted = granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
+        return wanted if counted is None else counted
+
+    def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
+        """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
+        at_v = voltage_v(leaf, now_s)
+        running_a = max(0.0, leaf.counts_at_a if discharging else -leaf.counts_at_a)
+        running = running_a * at_v if watts else running_a
+        granted = self._granted.get(self._place(leaf, discharging=discharging))
+        most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
+        alone_w = leaf.alone_limit_w(discharging=discharging)
+        if alone_w is not None:
+            alone = alone_w if watts else alone_w / at_v if at_v > 0.0 else math.inf
+            most = alone if most is None else min(most, max(alone, running))
+        return running if most is None else max(most, min(running, most))
+
+    def _in_force(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> float:
+        """Return what may be asked of a leaf here: of a stub no more than its owner is known to allow."""
+        if not isinstance(leaf.spec, NetworkSpec):
+            return amount
+        granted = self._granted[self._place(leaf, discharging=discharging)]
+        return amount if granted.confirmed is None or granted.watts is not watts else min(amount, granted.confirmed)
+
+    def _want(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> None:
+        place = self._place(leaf, discharging=discharging)
+        granted = self._granted.setdefault(place, _Granted())
+        if granted.watts is not watts and not granted.sending:
+            counted = granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
+            granted.watts, granted.counted, granted.confirmed = watts, counted, None
+        if granted.watts is watts:
+            granted.wanted = amount if granted.wanted is None else min(amount, granted.wanted)
+
+    # --- sending
+
+    def _have_sent(self, now_s: float) -> None:
+        """Send what differs from what is in force; withdraw where no limit is any more."""
+        for battery in self._directory:
+            if not isinstance(battery.spec, NetworkSpec) or not isinstance(battery, DeviceLeaf):
+                continue
+            for out in (True, False):
+                granted = self._granted.get(self._place(battery, discharging=out))
+                if granted is None:
+                    continue
+                wanted, granted.wanted = granted.wanted, None
+                heard = battery.status(now_s).link in _HEARD
+                if not heard:
+                    granted.confirmed = None  # it is sent again when its owner is heard
+                done = granted.clean if wanted is None else granted.confirmed == wanted
+                if done or granted.sending or now_s < granted.failed_s + RETRY_S or self._group is None:
+                    continue
+                if heard:
+                    granted.sending = True
+                    sending = self._sent(battery, granted, wanted, discharging=out)
+                    self._group.create_task(sending, name=f"grant {battery.name}")
+
+    async def _sent(self, stub: DeviceLeaf, granted: _Granted, wanted: float | None, *, discharging: bool) -> None:
+        try:
+            await self._grant(stub, granted, wanted, discharging=discharging)
+        except StaleRevisionError as error:
+            granted.revision = max(granted.revision, int(error.metadata.get("actual", granted.revision)))
+        except (BosError, TimeoutError) as error:
+            granted.failed_s = self._clock.now_s()
+            why = str(error) or "no answer in time"
+            if why != granted.why:
+                granted.why = why
+                _log.warning("grant_failed", battery=stub.name, detail=why)
+        else:
+            granted.why = ""
+        finally:
+            granted.sending = False
+
+    async def _grant(self, stub: DeviceLeaf, granted: _Granted, wanted: float | None, *, discharging: bool) -> None:
+        """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
+        looser = wanted is None or (granted.counted is not None and wanted > granted.counted)
+        granted.revision += 1
+        if wanted is not None and (looser or granted.counted is None):
+            granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
+        if looser or wanted is not None:
+            await self._save(stub, granted, granted.counted, discharging=discharging, must=looser and wanted is not None)
+        grant = Grant(
+            discharging=discharging,
+            revision=granted.revision,
+            limit_w=wanted if granted.watts else None,
+            limit_a=None if granted.watts else wanted,
+        )
+        async with asyncio.timeout(CALL_S):
+            await self._send(stub, grant)
+        granted.counted = granted.confirmed = wanted
+        granted.clean = wanted is None
+        await self._save(stub, granted, wanted, discharging=discharging, must=False)
+
+    async def _save(self, stub: DeviceLeaf, granted: _Granted, value: float | None, *, discharging: bool, must: bool) -> None:
+        """Keep what counts; where that must be before something is raised, raises StoreError."""
+        target, remote_name, _ = self._place(stub, discharging=discharging)
+        stored = StoredGrant(
+            target=target,
+            remote_name=remote_name,
+            direction=DISCHARGE if discharging else CHARGE,
+            limit_w=value if granted.watts else None,
+            limit_a=None if granted.watts else value,
+            revision=granted.revision,
+        )
+        try:
+            await self._table.save_grant(stored)
+        except StoreError:
+            if must:
+                raise
+
+    # --- what is known of it
+
+    def bound_below(self, battery: Battery, cap: Cap, now_s: float) -> bool:
+        """Tell whether what is not reached below a battery has parts that, with all others, fit into a limit."""
+        if not has_stubs(battery):
+            return False
+        watts = cap.limit_w is not None
+        whole = (cap.limit_w if watts else cap.limit_a) or 0.0
+        known = []
+        for leaf in lost_below(battery, now_s):
+            granted = self._granted.get(self._place(leaf, discharging=cap.discharging))
+            if granted is None or granted.counted is None:
+                return False
+            known.append(self.aside(leaf, now_s, watts=watts, discharging=cap.discharging))
+        return math.fsum(known) <= whole * (1.0 + 1e-9)

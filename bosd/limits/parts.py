@@ -1,0 +1,64 @@
+"""How a limit is divided over the leaves of what it limits: as they would share it if all of it was used."""
+
+import math
+
+from bosd.bal.aggregator import Aggregator, members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.caps import is_beyond_reach, share_capped
+from bosd.bal.spec import NetworkSpec
+
+BUDGET = "budget"
+_PASSING = (BUDGET, "ramp")
+"""Sources of caps that do not say what a member may have of a limit: its part itself, and what goes by within seconds."""
+
+
+def is_stub(battery: Battery) -> bool:
+    """Tell whether a battery is another node's."""
+    return isinstance(battery.spec, NetworkSpec)
+
+
+def has_stubs(battery: Battery) -> bool:
+    """Tell whether a limit on a battery can be divided over other nodes: a stub, or aggregates over one."""
+    if isinstance(battery, Aggregator):
+        return any(has_stubs(member) for member in battery.sources)
+    return is_stub(battery)
+
+
+def stubs_below(battery: Battery) -> list[Battery]:
+    """Return the stubs that a battery rests on, through whatever."""
+    return [each for each in members_of(battery) if is_stub(each)]
+
+
+def parts_of(battery: Battery, most_a: float, now_s: float, *, discharging: bool) -> dict[Battery, float]:
+    """Return which part of a limit of `most_a` falls to each leaf below that can be reached; they add up to 1, or all are 0.
+
+    A partition is a leaf here: what it rests on belongs to others, too.
+    """
+    shares: dict[Battery, float] = {}
+    _divide(battery, most_a if discharging else -most_a, now_s, shares)
+    reached = {leaf: abs(share_a) for leaf, share_a in shares.items() if not _is_lost(leaf, now_s)}
+    total_a = math.fsum(reached.values())
+    return {leaf: share_a / total_a if total_a > 0.0 else 0.0 for leaf, share_a in reached.items()}
+
+
+def _is_lost(leaf: Battery, now_s: float) -> bool:
+    return is_beyond_reach(leaf, leaf.status(now_s))
+
+
+def _divide(battery: Battery, current_a: float, now_s: float, shares: dict[Battery, float]) -> None:
+    if not isinstance(battery, Aggregator):
+        shares[battery] = current_a
+        return
+    status = battery.status(now_s)
+    limit_a = status.max_discharge_current_a if current_a > 0.0 else status.max_charge_current_a
+    within_a = math.copysign(min(abs(current_a), limit_a), current_a)
+    natural = battery.share(within_a, now_s)
+    for member, share_a in share_capped(battery, natural, within_a, now_s, ignoring=_PASSING).shares:
+        _divide(member, share_a if share_a * current_a > 0.0 else math.copysign(0.0, current_a), now_s, shares)
+
+
+def lost_below(battery: Battery, now_s: float) -> list[DeviceLeaf]:
+    """Return the stubs below, through aggregates alone, that cannot be reached now."""
+    if isinstance(battery, Aggregator):
+        return [leaf for member in battery.sources for leaf in lost_below(member, now_s)]
+    return [battery] if isinstance(battery, DeviceLeaf) and is_stub(battery) and _is_lost(battery, now_s) else []

@@ -1,0 +1,1 @@
+"""Generated from proto/bosd/limits/pb: the contract of the external EEBUS service."""

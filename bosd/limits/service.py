@@ -1,0 +1,152 @@
+"""Limits as one part of a node: the book, the grants to other nodes, the switches of packs that cannot regulate, and the view."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bosd.bal.aggregator import members_of
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.caps import amperes, is_beyond_reach
+from bosd.bal.directory import Directory
+from bosd.bal.physical import PhysicalBattery
+from bosd.bal.status import Link
+from bosd.clock import Clock
+from bosd.limits.book import LimitBook
+from bosd.limits.entry import Standing, cap_of
+from bosd.limits.gates import Gates
+from bosd.limits.grants import Grants, Send
+from bosd.limits.parts import is_stub
+from bosd.store.limits import Limit, LimitTable
+from bosd.store.store import Store
+
+OWN_S = 1.0
+SESSION_S = 2.0
+"""Bounds of control.md, "Limits over a distance"."""
+NOT_PROVABLE = "NOT_PROVABLE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitView:
+    """A limit as people are shown it; `limit_a` is what it is in amperes now, None where its battery is not there."""
+
+    standing: Standing
+    limit_a: float | None
+    applied_a: float | None
+    enforceable: bool
+    provable: bool
+    bound_s: float | None
+    reason: str
+
+
+class Limits:
+    """All of limits in one node; `changed` has what rests on batteries put in force again."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        store: Store,
+        doubt: Callable[[float], str],
+        changed: Callable[[Iterable[Battery]], None],
+        send: Send,
+    ) -> None:
+        self.clock = clock
+        self._directory = directory
+        table = LimitTable(store)
+        self.book = LimitBook(directory, clock, table, doubt, changed)
+        self.grants = Grants(directory, clock, table, send, changed)
+        self.gates = Gates(directory, clock, changed)
+
+    async def load(self) -> None:
+        """Put in force what was, and know what may be in force at other nodes. Raises StoreError."""
+        await self.book.load()
+        await self.grants.load()
+
+    def topology_changed(self) -> None:
+        """Limit batteries that are new, and divide limits anew."""
+        self.book.attend_due()
+        self.grants.attend()
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Start every task inside `group`."""
+        self.grants.start(group)
+        self.gates.start(group)
+        group.create_task(self.book.run(self._look), name="limit book")
+
+    def _look(self) -> bool:
+        """Divide limits over nodes and look at switches; return whether anything is limited, or was a moment ago."""
+        if not (self.grants.busy or self.gates.busy or any(battery.caps for battery in self._directory)):
+            return False
+        self.grants.attend()
+        self.gates.attend()
+        return True
+
+    def views(self) -> tuple[LimitView, ...]:
+        """Return all limits, as they stand."""
+        now_s = self.clock.now_s()
+        return tuple(self.view(standing, now_s) for standing in self.book.standing())
+
+    def view_of(self, limit: Limit) -> LimitView:
+        """Return a limit that was just put, or removed."""
+        for standing in self.book.standing():
+            if standing.limit.number == limit.number:
+                return self.view(standing, self.clock.now_s())
+        return self.view(
+            Standing(limit=limit, in_force=False, durable=True, restored=False, begins_in_s=0.0, ends_in_s=None),
+            self.clock.now_s(),
+        )
+
+    def view(self, standing: Standing, now_s: float) -> LimitView:
+        """Return a limit with what it comes to now, and what can be said of its being kept."""
+        limit = standing.limit
+        battery = self._directory.batteries.get(limit.battery)
+        reasons = [] if standing.durable else ["not recorded yet"]
+        if not standing.in_force and not limit.is_none:
+            reasons.append(f"begins in {standing.begins_in_s:.0f} s")
+        if standing.ends_in_s is None and limit.until_utc_s is not None and (doubt := self.book.doubt()):
+            reasons.append(f"goes on while the clock is not trusted: {doubt}")
+        if battery is None:
+            reasons.append("no such battery here")
+            return LimitView(
+                standing=standing,
+                limit_a=None,
+                applied_a=None,
+                enforceable=False,
+                provable=False,
+                bound_s=None,
+                reason="; ".join(reasons),
+            )
+        unable = [each.name for each in members_of(battery) if isinstance(each, PhysicalBattery) and not each.controllable]
+        if unable:
+            reasons.append(f"no current control: {', '.join(unable)}")
+        bound_s, why = self._bound(battery, limit, now_s)
+        if bound_s is None:
+            reasons.append(f"{NOT_PROVABLE}: {why}")
+        cap = cap_of(limit)
+        return LimitView(
+            standing=standing,
+            limit_a=None if limit.is_none else amperes(cap, battery, now_s),
+            applied_a=battery.status(now_s).applied_current_a,
+            enforceable=not unable,
+            provable=not unable and bound_s is not None,
+            bound_s=None if unable else bound_s,
+            reason="; ".join(reasons),
+        )
+
+    def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
+        """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
+        bound_s, in_parts = OWN_S, self.grants.bound_below(battery, cap_of(limit), now_s)
+        for leaf in members_of(battery):
+            if not isinstance(leaf, DeviceLeaf):
+                continue
+            status = leaf.status(now_s)
+            if not is_stub(leaf):
+                if is_beyond_reach(leaf, status) and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
+                    return None, f"{leaf.name} is not reached and holds what it was told"
+            elif status.link is Link.READY or in_parts:
+                bound_s = max(bound_s, SESSION_S)
+            elif leaf.let_go_s is not None:
+                bound_s = max(bound_s, leaf.let_go_s)
+            elif leaf.alone_limit_w(discharging=limit.discharging) is None:
+                return None, f"{leaf.name} is not heard, holds what it was told, and has no alone limit"
+        return bound_s, ""

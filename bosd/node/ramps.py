@@ -1,0 +1,84 @@
+"""Ramps: what comes back after a loss comes back slowly (control.md, "Limits over a distance"). Lowerings are never ramped.
+
+While a device or stub cannot be reached a cap stands at what it counts at; when it is back the cap rises, and goes with the
+battery's limit. The same when alone limits end. Nothing is ramped where nothing was asked: a new request is no return.
+"""
+
+from collections.abc import Callable, Iterable
+
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.cap import Cap
+from bosd.bal.caps import is_beyond_reach
+from bosd.bal.directory import Directory
+from bosd.clock import Clock
+
+SOURCE = "ramp"
+FULL_S = 10.0
+"""From nothing to full, where `max_ramp_a_per_s` is not given."""
+
+
+class Ramps:
+    """Looked after with the alone limits, four times a second; `changed` has what rests on a battery put in force again."""
+
+    def __init__(self, directory: Directory, clock: Clock, changed: Callable[[Iterable[Battery]], None]) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._changed = changed
+        self._reached: set[Battery] = set()
+        self._away: dict[Battery, float] = {}
+        self._rising: dict[Battery, tuple[float, float]] = {}
+
+    def attend(self) -> None:
+        """Hold down what is away, and let what is back rise."""
+        now_s = self._clock.now_s()
+        present = {battery for battery in self._directory if isinstance(battery, DeviceLeaf)}
+        for leaf in present:
+            self._look(leaf, now_s)
+        self._reached &= present
+        for battery in [each for each in self._rising if self._directory.batteries.get(each.name) is not each]:
+            del self._rising[battery]
+        for battery in list(self._rising):
+            self._rise(battery, now_s)
+
+    def _look(self, leaf: DeviceLeaf, now_s: float) -> None:
+        if not is_beyond_reach(leaf, leaf.status(now_s)):
+            self._reached.add(leaf)
+            if (from_a := self._away.pop(leaf, None)) is not None:
+                self.returned(leaf, from_a)
+        elif leaf in self._reached:
+            if self._asked_above(leaf):
+                self._away[leaf] = abs(leaf.counts_at_a)
+                leaf.put_caps(SOURCE, self._caps(self._away[leaf]))
+            elif self._away.pop(leaf, None) is not None:
+                leaf.put_caps(SOURCE, ())
+
+    def returned(self, battery: Battery, from_a: float) -> None:
+        """Let a battery rise from what it runs, if anything is asked of it."""
+        if self._asked_above(battery):
+            self._rising[battery] = (self._clock.now_s(), from_a)
+            self._rise(battery, self._clock.now_s())
+        elif battery.put_caps(SOURCE, ()):
+            self._changed(self._directory.tops_with(battery))
+
+    def _asked_above(self, battery: Battery) -> bool:
+        return any(
+            top.setpoint is not None or top.booked is not None or top.spec.safe_current_a != 0.0
+            for top in self._directory.tops_with(battery)
+        )
+
+    def _rise(self, battery: Battery, now_s: float) -> None:
+        began_s, from_a = self._rising[battery]
+        status = battery.status(now_s)
+        full_a = max(status.max_discharge_current_a, status.max_charge_current_a)
+        given_a_per_s = getattr(battery.spec, "max_ramp_a_per_s", None)
+        most_a = from_a + (full_a / FULL_S if given_a_per_s is None else given_a_per_s) * (now_s - began_s)
+        over = most_a >= full_a and now_s > began_s
+        if over:
+            del self._rising[battery]
+        if battery.put_caps(SOURCE, () if over else self._caps(most_a)):
+            self._changed(self._directory.tops_with(battery))
+
+    @staticmethod
+    def _caps(most_a: float) -> tuple[Cap, ...]:
+        text = "the ramp after a loss"
+        return tuple(Cap(source=SOURCE, discharging=out, limit_a=most_a, text=text) for out in (True, False))

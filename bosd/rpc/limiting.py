@@ -1,0 +1,49 @@
+"""Limits put together with a node: its batteries, its store, its clock, and the way to other nodes."""
+
+from collections.abc import Iterator
+
+from bosd.bal.battery import Battery
+from bosd.bal.cap import Grant
+from bosd.errors import UnsupportedError
+from bosd.limits.service import NOT_PROVABLE, Limits
+from bosd.node.audit import AuditLog
+from bosd.node.clock_trust import ClockTrust
+from bosd.node.faults import Severity
+from bosd.node.links import NetworkLeaf
+from bosd.node.node import Node
+from bosd.node.noticed import Noticed
+from bosd.store.store import Store
+
+__all__ = ["Limits", "limits_of"]
+
+
+async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
+    """Return the limits of a node that is loaded, those of an earlier run in force. Raises StoreError."""
+    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, _send)
+    if audit is not None:
+        limits.book.note = audit.note
+    await limits.load()
+    node.followers.append(limits.topology_changed)
+    node.parts.append(limits.start)
+    node.time.add(limits.book)
+    node.notices.sources.append(lambda: noticed(limits))
+    return limits
+
+
+async def _send(stub: Battery, grant: Grant) -> None:
+    if not isinstance(stub, NetworkLeaf):
+        raise UnsupportedError(f"{stub.name} is no other node's battery", battery=stub.name)
+    await stub.grant(grant)
+
+
+def noticed(limits: Limits) -> Iterator[Noticed]:
+    """Yield limits that are in force and not recorded, and those of which nobody can prove that they are kept."""
+    count, failure = limits.book.failure
+    if count and failure:
+        yield Noticed("STORE_FAILED", Severity.HIGH, f"{count} limits are in force and not recorded: {failure}", "limits")
+    shown: set[str] = set()
+    for view in limits.views():
+        limit = view.standing.limit
+        if view.standing.in_force and NOT_PROVABLE in view.reason and limit.battery not in shown:
+            shown.add(limit.battery)
+            yield Noticed(NOT_PROVABLE, Severity.MEDIUM, view.reason, "limits", limit.battery)

@@ -1,0 +1,265 @@
+"""Limits over nodes in a simulated fleet: budgets that stay, what is set aside for the silent, bounds, and what comes back."""
+
+import asyncio
+import math
+from typing import Any
+
+import pytest
+
+from bosd.bal.schedule import Moment
+from bosd.bal.spec import Topology
+from bosd.errors import BosError
+from bosd.store.limits import Limit
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.limit_judge import Limited, LimitsJudge
+from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
+
+VOLTAGE_V = 48.0
+"""What a pack of the simulation measures."""
+
+
+async def limit(fleet: Fleet, host: Host, name: str, limit_w: float | None, **more: Any) -> None:
+    """Limit the charging of a battery as an operator does."""
+    assert host.up.limits is not None
+    book = host.up.limits.book
+    await fleet.within(host, book.put(Limit(source="operator", battery=name, direction="charge", limit_w=limit_w, **more)))
+
+
+def granted_w(host: Host, name: str = "b") -> list[float | None]:
+    """Return what is granted for charging a battery at its owner."""
+    assert host.up.limits is not None
+    found = [each.limit for each in host.up.limits.book.standing() if each.limit.battery == name]
+    return [each.limit_w for each in found if each.source.startswith("node:") and each.direction == "charge"]
+
+
+def judged(fleet: Fleet, host: Host, name: str, *packs: str) -> Limited:
+    """Have the limits of a battery over these packs judged from now on."""
+    limited = Limited(host, name, tuple(fleet.packs[pack] for pack in packs))
+    fleet.judges.append(LimitsJudge(fleet, [limited]))
+    return limited
+
+
+def test_a_budget_over_two_nodes_stays_through_cuts_and_restarts() -> None:
+    """960 W over a and b: 480 W each, there, whatever happens to the line, to this node and to theirs, bookings too."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        limited = judged(fleet, host, "all", "a", "b")
+        await fleet.set(host, "all", -40.0)
+        await limit(fleet, host, "all", 960.0)
+        limited.limit(False, 960.0)
+        await asyncio.sleep(2.0)
+        assert math.fsum(flows_a(fleet, "a", "b")) == pytest.approx(-20.0, rel=1e-3)
+        assert [granted_w(fleet.hosts[name])[0] for name in "ab"] == pytest.approx([480.0, 480.0], rel=0.02)
+
+        own = fleet.hosts["a"]
+        fleet.cut("m", "a")
+        await asyncio.sleep(LET_GO_S + 3.0)
+        utc_s = own.clock.utc_s()
+        await fleet.within(own, own.up.node.book("b", -20.0, Moment(utc_s=utc_s), Moment(utc_s=utc_s + 600.0), holder="somebody"))
+        await fleet.until(lambda: flows_a(fleet, "a") == [pytest.approx(-10.0, rel=0.02)], within_s=5.0, because="limited there")
+        own.kill()
+        await asyncio.sleep(5.0)
+        own.start()
+        await fleet.until(
+            lambda: flows_a(fleet, "a") == [pytest.approx(-10.0, rel=0.02)], within_s=20.0, because="the booking, limited still"
+        )
+        assert flows_a(fleet, "b")[0] == pytest.approx(-10.0, rel=0.02)  # what a may draw is given to nobody
+        host.kill()
+        await asyncio.sleep(2.0)
+        host.start()
+        await asyncio.sleep(10.0)
+        await fleet.set(host, "all", -20.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "b")[0] == pytest.approx(-10.0, rel=0.02)
+        fleet.heal("m", "a")
+        await fleet.until(fleet.all_ready, within_s=20.0, because="all is ready again")
+        await limit(fleet, host, "all", None)
+        limited.limit(False, None)
+        await fleet.until(lambda: granted_w(own) == [], within_s=5.0, because="the grants are withdrawn")
+
+    told(story)
+
+
+def test_lowered_first_then_raised() -> None:
+    """B can take nothing any more: its part is withdrawn first, then a has all; the sum of parts is never above the limit."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        judged(fleet, host, "all", "a", "b").limit(False, 480.0)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.set(host, "all", -20.0)
+        await asyncio.sleep(3.0)
+        fleet.packs["b"].change(charge_ah=100.0)  # full
+        most_w = 0.0
+        for _ in range(200):
+            parts = [each[0] or 0.0 for name in "ab" if (each := granted_w(fleet.hosts[name]))]
+            most_w = max(most_w, math.fsum(parts))
+            await asyncio.sleep(0.05)
+        assert most_w <= 480.0 * (1.0 + 1e-9)
+        assert flows_a(fleet, "a")[0] == pytest.approx(-10.0, rel=0.02)
+        assert flows_a(fleet, "b")[0] == pytest.approx(0.0, abs=0.1)
+
+    told(story)
+
+
+def test_through_a_relay() -> None:
+    """M limits a sum at r, which divides its part over a and b; c has the rest; r dies, and the parts stay."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", "c")
+        stubs = tuple(stub_spec(f"s{name}", name, "b") for name in "ab")
+        relay = fleet.add_host("r", Topology(batteries=(*stubs, sum_spec("part", "sa", "sb")), splitters=()))
+        above = (stub_spec("spart", "r", "part"), stub_spec("sc", "c", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*above, sum_spec("all", "spart", "sc")), splitters=()))
+        await ready(fleet)
+        limited = judged(fleet, host, "all", "a", "b", "c")
+        await fleet.set(host, "all", -45.0)
+        await limit(fleet, host, "all", 1440.0)
+        limited.limit(False, 1440.0)
+        await fleet.until(
+            lambda: all(granted_w(fleet.hosts[name]) for name in "abc"), within_s=5.0, because="the parts are there"
+        )
+        await asyncio.sleep(2.0)
+        assert math.fsum(flows_a(fleet, "a", "b", "c")) == pytest.approx(-30.0, rel=0.02)
+        assert granted_w(relay, "part")[0] == pytest.approx(960.0, rel=0.02)
+        relay.kill()
+        await asyncio.sleep(30.0)
+        parts = [granted_w(fleet.hosts[name])[0] or 0.0 for name in "abc"]
+        assert math.fsum(parts) <= 1440.0 * 1.001
+        relay.start()
+        await fleet.until(fleet.all_ready, within_s=30.0, because="whole again")
+
+    told(story)
+
+
+def test_not_provable_where_what_holds_is_not_heard() -> None:
+    """The first limit comes while a pack that holds is not heard: it says so until that is heard again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        owners(fleet, "h", hold_s=None)
+        host = controller(fleet, "a", "h")
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "h")
+        fleet.hosts["h"].cut_power()
+        await asyncio.sleep(5.0)
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(2.0)
+        limits = host.up.limits
+        assert limits is not None
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: sh is not heard, holds what it was told, and has no alone limit" in view.reason
+        assert flows_a(fleet, "a", "h") == [pytest.approx(-5.0, rel=0.02), pytest.approx(-10.0, rel=1e-3)]
+        fleet.heal("m", "h")
+        fleet.hosts["h"].start()
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+        assert limits.views()[0].bound_s == 2.0
+
+    told(story)
+
+
+def test_a_battery_that_somebody_else_commands_keeps_a_part() -> None:
+    """It is heard and not commandable: what it runs is granted and set aside; no grant is withdrawn while the limit stands."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"]
+        await limit(fleet, host, "all", 960.0)
+        await fleet.set(host, "all", -20.0)
+        await asyncio.sleep(3.0)
+        await fleet.within(far, far.up.node.force_current("b", -5.0, ttl_s=600.0, holder="person", request_id="", dry_run=False))
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            assert granted_w(far) != []
+            assert math.fsum(flows_a(fleet, "a", "b")) >= -20.0 * 1.02 - 20.0 / VOLTAGE_V
+        assert not host.up.node.status("sa").commandable
+        assert flows_a(fleet, "a") == [-5.0]
+
+    told(story)
+
+
+def test_what_comes_back_is_ramped() -> None:
+    """A is back after a cut: from nothing to its share at a tenth of its 20 A a second, and the other gives way."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 30.0)
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=10.0, because="its lease is over")
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "b") == [20.0]
+        fleet.heal("m", "a")
+        healed_s = fleet.loop.time()
+        await fleet.until(lambda: flows_a(fleet, "a")[0] > 0.0, within_s=10.0, because="it is back")
+        began_s = fleet.loop.time()
+        while flows_a(fleet, "a")[0] < 14.9 and fleet.loop.time() < began_s + 20.0:
+            assert flows_a(fleet, "a")[0] <= 2.0 * (fleet.loop.time() - healed_s) + 1e-6
+            assert math.fsum(flows_a(fleet, "a", "b")) <= 30.0 + 1e-5
+            await asyncio.sleep(0.05)
+        assert fleet.loop.time() - began_s == pytest.approx(7.5, abs=2.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([15.0, 15.0], rel=0.02)
+
+    told(story)
+
+
+def test_local_and_remote_under_one_limit() -> None:
+    """A pack here and one there, 960 W: while the line is cut and the other board runs on, the pack here keeps to its part."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        fleet.add_pack("own", hold_s=2.0)
+        batteries = (pack_spec("own", "own"), stub_spec("sa", "a", "b"), sum_spec("all", "own", "sa"))
+        host = fleet.add_host("m", Topology(batteries=batteries, splitters=()))
+        await ready(fleet)
+        limited = judged(fleet, host, "all", "own", "a")
+        await fleet.set(host, "all", -40.0)
+        await limit(fleet, host, "all", 960.0)
+        limited.limit(False, 960.0)
+        await asyncio.sleep(3.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        far = fleet.hosts["a"]
+        await fleet.set(far, "b", -20.0)  # somebody there
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "own", "a") == pytest.approx([-10.0, -10.0], rel=0.03)
+
+    told(story)
+
+
+def test_a_full_disk_keeps_no_limit_away() -> None:
+    """The store of both nodes fails: a tighter limit is in force all the same, here and there, and recorded when they work."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        limited = judged(fleet, host, "all", "a")
+        await fleet.set(host, "all", -20.0)
+        for each in ("m", "a"):
+            fleet.hosts[each].store.failed = True
+        with pytest.raises(BosError, match="in force, but not recorded yet"):
+            await limit(fleet, host, "all", 480.0)
+        limited.limit(False, 480.0)
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "a")[0] == pytest.approx(-10.0, rel=1e-3)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
+        for each in ("m", "a"):
+            fleet.hosts[each].store.failed = False
+        await asyncio.sleep(12.0)
+        for each in ("m", "a"):
+            limits = fleet.hosts[each].up.limits
+            assert limits is not None
+            assert all(standing.durable for standing in limits.book.standing())
+
+    told(story)

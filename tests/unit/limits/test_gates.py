@@ -1,0 +1,158 @@
+"""Limits on packs that can only be switched: opened after 2 s above, closed after 60 s at the earliest (control.md)."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from bosd.bal.battery import Battery
+from bosd.bal.cap import Cap
+from bosd.bal.caps import tightest
+from bosd.bal.directory import Directory
+from bosd.bal.dispatch import plan
+from bosd.bal.physical import PhysicalBattery
+from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, Topology
+from bosd.clock import LoopClock
+from bosd.errors import DriverError
+from bosd.limits.gates import Gates
+from bosd.policy.registry import policy
+from tests.support.bal_makers import FakeDevice, jbd_spec, sample
+
+pytestmark = pytest.mark.jumping
+LOOK_S = 0.25
+
+
+class SwitchedDevice(FakeDevice):
+    """A device that notes which directions are held open, as pairs of discharge and charge."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[bool, bool]] = []
+        self.fails = False
+
+    async def hold_open(self, *, discharge: bool, charge: bool) -> None:
+        if self.fails:
+            raise DriverError("no answer")
+        self.held.append((discharge, charge))
+
+
+class Bench:
+    """A gate pack `g` and a regulated one `r`, both as `all`, under gates that look four times a second."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock(asyncio.get_running_loop())
+        self.device = SwitchedDevice()
+        self.directory = Directory(self._make, policy)
+        specs = (
+            jbd_spec("g"),
+            jbd_spec("r", current_control="external"),
+            AggregatorSpec(name="all", sources=("g", "r"), voltage_v=48.0, voltage_tolerance_v=4.0),
+        )
+        self.directory.change(Topology(batteries=specs), 0.0)
+        self.changed: list[str] = []
+        self.gates = Gates(self.directory, self.clock, self._change)
+        self.flows_a = {"g": 0.0, "r": 0.0}
+
+    def _make(self, spec: BatterySpec) -> Battery:
+        assert isinstance(spec, JbdSpec)
+        return PhysicalBattery(spec, self.device if spec.name == "g" else FakeDevice())
+
+    def _change(self, batteries: Iterable[Battery]) -> None:
+        self.changed += [battery.name for battery in batteries]
+
+    def limit(self, name: str, limit_w: float | None) -> None:
+        """Limit what a battery charges."""
+        caps = () if limit_w is None else (Cap(source="book", discharging=False, limit_w=limit_w, text="the limit"),)
+        self.directory[name].put_caps("book", caps)
+
+    async def run(self, duration_s: float) -> None:
+        """Let time pass, with fresh samples and looks."""
+        for _ in range(round(duration_s / LOOK_S)):
+            for name, current_a in self.flows_a.items():
+                battery = self.directory[name]
+                assert isinstance(battery, PhysicalBattery)
+                battery.sampled(sample(self.clock.now_s(), current_a=current_a))
+            self.gates.attend()
+            await self.gates.hold()
+            await asyncio.sleep(LOOK_S)
+
+    def most_a(self, *, discharging: bool = False) -> float:
+        """Return what the gate pack may run."""
+        return tightest(self.directory["g"], self.clock.now_s(), discharging=discharging, ignoring=("book",)).limit_a
+
+
+async def test_above_for_two_seconds() -> None:
+    """480 W, 12 A flow at 48 V: nothing for 2 s, then the charging direction alone is open, though nobody asked for a current."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.0)
+    assert bench.most_a() == float("inf")
+    await bench.run(0.5)
+    assert (bench.most_a(), bench.most_a(discharging=True)) == (0.0, float("inf"))
+    assert bench.device.held == [(False, True)]
+    assert bench.changed == ["all"]
+    assert plan({bench.directory["g"]: -10.0}, bench.clock.now_s()).clamped[bench.directory["g"]].current_a == 0.0
+
+
+async def test_a_dip_begins_anew() -> None:
+    """1.5 s above, a moment below, 1.5 s above: nothing is switched. What flows the other way never counts."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    for current_a, for_s in ((-12.0, 1.5), (-9.0, 0.5), (-12.0, 1.5), (40.0, 10.0)):
+        bench.flows_a["g"] = current_a
+        await bench.run(for_s)
+    assert bench.device.held == []
+
+
+async def test_it_closes_when_the_limit_is_gone_after_a_minute() -> None:
+    """The limit goes after 10 s: open for 60 s all the same, then as before."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.flows_a["g"] = 0.0
+    await bench.run(10.0)
+    bench.limit("g", None)
+    await bench.run(49.0)
+    assert bench.most_a() == 0.0
+    await bench.run(1.0)
+    assert bench.most_a() == float("inf")
+    assert bench.device.held == [(False, True), (False, False)]
+    assert not bench.gates.busy
+
+
+async def test_it_stays_open_under_the_same_limit_and_closes_under_a_wider_one() -> None:
+    """12 A were seen: 480 W keep it open for an hour, 600 W are 12.5 A and close it."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.flows_a["g"] = 0.0
+    await bench.run(600.0)
+    assert bench.most_a() == 0.0
+    bench.limit("g", 600.0)
+    await bench.run(0.5)
+    assert bench.most_a() == float("inf")
+
+
+async def test_a_limit_above_opens_what_can_only_be_switched() -> None:
+    """The sum is above 960 W: the pack that charges and cannot regulate is opened, the other one is left to its regulator."""
+    bench = Bench()
+    bench.limit("all", 960.0)
+    bench.flows_a.update(g=-15.0, r=-10.0)
+    await bench.run(2.5)
+    assert bench.most_a() == 0.0
+    assert [cap for cap in bench.directory["r"].caps if cap.source == "gate"] == []
+
+
+async def test_a_switch_that_fails_is_tried_again() -> None:
+    """No answer for a while: held open once it answers."""
+    bench = Bench()
+    bench.device.fails = True
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(5.0)
+    assert bench.device.held == []
+    bench.device.fails = False
+    await bench.run(2.0)
+    assert bench.device.held == [(False, True)]
