@@ -266,7 +266,9 @@ def _check(args: argparse.Namespace) -> int:
     if config.eebus_fault:
         raise ConfigError(config.eebus_fault)
     partitions = sum(len(splitter.partitions) for splitter in topology.splitters)
-    sys.stdout.write(f"{args.config}: good; {len(topology.batteries)} batteries, {partitions} partitions\n")
+    batteries = len(topology.batteries)
+    counted = f"{batteries} batter{'y' if batteries == 1 else 'ies'}, {partitions} partition{'' if partitions == 1 else 's'}"
+    sys.stdout.write(f"{args.config}: good; {counted}\n")
     return 0
 
 

@@ -329,7 +329,8 @@ async def scan(
         async with radio.turn("scan"), BleakScanner(detected, **_scanning(radio, backend or Backend())):
             await asyncio.sleep(seconds)
     except Exception as error:
-        raise UnavailableError(f"Bluetooth: {explain(error)}") from error
+        why = explain(error)
+        raise UnavailableError(why if "Bluetooth" in why else f"Bluetooth: {why}") from error
 
 
 def _scanning(radio: Radio, backend: Backend) -> BleakScanner.ExtraArgs:

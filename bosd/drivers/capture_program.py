@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -41,9 +42,15 @@ def main(topology: Topology, name: str, out: Path, seconds: float, clock: Clock)
 
 def _check_writable(out: Path) -> None:
     try:
-        os.close(os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(out, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise InvalidArgumentError(f"{out}: {error.strerror or error}", key="out") from error
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    finally:
+        os.close(descriptor)
+    if not regular:  # it is read back at the end, and a device or a FIFO has none
+        raise InvalidArgumentError(f"{out}: is no regular file; name a file to record to", key="out")
 
 
 async def _record(spec: PhysicalSpec, capture: CaptureTo, seconds: float) -> tuple[int, int]:

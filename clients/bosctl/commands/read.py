@@ -50,7 +50,8 @@ def list_batteries(context: typer.Context) -> None:
         from clients.bosctl.tables import status_table  # noqa: PLC0415 (JSON needs no tables)
         from clients.bosctl.tree import ASCII_GUIDES, UNICODE_GUIDES, tree_lines  # noqa: PLC0415
 
-        console.print(f"node {topology.node}, revision {topology.revision}, {len(entries)} batteries\n", highlight=False)
+        counted = "1 battery" if len(entries) == 1 else f"{len(entries)} batteries"
+        console.print(f"node {topology.node}, revision {topology.revision}, {counted}\n", highlight=False)
         lines = tree_lines(entries, UNICODE_GUIDES if console.encoding.startswith("utf") else ASCII_GUIDES)
         rows = [by_name[line.name] for line in lines]
         console.print(status_table(rows, console.width, labels=[line.label for line in lines], ranks=_LS_RANKS, notes=False))

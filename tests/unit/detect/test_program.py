@@ -30,7 +30,7 @@ def means(*answering: str, heard: tuple[Advert, ...] = (), radio: bool = True) -
 
     async def scan(_seconds: float, hear: object) -> None:
         if not radio:
-            raise UnavailableError("Bluetooth: no Bluetooth: the adapter is switched off")
+            raise UnavailableError("no Bluetooth: the adapter is switched off")
         for advert in heard:
             hear(advert)  # type: ignore[operator]
 
