@@ -134,10 +134,6 @@ class UnavailableError(TransientError):
     reason = "UNAVAILABLE"
 
 
-class SilentError(UnavailableError):
-    """The line is up and the device on it said nothing."""
-
-
 class ShuttingDownError(TransientError):
     """The daemon is stopping and takes no new work."""
 

@@ -8,7 +8,7 @@ import structlog
 
 from bosd.drivers.transport import ByteTransport
 from bosd.drivers.turnstile import Turnstile
-from bosd.errors import BosError, DriverError, SilentError, UnavailableError
+from bosd.errors import BosError, DriverError, UnavailableError
 
 _PAUSES_S = (0.0, 0.0, 0.2)
 """Pause before each attempt: a sleeping board swallows the first, so the second follows at once."""
@@ -19,6 +19,9 @@ recorded reply lies, so that one attempt each 2 s takes less than 15 % of the li
 
 _PROBE_LINE_SHARE = 0.15
 """Of a line that others stand on the attempts at a silent device take at most so much: the longer one takes, the fewer."""
+
+SILENT = "SILENT"
+"""`metadata["cause"]` of an error that means: the line is up, and the device on it said nothing."""
 
 LATENCIES_KEPT = 600
 """Of a device's latest answers the times are kept: ten minutes at one a second."""
@@ -299,4 +302,4 @@ class Line:
             return DriverError(message, port=self.port, rejects=nonsense)
         if self._transport.reopen_on_silence and self._may_be_dead(probing=probing):
             self._drop("silent")
-        return SilentError(f"{self.port}: no answer in {tries}", port=self.port)
+        return UnavailableError(f"{self.port}: no answer in {tries}", port=self.port, cause=SILENT)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bosd.drivers.capture import CaptureTo, CaptureTransport
-from bosd.drivers.line import LATENCIES_KEPT, Line, ReplyReader
+from bosd.drivers.line import LATENCIES_KEPT, SILENT, Line, ReplyReader
 from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
-from bosd.errors import BosError, ConfigError, SilentError, UnavailableError
+from bosd.errors import BosError, ConfigError, UnavailableError
 
 T = TypeVar("T")
 
@@ -134,12 +134,10 @@ class LinePart:
             raise UnavailableError(f"{self.port}: no answer in 1 attempt", port=self.port)
         try:
             reply = await line.exchange(request, reader, reply_bytes, self.counters, urgent=urgent, probing=probing)
-        except SilentError:
+        except BosError as error:
             self._silent = True
-            self._again_s = loop.time() + line.rest_s(request)
-            raise
-        except BosError:
-            self._silent = True
+            if error.metadata.get("cause") == SILENT:
+                self._again_s = loop.time() + line.rest_s(request)
             raise
         self._silent = False
         self.latencies_s.append(line.latencies_s[-1])

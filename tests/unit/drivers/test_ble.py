@@ -441,7 +441,7 @@ async def test_scan(bench: Bench) -> None:
         (OTHER, False, -60),
     ]
     bench.air.powered = False
-    with pytest.raises(UnavailableError, match="Bluetooth: no Bluetooth: the adapter is switched off"):
+    with pytest.raises(UnavailableError, match="no Bluetooth: the adapter is switched off"):
         await scan(5, heard.append, bench.radio, bench.air.backend())
 
 
