@@ -10,9 +10,12 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
+from bosd.bal.status import Link
 from bosd.clock import Clock
 
 SOURCE = "ramp"
+_HEARD = (Link.READY, Link.STALE)
+"""A stub that is heard and cannot be commanded was taken by somebody else, or is held down at its owner: that is no loss."""
 FULL_S = 10.0
 """From nothing to full, where `max_ramp_a_per_s` is not given."""
 
@@ -41,7 +44,8 @@ class Ramps:
             self._rise(battery, now_s)
 
     def _look(self, leaf: DeviceLeaf, now_s: float) -> None:
-        if not is_beyond_reach(leaf, leaf.status(now_s)):
+        status = leaf.status(now_s)
+        if not is_beyond_reach(leaf, status) or status.link in _HEARD:
             self._reached.add(leaf)
             if (from_a := self._away.pop(leaf, None)) is not None:
                 self.returned(leaf, from_a)
