@@ -29,6 +29,10 @@ class Link(enum.IntEnum):
     EXPECTED_DOWN = 8
 
 
+HEARD = (Link.READY, Link.STALE)
+"""The owner's node is in session."""
+
+
 class SetpointSource(enum.IntEnum):
     """What put the applied current in force."""
 

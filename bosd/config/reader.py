@@ -4,7 +4,7 @@ Nothing is guessed: a number is a number in the field's unit, and a key that is 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from math import isfinite
 from pathlib import Path
@@ -196,18 +196,29 @@ def _regulator(value: object, place: str, faults: FileFaults) -> object:
     if not isinstance(value, dict):
         faults.add(place, f'expected a table, got {shown(value)}; write {{ kind = "…", port = "…" }}')
         return BAD
-    kind = value.get("kind")
+    spec = spec_of_kind(value, place, faults, regulator_spec, lambda: driver_kinds(REGULATORS))
+    found = None if spec is None else read_table(spec, value, place, faults, skip="kind")
+    return BAD if found is None else found
+
+
+def spec_of_kind(
+    table: Mapping[str, object],
+    place: str,
+    faults: FileFaults,
+    find: Callable[[str], type[T] | None],
+    kinds: Callable[[], Iterable[str]],
+) -> type[T] | None:
+    """Return what `find` has for a table's `kind`, or None and the fault, which names one of `kinds`."""
+    kind = table.get("kind")
     try:
-        spec = regulator_spec(kind) if isinstance(kind, str) else None
+        spec = find(kind) if isinstance(kind, str) else None
     except ConfigError as error:
         faults.add(f"{place}.kind", error.message)
-        return BAD
+        return None
     if spec is None:
         said = "missing" if kind is None else f"no such kind: {shown(kind)}"
-        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind or ''), driver_kinds(REGULATORS))}")
-        return BAD
-    found = read_table(spec, value, place, faults, skip="kind")
-    return BAD if found is None else found
+        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind or ''), kinds())}")
+    return spec
 
 
 def _amounts(convert_one: Convert) -> Convert:

@@ -21,10 +21,9 @@ from bosd.bal.spec import (
 )
 from bosd.bal.spec_rules import battery_faults, name_fault, splitter_faults
 from bosd.bal.topology import graph_faults
-from bosd.config.faults import FileFaults, did_you_mean
+from bosd.config.faults import FileFaults
 from bosd.config.kinds import battery_kinds, battery_spec, is_shipped
-from bosd.config.reader import label, read_table, shown
-from bosd.errors import ConfigError
+from bosd.config.reader import label, read_table, shown, spec_of_kind
 
 MAX_TEXT = 4 * 1024 * 1024
 
@@ -161,15 +160,8 @@ def _array_of_tables(tables: Mapping[str, object], key: str, faults: FileFaults)
 
 
 def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> BatterySpec | None:
-    kind = table.get("kind")
-    try:
-        spec = battery_spec(kind) if isinstance(kind, str) else None
-    except ConfigError as error:
-        faults.add(f"{place}.kind", error.message)
-        return None
+    spec = spec_of_kind(table, place, faults, battery_spec, battery_kinds)
     if spec is None:
-        said = "missing" if kind is None else f"no such kind: {shown(kind)}"
-        faults.add(f"{place}.kind", f"{said}; {did_you_mean(str(kind or ''), battery_kinds())}")
         return None
     if spec is NetworkSpec and "node" in table:
         table = _by_serial(table, place, faults)

@@ -16,7 +16,7 @@ from bosd.bal.cap import Cap, Grant
 from bosd.bal.caps import amperes, voltage_v
 from bosd.bal.directory import Directory
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import Link
+from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
@@ -27,7 +27,6 @@ MOVE = 0.01
 """A part is moved when it should be another one by more than this part of the limit, as shares are (bal.md, "Aggregators")."""
 RETRY_S = 0.5
 CALL_S = 2.0
-_HEARD = (Link.READY, Link.STALE)
 
 _log = structlog.get_logger("limits")
 
@@ -247,7 +246,7 @@ class Grants:
                 if granted is None:
                     continue
                 wanted, granted.wanted = granted.wanted, None
-                heard = battery.status(now_s).link in _HEARD
+                heard = battery.status(now_s).link in HEARD
                 if not heard:
                     granted.confirmed = None  # it is sent again when its owner is heard
                 done = granted.clean if wanted is None else granted.confirmed == wanted

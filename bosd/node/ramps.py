@@ -10,12 +10,10 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
-from bosd.bal.status import Link
+from bosd.bal.status import HEARD
 from bosd.clock import Clock
 
 SOURCE = "ramp"
-_HEARD = (Link.READY, Link.STALE)
-"""A stub that is heard and cannot be commanded was taken by somebody else, or is held down at its owner: that is no loss."""
 FULL_S = 10.0
 """From nothing to full, where `max_ramp_a_per_s` is not given."""
 
@@ -44,8 +42,7 @@ class Ramps:
             self._rise(battery, now_s)
 
     def _look(self, leaf: DeviceLeaf, now_s: float) -> None:
-        status = leaf.status(now_s)
-        if not is_beyond_reach(leaf, status) or status.link in _HEARD:
+        if not _is_lost(leaf, now_s):
             self._reached.add(leaf)
             if (from_a := self._away.pop(leaf, None)) is not None:
                 self.returned(leaf, from_a)
@@ -86,3 +83,9 @@ class Ramps:
     def _caps(most_a: float) -> tuple[Cap, ...]:
         text = "the ramp after a loss"
         return tuple(Cap(source=SOURCE, discharging=out, limit_a=most_a, text=text) for out in (True, False))
+
+
+def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:
+    """Tell whether a leaf cannot be reached; a stub that is heard was taken by somebody else, or is held down at its owner."""
+    status = leaf.status(now_s)
+    return is_beyond_reach(leaf, status) and status.link not in HEARD

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from bosd.bal.status import Link
+from bosd.bal.status import HEARD
 from bosd.errors import BadNameError, BosError, UnavailableError, UnsupportedError
 from bosd.fleet.maintenance import Maintenance
 from bosd.fleet.owner import OwnerSessions, Session
@@ -19,7 +19,6 @@ from bosd.v1.fleet_pb2_grpc import FleetServiceStub
 
 WITHIN_S = 2.0
 """The most that a dead node costs."""
-PRESENT = (Link.READY, Link.STALE)
 LOOK_S = 0.25
 NODE = "node:"
 
@@ -96,7 +95,7 @@ class Fleet:
         named = set()
         for remote in self.pool.remotes.values():
             named |= {remote.node, remote.target}
-            present = remote.standing[0] in PRESENT
+            present = remote.standing[0] in HEARD
             yield Standing(self.name_of(remote), present, remote.was_ready, self.is_required(remote))
         for name in self._required:
             if name not in named:
@@ -201,7 +200,7 @@ class Fleet:
         Raises BadNameError, and UnsupportedError while it answers.
         """
         remotes, name = self._find(node)
-        if any(remote.standing[0] in PRESENT for remote in remotes):
+        if any(remote.standing[0] in HEARD for remote in remotes):
             raise UnsupportedError(f"{name} answers: what it does is seen, and nothing is assumed", node=name)
         targets = {remote.target for remote in remotes}
         counted_a: dict[str, float] = {}

@@ -6,7 +6,7 @@ None of them is a battery's own, so none touches a limit.
 from collections.abc import Iterable, Mapping
 
 from bosd import __version__
-from bosd.bal.status import Link
+from bosd.bal.status import HEARD, Link
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
 from bosd.node.faults import Faults, Severity
@@ -19,7 +19,6 @@ STANDS_S = 60.0
 """How long what happened at an instant (two hosts with one identity, a late loop) stands after it happened last."""
 _MOST_EVENTS = 512
 _AWAY = (Link.CONNECTING, Link.LOST)
-_IN_SESSION = (Link.READY, Link.STALE)
 
 
 class PeerFaults:
@@ -82,7 +81,7 @@ class PeerFaults:
         if link is Link.STALE:
             yield Noticed("LINK_STALE", Severity.LOW, reason, module)
         version = remote.session.hello.version
-        if link in _IN_SESSION and version != __version__:
+        if link in HEARD and version != __version__:
             yield Noticed("MIXED_VERSIONS", Severity.HIGH, f"it runs bosd {version}, this node {__version__}", module)
         severity = Severity.HIGH if self._fleet.is_required(remote) else Severity.MEDIUM
         if link is Link.REFUSED:

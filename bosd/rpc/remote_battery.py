@@ -12,7 +12,7 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import BatteryStatus, Link, Quality
+from bosd.bal.status import HEARD, BatteryStatus, Link, Quality
 from bosd.errors import ClaimedError, CycleError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
@@ -27,8 +27,6 @@ UNAVAILABLE_FACTOR = 3.0
 
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
-
-_HEARD = (Link.READY, Link.STALE)
 
 
 class RemoteBattery(NetworkLeaf):
@@ -103,7 +101,7 @@ class RemoteBattery(NetworkLeaf):
         """Take the state of the link."""
         if (link, reason) != (self._link, self._link_reason):
             self._link, self._link_reason = link, reason
-            if link in _HEARD:
+            if link in HEARD:
                 self._in_session = True
             elif self._in_session:
                 self._in_session = False
@@ -195,7 +193,7 @@ class RemoteBattery(NetworkLeaf):
         """
         if current_a != 0.0 and self._remote is not None and (barred := self._barred(self._remote)):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
-        if self._link not in _HEARD:
+        if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         before_a = self.counts_at_a
         if current_a != 0.0:
@@ -330,7 +328,7 @@ class RemoteBattery(NetworkLeaf):
         quality, valid_until_s = self._quality(remote, now_s)
         valid_until_s = min(valid_until_s, self._counted_until_s)
         away = quality is Quality.UNAVAILABLE
-        commandable = self._commandable(remote) and self._link in _HEARD and not self.stopped and not away
+        commandable = self._commandable(remote) and self._link in HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)
         if self.user is None and self.setpoint is None and self.booked is None:
             asked = {

@@ -56,7 +56,7 @@ class Database:
             with self.transaction() as connection:
                 prepare(connection, str(self.path))
             if not existed:
-                _sync_directory(self.path.parent)
+                sync_directory(self.path.parent)
 
     def close(self) -> None:
         """Close the file; closing twice is done."""
@@ -96,7 +96,8 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Have the entries of a directory on the disk. Raises OSError."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

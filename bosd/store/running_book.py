@@ -6,12 +6,13 @@ may have left running until its owner is heard (control.md, "When something dies
 
 import asyncio
 import json
-import os
 from pathlib import Path
 
 import structlog
 
 from bosd.errors import UnavailableError
+from bosd.pki.files import write_file
+from bosd.store.database import sync_directory
 
 FILE = "running.json"
 
@@ -94,15 +95,6 @@ def _bound_s(value: object) -> float | None:
 
 
 def _replace(path: Path, bounds_s: dict[str, float | None]) -> None:
-    """Write the whole file beside the old one, then in its place, on the disk when this returns."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("w") as file:
-        file.write(json.dumps(bounds_s, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(fresh, path)  # noqa: PTH105 (says that it replaces)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    """Put a whole new file in place of the old one, on the disk when this returns."""
+    write_file(path, (json.dumps(bounds_s, indent=1) + "\n").encode(), 0o600)
+    sync_directory(path.parent)

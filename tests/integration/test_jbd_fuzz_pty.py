@@ -2,15 +2,12 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import tty
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bosd.clock import SystemClock
 from bosd.drivers.jbd.driver import JbdDriver
@@ -21,15 +18,6 @@ from tests.support.jbd_fuzz import FuzzedBoard, Judge, check_shares
 PORTS = 20
 INPUTS = 2000 // PORTS
 REPLY_S, GAP_S = 0.05, 0.01
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Leave debug lines out."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 class FuzzedPort:
@@ -66,6 +54,7 @@ class FuzzedPort:
             os.close(self._slave)
 
 
+@pytest.mark.usefixtures("quiet")
 async def test_spoiled_replies_through_terminals() -> None:
     """What is shown is the board's own, or passed the checksum by design of the input; every terminal is let go of."""
     before = descriptors()

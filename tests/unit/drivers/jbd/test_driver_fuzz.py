@@ -1,12 +1,9 @@
 """100,000 spoiled replies through the driver in virtual time: no crash, no growth, no wrong value."""
 
 import asyncio
-import logging
 import tracemalloc
-from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from bosd.clock import LoopClock
 from bosd.drivers.jbd.driver import JbdDriver
@@ -14,19 +11,12 @@ from bosd.drivers.line import LATENCIES_KEPT, Line
 from bosd.drivers.transport import MemoryTransport
 from tests.support.jbd_fuzz import KINDS, FuzzedBoard, Judge, check_shares
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 SHARES = 10
 INPUTS = 100_000 // SHARES
 GROWTH_BYTES = 200_000
 """Allowed between the middle and the end: what allocators keep; 5,000 inputs of 41 bytes would be as much."""
-
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    """Leave debug lines out: one for each spoiled reply costs more than all else."""
-    before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    yield
-    structlog.configure(**before)
 
 
 class Fuzz:
