@@ -62,13 +62,17 @@ class PhysicalBattery(DeviceLeaf):
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
         """A gate closes 5 s after its last switching at the earliest and has 2 s to show it (JBD protocol, current control)."""
-        gate = isinstance(self.spec, PhysicalSpec) and self.spec.current_control == "gate"
-        return GATE_DEADLINE_S if gate else DeviceLeaf.command_deadline_s
+        return GATE_DEADLINE_S if self.is_gate else DeviceLeaf.command_deadline_s
+
+    @property
+    def is_gate(self) -> bool:
+        """Whether its device switches directions on and off and leaves the amount to the load."""
+        return isinstance(self.spec, PhysicalSpec) and self.spec.current_control == "gate"
 
     @property
     def rests_unseen(self) -> bool:
         """A gate's switches conduct until they are told otherwise, and other programs close them, too."""
-        return isinstance(self.spec, PhysicalSpec) and self.spec.current_control == "gate"
+        return self.is_gate
 
     @property
     def controllable(self) -> bool:

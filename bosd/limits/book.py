@@ -336,7 +336,7 @@ class LimitBook:
             self._unrecorded.pop(entry, None)
             left = [each for each in self._entries.get(limit.key, ()) if each.limit.number >= limit.number]
             if limit.is_none and not limit.revision:
-                left.remove(entry) if entry in left else None
+                left = [each for each in left if each is not entry]
             self._keep(limit.key, left)
         self.attend_due()
         self._tell()

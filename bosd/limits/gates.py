@@ -18,7 +18,6 @@ from bosd.bal.cap import Cap
 from bosd.bal.caps import amperes
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.errors import BosError
 
@@ -106,7 +105,7 @@ class Gates:
         if now_s - self._above_s.setdefault(key, now_s) < ABOVE_S:
             return
         for leaf in members_of(battery):
-            if isinstance(leaf, PhysicalBattery) and _is_gate(leaf) and _flows_a(leaf, now_s, discharging=discharging) > 0.0:
+            if isinstance(leaf, PhysicalBattery) and leaf.is_gate and _flows_a(leaf, now_s, discharging=discharging) > 0.0:
                 self._open(leaf, battery, flows_a, now_s, discharging=discharging)
 
     def _open(self, leaf: PhysicalBattery, limited: Battery, flows_a: float, now_s: float, *, discharging: bool) -> None:
@@ -157,10 +156,6 @@ class Gates:
                 self._held[leaf] = wanted
                 if not any(wanted):
                     del self._held[leaf]
-
-
-def _is_gate(leaf: PhysicalBattery) -> bool:
-    return isinstance(leaf.spec, PhysicalSpec) and leaf.spec.current_control == "gate"
 
 
 def _limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:

@@ -254,7 +254,7 @@ class Leaves:
             until = 'until contact, or "bosctl fleet assume-safe": it holds' if held else "ask again in a few seconds"
             raise UnavailableError(
                 f"{name}: {', '.join(unread)} was not heard since this node started and may still run what was asked before; "
-                f"{until}",
+                + until,
                 battery=name,
                 unread=",".join(unread),
             )

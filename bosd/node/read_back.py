@@ -29,7 +29,7 @@ def rule_of(spec: PhysicalSpec) -> FollowRule:
 
 
 class ReadBack:
-    """Follows one battery; `changed` hears when a deviation begins, with the error, `tell_again` when a device runs away."""
+    """Follows one battery; `begun` hears when a deviation begins, with the error, `tell_again` when a device runs away."""
 
     def __init__(
         self,
