@@ -34,6 +34,7 @@ from bosd.node.requests import (
     check_request,
     checked_ttl_s,
     lease_for,
+    lower_all_the_same,
     lowers_own,
     other_holder,
 )
@@ -164,10 +165,10 @@ class Controller:
                     planned = self._planned(battery, request, now_s)
                 ends_s = now_s + request.ttl_s
                 result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
-                await self._done(battery, planned, self._executor.execute, None if lowers else lease)
-            battery.setpoint = SetPoint(
-                current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease
-            )
+                asked = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease)
+                with lower_all_the_same(battery, asked, lowers=lowers):
+                    await self._done(battery, planned, self._executor.execute, None if lowers else lease)
+            battery.setpoint = asked
             self.taken.told(holder, name)
             battery.touch()
             self._activate(battery)

@@ -1,12 +1,15 @@
 """Checking a request for a current before anything moves (control.md, "Refuse or clamp")."""
 
+import asyncio
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan
-from bosd.bal.setpoint import Fence, Lease
+from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
     BatteryInUseError,
@@ -14,6 +17,7 @@ from bosd.errors import (
     CurrentOutOfRangeError,
     InvalidArgumentError,
     StoppedError,
+    TransientError,
     UnavailableError,
     UnsupportedError,
 )
@@ -137,6 +141,24 @@ def lowers_own(battery: Battery, current_a: float, holder: str, now_s: float) ->
     if setpoint is None or setpoint.holder != holder or setpoint.over_s <= now_s:
         return False
     return current_a == 0.0 or (current_a * battery.applied_a > 0.0 and abs(current_a) <= abs(battery.applied_a))
+
+
+@contextmanager
+def lower_all_the_same(battery: Battery, asked: SetPoint, *, lowers: bool) -> Iterator[None]:
+    """Keep a request that lowers in force where a device may not have heard it, or nobody waits for that any more.
+
+    What was asked before must not come back with the device. An end in the meantime stays, and a stop binds whatever is asked.
+    """
+    before = battery.setpoint
+    try:
+        yield
+    except (TransientError, asyncio.CancelledError) as error:
+        if lowers and battery.setpoint is before:
+            battery.setpoint = asked
+            battery.touch()
+            if isinstance(error, TransientError):
+                error.also(f"{asked.current_a:g} A is asked all the same, and told until it is confirmed")
+        raise
 
 
 def lease_for(battery: Battery, request: Request, fence: Fence, *, lowers: bool) -> Lease | None:

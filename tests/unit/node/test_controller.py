@@ -624,3 +624,63 @@ async def test_the_same_again_to_who_may_run_less_is_a_raise() -> None:
         ended = Move(uncertain, 4.8, 0.0, 0.0, None, certain=False)
         again = Move(lowered, 12.0, 12.0, 12.0, None)
         assert phases_of([ended, again]) == ([ended, again], [])
+
+
+async def test_a_lower_request_stays_though_its_device_did_not_hear_it() -> None:
+    """At 10 A the device is lost; 4 A is asked, then 0 A: what comes back with the device is the last, never the first."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0)
+        node.leaf("a").raises = UnavailableError("silence")
+        for lower_a in (4.0, 0.0):
+            with pytest.raises(UnavailableError, match=f"silence; {lower_a:g} A is asked all the same"):
+                await node.set("a", lower_a)
+        begun = len(node.wire.told)
+        node.leaf("a").raises = None
+        await asyncio.sleep(3.0)
+        assert node.leaf("a").runs_a == 0.0
+        assert {current_a for _, current_a in node.wire.told[begun:]} == {0.0}
+
+
+async def test_a_raise_that_its_device_did_not_hear_is_not_asked() -> None:
+    """At 4 A the device is lost; 10 A is refused, and 4 A is what it is told when it is back."""
+    async with bench(device("a")) as node:
+        await node.set("a", 4.0)
+        node.leaf("a").raises = UnavailableError("silence")
+        with pytest.raises(UnavailableError, match=r"silence$"):
+            await node.set("a", 10.0)
+        node.leaf("a").raises = None
+        await asyncio.sleep(3.0)
+        assert (node.leaf("a").runs_a, node.applied()) == (4.0, {"a": 4.0})
+
+
+async def test_a_lower_request_stays_though_its_asker_did_not_wait() -> None:
+    """The device hangs for longer than the asker's deadline: 4 A is what it is told in the end, not 10 A again."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0)
+        node.leaf("a").hangs = True
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await node.set("a", 4.0)
+        node.leaf("a").hangs = False
+        await asyncio.sleep(3.0)
+        assert (node.leaf("a").runs_a, node.applied()) == (4.0, {"a": 4.0})
+
+
+async def test_a_stop_during_a_lower_request_binds_it() -> None:
+    """A stop comes while 4 A waits for its device: 0 A, and once released never the 10 A of before."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0)
+        node.leaf("a").hangs = True
+        async with asyncio.TaskGroup() as group:
+            lowering = group.create_task(_refusal(node.set("a", 4.0)))
+            await asyncio.sleep(0.5)
+            node.leaf("a").hangs = False
+            await node.stop("a")
+            node.leaf("a").go_on.set()
+        assert isinstance(lowering.result(), UnavailableError)
+        await asyncio.sleep(0.5)
+        assert node.leaf("a").runs_a == 0.0
+        node["a"].latch(stopped=False)
+        node.controller.look_again([node["a"]])
+        await asyncio.sleep(3.0)
+        assert node.leaf("a").runs_a == 4.0
