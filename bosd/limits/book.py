@@ -238,10 +238,12 @@ class LimitBook:
                 self._keep(key, [each for each in self._entries.get(key, ()) if each is not entry])
                 raise
             self._unrecorded[entry], self._failure = event, error.message
+            self._noted(entry, older)
             raise StoreError(f"in force, but not recorded yet: {error.message}", **error.metadata) from error
         except asyncio.CancelledError:  # nobody waits any more; what was asked for is done all the same
             self._unrecorded[entry] = event
             self._wake.set()
+            self._noted(entry, older)
             raise
         self._noted(entry, older)
         return entry.limit

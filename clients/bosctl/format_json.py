@@ -9,7 +9,8 @@ from bosd.v1 import battery_pb2 as pb
 
 Document = dict[str, Any]
 
-PHYSICAL_KINDS = frozenset({"jbd"})
+_VIRTUAL_KINDS = frozenset({"aggregator", "partition", "network", "pseudo", "null"})
+"""All other kinds are devices, those of other packages too."""
 
 _OPTIONAL = frozenset(
     {
@@ -64,7 +65,7 @@ STATUS_KEYS = (
 def status_document(status: pb.BatteryStatus) -> Document:
     """Return a status with the keys of `STATUS_KEYS`, then those its kind has besides."""
     document = {key: _value(status, key) for key in STATUS_KEYS}
-    if status.kind in PHYSICAL_KINDS:
+    if status.kind not in _VIRTUAL_KINDS:
         sampled = status.HasField("sampled_from")
         document["cells_v"] = [number(cell) for cell in status.cells_v] or None
         document["temperatures_c"] = [number(value) for value in status.temperatures_c] if sampled else None

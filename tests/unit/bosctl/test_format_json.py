@@ -43,6 +43,7 @@ def test_a_physical_battery_has_keys_of_its_own() -> None:
     """Cells, temperatures, cycles, faults, balancing and switches belong to devices."""
     document = status_document(physical("b1"))
     assert list(document) == [*STATUS_KEYS, *PHYSICAL, "path"]
+    assert set(status_document(pb.BatteryStatus(name="h", kind="of another package"))) == {*STATUS_KEYS, *PHYSICAL}
     assert document["cells_v"] == [3.301, 3.299, 3.3, 3.3]
     assert document["faults"] == []
 

@@ -63,7 +63,7 @@ class Bench:
         self.store = store
         self.doubted = ""
         self.changed: list[str] = []
-        self.noted: list[tuple[str, dict[str, object]]] = []
+        self.noted: list[tuple[str, dict[str, Any]]] = []
         self.directory = Directory(_no_device, policy)
         self.directory.change(Topology(batteries=(pseudo("a"), pseudo("b"))), 0.0)
         self.table = LimitTable(cast(Store, store))
@@ -152,6 +152,25 @@ async def test_what_the_store_does_not_take() -> None:
         bench.store.failed = False
         await asyncio.sleep(2.0 * RETRY_S)
         assert bench.book.failure == (0, "")
+        assert [each.limit_w for each in await bench.table.load()] == [480.0]
+        assert [facts["after"]["limit_w"] for _, facts in bench.noted] == [4800.0, 480.0]  # what was done, and no more
+
+    await running(bench, story)
+
+
+async def test_who_does_not_wait_for_the_store_is_in_the_audit() -> None:
+    """While the disk hangs the asker goes away: the limit is in force, noted, and recorded when the disk is back."""
+    bench = Bench(SlowStore())
+
+    async def story() -> None:
+        bench.store.go.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await bench.put(480.0)
+        assert bench.most_a() == 10.0
+        assert [(action, facts["after"]["limit_w"]) for action, facts in bench.noted] == [("limit", 480.0)]
+        bench.store.go.set()
+        await asyncio.sleep(2.0 * RETRY_S)
         assert [each.limit_w for each in await bench.table.load()] == [480.0]
 
     await running(bench, story)
