@@ -1,15 +1,17 @@
-"""What every test gets: the loop its marker asks for, and properties that never fail for being slow."""
+"""What every test gets: the loop its marker asks for, an end, and properties that never fail for being slow."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 import pytest
+import pytest_timeout
 import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.examples import LONG
 from tests.support.jumping_loop import loop_factories
+from tests.support.time_limit import as_failure, bound_memory, set_timer
 
 settings.register_profile("usual", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", parent=settings.get_profile("usual"), max_examples=LONG)
@@ -19,6 +21,38 @@ settings.load_profile("usual")
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests marked `jumping` run on virtual time, the others on the stock loop."""
     return loop_factories(jumping=item.get_closest_marker("jumping") is not None)
+
+
+def pytest_configure() -> None:
+    """Bound what a test may eat."""
+    bound_memory()
+
+
+def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Settings) -> bool:
+    """End a test in a way that no loop swallows."""
+    set_timer(item, settings.timeout)
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None]:
+    """A fixture may take too long."""
+    with as_failure():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """A test may."""
+    with as_failure():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Generator[None]:
+    """What ends a fixture may."""
+    with as_failure():
+        return (yield)
 
 
 @pytest.fixture

@@ -14,12 +14,14 @@ from bosd.node.ramps import Ramps
 
 LOOK_S = 0.25
 """A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
+IDLE_S = 1.0
+"""While no battery has an alone limit and nothing is away or comes back."""
 
 _log = structlog.get_logger("alone")
 
 
 class AloneLimits:
-    """Looks four times a second; `unheard` returns who of those that command batteries by these names is not heard.
+    """Looks four times a second where something is limited; `unheard` returns who of those that command batteries by these names is not heard.
 
     `changed` has what rests on a battery put in force again.
     """
@@ -35,12 +37,11 @@ class AloneLimits:
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            self.attend()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self.attend() else IDLE_S)
 
-    def attend(self) -> None:
-        """Put in force, or end, what is due; also where a sample has grown late, or is fresh again."""
-        self._ramps.attend()
+    def attend(self) -> bool:
+        """Put in force, or end, what is due; also where a sample has grown late, or is fresh again. Return whether any is limited."""
+        ramped = self._ramps.attend()
         limited = [battery for battery in self._directory if has_alone_limit(battery) or battery.alone]
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
@@ -59,3 +60,4 @@ class AloneLimits:
                 continue
             self._late[battery] = late
             self._changed(tops)
+        return ramped or bool(limited)

@@ -29,8 +29,8 @@ class Ramps:
         self._away: dict[Battery, float] = {}
         self._rising: dict[Battery, tuple[float, float]] = {}
 
-    def attend(self) -> None:
-        """Hold down what is away, and let what is back rise."""
+    def attend(self) -> bool:
+        """Hold down what is away, and let what is back rise; return whether there is any."""
         now_s = self._clock.now_s()
         present = {battery for battery in self._directory if isinstance(battery, DeviceLeaf)}
         for leaf in present:
@@ -40,6 +40,7 @@ class Ramps:
             del self._rising[battery]
         for battery in list(self._rising):
             self._rise(battery, now_s)
+        return bool(self._away or self._rising)
 
     def _look(self, leaf: DeviceLeaf, now_s: float) -> None:
         if not _is_lost(leaf, now_s):

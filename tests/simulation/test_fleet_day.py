@@ -1,6 +1,6 @@
-"""Hours of ten nodes: set points, a node killed, a cable pulled and a board without power now and then.
+"""A part of a day of ten nodes: set points, a node killed, a cable pulled and a board without power now and then.
 
-`BOSD_SIM_HOURS=24` makes it a whole day, in three minutes (`make soak` does that).
+`BOSD_SIM_HOURS=24` makes it a whole day, as `make soak` does.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
 from tests.support.fleet.process_loop import run_processes, this_loop
 
-HOURS = float(os.environ.get("BOSD_SIM_HOURS", "3"))
+HOURS = float(os.environ.get("BOSD_SIM_HOURS", "0.75"))
 TIMERS = SessionTimers(heartbeat_s=15.0, stale_s=25.0, lease_s=60.0, max_command_age_s=20.0)
 """Twenty times the default, so that a day is a few hundred thousand events; the rules do not know the difference."""
 SETTLE_S = 200.0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300 + 150 * HOURS)
 def test_hours_of_ten_nodes() -> None:
     """Nine owners and who commands them: the sum is never above old and new, and all is whole at the end."""
 
@@ -50,13 +50,13 @@ def test_hours_of_ten_nodes() -> None:
                     confirmed += 1
                 except (BosError, TimeoutError):
                     pass
-                await asyncio.sleep(1200.0)
+                await asyncio.sleep(500.0)
                 await trouble(fleet, owners)
             await fleet.until(fleet.all_ready, within_s=300.0, because="all is whole", step_s=1.0)
             fleet.check_bugs()
         finally:
             await fleet.close()
-        assert confirmed >= 1.5 * HOURS
+        assert confirmed >= 3.0 * HOURS
 
     run_processes(day())
 

@@ -32,7 +32,7 @@ LINES = 20
 BOARDS = 10
 SETTLED_S = 12.0
 """The first readings, and who each board is, are over: six seldom registers, one a cycle."""
-ALIVE_S, DEAD_S = 30.0, 60.0
+ALIVE_S, DEAD_S = 12.0, 36.0
 LOOK_EVERY_S = 0.25
 DEAD = 4
 MOST_OF_A_LINE = 0.15
