@@ -27,7 +27,7 @@ run: $(STAMP) ## the demo: two nodes, three simulated packs, a live table (ARGS=
 
 test: $(STAMP) ## all tests (ARGS="tests/unit -k codec" for some)
 	@tools/debian.sh systemd-analyze=systemd nft=nftables
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --max-worker-restart 0 $(ARGS)
 
 test-long: $(STAMP) ## the properties with 5,000 examples each, 200 crash rounds, 32 nodes, a million steps (STEPS=)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --timeout 1800 --hypothesis-profile long tests/property $(ARGS)

@@ -21,9 +21,10 @@ _log = structlog.get_logger("alone")
 
 
 class AloneLimits:
-    """Looks four times a second where something is limited; `unheard` returns who of those that command batteries by these names is not heard.
+    """Looks four times a second where something is limited.
 
-    `changed` has what rests on a battery put in force again.
+    `unheard` returns who of those that command batteries by these names is not heard; `changed` has what rests on a battery put
+    in force again.
     """
 
     def __init__(self, directory: Directory, clock: Clock, changed: Callable[[Iterable[Battery]], None]) -> None:
@@ -37,10 +38,11 @@ class AloneLimits:
     async def run(self) -> None:
         """Look, for ever."""
         while True:
-            await asyncio.sleep(LOOK_S if self.attend() else IDLE_S)
+            limited = self.attend()
+            await asyncio.sleep(LOOK_S if limited else IDLE_S)
 
     def attend(self) -> bool:
-        """Put in force, or end, what is due; also where a sample has grown late, or is fresh again. Return whether any is limited."""
+        """Put in force, or end, what is due; also where a sample has grown late, or is fresh again. Return if any is limited."""
         ramped = self._ramps.attend()
         limited = [battery for battery in self._directory if has_alone_limit(battery) or battery.alone]
         self._late = {
