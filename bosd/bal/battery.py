@@ -9,7 +9,7 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
-from bosd.bal.cap import Cap
+from bosd.bal.cap import NOTHING_BESIDE, Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
@@ -76,7 +76,7 @@ class Battery(metaclass=_Port):
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
     said about its bookings, `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone
-    limits are in force, `caps` all that limits it now and refuses nothing.
+    limits are in force, `caps` all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -89,6 +89,7 @@ class Battery(metaclass=_Port):
         "_valid_until_s",
         "alone",
         "applied_a",
+        "beside_w",
         "booked",
         "booking_note",
         "caps",
@@ -122,6 +123,7 @@ class Battery(metaclass=_Port):
         self.clamped_by = ""
         self.alone = ""
         self.caps: tuple[Cap, ...] = ()
+        self.beside_w = NOTHING_BESIDE
         self.stopped = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()

@@ -1,6 +1,20 @@
 """A cap: what a battery may carry at most in one direction, whoever says so, and the grant of one to another node."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Beside(NamedTuple):
+    """What flows at a battery's meter beside what the battery accounts for, in watts, fed in positive, drawn negative.
+
+    Where the meter is heard both are the same. Else each is what tightens its direction, as what is not seen allows nothing.
+    """
+
+    charge_w: float
+    discharge_w: float
+
+
+NOTHING_BESIDE = Beside(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,12 +75,27 @@ def efficiency(battery: Battery, *, discharging: bool) -> float:
     return own * (max(below, default=1.0) if discharging else min(below, default=1.0))
 
 
+def beside_w(battery: Battery, *, discharging: bool) -> float:
+    """Return what flows beside a battery at its meter, of an aggregate without one at its members'; fed in is positive."""
+    if isinstance(battery.spec, BatterySpec) and battery.spec.meter is not None:
+        return battery.beside_w.discharge_w if discharging else battery.beside_w.charge_w
+    if isinstance(battery, Aggregator):
+        return math.fsum(beside_w(member, discharging=discharging) for member in battery.sources)
+    return 0.0
+
+
+def left_w(limit_w: float, beside: float, *, discharging: bool) -> float:
+    """Return what of a limit at a meter is left for the battery behind it, where `beside` flows there, too."""
+    return max(0.0, limit_w - beside if discharging else limit_w + beside)
+
+
 def amperes(cap: Cap, battery: Battery, now_s: float) -> float:
     """Return what a cap on `battery` is in amperes now; 0 A for watts where no voltage is known."""
     if cap.limit_a is not None:
         return cap.limit_a
     limit_w = cap.limit_w or 0.0
     if cap.at_grid:
+        limit_w = left_w(limit_w, beside_w(battery, discharging=cap.discharging), discharging=cap.discharging)
         part = efficiency(battery, discharging=cap.discharging)
         limit_w = limit_w / part if cap.discharging else limit_w * part
     at_v = voltage_v(battery, now_s)
@@ -107,7 +122,15 @@ def clamp_to_caps(battery: Battery, current_a: float, now_s: float) -> tuple[flo
     limit_a, cap = tightest(battery, now_s, discharging=current_a > 0.0)
     if cap is None or abs(current_a) <= limit_a:
         return current_a, ""
-    return math.copysign(limit_a, current_a), f"clamped to {cap.text}"
+    return math.copysign(limit_a, current_a), f"clamped to {cap.text}{_at_meter(battery, cap)}"
+
+
+def _at_meter(battery: Battery, cap: Cap) -> str:
+    meter = battery.spec.meter if isinstance(battery.spec, BatterySpec) else None
+    if meter is None or not cap.at_grid or cap.limit_w is None:
+        return ""
+    flows_w = beside_w(battery, discharging=cap.discharging)
+    return f" at {meter}, where {abs(flows_w):.0f} W are {'fed in' if flows_w > 0.0 else 'drawn'} beside it"
 
 
 def caps_below(batteries: Iterable[Battery]) -> bool:

@@ -33,6 +33,19 @@ class Graph:
                     self.splitter_of[partition.name] = splitter.name
         self.users = dict.fromkeys(self.kinds, ()) | _users(topology)
 
+    def rests_on(self, user: str, source: str) -> bool:
+        """Tell whether a battery is another one, or rests on it."""
+        seen: set[str] = set()
+        waiting = [user]
+        while waiting:
+            name = waiting.pop()
+            if name == source:
+                return True
+            if name not in seen:
+                seen.add(name)
+                waiting += self.sources.get(name, ())
+        return False
+
     def order(self) -> tuple[str, ...]:
         """Return all names, sources before their users, else as written. Raises CycleError."""
         order, cycle = self._walk()

@@ -127,6 +127,8 @@ def _common(spec: BatterySpec) -> Faults:
     yield from _alone(spec)
     if not 0.0 < spec.efficiency <= 1.0:
         yield "efficiency", f"{spec.efficiency!r} is no efficiency: above 0 and at most 1"
+    if spec.meter is not None and (fault := name_fault(spec.meter)):
+        yield "meter", fault
     if spec.max_ramp_a_per_s is not None:
         yield from _above_zero(spec, "max_ramp_a_per_s")
     stale_s, gone_s = spec.max_staleness_s, spec.unavailable_after_s

@@ -71,6 +71,7 @@ def graph_faults(topology: Topology, policies: Collection[str] = POLICIES) -> It
             yield Fault(place, BatteryInUseError(message, name=source, users=", ".join(users)))
     yield from _shared_devices(topology)
     yield from _shared_lines(topology)
+    yield from _meters(topology, graph)
     yield from _shape(graph)
 
 
@@ -137,6 +138,24 @@ def _shared_lines(topology: Topology) -> Iterator[Fault]:
         elif other.baud != spec.baud:
             text = f'{spec.baud}, but battery "{other.name}" on the same line has {other.baud}; a line has one speed'
             yield _invalid(f'battery "{spec.name}".baud', text)
+
+
+def _meters(topology: Topology, graph: Graph) -> Iterator[Fault]:
+    """Yield meters that are not there, that are on the battery's own side, or that nobody reads by itself."""
+    specs = {spec.name: spec for spec in topology.batteries}
+    for spec in topology.batteries:
+        if spec.meter is None:
+            continue
+        place = f'battery "{spec.name}".meter'
+        if spec.meter not in graph.kinds:
+            message = f'no battery "{spec.meter}", which is the meter of "{spec.name}"'
+            yield Fault(place, BadNameError(message, name=spec.meter, users=spec.name))
+        elif graph.rests_on(spec.name, spec.meter) or graph.rests_on(spec.meter, spec.name):
+            yield _invalid(
+                place, f'"{spec.meter}" measures "{spec.name}" itself; a meter is at the grid\'s side of its converter'
+            )
+        elif isinstance(meter := specs.get(spec.meter), PhysicalSpec) and meter.refresh == "lazy":
+            yield _invalid(place, f'"{spec.meter}" is read when somebody asks; write refresh = "active" in its table')
 
 
 def _shape(graph: Graph) -> Iterator[Fault]:

@@ -30,12 +30,7 @@ MAX_TEXT = 4 * 1024 * 1024
 NODE_TABLES = ("node", "store", "hooks", "security", "fleet", "eebus")
 """What a configuration file holds besides a topology: the node's own settings, read when it starts."""
 
-_LATER_BATTERY_KEYS = frozenset(
-    {
-        "meter",
-        "node",
-    }
-)
+_LATER_BATTERY_KEYS = frozenset({"node"})
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _LONG_KEY = re.compile(r"(?<![\w.-])(?:[\w-]+\.){33}")
 

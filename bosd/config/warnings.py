@@ -48,10 +48,10 @@ def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
                 f"{name}: it is limited by the grid operator and rests on other nodes: set alone_charge_limit_w and "
                 f"alone_discharge_limit_w at the owners of {named}, or the limit cannot be proved while those are not heard"
             )
-        if all(specs[each].efficiency == 1.0 for each in _with_all_below(name, below) if each in specs):
+        if all(specs[each].efficiency == 1.0 and not specs[each].meter for each in _with_all_below(name, below) if each in specs):
             found.append(
                 f"{name}: it is limited by the grid operator, and efficiency is left at 1.0: what a converter loses is drawn "
-                "from the grid on top of the limit; set efficiency of the batteries below"
+                "from the grid on top of the limit; set efficiency of the batteries below, or the meter that measures it"
             )
     return tuple(found)
 

@@ -13,13 +13,14 @@ import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap, Grant
-from bosd.bal.caps import amperes, voltage_v
+from bosd.bal.caps import amperes, beside_w, left_w, voltage_v
 from bosd.bal.directory import Directory
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
+from bosd.limits.meters import meter_of
 from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
@@ -78,6 +79,16 @@ class _Part:
             at_grid=self.at_grid,
             text=f"{self.amount:.4g} {unit}, its part of {self.text}",
         )
+
+
+def _whole(cap: Cap, battery: Battery) -> tuple[bool, float]:
+    """Return whether a limit is in watts, and what of it is there to be divided: at a meter, what flows beside is not."""
+    if cap.limit_w is None:
+        return False, cap.limit_a or 0.0
+    if meter_of(battery) is None or not cap.at_grid or not battery.sources:  # a leaf's cap counts its meter by itself
+        return True, cap.limit_w
+    beside = beside_w(battery, discharging=cap.discharging)
+    return True, left_w(cap.limit_w, beside, discharging=cap.discharging)
 
 
 class Grants:
@@ -152,8 +163,7 @@ class Grants:
         if not caps:
             return {}
         cap = min(caps, key=lambda each: amperes(each, battery, now_s))
-        watts = cap.limit_w is not None
-        whole = (cap.limit_w if watts else cap.limit_a) or 0.0
+        watts, whole = _whole(cap, battery)
         aside = 0.0
         for lost in lost_below(battery, now_s):
             most = self.aside(lost, now_s, watts=watts, discharging=discharging)
@@ -316,8 +326,7 @@ class Grants:
         """Tell whether what is not reached below a battery has parts that, with all others, fit into a limit."""
         if not has_stubs(battery):
             return False
-        watts = cap.limit_w is not None
-        whole = (cap.limit_w if watts else cap.limit_a) or 0.0
+        watts, whole = _whole(cap, battery)
         known = []
         for leaf in lost_below(battery, now_s):
             granted = self._granted.get(self._place(leaf, discharging=cap.discharging))

@@ -15,6 +15,7 @@ from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
+from bosd.limits.meters import Meters, is_heard, meter_of
 from bosd.limits.parts import is_stub
 from bosd.store.limits import Limit, LimitTable
 from bosd.store.store import Store
@@ -56,6 +57,8 @@ class Limits:
         self.book = LimitBook(directory, clock, table, doubt, changed)
         self.grants = Grants(directory, clock, table, send, changed)
         self.gates = Gates(directory, clock, changed)
+        self.meters = Meters(directory, clock)
+        self._changed = changed
 
     async def load(self) -> None:
         """Put in force what was, and know what may be in force at other nodes. Raises StoreError."""
@@ -74,9 +77,12 @@ class Limits:
         group.create_task(self.book.run(self._look), name="limit book")
 
     def _look(self) -> bool:
-        """Divide limits over nodes and look at switches; return whether anything is limited, or was a moment ago."""
+        """Look at meters, divide limits over nodes and look at switches; return whether looks may not be rare."""
+        for battery in self.meters.attend():
+            battery.touch()
+            self._changed(self._directory.tops_with(battery))
         if not (self.grants.busy or self.gates.busy or any(battery.caps for battery in self._directory)):
-            return False
+            return self.meters.busy
         self.grants.attend()
         self.gates.attend()
         return True
@@ -116,6 +122,7 @@ class Limits:
                 bound_s=None,
                 reason="; ".join(reasons),
             )
+        reasons += [f"{each} is not heard: efficiency counts" for each in self._meters_unheard(battery, now_s)]
         unable = [each.name for each in members_of(battery) if isinstance(each, PhysicalBattery) and not each.controllable]
         if unable:
             reasons.append(f"no current control: {', '.join(unable)}")
@@ -132,6 +139,10 @@ class Limits:
             bound_s=None if unable else bound_s,
             reason="; ".join(reasons),
         )
+
+    def _meters_unheard(self, battery: Battery, now_s: float) -> list[str]:
+        names = {name: None for each in (battery, *members_of(battery)) if (name := meter_of(each)) is not None}
+        return [f"meter {name}" for name in names if not is_heard(self._directory.batteries.get(name), now_s)]
 
     def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
