@@ -20,6 +20,7 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
+from bosd.limits.left_behind import LeftBehind, MakeStub
 from bosd.limits.meters import meter_of
 from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
@@ -92,20 +93,25 @@ def _whole(cap: Cap, battery: Battery) -> tuple[bool, float]:
 
 
 class Grants:
-    """Divides the limits that lie over other nodes; `send` puts a grant in force at a stub's owner, durable on return."""
+    """Divides the limits that lie over other nodes.
+
+    The first of `ways` puts a grant in force at a stub's owner, durable on return; the second reaches a battery that this node
+    has no stub of any more, but granted something: to withdraw that.
+    """
 
     def __init__(
         self,
         directory: Directory,
         clock: Clock,
         table: LimitTable,
-        send: Send,
+        ways: tuple[Send, MakeStub],
         changed: Callable[[Iterable[Battery]], None],
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._table = table
-        self._send = send
+        self._send, make_stub = ways
+        self._left = LeftBehind(make_stub)
         self._changed = changed
         self._granted: dict[Place, _Granted] = {}
         self._local: dict[tuple[Battery, bool], float] = {}
@@ -247,10 +253,10 @@ class Grants:
     # --- sending
 
     def _have_sent(self, now_s: float) -> None:
-        """Send what differs from what is in force; withdraw where no limit is any more."""
-        for battery in self._directory:
-            if not isinstance(battery.spec, NetworkSpec) or not isinstance(battery, DeviceLeaf):
-                continue
+        """Send what differs from what is in force; withdraw where no limit is any more, or no stub."""
+        stubs = [each for each in self._directory if isinstance(each, DeviceLeaf) and isinstance(each.spec, NetworkSpec)]
+        granted_at = {place[:2] for place, granted in self._granted.items() if not granted.clean or granted.sending}
+        for battery in (*stubs, *self._left.follow(stubs, granted_at)):
             for out in (True, False):
                 granted = self._granted.get(self._place(battery, discharging=out))
                 if granted is None:

@@ -24,6 +24,16 @@ def has_stubs(battery: Battery) -> bool:
     return is_stub(battery)
 
 
+def with_a_part(battery: Battery) -> set[Battery]:
+    """Return the leaves below that can have a part of a limit: reached through aggregates alone.
+
+    What is reached through a splitter is others', too: a part of it would limit them.
+    """
+    if isinstance(battery, Aggregator):
+        return {leaf for member in battery.sources for leaf in with_a_part(member)}
+    return {battery}
+
+
 def stubs_below(battery: Battery) -> list[Battery]:
     """Return the stubs that a battery rests on, through whatever."""
     return [each for each in members_of(battery) if is_stub(each)]

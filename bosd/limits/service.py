@@ -15,8 +15,9 @@ from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
+from bosd.limits.left_behind import MakeStub
 from bosd.limits.meters import Meters, is_heard, meter_of
-from bosd.limits.parts import is_stub
+from bosd.limits.parts import is_stub, with_a_part
 from bosd.store.limits import Limit, LimitTable
 from bosd.store.store import Store
 
@@ -40,7 +41,7 @@ class LimitView:
 
 
 class Limits:
-    """All of limits in one node; `changed` has what rests on batteries put in force again."""
+    """All of limits in one node; `changed` has what rests on batteries put in force again, `ways` lead to other nodes."""
 
     def __init__(
         self,
@@ -49,13 +50,13 @@ class Limits:
         store: Store,
         doubt: Callable[[float], str],
         changed: Callable[[Iterable[Battery]], None],
-        send: Send,
+        ways: tuple[Send, MakeStub],
     ) -> None:
         self.clock = clock
         self._directory = directory
         table = LimitTable(store)
         self.book = LimitBook(directory, clock, table, doubt, changed)
-        self.grants = Grants(directory, clock, table, send, changed)
+        self.grants = Grants(directory, clock, table, ways, changed)
         self.gates = Gates(directory, clock, changed)
         self.meters = Meters(directory, clock)
         self._changed = changed
@@ -146,6 +147,7 @@ class Limits:
 
     def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
+        with_parts = with_a_part(battery)
         bound_s, in_parts = OWN_S, self.grants.bound_below(battery, cap_of(limit), now_s)
         for leaf in members_of(battery):
             if not isinstance(leaf, DeviceLeaf):
@@ -154,10 +156,14 @@ class Limits:
             if not is_stub(leaf):
                 if is_beyond_reach(leaf, status) and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
                     return None, f"{leaf.name} is not reached and holds what it was told"
-            elif status.link is Link.READY or in_parts:
+            elif status.link is Link.READY or (in_parts and leaf in with_parts):
                 bound_s = max(bound_s, SESSION_S)
-            elif leaf.let_go_s is not None:
+                continue
+            alone_w = leaf.alone_limit_w(discharging=limit.discharging)
+            if leaf not in with_parts and alone_w is None:
+                return None, f"{leaf.name} is not heard, has no part of the limit as it is split, and has no alone limit"
+            if leaf.let_go_s is not None:
                 bound_s = max(bound_s, leaf.let_go_s)
-            elif leaf.alone_limit_w(discharging=limit.discharging) is None:
+            elif alone_w is None:
                 return None, f"{leaf.name} is not heard, holds what it was told, and has no alone limit"
         return bound_s, ""

@@ -132,6 +132,11 @@ class Node:
             if isinstance(spec, PhysicalSpec) and spec not in present:
                 make_device(spec, self._devices)
 
+    def stub_beside(self, spec: NetworkSpec) -> tuple[DeviceLeaf, Callable[[], None]]:
+        """Return a stub that is no battery of this node, and what lets go of its link."""
+        stub = self._make_remote(spec)
+        return stub, stub.close
+
     def _make_leaf(self, spec: BatterySpec) -> Battery:
         if isinstance(spec, PhysicalSpec):
             return PhysicalBattery(spec, self._device(spec))

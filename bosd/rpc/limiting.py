@@ -19,7 +19,7 @@ __all__ = ["Limits", "limits_of"]
 
 async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
     """Return the limits of a node that is loaded, those of an earlier run in force. Raises StoreError."""
-    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, _send)
+    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, node.stub_beside))
     if audit is not None:
         limits.book.note = audit.note
     await limits.load()

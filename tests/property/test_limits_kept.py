@@ -143,10 +143,10 @@ class World:
                 with contextlib.suppress(BosError, TimeoutError):
                     await self.fleet.set(self.main, "all", current_a)
             case ("book" | "book there" as where, float(current_a)):
-                host, name = (self.main, "all") if where == "book" else (self.fleet.hosts["a"], "b")
+                booker, name = (self.main, "all") if where == "book" else (self.fleet.hosts["a"], "b")
                 begin, end = Moment(in_s=0.5), Moment(in_s=200.0)
                 with contextlib.suppress(BosError, TimeoutError):
-                    await self.fleet.within(host, host.up.node.book(name, current_a, begin, end, holder="somebody"))
+                    await self.fleet.within(booker, booker.up.node.book(name, current_a, begin, end, holder="somebody"))
             case ("wait", float(seconds)):
                 await asyncio.sleep(seconds)
             case (str(fault), float(seconds)):
@@ -173,8 +173,9 @@ class World:
         facts.limits.pop(key, None)  # while it is replaced either may be in force
         begins = None if begins_in_s is None else Moment(in_s=begins_in_s)
         ends = None if lasts_s is None else Moment(in_s=(begins_in_s or 0.0) + lasts_s)
-        unit = {"limit_a": limit_w / VOLTAGE_V} if amperes else {"limit_w": limit_w}
-        wanted = Limit(source=source, battery=battery, direction=direction, **({} if how == "remove" else unit))
+        limit_a = limit_w / VOLTAGE_V if amperes and how != "remove" else None
+        in_w = limit_w if not amperes and how != "remove" else None
+        wanted = Limit(source=source, battery=battery, direction=direction, limit_w=in_w, limit_a=limit_a)
         try:
             if how == "post":
                 await self.fleet.within(host, self._posted(host, wanted, ends))
@@ -265,7 +266,7 @@ def put(
 @example(events=[put(("m", "all"), "charge", 480.0), ("wait", 4.0), ("book there", -20.0), ("cut", 40.0), ("kill a", 0.5)])
 @example(events=[put(("m", "sa"), "charge", 480.0), ("wait", 4.0), ("book there", -20.0), ("kill m", 40.0)])
 @example(
-    events=[("set", 40.0), put(("m", "x"), "discharge", 100.0), ("kill m", 0.5), ("set", 40.0), ("wait", 15.0), ("wait", 15.0)]
+    events=[("set", 40.0), put(("m", "x"), "discharge", 100.0), ("kill m", 0.5), ("wait", 4.0), ("set", 40.0), ("wait", 15.0)]
 )
 @example(
     events=[

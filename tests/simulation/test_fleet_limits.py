@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import Topology
+from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
+from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError
+from bosd.node.api import Edit
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.limit_judge import Limited, LimitsJudge
@@ -261,5 +263,61 @@ def test_a_full_disk_keeps_no_limit_away() -> None:
             limits = fleet.hosts[each].up.limits
             assert limits is not None
             assert all(standing.durable for standing in limits.book.standing())
+
+    told(story)
+
+
+def test_a_stub_that_is_removed_leaves_no_grant() -> None:
+    """Sb goes by an edit while b is cut off: a has all of the limit then, and b's grant is withdrawn when it is heard again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        far = fleet.hosts["b"]
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+        fleet.cut("m", "b")
+        await asyncio.sleep(20.0)
+        whole = format_topology(Topology(batteries=(stub_spec("sa", "a", "b"), sum_spec("all", "sa")), splitters=()))
+        edits = [Edit(action="whole", toml=whole)]
+        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)], within_s=5.0, because="all is a's")
+        assert granted_w(far) == [pytest.approx(240.0)]
+        host.kill()  # what is left behind is known to the next run, too
+        await asyncio.sleep(2.0)
+        host.start()
+        await asyncio.sleep(5.0)
+        fleet.heal("m", "b")
+        await fleet.until(lambda: granted_w(far) == [], within_s=20.0, because="withdrawn")
+        await asyncio.sleep(1.0)
+        assert list(host.up.pool.remotes) == ["a:7000"]
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
+
+    told(story)
+
+
+def test_a_partition_over_a_stub_is_limited_here_alone() -> None:
+    """It is clamped through the session; once that is cut nobody there knows of it, and it says so."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        parts = (PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5))
+        splitter = SplitterSpec(name="s", policy="proportional", source="sa", partitions=parts)
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"),), splitters=(splitter,)))
+        await ready(fleet)
+        await limit(fleet, host, "p1", 240.0)
+        await fleet.set(host, "p1", -8.0)
+        await fleet.set(host, "p2", -4.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [pytest.approx(-9.0, rel=0.02)], within_s=3.0, because="p1 is clamped")
+        assert granted_w(fleet.hosts["a"]) == []
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert (view.provable, view.bound_s) == (True, 2.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(5.0)
+        (view,) = host.up.limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: sa is not heard, has no part of the limit as it is split" in view.reason
 
     told(story)
