@@ -122,7 +122,7 @@ def clamp_to_caps(battery: Battery, current_a: float, now_s: float) -> tuple[flo
     limit_a, cap = tightest(battery, now_s, discharging=current_a > 0.0)
     if cap is None or abs(current_a) <= limit_a:
         return current_a, ""
-    return math.copysign(limit_a, current_a), f"clamped to {cap.text}{_at_meter(battery, cap)}"
+    return math.copysign(limit_a, current_a) + 0.0, f"clamped to {cap.text}{_at_meter(battery, cap)}"
 
 
 def _at_meter(battery: Battery, cap: Cap) -> str:

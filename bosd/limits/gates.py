@@ -62,8 +62,13 @@ class Gates:
         self._opened: dict[Way, _Opened] = {}
         self._held: dict[PhysicalBattery, tuple[bool, bool]] = {}
         self._failed_s: dict[PhysicalBattery, float] = {}
+        self._looked: set[Battery] = set()
         self._group: asyncio.TaskGroup | None = None
         self._holding = False
+
+    def opened(self, limited: Battery, *, discharging: bool) -> list[str]:
+        """Return the packs whose direction is open because of a limit on a battery."""
+        return [leaf.name for (leaf, out), opened in self._opened.items() if out is discharging and opened.limited is limited]
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Have switches follow from now on, in tasks of `group`."""
@@ -88,6 +93,35 @@ class Gates:
         if self.busy and not self._holding and self._group is not None:
             self._holding = True
             self._group.create_task(self._hold_once(), name="hold gates open")
+
+    def adopt(self) -> None:
+        """Take up what an earlier run opened: found open by a command, and not by a protection, under a limit that stands.
+
+        What was seen then is not known: it closes when the limit is gone.
+        """
+        now_s = self._clock.now_s()
+        for leaf in self._directory:
+            if leaf in self._looked or not isinstance(leaf, PhysicalBattery):
+                continue
+            status = leaf.status(now_s)
+            if status.charge_switch_closed is None or status.discharge_switch_closed is None:
+                continue
+            self._looked.add(leaf)
+            ways = (
+                (True, status.discharge_switch_closed, status.max_discharge_current_a),
+                (False, status.charge_switch_closed, status.max_charge_current_a),
+            )
+            for out, closed, most_a in ways:
+                limited = self._limited_over(leaf, now_s, discharging=out)
+                if leaf.is_gate and not leaf.told and not closed and most_a > 0.0 and limited is not None:
+                    self._held[leaf] = (not status.discharge_switch_closed, not status.charge_switch_closed)
+                    self._open(leaf, limited, math.inf, now_s, discharging=out)
+
+    def _limited_over(self, leaf: Battery, now_s: float, *, discharging: bool) -> Battery | None:
+        for battery in self._directory:
+            if battery.caps and leaf in members_of(battery) and _limit_a(battery, now_s, discharging=discharging) < math.inf:
+                return battery
+        return None
 
     async def _hold_once(self) -> None:
         try:
@@ -124,7 +158,8 @@ class Gates:
             if now_s < opened.since_s + OPEN_S:
                 return
             limit_a = _limit_a(opened.limited, now_s, discharging=discharging)
-            if self._directory.batteries.get(opened.limited.name) is opened.limited and limit_a <= opened.seen_a:
+            stands = self._directory.batteries.get(opened.limited.name) is opened.limited and limit_a < math.inf
+            if stands and limit_a <= opened.seen_a:
                 return
             _log.info("gate_closed", battery=leaf.name, direction="discharge" if discharging else "charge")
         del self._opened[way]

@@ -79,6 +79,7 @@ class Limits:
 
     def _look(self) -> bool:
         """Look at meters, divide limits over nodes and look at switches; return whether looks may not be rare."""
+        self.gates.adopt()
         for battery in self.meters.attend():
             battery.touch()
             self._changed(self._directory.tops_with(battery))
@@ -127,6 +128,8 @@ class Limits:
         unable = [each.name for each in members_of(battery) if isinstance(each, PhysicalBattery) and not each.controllable]
         if unable:
             reasons.append(f"no current control: {', '.join(unable)}")
+        if opened := self.gates.opened(battery, discharging=limit.discharging):
+            reasons.append(f"{limit.direction} direction opened, as it was above the limit: {', '.join(opened)}")
         bound_s, why = self._bound(battery, limit, now_s)
         if bound_s is None:
             reasons.append(f"{NOT_PROVABLE}: {why}")
@@ -156,7 +159,8 @@ class Limits:
             if not is_stub(leaf):
                 if is_beyond_reach(leaf, status) and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
                     return None, f"{leaf.name} is not reached and holds what it was told"
-            elif status.link is Link.READY or (in_parts and leaf in with_parts):
+                continue
+            if status.link is Link.READY or (in_parts and leaf in with_parts):
                 bound_s = max(bound_s, SESSION_S)
                 continue
             alone_w = leaf.alone_limit_w(discharging=limit.discharging)

@@ -156,3 +156,28 @@ async def test_a_switch_that_fails_is_tried_again() -> None:
     bench.device.fails = False
     await bench.run(2.0)
     assert bench.device.held == [(False, True)]
+
+
+async def test_what_an_earlier_run_opened_is_taken_up() -> None:
+    """Found open under a limit: held open until that is gone; without a limit, or by a protection, it is left alone."""
+    for limit_w, fields, expected in (
+        (480.0, {}, 0.0),
+        (None, {}, float("inf")),
+        (480.0, {"charge_allowed": False}, float("inf")),
+    ):
+        bench = Bench()
+        bench.limit("g", limit_w)
+        battery = bench.directory["g"]
+        assert isinstance(battery, PhysicalBattery)
+        now_s = bench.clock.now_s()
+        battery.sampled(sample(now_s, charge_switch_closed=False, discharge_switch_closed=True, **fields))
+        bench.gates.adopt()
+        bench.limit("g", 480.0)
+        bench.gates.adopt()
+        assert bench.most_a() == expected
+        await bench.run(70.0)
+        assert bench.most_a() == expected
+        bench.limit("g", None)
+        await bench.run(0.5)
+        assert bench.most_a() == float("inf")
+        assert bench.device.held == ([(False, False)] if expected == 0.0 else [])
