@@ -103,7 +103,7 @@ class World:
 
 
 @given(events=st.lists(EVENTS, max_size=60))
-@settings(max_examples=300)
+@settings(max_examples=120)
 def test_what_is_in_force_is_what_the_facts_allow(events: list[Event]) -> None:
     """After each event, and over restarts."""
 
