@@ -1,6 +1,7 @@
 """The client against the mock service, over real gRPC: order of calls, events, errors, hangs and losses."""
 
 import asyncio
+from typing import Any
 
 import grpc
 
@@ -338,3 +339,59 @@ async def test_two_events_of_approval_answer_a_write_once() -> None:
         await until(lambda: lpc.counters["heartbeats"] == 1, lpc)
         assert len(mock.named("ApproveOrDenyConsumptionLimit")) == 1
         assert lpc.decide(SKI, WrittenLimit(active=True, value_w=1e9)).warning
+
+
+async def test_a_start_that_was_not_answered_in_time() -> None:
+    """The service starts and does not say so: it is joined all the same, though it refuses to be started again (eebus.md 2.9)."""
+    mock = EebusMock()
+
+    async def start_and_hang(request: Any, context: Any) -> Any:
+        mock.state = "Running"
+        return await hang(request, context)
+
+    mock.behaviours["StartService"] = start_and_hang
+    port = await mock.start()
+    lpc, _book, _ = make({"grpc_port": port, "reconnect_delay_s": 0.05, "call_deadline_s": 0.2})
+    try:
+        async with running(lpc):
+            await mock.until(lambda: len(mock.named("StartService")) == 1)
+            await until(lambda: "StartService" in lpc.connection, lpc)
+            mock.behaviours.clear()
+            await until(lambda: lpc.connected, lpc)
+            mock.heartbeat()
+            await until(lambda: lpc.counters["heartbeats"] == 1, lpc)
+            assert lpc.endpoint == f"localhost:{mock.endpoint_port}"
+    finally:
+        await mock.kill()
+
+
+async def test_a_use_case_that_was_not_added_at_once() -> None:
+    """Set up, and AddUseCase failed: the service, which will not be configured again, takes it in the next round."""
+    mock = EebusMock()
+    mock.behaviours["AddUseCase"] = error(grpc.StatusCode.UNKNOWN, "busy")
+    port = await mock.start()
+    lpc, _book, _ = make({"grpc_port": port, "reconnect_delay_s": 0.05})
+    try:
+        async with running(lpc):
+            await until(lambda: "busy" in lpc.connection, lpc)
+            mock.behaviours.clear()
+            await until(lambda: lpc.connected, lpc)
+            assert mock.registered[-1] == SKI
+            assert len(mock.named("StartSetup")) == 1
+    finally:
+        await mock.kill()
+
+
+async def test_the_longest_durations_are_pushed_again() -> None:
+    """int64 is all the wire has (eebus.md 1.1): what was taken from it fits in again, after a support update, too."""
+    async with connected({"profile": "seed"}) as (mock, lpc, _book):
+        longest = limit(3000.0)
+        longest.duration_nanoseconds = 2**63 - 1
+        mock.show_limit(longest)
+        mock.failsafe_duration_ns = 2**63 - 1
+        mock.emit("DataUpdateFailsafeDurationMinimum")
+        await until(lambda: lpc.counters["failsafe_writes"] == 1 and lpc.view().state == "Limited", lpc)
+        mock.emit("UseCaseSupportUpdate")
+        await mock.until(lambda: len(mock.named("StartHeartbeat")) == 2)
+        assert mock.named("SetFailsafeDurationMinimum")[-1].duration_nanoseconds == 2**63 - 1
+        assert mock.named("SetConsumptionLimit")[-1].load_limit.duration_nanoseconds > 2**63 - 10**12

@@ -403,9 +403,11 @@ async def main(arguments: argparse.Namespace) -> None:
         limit_after_s = math.inf if math.isnan(arguments.limit) else arguments.after
         tasks = [group.create_task(each) for each in (box.beat(), later(limit_after_s, write), later(arguments.lose_after, lose))]
         while line := await reader.readline():
-            with contextlib.suppress(ValueError):
+            try:
                 if line.strip() and not await box.play(line.decode()):
                     break
+            except ValueError:
+                print(f"what is {line.decode(errors='replace').strip()!r}?", flush=True)  # noqa: T201
         else:
             await asyncio.Event().wait()
         for task in tasks:

@@ -35,12 +35,12 @@ class CallFailed(Lost):
         self.details = details
 
 
-async def call(method: Any, request: Any, deadline_s: float) -> Any:  # noqa: ANN401 (generated stubs ship no types)
-    """Return the answer of a unary call. Raises CallFailed."""
+async def call(method: Any, request: Any, deadline_s: float, name: str = "") -> Any:  # noqa: ANN401 (stubs ship no types)
+    """Return the answer of a unary call, whose `name` is needed where the request's does not say it. Raises CallFailed."""
     try:
         return await method(request, timeout=deadline_s)
     except grpc.aio.AioRpcError as error:
-        raise failed(type(request).__name__.removesuffix("Request"), error) from None
+        raise failed(name or type(request).__name__.removesuffix("Request"), error) from None
 
 
 def failed(method: str, error: grpc.aio.AioRpcError) -> CallFailed:

@@ -1,15 +1,17 @@
 """The client of the external EEBUS service: configures it, hears it, and comes back whenever it was lost."""
 
 import asyncio
+import contextlib
 from typing import Any
 
+import grpc
 import structlog
 
 from bosd.limits.lpc.binary import Binary
 from bosd.limits.lpc.calls import CallFailed, Lost, call, connected
 from bosd.limits.lpc.events import Events
 from bosd.limits.lpc.lpc import Lpc
-from bosd.limits.lpc.startup import NotInSetup, add_use_case, configure, entity, push, tolerated, use_case_message
+from bosd.limits.lpc.startup import NotInSetup, add_use_case, configure, entity, push, set_up, tolerated, use_case_message
 from bosd.limits.pb import control_service_messages_pb2 as pb
 from bosd.limits.pb import cs_lpc_pb2 as lpc_pb
 from bosd.limits.pb.control_service_pb2_grpc import ControlServiceStub
@@ -28,6 +30,7 @@ class Client:
         self._binary = binary
         self._target = f"localhost:{self._keys.grpc_port}"
         self._added = ""
+        self._asked = ""
         self._failure = ""
 
     async def run(self) -> None:
@@ -68,7 +71,7 @@ class Client:
         use_cases = control.SubscribeUseCaseEvents(request)
         events.begin(use_cases, control.SubscribeDiscoveryEvents(pb.SubscribeDiscoveryEventsRequest()))
         if starts_at:
-            await call(control.StartService, pb.EmptyRequest(), self._deadline_s)
+            await self._start(control, starts_at)
             lpc.remember(starts_at)
         await tolerated(service.StartHeartbeat, lpc_pb.StartHeartbeatRequest(), self._deadline_s)
         events.started.set()
@@ -77,30 +80,41 @@ class Client:
         self._failure = ""
         lpc.set_connection(connected=True, why="")
 
+    async def _start(self, control: Any, endpoint: str) -> None:  # noqa: ANN401
+        """Start the service. Raises CallFailed; not where one that was asked before, and did not answer, refuses: it runs."""
+        asked_before, self._asked = self._asked == endpoint, endpoint
+        try:
+            await call(control.StartService, pb.EmptyRequest(), self._deadline_s, "StartService")
+        except CallFailed as error:
+            if not asked_before or error.code is not grpc.StatusCode.UNKNOWN:
+                raise
+            _log.info("eebus_started_before", detail=error.message)
+
     async def _set_up(self, control: Any) -> tuple[str, bool]:  # noqa: ANN401 (generated stubs ship no types)
         """Return where the use case is served, and whether the service still has to be started. Raises Lost."""
         try:
             await configure(control, self._lpc.config)
         except NotInSetup as error:
             if not await self._reset(control):
-                return await self._join(error)
+                return await self._join(control, error)
             await configure(control, self._lpc.config)
-        self._added = ""
+        self._added = self._asked = ""
         self._lpc.remember("")
+        await set_up(control, self._deadline_s)
         self._added = await add_use_case(control, self._lpc.config.skis, self._lpc.use_case, self._deadline_s)
         return self._added, True
 
     async def _reset(self, control: Any) -> bool:  # noqa: ANN401
         """Ask a service that was configured already to begin anew; return whether it does."""
         try:
-            await call(control.ResetService, pb.EmptyRequest(), self._deadline_s)
+            await call(control.ResetService, pb.EmptyRequest(), self._deadline_s, "ResetService")
         except CallFailed as error:
             _log.info("eebus_no_reset", detail=error.message)
             return False
         _log.info("eebus_reset")
         return True
 
-    async def _join(self, error: NotInSetup) -> tuple[str, bool]:
+    async def _join(self, control: Any, error: NotInSetup) -> tuple[str, bool]:  # noqa: ANN401
         """Go on with a service that cannot be configured again. Raises Lost."""
         if self._binary is not None:
             await self._binary.restart()
@@ -108,6 +122,9 @@ class Client:
         if endpoint := self._lpc.endpoint:
             _log.info("eebus_joined", endpoint=endpoint)
             return endpoint, False
+        if not self._added:
+            with contextlib.suppress(CallFailed):  # one that was set up and has no use case yet takes it
+                self._added = await add_use_case(control, self._lpc.config.skis, self._lpc.use_case, self._deadline_s)
         if self._added:
             return self._added, True
         raise Lost(

@@ -7,6 +7,13 @@ from bosd.limits.lpc.machine import Order
 from bosd.limits.lpc.use_case import UseCase
 
 NANOSECONDS = 1_000_000_000
+_MOST_NS = 2**63 - 1
+"""The wire's durations are int64."""
+
+
+def nanoseconds(duration_s: float) -> int:
+    """Return a duration as the wire has it, at most the longest that fits there."""
+    return min(_MOST_NS, round(duration_s * NANOSECONDS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

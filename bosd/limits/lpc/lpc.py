@@ -21,6 +21,7 @@ from bosd.limits.lpc.judging import (
     Decision,
     WrittenLimit,
     decide,
+    nanoseconds,
     refused_duration,
     refused_power,
     take_limit,
@@ -88,7 +89,7 @@ class Lpc:
         if kept.failsafe_limit_w is not None:
             failsafe.limit_w = kept.failsafe_limit_w
         if kept.failsafe_duration_s is not None:
-            duration_ns = round(kept.failsafe_duration_s * NANOSECONDS)
+            duration_ns = nanoseconds(kept.failsafe_duration_s)
             if refused := refused_duration(duration_ns, self._bounds, checked=profile.checks_duration):
                 _log.warning("eebus_kept_duration_refused", detail=refused)
             else:
@@ -240,11 +241,11 @@ class Lpc:
         """Return what the service shows the peer: the limit in force, the failsafe power and the failsafe duration (ns)."""
         machine, sign = self._machine, self.use_case.sign
         order = machine.order
-        duration_ns = round(machine.failsafe.duration_s * NANOSECONDS)
+        duration_ns = nanoseconds(machine.failsafe.duration_s)
         if machine.state is not State.LIMITED or order is None:
             return WrittenLimit(active=False, value_w=self._bounds.nominal_w * sign), machine.failsafe.limit_w, duration_ns
         left_s = 0.0 if order.until_s is None else max(1e-9, order.until_s - self._clock.now_s())
-        limit = WrittenLimit(active=True, value_w=order.limit_w * sign, duration_ns=round(left_s * NANOSECONDS))
+        limit = WrittenLimit(active=True, value_w=order.limit_w * sign, duration_ns=nanoseconds(left_s))
         return limit, machine.failsafe.limit_w, duration_ns
 
     @property

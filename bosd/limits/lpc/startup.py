@@ -77,9 +77,13 @@ async def configure(control: Any, config: EebusConfig) -> None:  # noqa: ANN401 
         raise
 
 
+async def set_up(control: Any, deadline_s: float) -> None:  # noqa: ANN401
+    """Set the service up; a failure is said, and shows itself in what follows."""
+    await tolerated(control.StartSetup, pb.EmptyRequest(), deadline_s, "StartSetup")
+
+
 async def add_use_case(control: Any, skis: Sequence[str], use_case: UseCase, deadline_s: float) -> str:  # noqa: ANN401
-    """Set the service up, let the peers in, and return where it serves the use case. Raises Lost."""
-    await tolerated(control.StartSetup, pb.EmptyRequest(), deadline_s)
+    """Let the peers in, and return where the service, set up, serves the use case. Raises Lost."""
     for ski in skis:
         await tolerated(control.RegisterRemoteSki, pb.RegisterRemoteSkiRequest(remote_ski=ski), deadline_s)
     request = pb.AddUseCaseRequest(entity_address=entity(), use_case=use_case_message(use_case))
@@ -102,10 +106,10 @@ async def push(service: Any, lpc: Lpc, deadline_s: float) -> None:  # noqa: ANN4
     await tolerated(service.SetFailsafeDurationMinimum, duration, deadline_s)
 
 
-async def tolerated(method: Any, request: Any, deadline_s: float) -> bool:  # noqa: ANN401
+async def tolerated(method: Any, request: Any, deadline_s: float, name: str = "") -> bool:  # noqa: ANN401
     """Call; a failure is said, and nothing else follows from it. Return whether it was done."""
     try:
-        await call(method, request, deadline_s)
+        await call(method, request, deadline_s, name)
     except CallFailed as error:
         _log.warning("eebus_call_failed", detail=error.message)
         return False
