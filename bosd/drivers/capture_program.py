@@ -16,7 +16,7 @@ from bosd.drivers.far_end.program import told_to_stop
 from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import CapturedLines, Lines
 from bosd.drivers.replay import exchanges_of
-from bosd.errors import BadNameError, BosError, ConfigError, InvalidArgumentError
+from bosd.errors import BadNameError, BosError, ConfigError, InvalidArgumentError, UnavailableError
 
 LONGEST_S = 86400.0
 
@@ -24,7 +24,8 @@ LONGEST_S = 86400.0
 def main(topology: Topology, name: str, out: Path, seconds: float, clock: Clock) -> int:
     """Record battery `name` to `out` for `seconds`; exit status 0 when it could be read at least once, else 1.
 
-    Raises BadNameError, ConfigError and InvalidArgumentError for what cannot be done at all.
+    Raises BadNameError, ConfigError and InvalidArgumentError for what cannot be done at all, UnavailableError where another
+    program has the port.
     """
     if not 0.0 < seconds <= LONGEST_S:
         raise InvalidArgumentError(f"seconds must be above 0 and at most {LONGEST_S:g}, not {seconds:g}", key="seconds")
@@ -32,9 +33,15 @@ def main(topology: Topology, name: str, out: Path, seconds: float, clock: Clock)
     if not isinstance(spec, PhysicalSpec):
         known = ", ".join(spec.name for spec in topology.batteries if isinstance(spec, PhysicalSpec)) or "none"
         raise BadNameError(f"{name} is no battery with a device of this configuration; those are: {known}", name=name)
+    is_new = not out.exists()
     _check_writable(out)
     spec = replace(spec, current_control="none", regulator=None)  # reading is all that is wanted
-    reads, failures = asyncio.run(_record(spec, CaptureTo(out, clock), seconds))
+    try:
+        reads, failures = asyncio.run(_record(spec, CaptureTo(out, clock), seconds))
+    except UnavailableError:
+        if is_new:
+            out.unlink(missing_ok=True)
+        raise
     requests = len(exchanges_of(read_capture(out)))
     sys.stdout.write(f"{out}: {reads} readings, {failures} failed, {requests} requests on record\n")
     return 0 if reads else 1
@@ -69,6 +76,9 @@ async def _record(spec: PhysicalSpec, capture: CaptureTo, seconds: float) -> tup
                     await device.read()
                     reads += 1
                 except BosError as error:
+                    if not reads and error.metadata.get("cause") == "EBUSY":
+                        error.also(f'end that first; a node records by itself with capture = "NAME" in the table of {spec.name}')
+                        raise
                     failures += 1
                     if error.message != said:
                         said = error.message

@@ -59,8 +59,12 @@ def to_json(configuration: Configuration) -> str:
 def from_json(text: str, place: str) -> Configuration:
     """Return the configuration of a backup. Raises InvalidArgumentError that names the place and what is wrong."""
     try:
-        return _parsed(json.loads(text))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgumentError(f"{place}: no backup of a device, which is JSON: {error}", path=place) from None
+    try:
+        return _parsed(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise InvalidArgumentError(f"{place}: {what}", path=place) from None
 

@@ -34,12 +34,15 @@ def _has_open(process: Path, real: str) -> bool:
 
 
 def _program(process: Path) -> str:
-    """Return the program's name: of an interpreter, the script's or module's."""
+    """Return the program's name: of an interpreter, the script's or module's; of bosd also which it is."""
     try:
         words = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
         return "a program"
     name = Path(words[0]).name
     if name.startswith("python") and len(words) > 1:
-        name = words[2] if words[1] == "-m" and len(words) > 2 else Path(words[1]).name
+        words = words[2:] if words[1] == "-m" and len(words) > 2 else words[1:]
+        name = Path(words[0]).name
+    if name == "bosd" and len(words) > 1 and words[1].isalpha():
+        name = f"bosd {words[1]}"  # a node, its guard and a simulator are different things to end
     return name or "a program"

@@ -8,6 +8,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan, asked_a
 from bosd.bal.facts import unread_below
 from bosd.bal.may_run import SLACK, may_run_a
+from bosd.bal.physical import PhysicalBattery
 from bosd.node.api import SetCurrentResult
 
 MOST_NAMED = 5
@@ -16,14 +17,34 @@ MOST_NAMED = 5
 def answer(battery: Battery, current_a: float, ends_s: float | None, planned: Plan) -> SetCurrentResult:
     """Return what follows for `battery` from asking `current_a` of it until `ends_s`, None without an end."""
     clamped = planned.clamped.get(battery)
+    reasons = [] if clamped is None or not clamped.reason else [clamped.reason]
+    below = set(devices_below(battery))
+    reasons += switched(sorted((leaf.name, told_a) for leaf, told_a in planned.devices if leaf in below and _is_gate(leaf)))
     return SetCurrentResult(
         name=battery.name,
         requested_current_a=current_a,
         applied_current_a=battery.applied_a if clamped is None else clamped.current_a,
         setpoint_ends_s=ends_s,
-        reason="" if clamped is None else clamped.reason,
+        reason="; ".join(reasons),
         leaves=(),
     )
+
+
+def switched(told: Sequence[tuple[str, float]]) -> list[str]:
+    """Return what gates make of the currents they are told: they follow the direction alone (JBD protocol, current control)."""
+    texts = []
+    for words, of in (
+        ("discharging allowed, charging not; the load decides how much flows", [name for name, told_a in told if told_a > 0.0]),
+        ("charging allowed, discharging not; the source decides how much flows", [name for name, told_a in told if told_a < 0.0]),
+        ("both switches open", [name for name, told_a in told if told_a == 0.0]),
+    ):
+        if of:
+            texts.append(f"{_listed(of)}: {words}")
+    return texts
+
+
+def _is_gate(leaf: DeviceLeaf) -> bool:
+    return isinstance(leaf, PhysicalBattery) and leaf.is_gate
 
 
 def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetCurrentResult:

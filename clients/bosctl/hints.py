@@ -78,6 +78,15 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
 
+def _unsupported(metadata: Mapping[str, str]) -> str | None:
+    if metadata.get("detail") != "no current control":
+        return None
+    return (
+        'Its table says current_control = "none". "gate" and both limits there let a set point open and close its switches, '
+        'a regulator and "external" set its current; `bosctl topology edit` changes the table.'
+    )
+
+
 def _names(text: str) -> list[str]:
     return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
 
@@ -107,6 +116,7 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
     ),
     "DRIVER_ERROR": _say("Try `bosctl refresh NAME`; if it stays, look at the cable and the device."),
     "NOT_ALLOWED": _not_allowed,
+    "UNSUPPORTED": _unsupported,
     "AUDIT_BROKEN": _say("Keep the store as it is (`bosd.sqlite` in the state directory) and find out who could write it."),
     "INTERNAL": _say("This is a fault in the daemon: its log says more."),
 }

@@ -31,6 +31,7 @@ def refused(error: errors.BosError) -> str | None:
         (errors.CurrentOutOfRangeError("full", name="p", lower_a=-0.0, upper_a=40.9091), "between 0 A (charging) and +40.9 A"),
         (errors.CurrentOutOfRangeError("stopped", name="p", lower_a=0.0, upper_a=0.0), "Nothing can be asked of it now"),
         (errors.UnavailableError("no answer"), "bosctl doctor"),
+        (errors.UnsupportedError("cannot", detail="no current control"), '"gate" and both limits'),
     ],
 )
 def test_a_refusal_says_what_to_do_next(error: errors.BosError, say: str) -> None:

@@ -1,13 +1,16 @@
-"""`bosd driver capture`: what it refuses to record to."""
+"""`bosd driver capture`: what it refuses to record to, and from."""
 
+import os
+import tty
 from pathlib import Path
 
 import pytest
+import serial
 
 from bosd.bal.spec import Topology
 from bosd.clock import SystemClock
 from bosd.drivers.capture_program import main
-from bosd.errors import InvalidArgumentError
+from bosd.errors import InvalidArgumentError, UnavailableError
 from tests.support.bal_makers import jbd_spec
 
 
@@ -18,3 +21,19 @@ def test_only_regular_files(tmp_path: Path) -> None:
         main(topology, "b", Path("/dev/null"), 0.01, SystemClock())
     with pytest.raises(InvalidArgumentError, match="none/x: No such file or directory"):
         main(topology, "b", tmp_path / "none" / "x", 0.01, SystemClock())
+
+
+def test_a_port_that_another_program_has(tmp_path: Path) -> None:
+    """It says so at once, names the node's own way to record, and leaves no file behind."""
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    path, out = os.ttyname(slave), tmp_path / "b.jsonl"
+    holder = serial.Serial(path, exclusive=True)
+    try:
+        with pytest.raises(UnavailableError, match=r'in use by .*; end that first; .* capture = "NAME" in the table of b'):
+            main(Topology(batteries=(jbd_spec("b", port=path),)), "b", out, 60.0, SystemClock())
+    finally:
+        holder.close()
+        os.close(slave)
+        os.close(master)
+    assert not out.exists()

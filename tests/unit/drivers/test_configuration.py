@@ -39,6 +39,7 @@ def test_reads_back_equal() -> None:
         (to_json(KEPT).replace('"unit"', '"units"'), "unexpected keyword argument"),
         (to_json(KEPT).replace('"battery": "b1"', '"battery": 1'), "are texts"),
         ("[" * 100_000, "recursion"),
+        ("[node]\n", "no backup of a device, which is JSON"),
     ],
 )
 def test_no_backup(text: str, said: str) -> None:
