@@ -110,6 +110,7 @@ class DeviceFacts:
     """What a device tells of itself beside its samples. `read_utc_s` is when identity and counters were read, None if never.
 
     `identity` are names and texts, `trips` how often each protection acted, `flags` named switch and protection bits.
+    `regulator` is what the regulator that sets its current tells, None without one.
     """
 
     identity: tuple[tuple[str, str], ...] = ()
@@ -120,6 +121,7 @@ class DeviceFacts:
     traffic: Traffic = Traffic()
     notes: tuple[str, ...] = ()
     read_utc_s: float | None = None
+    regulator: "DeviceFacts | None" = None
 
 
 @runtime_checkable

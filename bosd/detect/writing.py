@@ -20,19 +20,21 @@ current_control = "none"
 
 
 def configuration(outcomes: Sequence[Outcome], place: str) -> str:
-    """Return a configuration file with each battery found; regulators stand in comments, as each belongs to a battery."""
+    """Return a configuration file with each battery found; regulators are proposed to each, in comments."""
     found = [outcome for outcome in outcomes if outcome.state == "found"]
+    regulators = [outcome for outcome in found if outcome.role == "regulator"]
     batteries = [outcome for outcome in found if outcome.role == "battery"]
     head = (
         f"# Written by `bosd detect`. Check it with `bosd check --config {place}`, run it with `bosd run --config {place}`.\n"
         "# Names are yours to choose.\n"
         "[node]\n"
         f"name = {_text(NodeConfig().name)}\n"
+        'state_dir = "state"    # what the node keeps, below where it is started\n'
     )
     parts = [head]
-    parts += [_battery(f"pack{number}", outcome) for number, outcome in enumerate(batteries, 1)]
-    parts += [_regulator(outcome) for outcome in found if outcome.role == "regulator"]
-    return "\n".join(parts)
+    wired = "".join(map(_regulator, regulators))
+    parts += [_battery(f"pack{number}", outcome) + wired for number, outcome in enumerate(batteries, 1)]
+    return "\n".join(parts if batteries else [*parts, wired])
 
 
 def check_free(path: Path) -> None:
@@ -72,12 +74,13 @@ def _battery(name: str, outcome: Outcome) -> str:
 
 
 def _regulator(outcome: Outcome) -> str:
-    keys = {"kind": outcome.kind, "port": outcome.target.address, **outcome.found.keys}
+    baud = {"baud": outcome.baud} if outcome.target.serial else {}
+    keys = {"kind": outcome.kind, "port": outcome.target.address, **baud, **outcome.found.keys}
     table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
     return (
-        f"# {_described(outcome)}: it sets the current of the battery that it is wired to. In that battery's table write\n"
-        '#   current_control = "external"\n'
-        f"#   regulator = {{ {table} }}\n"
+        f"# {_described(outcome)}: it can set the current of the battery that it is wired to. In that battery's table this line\n"
+        '# and current_control = "external" say so, with both limits; what is 0 here is for you to know.\n'
+        f"# regulator = {{ {table} }}\n"
     )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
+from bosd.bal.device import Described, Device, DeviceFacts, Sample, facts_of_device
 from bosd.drivers.regulator import Direction, Regulator
 from bosd.errors import NotFollowedError, UnsupportedError
 
@@ -54,8 +54,9 @@ class Regulated:
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     def facts(self) -> DeviceFacts:
-        """Return what the device tells of itself."""
-        return facts_of_device(self._device)
+        """Return what the device tells of itself, and what its regulator does."""
+        told = self._regulator.facts() if isinstance(self._regulator, Described) else DeviceFacts()
+        return replace(facts_of_device(self._device), regulator=told)
 
     async def held_current_a(self) -> float | None:
         """Return what the regulator holds."""

@@ -191,12 +191,13 @@ class BookResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceView:
-    """The device behind a physical battery and where it is."""
+    """The device behind a physical battery and where it is; `regulator` is what sets its current, None without one."""
 
     name: str
     kind: str
     port: str
     facts: DeviceFacts
+    regulator: "DeviceView | None" = None
 
 
 class NodeApi(Protocol):

@@ -292,7 +292,12 @@ class Node:
         battery = self.directory[name]
         if not isinstance(battery, PhysicalBattery):
             raise UnsupportedError(f"{name} has no device at this node: it is of kind {battery.kind}", battery=name)
-        return DeviceView(name=name, kind=battery.kind, port=port_of(battery), facts=facts_of_device(battery.device))
+        facts = facts_of_device(battery.device)
+        spec = battery.spec.regulator if isinstance(battery.spec, PhysicalSpec) else None
+        regulator = None
+        if spec is not None and facts.regulator is not None:
+            regulator = DeviceView(name=name, kind=spec.kind, port=spec.port, facts=facts.regulator)
+        return DeviceView(name=name, kind=battery.kind, port=port_of(battery), facts=facts, regulator=regulator)
 
     # --- commanding
 

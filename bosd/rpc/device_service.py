@@ -41,6 +41,8 @@ def to_device_message(view: DeviceView) -> pb.Device:
         message.flags.add(name=name, set=is_set)
     for limit in facts.limits:
         message.limits.add(direction=limit.direction, limit_a=limit.limit_a, source=limit.source)
+    if view.regulator is not None:
+        message.regulator.CopyFrom(to_device_message(view.regulator))
     return message
 
 

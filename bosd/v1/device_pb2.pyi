@@ -69,7 +69,7 @@ class DeviceTraffic(_message.Message):
     def __init__(self, requests: _Optional[int] = ..., retries: _Optional[int] = ..., replies: _Optional[int] = ..., resyncs: _Optional[int] = ..., rejects: _Optional[_Iterable[_Union[DeviceCount, _Mapping]]] = ..., latency_min_s: _Optional[float] = ..., latency_median_s: _Optional[float] = ..., latency_p95_s: _Optional[float] = ..., latency_max_s: _Optional[float] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("name", "kind", "port", "identity", "trips", "flags", "balancing_cells", "limits", "traffic", "notes", "read_at")
+    __slots__ = ("name", "kind", "port", "identity", "trips", "flags", "balancing_cells", "limits", "traffic", "notes", "read_at", "regulator")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PORT_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,7 @@ class Device(_message.Message):
     TRAFFIC_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
     READ_AT_FIELD_NUMBER: _ClassVar[int]
+    REGULATOR_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     port: str
@@ -92,4 +93,5 @@ class Device(_message.Message):
     traffic: DeviceTraffic
     notes: _containers.RepeatedScalarFieldContainer[str]
     read_at: float
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., port: _Optional[str] = ..., identity: _Optional[_Iterable[_Union[DeviceText, _Mapping]]] = ..., trips: _Optional[_Iterable[_Union[DeviceCount, _Mapping]]] = ..., flags: _Optional[_Iterable[_Union[DeviceFlag, _Mapping]]] = ..., balancing_cells: _Optional[_Iterable[int]] = ..., limits: _Optional[_Iterable[_Union[DeviceLimit, _Mapping]]] = ..., traffic: _Optional[_Union[DeviceTraffic, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., read_at: _Optional[float] = ...) -> None: ...
+    regulator: Device
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., port: _Optional[str] = ..., identity: _Optional[_Iterable[_Union[DeviceText, _Mapping]]] = ..., trips: _Optional[_Iterable[_Union[DeviceCount, _Mapping]]] = ..., flags: _Optional[_Iterable[_Union[DeviceFlag, _Mapping]]] = ..., balancing_cells: _Optional[_Iterable[int]] = ..., limits: _Optional[_Iterable[_Union[DeviceLimit, _Mapping]]] = ..., traffic: _Optional[_Union[DeviceTraffic, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ..., read_at: _Optional[float] = ..., regulator: _Optional[_Union[Device, _Mapping]] = ...) -> None: ...

@@ -15,8 +15,9 @@ from bosd.drivers.jbd.limits import TRIP_POINTS, Limiter, Rating, trip_texts
 from bosd.drivers.jbd.readings import basic_readings, cell_readings
 from bosd.drivers.jbd.sample import build_sample
 from bosd.drivers.jbd.seldom import Seldom
-from bosd.drivers.jbd.told import flags_of, tail_texts, traffic_of
+from bosd.drivers.jbd.told import flags_of, tail_texts
 from bosd.drivers.line import RequestLine
+from bosd.drivers.traffic import traffic_of
 from bosd.errors import DriverError, UnavailableError, UnsupportedError
 
 CurrentControl = Literal["none", "gate", "external", "direct"]

@@ -9,12 +9,14 @@ import math
 
 import structlog
 
+from bosd.bal.device import DeviceFacts, LimitFact
 from bosd.drivers.line import RequestLine
 from bosd.drivers.rd6006 import registers
 from bosd.drivers.rd6006.codec import Status
 from bosd.drivers.rd6006.registers import INPUT_RATIO, Model
 from bosd.drivers.rd6006.supply import Supply, floor_count
 from bosd.drivers.regulator import Direction
+from bosd.drivers.traffic import traffic_of
 from bosd.drivers.transport import SERIAL_GAP_S, SERIAL_REPLY_S
 from bosd.errors import CurrentOutOfRangeError, DriverError, InvalidArgumentError, NotFollowedError, UnsupportedError
 
@@ -100,6 +102,17 @@ class Rd6006Regulator:
             return self._tripped
         in_voltage = status.output_on and not status.constant_current
         return f"constant voltage at {status.set_voltage_v:g} V" if in_voltage else ""
+
+    def facts(self) -> DeviceFacts:
+        """Return who it is, what it did when it was last looked at, and its line's traffic; nothing is asked."""
+        line = self._supply.line
+        return DeviceFacts(
+            identity=(*self._supply.identity, *(_seen_texts(self._seen) if self._seen is not None else ())),
+            limits=(LimitFact(direction="charge", limit_a=self.max_current_a, source="its max_current_a"),),
+            flags=_flags(self._seen) if self._seen is not None else (),
+            traffic=traffic_of(line.counters, line.latencies_s),
+            notes=(self._tripped,) if self._tripped else (),
+        )
 
     async def close(self) -> None:
         """Let go of the line; the supply goes on as it was told."""
@@ -233,6 +246,19 @@ class Rd6006Regulator:
 def held_a(status: Status) -> float:
     """Return the current it goes on with by itself, positive on discharge."""
     return 0.0 - status.set_current_a if status.output_on else 0.0
+
+
+def _flags(status: Status) -> tuple[tuple[str, bool], ...]:
+    return (("output_on", status.output_on), ("constant_current", status.output_on and status.constant_current))
+
+
+def _seen_texts(status: Status) -> tuple[tuple[str, str], ...]:
+    return (
+        ("set to", f"{status.set_current_a:g} A at up to {status.set_voltage_v:g} V"),
+        ("gives", f"{status.output_current_a:g} A at {status.output_voltage_v:g} V"),
+        ("input", f"{status.input_voltage_v:g} V"),
+        ("temperature", f"{status.temperature_c} \N{DEGREE SIGN}C"),
+    )
 
 
 def _just_below(held: tuple[float, float], wanted: tuple[float, float], model: Model) -> bool:

@@ -12,13 +12,14 @@ class Supply:
 
     Every method raises UnavailableError without an answer and DriverError for nonsense or a refusal (its number in
     `metadata["exception"]`). `model` is known once `identify` found it, until a request fails: another supply may be there then.
-    `identified` counts how often it was asked.
+    `identified` counts how often it was asked, `identity` are names and texts of what it said last.
     """
 
     def __init__(self, line: RequestLine, address: int) -> None:
         self.line = line
         self.model: Model | None = None
         self.identified = 0
+        self.identity: tuple[tuple[str, str], ...] = ()
         self._address = address
         self._count = len(STATUS)
 
@@ -30,6 +31,11 @@ class Supply:
             message = f"{self.line.port}: {word} (serial {high << 16 | low}, firmware {firmware / 100:.2f}) is no known RD60xx"
             raise DriverError(f"{message}; its scales would be guesses", port=self.line.port, model=word)
         self.identified += 1
+        self.identity = (
+            ("model", self.model.name),
+            ("serial number", f"{high << 16 | low:08d}"),
+            ("firmware", f"{firmware / 100:.2f}"),
+        )
         return self.model
 
     async def known(self) -> Model:

@@ -57,6 +57,7 @@ def device_document(answer: "pb.Device") -> Document:
         },
         "notes": list(answer.notes),
         "read_at": rfc3339(answer.read_at) if answer.HasField("read_at") else None,
+        "regulator": device_document(answer.regulator) if answer.HasField("regulator") else None,
     }
 
 
@@ -71,18 +72,20 @@ def _draw(console: "Console", answer: "pb.Device") -> None:
         grid.add_row(label, Text(value))
     console.print(f"{answer.name}  {answer.kind}  {answer.port}", style="bold", markup=False)
     console.print(grid)
+    if answer.HasField("regulator"):
+        _draw(console, answer.regulator)
 
 
 def _rows(answer: "pb.Device") -> list[tuple[str, str]]:
     traffic = answer.traffic
     rows = [(each.name, each.text) for each in answer.identity]
     rows += [(f"{each.direction} limit", f"{each.limit_a:.2f} A  {each.source}") for each in answer.limits]
-    rows.append(("now", ", ".join(each.name for each in answer.flags if each.set) or "nothing set"))
+    if answer.flags:
+        rows.append(("now", ", ".join(each.name for each in answer.flags if each.set) or "nothing set"))
     if answer.balancing_cells:
         rows.append(("balancing", f"cells {', '.join(map(str, answer.balancing_cells))}"))
-    rows.append(
-        ("has acted", _counted((each.name, each.count) for each in answer.trips if each.count) or "never, as far as known")
-    )
+    if answer.trips:
+        rows.append(("has tripped", _counted((each.name, each.count) for each in answer.trips if each.count) or "never"))
     rows.append(
         ("requests", f"{traffic.requests}, retries {traffic.retries}, replies {traffic.replies}, resyncs {traffic.resyncs}")
     )

@@ -29,6 +29,9 @@ DEVICE = pb.Device(
     ),
     notes=["something to know"],
     read_at=1_700_000_000.0,
+    regulator=pb.Device(
+        name="b1", kind="rd6006", port="/dev/ttyUSB1", identity=[pb.DeviceText(name="model", text="RD6006")]
+    ),
 )
 
 
@@ -40,7 +43,9 @@ def test_document() -> None:
     assert document["flags"] == {"charge_switch_closed": True, "afe_error": False}
     assert document["traffic"]["rejects"] == {"bad_checksum": 2}
     assert document["read_at"].startswith("2023-11-14T22:13:20")
+    assert document["regulator"]["identity"] == {"model": "RD6006"}
     bare = device_document(pb.Device(name="b1"))
+    assert bare["regulator"] is None
     assert (bare["traffic"]["latency_median_s"], bare["read_at"], bare["identity"]) == (None, None, {})
 
 
@@ -56,6 +61,7 @@ def test_table() -> None:
         "cells 2, 8",
         "77 ms in the middle, 33 to 246 ms, 95 % within 112 ms",
         "something to know",
+        "b1  rd6006  /dev/ttyUSB1",
     ):
         assert part in file.getvalue()
     assert "short_circuit" not in file.getvalue()

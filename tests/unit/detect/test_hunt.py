@@ -10,6 +10,8 @@ from bosd.drivers.jbd.probe import PROBE
 from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
 from bosd.drivers.line import Line
 from bosd.drivers.probe import Found, Probe, load_probes
+from bosd.drivers.rd6006.simulator import Rd6006Simulator
+from bosd.drivers.rd6006.simulator import SimulatorOptions as SupplyOptions
 from bosd.drivers.transport import ByteReceiver, ByteTransport, MemoryTransport, open_transport
 from bosd.errors import UnavailableError
 from tests.support.jbd_frames import FakeBoard, reply
@@ -169,3 +171,16 @@ async def test_a_sleeping_board_is_found() -> None:
         hunt, watcher = await hunted("m", opening={"m": Wire(lambda _request: b"")})
         assert hunt.outcomes[0].found.cells == 7
         assert len(watcher.asked) == 1
+
+
+@pytest.mark.jumping
+async def test_a_supply_is_found() -> None:
+    """A Riden supply that a JBD request says nothing to names its model and the voltage at its output, and is written to by nobody."""
+    async with Rd6006Simulator(SupplyOptions()) as simulator:
+        opening: dict[str, ByteTransport] = {"p": simulator.memory.transport("p")}
+        hunt, _ = await hunted("p", opening=opening, probes=load_probes())
+        assert simulator.stats()["writes"] == 0
+    (outcome,) = hunt.outcomes
+    assert (outcome.state, outcome.kind, outcome.role) == ("found", "rd6006", "regulator")
+    assert (outcome.baud, outcome.found.model) == (115200, "RD6006")
+    assert outcome.found.keys["max_current_a"] == 6.0

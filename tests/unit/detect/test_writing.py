@@ -7,9 +7,10 @@ import pytest
 from bosd.bal.spec import JbdSpec
 from bosd.config import load_config
 from bosd.detect.hunt import Outcome, Target
-from bosd.detect.writing import configuration, write
+from bosd.detect.writing import write
 from bosd.drivers.probe import Found
-from bosd.errors import InvalidArgumentError
+from bosd.drivers.rd6006.spec import Rd6006Spec
+from bosd.errors import ConfigError, InvalidArgumentError
 
 
 def found(port: str, **values: object) -> Outcome:
@@ -58,13 +59,20 @@ def test_two_identical_packs(tmp_path: Path) -> None:
 
 
 def test_a_regulator_is_told_of(tmp_path: Path) -> None:
-    """A supply is written as a comment with the table that a battery would get: it belongs to one, which only a person knows."""
-    supply = found("/dev/ttyUSB2", kind="rd6006", role="regulator", found=Found(model="RD6006", keys={"address": 1}))
-    text = configuration([found("/dev/ttyUSB0"), supply], "x.toml")
-    assert '#   regulator = { kind = "rd6006", port = "/dev/ttyUSB2", address = 1 }' in text
+    """A supply is proposed in a comment of the battery's table, as only a person knows the wires: what is missing is refused."""
+    keys: dict[str, object] = {"max_current_a": 6.0, "max_voltage_v": 0.0}
+    supply = found("/dev/ttyUSB2", kind="rd6006", role="regulator", baud=115200, found=Found(model="RD6006", keys=keys))
     path = tmp_path / "x.toml"
     write([found("/dev/ttyUSB0"), supply], path)
     assert len(load_config(path).topology.batteries) == 1
+    text = path.read_text().replace("# regulator", "regulator").replace('"none"', '"external"').replace("# max_", "max_")
+    path.write_text(text.replace("max_charge_current_a = 25", "max_charge_current_a = 5"))
+    with pytest.raises(ConfigError, match="max_voltage_v"):
+        load_config(path)
+    path.write_text(path.read_text().replace("max_voltage_v = 0.0", "max_voltage_v = 14.4"))
+    (spec,) = load_config(path).topology.batteries
+    assert isinstance(spec, JbdSpec)
+    assert spec.regulator == Rd6006Spec(port="/dev/ttyUSB2", max_current_a=6.0, max_voltage_v=14.4)
 
 
 def test_replaces_nothing(tmp_path: Path) -> None:

@@ -323,3 +323,17 @@ async def test_closing_twice_leaves_it_as_it_is() -> None:
         await rig.regulator.close()
         await rig.regulator.close()
         assert rig.simulator.plant.current_a == 3.0
+
+
+async def test_facts() -> None:
+    """Nothing before it was asked; then who it is and what it did when it was last read back, from memory."""
+    async with bench() as rig:
+        assert rig.regulator.facts().identity == ()
+        await rig.regulator.set_current(-3.0)
+        asked = len(rig.requests)
+        facts = rig.regulator.facts()
+        identity, flags = dict(facts.identity), dict(facts.flags)
+        assert (identity["model"], identity["set to"]) == ("RD6006", "3 A at up to 14.6 V")
+        assert flags == {"output_on": True, "constant_current": True}
+        assert [(each.direction, each.limit_a) for each in facts.limits] == [("charge", 5.0)]
+        assert facts.traffic.requests == asked == len(rig.requests)
