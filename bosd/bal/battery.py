@@ -266,7 +266,8 @@ class DeviceLeaf(Battery):
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
     end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
     confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
-    `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for.
+    `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for; it
+    is `untold` until it was told anything. One that `strays`, because others command it too, is told again when it is asked.
     """
 
     expires: ClassVar[bool] = False
@@ -295,6 +296,16 @@ class DeviceLeaf(Battery):
     def rests_unseen(self) -> bool:
         """Whether counting at 0 A does not say that nothing can flow."""
         return False
+
+    @property
+    def untold(self) -> bool:
+        """Whether it `rests_unseen` and was never told anything, not even 0 A."""
+        return False
+
+    @property
+    def strays(self) -> str:
+        """What its device was last seen doing against its last command; empty where it does as it was told."""
+        return ""
 
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""

@@ -146,3 +146,13 @@ class Restrained(Protocol):
     def restrained_by(self) -> str:
         """Why it gave less when it was last looked at; empty when it did not."""
         ...
+
+
+@runtime_checkable
+class Straying(Protocol):
+    """A device that others command, too: its own app, another program on its line."""
+
+    @property
+    def strays(self) -> str:
+        """What it was last seen doing against its last command; empty while it does as told, and before it was told anything."""
+        ...

@@ -37,6 +37,7 @@ class Plan:
     """What a dispatch would change: applied currents and what is asked, per battery; sources after their users.
 
     `lost` are the devices that cannot be commanded now: they are told too, but nobody waits for their confirmation.
+    It is `meant` where somebody asks for it, and not the safe value alone.
     `left_over_a` is what aggregators cannot share because it is less than what their members can use at least.
     """
 
@@ -48,6 +49,7 @@ class Plan:
     ends_s: dict[Battery, float | None] = field(default_factory=dict)
     lost: set[Battery] = field(default_factory=set)
     left_over_a: dict[Battery, float] = field(default_factory=dict)
+    meant: bool = False
 
 
 def asked_a(battery: Battery) -> float:
@@ -110,7 +112,8 @@ def plan(
 
     With `move_shares` False, members of an aggregator whose set point did not change keep their shares unless a limit binds.
     """
-    result = Plan(targets_a=dict(asked))
+    meant = bool(ends_s) or any(battery.setpoint is not None or battery.booked is not None for battery in asked)
+    result = Plan(targets_a=dict(asked), meant=meant)
     order = count()  # of two batteries of one rank the earlier comes first; batteries themselves have no order
     queue = [(-battery.rank, next(order), battery) for battery in asked]
     heapq.heapify(queue)

@@ -3,7 +3,7 @@
 import math
 
 from bosd.bal.battery import DeviceLeaf, LimitFields
-from bosd.bal.device import Device, Sample
+from bosd.bal.device import Device, Sample, Straying
 from bosd.bal.follow import Deviation
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
@@ -73,6 +73,16 @@ class PhysicalBattery(DeviceLeaf):
     def rests_unseen(self) -> bool:
         """A gate's switches conduct until they are told otherwise, and other programs close them, too."""
         return self.is_gate
+
+    @property
+    def untold(self) -> bool:
+        """Nobody looked after the switches of a gate that was never told anything."""
+        return self.rests_unseen and not self.told
+
+    @property
+    def strays(self) -> str:
+        """What an app or another program has made of its device."""
+        return self.device.strays if isinstance(self.device, Straying) else ""
 
     @property
     def controllable(self) -> bool:

@@ -53,6 +53,11 @@ def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetC
     doubtful = [f"{leaf.name} {leaf.counts_at_a:+g} A" for leaf in devices_below(battery) if _is_doubtful(leaf, battery)]
     if doubtful:
         reasons.append(f"may still run: {_listed(doubtful)}")
+    reasons += [
+        f"{leaf.name}: NOT_FOLLOWED: {leaf.deviation}"
+        for leaf in devices_below(battery)
+        if isinstance(leaf, PhysicalBattery) and leaf.deviation is not None
+    ]
     unread = [leaf.name for leaf in unread_below(battery, now_s)]
     if unread:
         reasons.append(f"not heard since the start: {_listed(unread)}")

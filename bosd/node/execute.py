@@ -106,14 +106,15 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
 
     One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is. Where
-    somebody `asked`, 0 A is also told to what `rests_unseen`.
+    somebody `asked`, what `strays` is told again, and 0 A also to what `rests_unseen`; a booking of 0 A tells what is `untold`.
     """
     moves = []
     for leaf, new_a in plan.devices:
         ends_s = plan.ends_s.get(leaf)
         if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
             continue
-        unsure = leaf.unconfirmed_a is not None or (asked and new_a == 0.0 and leaf.rests_unseen)
+        unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
+        unsure = unsure or (new_a == 0.0 and ((asked and leaf.rests_unseen) or (plan.meant and leaf.untold)))
         if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import structlog
 
+from bosd.bal.battery import Battery
 from bosd.bal.device import Restrained
 from bosd.bal.follow import Deviation, Follower, FollowRule, Reading
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import PhysicalSpec
+from bosd.bal.splitter import Splitter
 from bosd.clock import Clock
 from bosd.errors import BosError, NotFollowedError
 
@@ -26,6 +28,16 @@ def rule_of(spec: PhysicalSpec) -> FollowRule:
         within_s=spec.usual_within_s if spec.follow_within_s is None else spec.follow_within_s,
         gate=spec.current_control == "gate",
     )
+
+
+def is_stopped(battery: Battery) -> bool:
+    """Return whether a stop of it, or of what it rests below, keeps it at 0 A."""
+    above = battery.user
+    if battery.stopped or above is None:
+        return battery.stopped
+    if isinstance(above, Splitter):
+        return all(each.stopped for each in above.partitions)
+    return isinstance(above, Battery) and is_stopped(above)
 
 
 class ReadBack:
@@ -57,7 +69,7 @@ class ReadBack:
         while True:
             await asyncio.sleep(LOOK_S)
             battery = self._battery
-            at_rest = battery.commanded_a == 0.0 and battery.deviation is None
+            at_rest = battery.commanded_a == 0.0 and battery.deviation is None and not battery.strays
             rests = rests + 1 if at_rest else 0
             if rests % REST_LOOKS == 0:
                 await self.look()
@@ -70,7 +82,7 @@ class ReadBack:
             return
         if self._commanded is None or self._commanded[0] != commanded_a:
             self._commanded = (commanded_a, self._clock.now_s())
-        if commanded_a != 0.0:
+        if commanded_a != 0.0 or battery.rests_unseen:
             self._keep_sampled()
         held_a, wrong = await self._held()
         if not self._still(commanded_a):
@@ -121,6 +133,7 @@ class ReadBack:
             _log.warning("not_followed", battery=battery.name, way=deviation.way, **numbers)
             message = f"{battery.name} does not follow: {deviation}"
             self._begun(battery, NotFollowedError(message, battery=battery.name, **numbers))
-        if deviation.runs_away and deviation.reading is now:
-            battery.lost_answer(reading.commanded_a if reading.held_a is None else reading.held_a)
+        if reading is now and (deviation.runs_away or (battery.strays and deviation.way == "more" and is_stopped(battery))):
+            runs_a = now.measured_a if now.held_a is None and battery.strays else now.held_a
+            battery.lost_answer(now.commanded_a if runs_a is None else runs_a)
             self._tell_again()

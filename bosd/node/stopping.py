@@ -22,7 +22,7 @@ def lower_computed(planned: Plan, now_s: float) -> None:
 
 
 def moves_to_stop(planned: Plan, batteries: Iterable[Battery]) -> list[Move]:
-    """Return the lowering part of a plan, and 0 A for each stopped device that was never told anything, or `rests_unseen`."""
+    """Return the lowering part of a plan, and 0 A for each stopped device nobody told anything, `rests_unseen` or `strays`."""
     moves = moves_of(planned, math.inf)
     lowering = [move.to_zero() if move.turns else move for move in moves if move.turns or move.lowers]
     told = {move.leaf for move in lowering}
@@ -41,15 +41,16 @@ def _is_missed(move: Move) -> bool:
 
 
 def _is_unsure(leaf: PhysicalBattery) -> bool:
-    return not leaf.told or (leaf.rests_unseen and leaf.unconfirmed_a is not None)
+    return not leaf.told or bool(leaf.strays) or (leaf.rests_unseen and leaf.unconfirmed_a is not None)
 
 
 def _unsure_below(batteries: Iterable[Battery]) -> dict[PhysicalBattery, None]:
     """Return their own devices; one that is shared through a splitter belongs to none of the partitions."""
     found: dict[PhysicalBattery, None] = {}
     for battery in batteries:
-        if isinstance(battery, PhysicalBattery) and battery.controllable and (not battery.told or battery.rests_unseen):
-            found[battery] = None
+        if isinstance(battery, PhysicalBattery) and battery.controllable:
+            if not battery.told or battery.rests_unseen or battery.strays:
+                found[battery] = None
         elif isinstance(battery, Aggregator):
             found |= _unsure_below(battery.sources)
     return found

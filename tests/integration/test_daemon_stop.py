@@ -108,7 +108,9 @@ def test_0_a_reaches_a_gate_that_counts_at_0_a(tmp_path: Path) -> None:
 def test_a_stop_reaches_a_gate_that_another_program_closed(tmp_path: Path) -> None:
     """At its first stop and at the next; one that cannot be reached then is named."""
     with Pack(tmp_path, "pack") as pack:
-        gate = pack.toml("gate", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+        gate = pack.toml(
+            "gate", current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0, follow_within_s=1.0
+        )
         with Node(tmp_path, gate) as node:
             good(node, "gate")
             node.ask("set", "gate", "0", "--ttl", "10m")
@@ -116,6 +118,12 @@ def test_a_stop_reaches_a_gate_that_another_program_closed(tmp_path: Path) -> No
                 closed_by_another_program(pack, node)
                 node.ask("stop", "gate")
                 assert fets(pack) == (False, False)
+            closed_by_another_program(pack, node)
+            until(lambda: fets(pack) == (False, False), because="reading back opens it again")
+            assert (
+                "NOT_FOLLOWED: commanded 0 A, held unknown, measured 0 A; discharge switch closed"
+                in node.status("gate")["reason"]
+            )
             pack.tell("inject", fault="unplug", seconds=60.0)
             answer = node.bosctl("stop", "gate")
             assert (answer.status, answer.document) == (1, {"stopped": ["gate"], "unconfirmed": ["gate"]})

@@ -18,7 +18,7 @@ from bosd.drivers.jbd.seldom import Seldom
 from bosd.drivers.jbd.told import flags_of, tail_texts
 from bosd.drivers.line import RequestLine
 from bosd.drivers.traffic import traffic_of
-from bosd.errors import DriverError, UnavailableError, UnsupportedError
+from bosd.errors import DriverError, NotFollowedError, UnavailableError, UnsupportedError
 
 CurrentControl = Literal["none", "gate", "external", "direct"]
 SafeAction = Literal["release", "open"]
@@ -129,8 +129,15 @@ class JbdDriver:
         await self._gate.hold_open(discharge=discharge, charge=charge)
 
     async def held_current_a(self) -> float | None:
-        """Return None: switches hold no set point."""
+        """Return None: switches hold no set point. Raises NotFollowedError where another program has closed what was opened."""
+        if self._gate is not None and self._gate.closed_against_it:
+            raise NotFollowedError(self.strays, battery=self.name)
         return None
+
+    @property
+    def strays(self) -> str:
+        """What another program, or the board by itself, has switched against the last command; empty where nothing."""
+        return "; ".join(self._gate.strays) if self._gate is not None else ""
 
     async def make_safe(self) -> str:
         """Apply and confirm the safe action: a gate's FETs open where `safe` says so, else nothing."""

@@ -49,10 +49,13 @@ class Gate:
     """Switches a board's FETs and reads them back; a later command overtakes an earlier one that still waits.
 
     `opened` holds the FETs that commands have switched off, this gate's or an earlier run's: they are not the battery's state.
+    `strays` is what the last poll showed against the last command, `closed_against_it` that a FET conducts which it had opened.
     """
 
     def __init__(self, board: Board, mode: ConfigurationMode, clock: Clock, name: str) -> None:
         self.opened = 0
+        self.strays: tuple[str, ...] = ()
+        self.closed_against_it = False
         self._board = board
         self._mode = mode
         self._clock = clock
@@ -72,11 +75,17 @@ class Gate:
             self.opened = BOTH_FETS & ~info.fet_bits if locked else 0
             return ()
         commanded = self._commanded
+        self._obeys()
         if commanded is None or self._lock.locked():
             return ()
         differs = _shown(info, commanded) ^ commanded
         names = (("charge", CHARGE_FET), ("discharge", DISCHARGE_FET))
-        return tuple(text for name, fet in names if differs & fet and (text := _against(name, fet, commanded, info)))
+        self.strays = tuple(text for name, fet in names if differs & fet and (text := _against(name, fet, commanded, info)))
+        self.closed_against_it = bool(differs & ~commanded)
+        return self.strays
+
+    def _obeys(self) -> None:
+        self.strays, self.closed_against_it = (), False
 
     def overtake(self) -> int:
         """Make every command that still waits or confirms fail; return the new command's number."""
@@ -98,6 +107,7 @@ class Gate:
 
     async def _conduct(self, wanted: int, current_a: float) -> None:
         command = self.overtake()
+        self._obeys()
         async with self._lock:
             self._check_latest(command)
             present = await self._present(wanted)

@@ -3,6 +3,7 @@
 from bosd.drivers.jbd.codec import BasicInfo
 from bosd.drivers.jbd.registers import CHARGE_FET, CHARGE_TIMEOUT_BIT, DISCHARGE_FET, PROTECTIONS, SOFTWARE_LOCK_BIT
 
+
 def tail_texts(info: BasicInfo) -> tuple[tuple[str, str], ...]:
     """Return what newer boards append to the basic information, by name; nothing for boards that append less."""
     tail = info.tail

@@ -16,4 +16,6 @@ def _make(spec: Rd6006Spec, context: DriverContext) -> Regulator:
     )
 
 
-REGULATOR = RegulatorKind(spec=Rd6006Spec, make=_make, bench="bosd.drivers.rd6006.bench:BENCH", probe="bosd.drivers.rd6006.probe:PROBE")
+REGULATOR = RegulatorKind(
+    spec=Rd6006Spec, make=_make, bench="bosd.drivers.rd6006.bench:BENCH", probe="bosd.drivers.rd6006.probe:PROBE"
+)

@@ -47,6 +47,12 @@ class SonnenDriver:
         self._latest = 0
         self._commanded_w: int | None = None
         self._deviates_s: float | None = None
+        self._other_mode = ""
+
+    @property
+    def strays(self) -> str:
+        """What mode somebody has put it in since it was commanded; empty in manual mode."""
+        return self._other_mode
 
     async def read(self) -> Sample:
         """Return a fresh sample; where the firmware has no `/battery`, what only it tells is None and noted.
@@ -92,7 +98,7 @@ class SonnenDriver:
             self._check_latest(command)
             before = await self._api.status()
             power_w = await self._power_w(current_a, before)
-            self._commanded_w, self._deviates_s = power_w, None
+            self._commanded_w, self._deviates_s, self._other_mode = power_w, None, ""
             if before.mode != MANUAL:
                 await self._api.set_mode(MANUAL)
             await self._give(power_w)
@@ -114,7 +120,7 @@ class SonnenDriver:
         command = self._overtake()
         async with self._writing:
             before = await self._api.status()
-            self._commanded_w = None
+            self._commanded_w, self._other_mode = None, ""
             if self._spec.safe == "release":
                 if before.mode != MANUAL:
                     return f"left in {named_mode(before.mode)}"
@@ -189,6 +195,8 @@ class SonnenDriver:
     def _doubt(self, status: Status, now_s: float) -> str:
         """Return what to say of a battery that does not do any more what it confirmed; "" while it does, or not for long."""
         wanted_w = self._commanded_w
+        astray = wanted_w is not None and status.mode != MANUAL and not self._writing.locked()
+        self._other_mode = f"in {named_mode(status.mode)}, not in manual mode" if astray else ""
         if wanted_w is None or (status.mode == MANUAL and _follows(status.power_w, wanted_w)):
             self._deviates_s = None
             return ""

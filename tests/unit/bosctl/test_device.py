@@ -29,9 +29,7 @@ DEVICE = pb.Device(
     ),
     notes=["something to know"],
     read_at=1_700_000_000.0,
-    regulator=pb.Device(
-        name="b1", kind="rd6006", port="/dev/ttyUSB1", identity=[pb.DeviceText(name="model", text="RD6006")]
-    ),
+    regulator=pb.Device(name="b1", kind="rd6006", port="/dev/ttyUSB1", identity=[pb.DeviceText(name="model", text="RD6006")]),
 )
 
 

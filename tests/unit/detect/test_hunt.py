@@ -175,7 +175,7 @@ async def test_a_sleeping_board_is_found() -> None:
 
 @pytest.mark.jumping
 async def test_a_supply_is_found() -> None:
-    """A Riden supply that a JBD request says nothing to names its model and the voltage at its output, and is written to by nobody."""
+    """A Riden supply, silent to JBD requests, names its model and what it gives at most; nothing is written to it."""
     async with Rd6006Simulator(SupplyOptions()) as simulator:
         opening: dict[str, ByteTransport] = {"p": simulator.memory.transport("p")}
         hunt, _ = await hunted("p", opening=opening, probes=load_probes())

@@ -8,9 +8,9 @@ import pytest
 from bosd.bal.device import DeviceFacts, facts_of_device
 from bosd.clock import LoopClock
 from bosd.drivers.jbd.driver import JbdDriver
-from bosd.drivers.traffic import traffic_of
 from bosd.drivers.line import LATENCIES_KEPT, Line
 from bosd.drivers.renewing import Renewing
+from bosd.drivers.traffic import traffic_of
 from bosd.drivers.transport import MemoryTransport
 from tests.support.jbd_bench import bench
 from tests.support.jbd_frames import FakeBoard

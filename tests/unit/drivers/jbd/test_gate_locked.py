@@ -8,7 +8,7 @@ import pytest
 
 from bosd.drivers.jbd.driver import JbdOptions
 from bosd.drivers.jbd.registers import FACTORY_ENTER, FET_CONTROL
-from bosd.errors import DriverError
+from bosd.errors import DriverError, NotFollowedError
 from tests.support.jbd_bench import bench
 from tests.support.jbd_frames import reply
 
@@ -39,6 +39,7 @@ async def test_refused_outside_the_mode() -> None:
 
         b1.transport.write = board  # type: ignore[method-assign]
         await b1.driver.set_current(5.0)
+        assert await b1.driver.held_current_a() is None
         assert b1.simulator.get()["charge_fet"] is False
         assert b1.simulator.get()["factory_mode"] is False
         assert b1.asked(FET_CONTROL, WRITE) == 2
@@ -85,8 +86,11 @@ async def test_the_vendor_app_opens_a_switch() -> None:
         sample = await b1.driver.read()
         assert sample.notes == ("discharge switch opened by another program, commanded closed",)
         assert (sample.discharge_allowed, sample.discharge_switch_closed) == (False, False)
+        assert b1.driver.strays == sample.notes[0]
+        assert await b1.driver.held_current_a() is None, "less than was told: nobody is to be told 0 A for it"
         await b1.driver.set_current(5.0)
         assert (await b1.driver.read()).notes == ()
+        assert b1.driver.strays == ""
 
 
 async def test_the_vendor_app_closes_a_switch() -> None:
@@ -94,7 +98,10 @@ async def test_the_vendor_app_closes_a_switch() -> None:
     async with bench(driver=GATE) as b1:
         await b1.driver.set_current(5.0)
         b1.simulator.set(charge_enabled=True)
+        assert b1.driver.strays == ""
         assert (await b1.driver.read()).notes == ("charge switch closed by another program, commanded open",)
+        with pytest.raises(NotFollowedError, match="charge switch closed by another program"):
+            await b1.driver.held_current_a()
         await b1.driver.set_current(5.0)
         assert (await b1.driver.read()).notes == ()
         assert b1.simulator.get()["charge_fet"] is False

@@ -123,13 +123,16 @@ async def test_a_mode_changed_in_the_app_is_said_and_changed_back_by_the_next_co
         await here.driver.set_current(8.0)
         here.simulator._set({"mode": "10", "consumption_w": 0.0})
         await asyncio.sleep(5.0)
+        assert here.driver.strays == ""
         sample = await here.driver.read()
         assert sample.current_a == pytest.approx(0.0, abs=0.1)
         assert "NOT_FOLLOWED: commanded" in sample.notes[0]
         assert "is in mode 10 (time-of-use)" in sample.notes[0]
         assert sample.discharge_allowed
+        assert here.driver.strays == "in mode 10 (time-of-use), not in manual mode"
         await here.driver.set_current(8.0)
         assert not (await here.driver.read()).notes
+        assert here.driver.strays == ""
         assert here.simulator.model.mode == "1"
 
 
