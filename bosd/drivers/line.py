@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter, deque
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from bosd.drivers.transport import ByteTransport
+from bosd.drivers.transport import SERIAL_REPLY_S, ByteTransport
 from bosd.drivers.turnstile import Turnstile
 from bosd.errors import BosError, DriverError, UnavailableError
 
@@ -16,6 +17,11 @@ _PAUSES_S = (0.0, 0.0, 0.2)
 _PROBE_SHARE = 5 / 6
 """Of a transport's `reply_s` a device that was silent gets to begin its answer: 0.25 s on a serial line, where the slowest
 recorded reply lies, so that one attempt each 2 s takes less than 15 % of the line."""
+
+_SLOWER_THAN_OTHERS = 2.0
+_LATEST = 60
+"""Behind a bridge, whose `reply_s` is a second for the slow ones, it gets twice what the slowest of the line's latest answers
+took, but no less than on a serial line."""
 
 _PROBE_LINE_SHARE = 0.15
 """Of a line that others stand on the attempts at a silent device take at most so much: the longer one takes, the fewer."""
@@ -139,9 +145,10 @@ class Line:
         counters: Counter[str],
         *,
         urgent: bool = False,
-        probing: bool = False,
+        begin_s: float | None = None,
     ) -> T:
-        """Do as `transact` for a device that has its own `counters`; one that was silent is `probing`, with one attempt."""
+        """Do as `transact` for a device that has its own `counters`; one that was silent gets one attempt, to begin by `begin_s`."""
+        probing = begin_s is not None
         async with self._turns.turn(urgent=urgent):
             self._counters = counters
             counters["requests"] += 1
@@ -150,12 +157,11 @@ class Line:
             if self._quiet_at_s:
                 await self._await_quiet()
             deadline_s = self._transport.reply_s + (len(request) + reply_bytes) * self._transport.byte_s
-            begin_s = self._transport.reply_s * _PROBE_SHARE + len(request) * self._transport.byte_s if probing else deadline_s
             pauses_s = _PAUSES_S[:1] if probing else _PAUSES_S
             for pause_s in pauses_s:
                 if pause_s:
                     await asyncio.sleep(pause_s)
-                reply = await self._attempt(request, reader, deadline_s, begin_s)
+                reply = await self._attempt(request, reader, deadline_s, deadline_s if begin_s is None else begin_s)
                 if reply is not None:
                     return reply
                 _log.debug("no_reply", port=self.port, request=request.hex(), heard=self._heard.hex(), rejects=self._rejects)
@@ -163,9 +169,16 @@ class Line:
                     self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
             raise self._no_answer(len(pauses_s), probing=probing)
 
-    def rest_s(self, request: bytes) -> float:
-        """Return how long a silent device on a shared line is left alone after an attempt with `request`."""
-        attempt_s = self._transport.reply_s * _PROBE_SHARE + len(request) * self._transport.byte_s
+    def probe_s(self, request: bytes, *, patient: bool) -> float:
+        """Return how long an attempt with `request` at a silent device waits for the answer to begin."""
+        begin_s = self._transport.reply_s * _PROBE_SHARE
+        if self.shared and self.latencies_s and not patient:
+            slowest_s = max(islice(reversed(self.latencies_s), _LATEST))
+            begin_s = min(begin_s, max(SERIAL_REPLY_S * _PROBE_SHARE, _SLOWER_THAN_OTHERS * slowest_s))
+        return begin_s + len(request) * self._transport.byte_s
+
+    def rest_s(self, attempt_s: float) -> float:
+        """Return how long a silent device on a shared line is left alone after an attempt that took so long."""
         return attempt_s * (1.0 / _PROBE_LINE_SHARE - 1.0) if self.shared else 0.0
 
     async def _open(self) -> None:

@@ -11,6 +11,9 @@ from bosd.drivers.line import LATENCIES_KEPT, SILENT, Line, ReplyReader
 from bosd.drivers.transport import ByteTransport, Greeted, Greeting, open_transport
 from bosd.errors import BosError, ConfigError, UnavailableError
 
+PATIENT_EVERY = 10
+"""So many attempts at a silent device have one that waits as long as for the slowest bridge: it may be slower than the others."""
+
 T = TypeVar("T")
 
 
@@ -112,6 +115,7 @@ class LinePart:
         self._lines = lines
         self._baud = baud
         self._silent = False
+        self._probes = 0
         self._again_s = 0.0
         self._closed = False
 
@@ -130,15 +134,17 @@ class LinePart:
         line = self._lines.join(self, self.port, self._baud)
         loop = asyncio.get_running_loop()
         probing = self._silent and not urgent
+        begin_s = line.probe_s(request, patient=self._probes % PATIENT_EVERY == PATIENT_EVERY - 1) if probing else None
         if probing and line.shared and line.is_open and loop.time() < self._again_s:
             raise UnavailableError(f"{self.port}: no answer in 1 attempt", port=self.port)
         try:
-            reply = await line.exchange(request, reader, reply_bytes, self.counters, urgent=urgent, probing=probing)
+            self._probes += probing
+            reply = await line.exchange(request, reader, reply_bytes, self.counters, urgent=urgent, begin_s=begin_s)
         except BosError as error:
             self._silent = True
             if error.metadata.get("cause") == SILENT:
-                self._again_s = loop.time() + line.rest_s(request)
+                self._again_s = loop.time() + line.rest_s(begin_s or line.probe_s(request, patient=True))
             raise
-        self._silent = False
+        self._silent, self._probes = False, 0
         self.latencies_s.append(line.latencies_s[-1])
         return reply

@@ -40,7 +40,7 @@ def _program(process: Path) -> str:
     except OSError:
         return "a program"
     name = Path(words[0]).name
-    if name.startswith("python") and len(words) > 1:
+    if name.startswith("python") and len(words) > 1 and (words[1] == "-m" or not words[1].startswith("-")):
         words = words[2:] if words[1] == "-m" and len(words) > 2 else words[1:]
         name = Path(words[0]).name
     if name == "bosd" and len(words) > 1 and words[1].isalpha():

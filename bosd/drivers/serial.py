@@ -116,4 +116,7 @@ def _close_late(opening: "asyncio.Future[serial.Serial]") -> None:
 def _cause(error: BaseException) -> str:
     """Return what the system says, without pyserial's wrapping."""
     number = getattr(error, "errno", None)
+    behind = error.__context__  # pyserial tells what the terminal's settings met as text alone
+    if isinstance(behind, termios.error) and behind.args[:1] == (errno.ENOTTY,):
+        return "is no serial port"
     return os.strerror(number).lower() if isinstance(number, int) else str(error)

@@ -13,6 +13,7 @@ from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.format_json import Document, quality_word
 
 _BLUETOOTH = Path("/sys/class/bluetooth")
+_NO_FAULT = "no current control; "
 
 _STEPS = (
     (
@@ -26,6 +27,7 @@ _STEPS = (
         "plug the adapter in; `bosd detect` lists what is there, and usb:SERIAL stays when names change",
     ),
     ("in use by", "end that program: a line has one owner"),
+    ("is no serial port", "name the port that `bosd detect` lists"),
     ("answers to somebody else", "look for another program on this line or bridge and end it"),
     ("hung up at once", "end the other client of the bridge, or have the bridge serve several"),
     ("connection refused", "look whether the bridge runs and listens on that port number"),
@@ -44,6 +46,14 @@ _STEPS = (
     ),
 )
 """What a driver's error says, and what helps; the first that fits counts."""
+
+_STEPS_BEHIND_A_BRIDGE = (
+    (
+        "no answer in",
+        "the bridge is there and nothing behind it answers: look at the bridge's speed (9600 baud, 8N1), TX and RX, and wake the pack; "
+        "with the node stopped, `bosd detect --ports {port}`",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +77,7 @@ class DeviceCheck:
 
     def next_step(self) -> str:
         """Return what to do about its error, empty where nothing is known to help."""
-        for words, step in _STEPS:
+        for words, step in _STEPS_BEHIND_A_BRIDGE * self.port.startswith("tcp://") + _STEPS:
             if words in self.error:
                 return step.format(port=self.port, group=_group_of(self.port) or "dialout")
         return ""
@@ -94,7 +104,7 @@ def look_at_devices(toml: str, statuses: Sequence[pb.BatteryStatus], *, here: bo
                 port=port,
                 quality=quality,
                 age_s=status.age_s if status.HasField("age_s") else None,
-                error=status.reason if quality != "GOOD" else "",
+                error=status.reason.removeprefix(_NO_FAULT) if quality != "GOOD" else "",
                 port_here=_port_here(port) if here else "",
             )
         )

@@ -17,7 +17,7 @@ REMEDIES = {
     "STORE_FAILED": "is the disk of that node full or read-only? Free some space; what is unwritten is kept and tried again",
     "AUDIT_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the records are kept and tried again",
     "DEVICE_UNREACHABLE": "check the battery's cable, port and power",
-    "DEVICE_FAULT": "read the battery's own account: bosctl status and bosctl explain",
+    "DEVICE_FAULT": "`bosctl doctor` says what helps",
     "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
     "CERTIFICATE_EXPIRES": "let the node with the authority follow it, or bosctl ca renew node:NAME, and there bosctl ca install",

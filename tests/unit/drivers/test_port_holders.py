@@ -16,6 +16,7 @@ from bosd.drivers.port_holders import holders_of
         (("python3", "-m", "serial.tools.miniterm"), "serial.tools.miniterm"),
         (("python3", "/home/ann/poll.py", "now"), "poll.py"),
         (("bosd", "--version"), "bosd"),
+        (("python3", "-c", "import serial"), "python3"),
     ],
 )
 def test_a_program_by_its_command_line(tmp_path: Path, words: tuple[str, ...], name: str) -> None:

@@ -88,7 +88,7 @@ async def test_not_a_terminal(tmp_path: Path) -> None:
     """A file that is no terminal is unavailable, not a crash."""
     path = tmp_path / "file"
     path.write_bytes(b"")
-    with pytest.raises(UnavailableError, match="file: "):
+    with pytest.raises(UnavailableError, match="file: is no serial port"):
         await JbdDriver(Line(SerialTransport(str(path))), SystemClock(), name="b1").read()
 
 
