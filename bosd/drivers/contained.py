@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import structlog
 
-from bosd.bal.device import Device, Sample
+from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
 from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 T = TypeVar("T")
@@ -31,8 +31,22 @@ class Contained:
         self._told = ""
 
     def __getattr__(self, name: str) -> object:
-        """Return what the device has beside the port."""
-        return getattr(self._device, name)
+        """Return what the device has beside the port; what a defect keeps from being read is not there."""
+        try:
+            return getattr(self._device, name)
+        except AttributeError:
+            raise
+        except Exception as error:
+            self._defect(name, error)
+            raise AttributeError(name) from error
+
+    def facts(self) -> DeviceFacts:
+        """Return what the device tells of itself, a defect in doing so among it."""
+        try:
+            told: object = facts_of_device(self._device)
+        except Exception as error:  # noqa: BLE001 (whatever a package raises)
+            return DeviceFacts(notes=(self._defect("facts", error),))
+        return told if isinstance(told, DeviceFacts) else DeviceFacts(notes=(f"its driver's facts are {told!r:.80}",))
 
     async def read(self) -> Sample:
         """Return a fresh sample, as the device does."""
@@ -82,8 +96,12 @@ class Contained:
         except BosError:
             raise
         except Exception as error:
-            message = f"{self.name}: defect of its driver: {what} raised {type(error).__name__}: {error}"
-            if message != self._told:
-                self._told = message
-                _log.exception("driver_defect", battery=self.name, call=what)
-            raise DriverError(message, battery=self.name) from error
+            raise DriverError(self._defect(what, error), battery=self.name) from error
+
+    def _defect(self, what: str, error: Exception) -> str:
+        """Return a defect in words; each is logged once."""
+        message = f"{self.name}: defect of its driver: {what} raised {type(error).__name__}: {error}"
+        if message != self._told:
+            self._told = message
+            _log.error("driver_defect", battery=self.name, call=what, exc_info=error)
+        return message

@@ -147,7 +147,7 @@ class Line:
         urgent: bool = False,
         begin_s: float | None = None,
     ) -> T:
-        """Do as `transact` for a device that has its own `counters`; one that was silent gets one attempt, to begin by `begin_s`."""
+        """Do as `transact` for a device that has its own `counters`; one that was silent gets one attempt, begun by `begin_s`."""
         probing = begin_s is not None
         async with self._turns.turn(urgent=urgent):
             self._counters = counters

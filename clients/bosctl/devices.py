@@ -50,8 +50,7 @@ _STEPS = (
 _STEPS_BEHIND_A_BRIDGE = (
     (
         "no answer in",
-        "the bridge is there and nothing behind it answers: look at the bridge's speed (9600 baud, 8N1), TX and RX, and wake the pack; "
-        "with the node stopped, `bosd detect --ports {port}`",
+        "nothing behind the bridge answers: look at its speed (9600 baud, 8N1), TX and RX, and wake the pack",
     ),
 )
 

@@ -59,7 +59,7 @@ def plain(card: Card) -> Iterable[str]:
         if row.not_applicable:
             yield f"  {'not applicable':14} {row.fault}: {row.not_applicable}"
             continue
-        said = ", ".join(f"{head} {cell}" for head, cell in zip(HEADS[1:], cells(row)[1:], strict=True))
+        said = ", ".join(f"{head} {cell}" for head, cell in zip(HEADS[1:], cells(row)[1:], strict=True) if cell)
         yield f"  {'hours':14} {row.fault}: {said}"
         for example in row.examples:
             yield f"  {'':14} wrong: {example}"

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from bosd import __version__
-from bosd.config.kinds import DRIVERS, REGULATORS, driver_kinds, kind_origin, load_driver
+from bosd.config.kinds import DRIVERS, REGULATORS, battery_spec, driver_kinds, kind_origin, load_driver, regulator_spec
 from bosd.drivers.kind import DriverKind, RegulatorKind
 from bosd.drivers.kit.bench import Bench
 from bosd.drivers.kit.result import Card, Verdict
@@ -89,6 +89,8 @@ def cards_of(name: str, *, medium: str | None = None, seed: int, hours: float, r
     kinds = [found for group in (DRIVERS, REGULATORS) if (found := load_driver(group, name)) is not None]
     if not kinds:
         raise BadNameError(f'no driver is called "{name}"; known here: {", ".join(known_kinds())}', name=name)
+    for spec_of in (battery_spec, regulator_spec):
+        spec_of(name)  # a specification that no file could name is told now
     for kind in kinds:
         benches = _benches(kind, name)
         if medium is not None and medium not in benches:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from bosd.bal.device import Device, Sample
 from bosd.bal.spec import PhysicalSpec, RegulatorSpec
+from bosd.bal.spec_rules import battery_faults
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.kind import DriverContext, DriverKind, RegulatorKind
 from bosd.drivers.kit.bench import Bench, Fault, Peer
@@ -145,6 +146,7 @@ async def world(trial: Trial, count: int = 1) -> AsyncIterator[World]:
     """Run a trial's devices inside the block and let go of all of them at its end."""
     clock = LoopClock(asyncio.get_running_loop())
     async with trial.bench.open(clock, trial.seed, count) as peer:
+        _check(peer.spec())
         here = World(trial, peer, clock)
         try:
             yield here
@@ -153,6 +155,12 @@ async def world(trial: Trial, count: int = 1) -> AsyncIterator[World]:
                 here.faults.set(fault, active=False)
             for device in here.devices:
                 await device.close()
+
+
+def _check(spec: PhysicalSpec | RegulatorSpec) -> None:
+    """Raise CheckFailed for a specification that no file may give."""
+    for key, text in battery_faults(spec) if isinstance(spec, PhysicalSpec) else spec.faults():
+        raise CheckFailed(f"the bench's specification would be refused in a file: {key}: {text}")
 
 
 async def within(deadline_s: float, asked: Awaitable[T], what: str) -> T:

@@ -33,7 +33,7 @@ def lost(reason: str) -> list[pb.BatteryStatus]:
         ("/dev/ttyUSB0", "/dev/ttyUSB0: in use by minicom (process 7)", "end that program"),
         ("/dev/ttyUSB0", "/dev/ttyUSB0: no answer in 3 attempts", "`bosd detect --ports /dev/ttyUSB0`"),
         ("/dev/ttyUSB0", "/dev/ttyUSB0: no valid answer in 3 attempts: bad_checksum", "noise, a loose ground"),
-        ("tcp://gw:23", "tcp://gw:23: no answer in 1 attempt", "nothing behind it answers"),
+        ("tcp://gw:23", "tcp://gw:23: no answer in 1 attempt", "nothing behind the bridge answers"),
         ("/tmp/pack", "/tmp/pack: is no serial port", "name the port"),
         ("tcp://gw:23", "tcp://gw:23: connection refused", "look whether the bridge runs"),
         ("ble://AA:BB:CC:DD:EE:FF", "ble://AA:BB:CC:DD:EE:FF: not heard within 10 s", "close the apps of phones"),

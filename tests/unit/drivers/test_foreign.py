@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bosd.bal.device import Sample
+from bosd.bal.device import DeviceFacts, Sample, Straying, facts_of_device
 from bosd.bal.spec import AbsentSpec, PhysicalSpec
 from bosd.clock import LoopClock, SystemClock
 from bosd.config.topology_toml import format_topology, parse_stored, parse_topology
@@ -209,3 +209,21 @@ async def test_a_driver_that_waits_for_ever_is_an_error() -> None:
         with pytest.raises(UnavailableError, match=f"f: its driver did not answer within 10 s: {ask.__name__}"):
             await ask()
         assert asyncio.get_running_loop().time() - began_s == pytest.approx(10.0)
+
+
+def test_a_defect_beside_the_port_is_contained() -> None:
+    """Facts that raise are a note; what else cannot be read is as if it were left out."""
+
+    class Odd:
+        hold_s = None
+
+        @property
+        def strays(self) -> str:
+            raise KeyError("mode")
+
+        def facts(self) -> DeviceFacts:
+            raise ZeroDivisionError
+
+    device = Contained(Odd(), "f")  # type: ignore[arg-type]
+    assert not isinstance(device, Straying)
+    assert facts_of_device(device).notes == ("f: defect of its driver: facts raised ZeroDivisionError: ",)

@@ -18,7 +18,7 @@ REQUEST_S = 8 * 10.56 / 9600
 
 
 class Bus:
-    """Boards 1 to 3 on one line, those in `alive` answer at once, the others after `late_s` or never; `asked` notes when each was asked."""
+    """Boards 1 to 3 on one line, those in `alive` answer at once, the others after `late_s` or never; `asked` notes when."""
 
     def __init__(self, *, reply_s: float, reopens: bool = False) -> None:
         self.alive = {1, 2, 3}
@@ -71,7 +71,7 @@ async def poll(parts: list[LinePart], seconds: float, period_s: float = 1.0) -> 
 async def test_a_silent_device_beside_another(reply_s: float) -> None:
     """Asked each second it gets an attempt each 2 s, and 15 % of the time at most.
 
-    An attempt takes the request's bytes and 5/6 of a serial line's `reply_s`, as the other answers at once; each tenth 5/6 of the own.
+    An attempt takes the request's bytes and 5/6 of a serial line's `reply_s`, as the other answers at once; each tenth its own.
     """
     bus = Bus(reply_s=reply_s)
     parts = bus.parts(2)
@@ -89,7 +89,7 @@ async def test_a_silent_device_beside_another(reply_s: float) -> None:
 
 
 async def test_one_slower_than_the_others_is_heard_again() -> None:
-    """An answer that begins after what a short attempt waits is heard at the tenth, which waits as long as for the slowest bridge."""
+    """An answer that begins later than a short attempt waits is heard at the tenth, which waits as for the slowest bridge."""
     bus = Bus(reply_s=TCP_S)
     parts = bus.parts(2)
     await ask(parts[0], 1)

@@ -201,3 +201,11 @@ def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> 
     (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
     assert result.verdict is Verdict.FAILED, result
     assert says in result.detail
+
+
+def test_a_specification_that_no_file_may_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that forgot to say that it takes set points could be tried and never be used."""
+    monkeypatch.setattr(PumpSpec, "controls", ("none",))
+    (result,) = run_checks(Trial(pump_kind(), BENCH, 1), READS, only=("units",))
+    assert result.verdict is Verdict.FAILED
+    assert 'would be refused in a file: current_control: "direct" is nothing that kind = "pump" has' in result.detail
