@@ -78,8 +78,8 @@ def _regulator(outcome: Outcome) -> str:
     keys = {"kind": outcome.kind, "port": outcome.target.address, **baud, **outcome.found.keys}
     table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in keys.items())
     return (
-        f"# {_described(outcome)}: it can set the current of the battery that it is wired to. In that battery's table this line\n"
-        '# and current_control = "external" say so, with both limits; what is 0 here is for you to know.\n'
+        f"# {_described(outcome)}: it sets the current of the battery that it is wired to, by this line\n"
+        '# in the table of that battery, with current_control = "external" and both limits. What is 0 in it is for you to know.\n'
         f"# regulator = {{ {table} }}\n"
     )
 

@@ -54,7 +54,7 @@ def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetC
     if doubtful:
         reasons.append(f"may still run: {_listed(doubtful)}")
     reasons += [
-        f"{leaf.name}: NOT_FOLLOWED: {leaf.deviation}"
+        f"{leaf.name}: NOT_FOLLOWED: {leaf.deviation}" + ("" if leaf.strays else "; it is told anew after 0 A")
         for leaf in devices_below(battery)
         if isinstance(leaf, PhysicalBattery) and leaf.deviation is not None
     ]

@@ -15,6 +15,10 @@ from bosd.errors import DriverError
 
 _STAY_S = 60.0
 """Nobody else polls the board meanwhile, and a bad line takes its time."""
+_HARD_DELAYS = 0x39
+_HARD_UNDER_S, _HARD_OVER_S = (1, 4, 8, 16), (1, 2, 4, 8)
+"""By two bits each; the shortest delays first."""
+_OVERCURRENT_DELAYS = (0x3E, 0x3F)
 
 
 async def read_settings(spec: JbdSpec, context: DriverContext) -> Configuration:
@@ -59,7 +63,7 @@ async def _read_all(board: Board, name: str) -> tuple[dict[str, Setting], dict[s
 
 def as_setting(register: int, found: SettingValue) -> Setting:
     """Return a setting as a person reads it."""
-    unit = found.setting.unit
+    unit = "s" if isinstance(found.value, tuple) else found.setting.unit
     return Setting(found.setting.name, found.raw, _text(register, found), unit, counts=register == CYCLES)
 
 
@@ -71,5 +75,14 @@ def _text(register: int, found: SettingValue) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {part}" for name, part in value.items())
     if isinstance(value, tuple):
-        return f"{value[0]}, {value[1]}"
+        return _delays(register, *value)
     return "none" if value is None else value.isoformat() if isinstance(value, dt.date) else f"{value:g}"
+
+
+def _delays(register: int, high: int, low: int) -> str:
+    """Return the delays packed into a word (JBD protocol, configuration registers 0x39 to 0x3F), in seconds."""
+    if register == _HARD_DELAYS:
+        under_s, over_s = _HARD_UNDER_S[high >> 6], _HARD_OVER_S[high >> 4 & 3]
+        return f"under-voltage {under_s}, over-voltage {over_s}, short-circuit release {low}"
+    first, second = ("delay", "release") if register in _OVERCURRENT_DELAYS else ("under", "over")
+    return f"{first} {high}, {second} {low}"
