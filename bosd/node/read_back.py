@@ -41,7 +41,10 @@ def is_stopped(battery: Battery) -> bool:
 
 
 class ReadBack:
-    """Follows one battery; `begun` hears when a deviation begins, with the error, `tell_again` when a device runs away."""
+    """Follows one battery; `begun` hears when a deviation begins, with the error, `tell_again` when a device runs away.
+
+    A gate's switch that is closed against its command, by another program or a board that started anew, is told again at once.
+    """
 
     def __init__(
         self,
@@ -62,6 +65,7 @@ class ReadBack:
         self._follower = Follower(rule_of(spec))
         self._period_s = max(spec.refresh_period_s, LOOK_S)
         self._commanded: tuple[float, float] | None = None
+        self._told_once = False
 
     async def run(self) -> None:
         """Look for ever."""
@@ -97,7 +101,20 @@ class ReadBack:
             restrained_by=battery.device.restrained_by if isinstance(battery.device, Restrained) else "",
             wrong=wrong,
         )
-        self._judge(reading, self._follower.look(reading, self._commanded[1]))
+        deviation = self._follower.look(reading, self._commanded[1])
+        if self._told_once and not wrong:
+            self._told_once = False
+        elif battery.is_gate and wrong and deviation is None and not self._told_once:
+            self._told_once = True
+            _log.warning("told_again", battery=battery.name, commanded_a=commanded_a, detail=wrong)
+            self._tell(reading)
+        self._judge(reading, deviation)
+
+    def _tell(self, now: Reading) -> None:
+        """Have the device told again, counted at what it runs against its command as far as that is known."""
+        runs_a = now.measured_a if now.held_a is None and self._battery.strays else now.held_a
+        self._battery.lost_answer(now.commanded_a if runs_a is None else runs_a)
+        self._tell_again()
 
     def _still(self, commanded_a: float) -> bool:
         battery = self._battery
@@ -134,6 +151,4 @@ class ReadBack:
             message = f"{battery.name} does not follow: {deviation}"
             self._begun(battery, NotFollowedError(message, battery=battery.name, **numbers))
         if reading is now and (deviation.runs_away or (battery.strays and deviation.way == "more" and is_stopped(battery))):
-            runs_a = now.measured_a if now.held_a is None and battery.strays else now.held_a
-            battery.lost_answer(now.commanded_a if runs_a is None else runs_a)
-            self._tell_again()
+            self._tell(now)

@@ -8,6 +8,7 @@ from bosd.bal.dispatch import plan
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import Booked
 from bosd.clock import LoopClock
+from bosd.errors import NotFollowedError
 from bosd.node.execute import moves_of
 from bosd.node.read_back import ReadBack
 from bosd.node.stopping import moves_to_stop
@@ -76,3 +77,37 @@ def test_a_booking_of_nothing_opens_a_gate_that_was_never_told() -> None:
     assert told(gate, 0.0, asked=False) == [0.0]
     gate.settled(0.0, 1.0)
     assert told(gate, 0.0, asked=False) == []
+
+
+class Program(FakeDevice):
+    """A gate whose switch another program has closed, for as long as `strays` says so."""
+
+    strays = "discharge switch closed by another program, commanded open"
+
+    async def held_current_a(self) -> float | None:
+        """Say so."""
+        raise NotFollowedError(self.strays)
+
+
+@pytest.mark.jumping
+async def test_a_gate_is_told_again_at_once_and_not_followed_when_that_does_not_help() -> None:
+    """Told at the first look, counted at the 3 A that flow; where it stays closed for 5 s it is NOT_FOLLOWED with its numbers."""
+    battery, again = PhysicalBattery(jbd_spec("g"), Program()), []
+    battery.sampled(sample(0.0))
+    battery.commanded_a = 0.0
+    battery.settled(0.0, 0.0)
+    clock = LoopClock(asyncio.get_running_loop())
+    look = ReadBack(
+        battery, clock, begun=lambda *_: None, tell_again=lambda: again.append(battery.counts_at_a), sample_soon=lambda _: None
+    )
+    battery.sampled(sample(clock.now_s(), current_a=3.0))
+    await look.look()
+    assert again == [3.0]
+    for _ in range(4):
+        await asyncio.sleep(1.0)
+        await look.look()
+    assert (again, battery.deviation) == ([3.0], None)
+    await asyncio.sleep(1.0)
+    await look.look()
+    assert "commanded 0 A, held unknown, measured 3 A; discharge switch closed by another program" in str(battery.deviation)
+    assert len(again) == 2
