@@ -7,18 +7,19 @@ Nothing here waits or speaks: calls come in with what a peer said, and are judge
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from bosd.bal.alone import ANY_NODE
 from bosd.bal.setpoint import Claim, Lease
 from bosd.clock import Clock
-from bosd.errors import FencedError, UnavailableError
+from bosd.errors import FencedError, UnavailableError, UnsupportedError
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
 
 PROTOCOL = 1
+SAME_NODE = "SAME_NODE"
 MOST_PEERS = 256
 _MOST_BOOTS = 5
 
@@ -103,16 +104,22 @@ class OwnerSessions:
         self._peers: dict[str, _Peer] = {}
         self._commanded: dict[str, tuple[int, str]] = {}
 
-    def hello(self, peer: str, *, nonce: str, boot_id: str, address: str = "") -> Session:
+    def hello(self, peer: str, *, nonce: str, boot_id: str, address: str = "", elsewhere: Collection[str] = ()) -> Session:
         """Open a session of `peer`, or return the one this nonce opened; the newest Hello of a peer wins.
 
-        Raises UnavailableError while a peer that restarts over and over is paused.
+        `elsewhere` are owners' boot ids that the same run of the peer has sessions at by another address: where this one is among
+        them, two of its links would end each other's session for ever, so the second is refused.
+        Raises UnavailableError while a peer that restarts over and over is paused, UnsupportedError with `cause` SAME_NODE.
         """
         now_s = self.clock.now_s()
         known = self._known(peer)
         old = known.session
         if old is not None and old.nonce == nonce and old.peer_boot_id == boot_id:
             return old
+        if old is not None and old.peer_boot_id == boot_id and self.boot_id in elsewhere:
+            raise UnsupportedError(
+                f"{peer} has a session here by another address: one is all it gets", cause=SAME_NODE, boot_id=self.boot_id
+            )
         self._note_boot(peer, known, boot_id, now_s)
         if now_s < known.paused_until_s:
             raise UnavailableError(

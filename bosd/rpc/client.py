@@ -19,6 +19,7 @@ from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
 from bosd.rpc.link_timers import LinkTimers
+from bosd.rpc.one_session import OneSession
 from bosd.rpc.remote_node import RemoteNode
 from bosd.rpc.seeking import Seeker
 from bosd.rpc.session import Identity
@@ -99,6 +100,7 @@ class RemotePool:
         self._dial = dial if seeker is None else seeker.dial
         self._identity = Identity(f"node:{node}", boot_id or uuid.uuid4().hex)
         self._session_clock = session_clock or clock
+        self._one_session = OneSession()
         self._remotes: dict[str, RemoteNode] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -151,6 +153,7 @@ class RemotePool:
             self._remotes[target] = remote
             remote.on_event = self._on_event
             remote.ways = self._seeker
+            remote.session.one = self._one_session
             if self.feed is not None:
                 remote.beside = self.feed.follow
             if self._group is not None:

@@ -6,7 +6,7 @@ import grpc
 
 from bosd import __version__
 from bosd.errors import FencedError, InvalidArgumentError, UnsupportedError
-from bosd.fleet.owner import PROTOCOL, OwnerSessions
+from bosd.fleet.owner import MOST_PEERS, PROTOCOL, OwnerSessions
 from bosd.node.api import NodeApi
 from bosd.rpc.edge import Context, Edge, holder_of, need_finite, need_text
 from bosd.rpc.status import abort
@@ -60,6 +60,7 @@ class NodeService(NodeServiceServicer):
             nonce=need_text(request.nonce, "nonce"),
             boot_id=need_text(request.boot_id, "boot_id"),
             address=_host(context.peer()),
+            elsewhere=request.elsewhere[:MOST_PEERS],
         )
         timers = sessions.timers
         return pb.HelloResponse(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from bosd import __version__
 from bosd.bal.status import HEARD, Link
 from bosd.fleet.loop_lag import LoopLag
+from bosd.fleet.owner import SAME_NODE
 from bosd.fleet.timers import SessionTimers
 from bosd.node.faults import Faults, Severity
 from bosd.node.noticed import Noticed
@@ -18,6 +19,7 @@ from bosd.rpc.session import INCOMPATIBLE
 STANDS_S = 60.0
 """How long what happened at an instant (two hosts with one identity, a late loop) stands after it happened last."""
 _MOST_EVENTS = 512
+_NO_SESSION = (INCOMPATIBLE, SAME_NODE)
 _AWAY = (Link.CONNECTING, Link.LOST)
 
 
@@ -76,8 +78,8 @@ class PeerFaults:
         """Yield why a node is not there; a node that answers, but keeps no session, is not lost."""
         link, reason = remote.standing
         module = _module(self._fleet.name_of(remote))
-        if remote.session.refused == INCOMPATIBLE and link is Link.SYNC:
-            yield Noticed("INCOMPATIBLE", Severity.MEDIUM, reason, module)
+        if (refused := remote.session.refused) in _NO_SESSION and link is Link.SYNC:
+            yield Noticed(refused, Severity.MEDIUM, reason, module)
         if link is Link.STALE:
             yield Noticed("LINK_STALE", Severity.LOW, reason, module)
         version = remote.session.hello.version

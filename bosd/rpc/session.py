@@ -18,10 +18,11 @@ from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.errors import BosError
 from bosd.fleet.holder import HolderSession
-from bosd.fleet.owner import PROTOCOL
+from bosd.fleet.owner import PROTOCOL, SAME_NODE
 from bosd.fleet.timers import SessionTimers
 from bosd.rpc.dialling import Dial, channel_options
 from bosd.rpc.moving_channel import MovingChannel
+from bosd.rpc.one_session import OneSession
 from bosd.rpc.status import from_rpc_error
 from bosd.v1 import node_pb2 as pb
 from bosd.v1.node_pb2_grpc import NodeServiceStub
@@ -84,6 +85,8 @@ class PeerSession:
         self.agreed_digest = ""
         self.expected = ""
         """The only node that may answer; empty: any."""
+        self.one = OneSession()
+        """What the links of this node share, so that two of them to one node do not end each other's session."""
         self._target = target
         self.clock = clock
         self._identity = identity
@@ -126,6 +129,7 @@ class PeerSession:
                 await asyncio.sleep(self._timers.sync_pause_s)
         finally:
             self.state.over()
+            self.one.leave(self._target)
             self._user.on_session(Link.SYNC, self.agreeing)
 
     async def _open(self, stub: NodeServiceStub) -> str:
@@ -136,6 +140,10 @@ class PeerSession:
             if self.expected and self.hello.node != self.expected:
                 self._user.on_session(Link.SYNC, f"{self._target}: node {self.hello.node!r} answers there")
                 return ""
+            if other := self.one.take(self.hello.boot_id, self._target):
+                self._user.on_session(Link.SYNC, self._second(other))
+                return ""
+            self._opened()
             for _ in range(TRIES):
                 if await self._agree(stub):
                     return await self._beat(stub)
@@ -145,11 +153,17 @@ class PeerSession:
         self._user.on_session(Link.SYNC, f"{self._target}: what is in force there changes too fast to agree on")
         return ""
 
+    def _second(self, other: str) -> str:
+        self.refused = SAME_NODE
+        return f"{SAME_NODE}: {self._target} and {other} are one node, and it has one session: name it the same in every stub"
+
     def _refusal(self, failed: grpc.aio.AioRpcError) -> str:
         if failed.code() is grpc.StatusCode.UNIMPLEMENTED:
             self.refused = INCOMPATIBLE
             return f"INCOMPATIBLE: {self._target} knows no sessions; update it"
         error: BosError = from_rpc_error(failed)
+        if error.metadata.get("cause") == SAME_NODE and (other := self.one.holder(error.metadata.get("boot_id", ""))):
+            return self._second(other)
         self.refused = cause = error.metadata.get("cause") or error.metadata.get("check") or error.reason
         return f"{self._target}: {cause}: {error.message}"
 
@@ -162,9 +176,13 @@ class PeerSession:
             version=__version__,
             believed_boot_id=state.boot_id,
             believed_epoch=state.epoch,
+            elsewhere=self.one.elsewhere(self._target),
         )
-        self.hello = answer = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
+        self.hello = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
         self.refused = ""
+
+    def _opened(self) -> None:
+        state, answer = self.state, self.hello
         state.opened(answer.boot_id, answer.epoch, answer.owner_s)
         if state.restarted:
             _log.warning("peer_restarted", target=self._target, node=answer.node, epoch=answer.epoch)

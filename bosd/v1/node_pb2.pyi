@@ -19,20 +19,22 @@ class Fence(_message.Message):
     def __init__(self, boot_id: _Optional[str] = ..., epoch: _Optional[int] = ..., sequence: _Optional[int] = ..., owner_s: _Optional[float] = ...) -> None: ...
 
 class HelloRequest(_message.Message):
-    __slots__ = ("nonce", "boot_id", "protocol", "version", "believed_boot_id", "believed_epoch")
+    __slots__ = ("nonce", "boot_id", "protocol", "version", "believed_boot_id", "believed_epoch", "elsewhere")
     NONCE_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     BELIEVED_BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     BELIEVED_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ELSEWHERE_FIELD_NUMBER: _ClassVar[int]
     nonce: str
     boot_id: str
     protocol: int
     version: str
     believed_boot_id: str
     believed_epoch: int
-    def __init__(self, nonce: _Optional[str] = ..., boot_id: _Optional[str] = ..., protocol: _Optional[int] = ..., version: _Optional[str] = ..., believed_boot_id: _Optional[str] = ..., believed_epoch: _Optional[int] = ...) -> None: ...
+    elsewhere: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, nonce: _Optional[str] = ..., boot_id: _Optional[str] = ..., protocol: _Optional[int] = ..., version: _Optional[str] = ..., believed_boot_id: _Optional[str] = ..., believed_epoch: _Optional[int] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HelloResponse(_message.Message):
     __slots__ = ("node", "boot_id", "epoch", "owner_s", "lease_s", "heartbeat_s", "version", "known", "config_digest")

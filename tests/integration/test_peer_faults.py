@@ -117,6 +117,54 @@ async def test_a_node_that_refuses_is_named(world: World) -> None:
     assert not bugs
 
 
+async def test_two_names_of_one_node_do_not_fence_each_other(world: World) -> None:
+    """The first link keeps the session, undisturbed; the second says whose it is, and takes over when the first is lost."""
+    far = FakeNode("far")
+    far.put("a", voltage_v=13.0)
+    far.put("b", voltage_v=13.0)
+    bugs: list[BaseException] = []
+    async with RpcServer(far, bugs.append, sessions=(sessions := far.sessions())) as server:
+        first, second = await server.start(["127.0.0.1:0", "127.0.0.1:0"])
+        link = world.pool.attach(first, "a", Sink())
+        one = world.pool.remotes[first]
+        async with asyncio.timeout(15.0):
+            while one.standing[0] is not Link.READY:  # noqa: ASYNC110 (as the node looks)
+                await asyncio.sleep(0.02)
+        epoch = one.session.state.epoch
+        world.pool.attach(second, "b", Sink())
+        await soon(world, [("SAME_NODE", Severity.MEDIUM, "node:far")])
+        (same,) = world.watched.noticed()
+        assert f"{second} and {first} are one node" in same.message
+        await asyncio.sleep(2.0 * TIMERS.lease_s)
+        assert one.standing[0] is Link.READY
+        session = sessions.peers()["node:near"]
+        assert session is not None
+        assert session.epoch == one.session.state.epoch == epoch
+        link.close()
+        async with asyncio.timeout(15.0):
+            while world.pool.remotes[second].standing[0] is not Link.READY:  # noqa: ASYNC110 (as the node looks)
+                await asyncio.sleep(0.02)
+        assert world.now() == []
+    assert not bugs
+
+
+async def test_two_names_at_once_come_to_rest(world: World) -> None:
+    """Both say hello at the same time: one is ready and stays so, the other one is refused."""
+    far = FakeNode("far")
+    far.put("a", voltage_v=13.0)
+    bugs: list[BaseException] = []
+    async with RpcServer(far, bugs.append, sessions=far.sessions()) as server:
+        for target in await server.start(["127.0.0.1:0", "127.0.0.1:0"]):
+            world.pool.attach(target, "a", Sink())
+        ready = 0
+        async with asyncio.timeout(15.0):
+            while ready < 2:  # it was seen so for two leases
+                await asyncio.sleep(TIMERS.lease_s)
+                links = {remote.standing[0] for remote in world.pool.remotes.values()}
+                ready = ready + 1 if links == {Link.READY, Link.SYNC} and world.now()[0][0] == "SAME_NODE" else 0
+    assert not bugs
+
+
 async def test_another_version_stands_while_it_is_in_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet of two versions works, and is not left so unseen."""
     monkeypatch.setattr(node_service, "__version__", "9.9.9")

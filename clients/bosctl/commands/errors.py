@@ -33,6 +33,7 @@ REMEDIES = {
     "EEBUS_FAILSAFE": "is the grid operator's box on, and the network to it? bosctl limits eebus",
     "EEBUS_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the limits are kept and tried again",
     "INCOMPATIBLE": "give both nodes the same major version",
+    "SAME_NODE": "give all stubs of that node the same target (or node), then apply the topology",
     "CRASH_LOOP": "read that node's log: journalctl -u bosd",
     "IDENTITY_MOVED": "two hosts have one certificate: stop one, and issue it another (bosctl ca issue --node NAME)",
     "LOOP_LAG": "is that machine overloaded? Leases of its batteries may end",
