@@ -1,4 +1,4 @@
-"""An own certificate that was not renewed in time, shown as an error, whoever was to renew it."""
+"""An own certificate that is revoked or was not renewed in time, shown as an error, whoever was to renew it."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -9,6 +9,17 @@ from bosd.pki.renewal import is_overdue, is_urgent
 from bosd.rpc.tls import Keyring
 
 EXPIRES = "CERTIFICATE_EXPIRES"
+
+
+REVOKED = "CERTIFICATE_REVOKED"
+
+
+def certificate_revoked(keyring: Keyring) -> Iterable[Noticed]:
+    """Yield that the own certificate is on this node's own list of the revoked: nobody who has that list lets it in."""
+    identity = keyring.material.identity
+    if identity.serial in keyring.material.revocations.serials:
+        message = f"the certificate {identity.serial:x} of {identity.holder} is revoked: `bosctl ca issue --node {identity.name}`"
+        yield Noticed(REVOKED, Severity.HIGH, message, "security")
 
 
 def certificate_expires(keyring: Keyring, utc_s: Callable[[], float]) -> Iterable[Noticed]:

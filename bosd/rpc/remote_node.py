@@ -1,10 +1,12 @@
 """The link to one other node: a connection, one Watch for all stubs on it, its loss noticed by silence, and the way back.
 
 Each attempt has a connection of its own, so a half-dead one is never found again. Attempts are never more than 2 s apart: one
-waits at most `first_s` for its first message, the pause after it is at most `pause_most_s`.
+waits at most `first_s` for its first message, the pause after it is at most `pause_most_s`. Only where this node's own
+certificate is refused, revoked or over, pauses grow longer: nothing helps before it has another one, and that ends the pause.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,17 +18,25 @@ import structlog
 from bosd.bal.facts import NONE_KNOWN
 from bosd.bal.status import Link
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, DriverError, NotAllowedError, TransientError, UnavailableError
+from bosd.errors import (
+    BadNameError,
+    BosError,
+    DriverError,
+    NotAllowedError,
+    TransientError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from bosd.rpc.clock_difference import ClockDifference
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, channel_options
-from bosd.rpc.link_timers import LinkTimers
+from bosd.rpc.link_timers import LinkTimers, Pauses
 from bosd.rpc.moving_channel import MovingChannel, settled
 from bosd.rpc.round_trips import RoundTrips
 from bosd.rpc.seeking import Seeker, serial_of
 from bosd.rpc.session import Identity, PeerSession, Snapshot
 from bosd.rpc.sink import Sink
-from bosd.rpc.status import from_rpc_error
+from bosd.rpc.status import cause_in, from_rpc_error
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 
@@ -37,10 +47,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _End:
-    """How an attempt ended."""
+    """How an attempt ended; `barred`: this node's own certificate was refused."""
 
     link: Link
     reason: str
+    barred: bool = False
 
 
 class RemoteNode:
@@ -106,17 +117,20 @@ class RemoteNode:
 
     async def run(self) -> None:
         """Keep the link until cancelled."""
-        timers = self._timers
-        pause_s = timers.pause_least_s
+        pauses = Pauses(self._timers)
         while True:
             self._missing.clear()
             self._restarting = False
-            was_up, self._end = await self._attempt()
+            was_up, end = await self._attempt()
             if self.ways is not None:
+                if end.link is Link.LOST and (barred := self.ways.barred(self.target)):  # the other end only hangs up
+                    end = _End(link=Link.REFUSED, reason=f"{end.reason}; {barred}", barred=True)
                 self.ways.attempted(self.target, worked=was_up)
-            self._lost(self._end)
-            pause_s = timers.pause_least_s if was_up else min(timers.pause_most_s, 2.0 * pause_s)
-            await asyncio.sleep(timers.pause_most_s if self._end.link is Link.REFUSED else pause_s)
+            self._end = end
+            self._lost(end)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pauses.after(was_up=was_up, refused=end.link is Link.REFUSED, barred=end.barred)):
+                    await (self._exchanged if end.barred else asyncio.Event()).wait()
 
     @property
     def address(self) -> str:
@@ -153,11 +167,11 @@ class RemoteNode:
         """Connect and follow until it ends; return whether anything was heard, and the end."""
         self.round_trips.clear()
         self._heard_once.clear()
+        self._exchanged.clear()
         try:
             dialled = self._dialled()
         except UnavailableError as error:
             return False, _End(link=Link.LOST, reason=error.message)
-        self._exchanged.clear()
         async with MovingChannel(dialled) as channel:
             if await settled(channel, self._timers.first_s) is None:
                 return False, _End(link=Link.LOST, reason=f"{self.target} is silent")
@@ -275,7 +289,8 @@ class RemoteNode:
             if self._miss(unknown, error.message if isinstance(error, NotAllowedError) else ""):
                 return None
         link = Link.LOST if isinstance(error, TransientError) and not isinstance(error, DriverError) else Link.REFUSED
-        return _End(link=link, reason=f"{self.target}: {_cause(error.message)}")
+        barred = isinstance(error, UnauthenticatedError)
+        return _End(link=link, reason=f"{self.target}: {cause_in(error.message)}", barred=barred)
 
     def _miss(self, names: Iterable[str], why: str = "") -> bool:
         """Go on without batteries that the remote does not have, or does not grant; return whether any of them was wanted."""
@@ -379,11 +394,6 @@ class RemoteNode:
             _log.warning("remote_battery_refused", target=self.target, battery=name, reason=end.reason)
         for sink in self.sinks.get(name, ()):
             sink.on_link(self._shown(end.link), end.reason)
-
-
-def _cause(details: str) -> str:
-    """Return the useful end of gRPC's account of a failed connection, such as `connection refused`."""
-    return details.rpartition(": ")[2].lower() if "last error: " in details else details
 
 
 _HEARD = (Link.SYNC, Link.READY, Link.STALE)

@@ -30,9 +30,10 @@ def renewer_of(
     """Return who renews certificates, where this node holds the authority; have its own watched. Raises ConfigError."""
     if keyring is None or security is None:
         return None
-    from bosd.rpc.expiry import certificate_expires  # noqa: PLC0415 (see the module)
+    from bosd.rpc.expiry import certificate_expires, certificate_revoked  # noqa: PLC0415 (see the module)
 
     node.notices.sources.append(lambda: certificate_expires(keyring, SystemClock().utc_s))
+    node.notices.sources.append(lambda: certificate_revoked(keyring))
     if (place := security.authority) is None:
         return None
     from bosd.pki.authority import Authority  # noqa: PLC0415 (the node with the authority alone)

@@ -32,6 +32,10 @@ class Knock(Protocol):
         """Tell whether an address is reached without TLS."""
         ...
 
+    def ended(self) -> str:
+        """Return that the own certificate has ended, with the remedy; empty while it lasts."""
+        ...
+
     def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
         """Return a channel to `target` at which `node` has to answer."""
         ...
@@ -88,6 +92,11 @@ class Seeker:
         if self._knock is None or not serial:
             return self._plain(address, options)
         return self._knock.dial(address, options, serial)
+
+    def barred(self, target: str) -> str:
+        """Return why nobody lets this node in at a target: its own certificate has ended; empty while that is no reason."""
+        knock, address = self._knock, self.address(target)
+        return "" if knock is None or not address or knock.is_plain(address) else knock.ended()
 
     def attempted(self, target: str, *, worked: bool) -> None:
         """Hear how an attempt at the address of now ended; the next one may be at another."""

@@ -92,6 +92,11 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> BosError:
     return kind(details or error.code().name, grpc_code=error.code().name)
 
 
+def cause_in(details: str) -> str:
+    """Return the useful end of gRPC's account of a failed connection, such as `connection refused`; else all of it."""
+    return details.rpartition(": ")[2].lower() if "last error: " in details else details
+
+
 def _unpack(value: bytes) -> BosError | None:
     from google.protobuf.message import DecodeError  # noqa: PLC0415 (see abort)
     from google.rpc import error_details_pb2, status_pb2  # noqa: PLC0415

@@ -8,6 +8,7 @@ look a server's serial up among the revoked: replace a stolen node by one of ano
 import hashlib
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import grpc
 import grpc.aio
@@ -141,6 +142,14 @@ class Keyring:
     def days_left(self) -> float:
         """Return the days until the own certificate ends, negative when it has."""
         return self.material.identity.days_left(SystemClock().utc_s())
+
+    def ended(self) -> str:
+        """Return that the own certificate has ended, and the remedy; empty while it lasts."""
+        identity = self.material.identity
+        if self.days_left() > 0.0:
+            return ""
+        ends = datetime.fromtimestamp(identity.ends_utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return f"this node's own certificate {identity.serial:x} ended at {ends}: `bosctl ca renew {identity.holder}`"
 
     def hashes(self) -> tuple[str, str]:
         """Return the start of the hashes of the authority's certificate and of the own key, for the local network: hints."""

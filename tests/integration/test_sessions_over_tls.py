@@ -15,14 +15,14 @@ from bosd.pki.bundle import Bundle, places_in
 from bosd.pki.identity import ANY_NODE
 from bosd.rpc.tls import named
 from tests.support.certificates import authority, issue
-from tests.support.fifth import FIFTH, LEASE_S, asked, ready, records, stamp_s
+from tests.support.fifth import FIFTH, LEASE_S, asked, errors, fleet, ready, records, stamp_s
 from tests.support.processes import Node, Pack, battery, free_port, until
 from tests.support.raw_session import RawSession
 from tests.support.secured import secured_node
 
 END_WITHIN_S = 5.0
 """Revocation and expiry end running streams (control.md)."""
-LIFE_S = 5.0
+LIFE_S = 8.0
 REGULATOR_S = 1.0
 """What a command to the simulated regulator, and its entry in the log, may take on a busy machine."""
 
@@ -97,6 +97,8 @@ def test_revoked_while_its_set_point_is_in_force(site: Site) -> None:
         until(lambda: site.hut.events("certificates_exchanged", revoked=1), because="the list is in use")
         is_over(site, home, stamp_s(site.hut.events("certificates_exchanged", revoked=1)[0]))
         assert "is revoked" in until(lambda: home.status("far")["reason"])
+        assert errors(home) == [("MEDIUM", "LINK_REFUSED", "node:hut")]
+        until(lambda: "is revoked" in fleet(home)["hut"]["message"])
         counts = until(lambda: site.refused("node:home"))
         assert {"read", "session"} <= counts.keys()
         issue(site.by, "node:home").install(site.directory / "tls-home")
@@ -106,12 +108,15 @@ def test_revoked_while_its_set_point_is_in_force(site: Site) -> None:
 
 
 def test_expired_while_its_set_point_is_in_force(site: Site) -> None:
-    """A certificate of 5 s: the same, from its own end on."""
+    """A certificate of 8 s: the same, from its own end on."""
     bundle = issue(site.by, "node:home", life_s=LIFE_S)
     ends_s = time.time() + LIFE_S
     with site.home(bundle) as home:
         until(lambda: time.time() > ends_s, because="the certificate has ended")
         is_over(site, home, ends_s - 1.0)  # X.509 counts whole seconds
+        mine = "this node's own certificate"
+        until(lambda: mine in fleet(home)["hut"]["message"], because="the other end only hangs up: the reason is known here")
+        assert errors(home) == [("MEDIUM", "LINK_REFUSED", "node:hut")]
         assert [each["message"] for each in records(site.hut, who="node:home", reason="UNAUTHENTICATED", action="session")]
 
 

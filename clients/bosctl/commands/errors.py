@@ -21,6 +21,7 @@ REMEDIES = {
     "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
     "CERTIFICATE_EXPIRES": "let the node with the authority follow it, or bosctl ca renew node:NAME, and there bosctl ca install",
+    "CERTIFICATE_REVOKED": "issue it another one, bosctl ca issue --node NAME, and there bosctl ca install",
     "CERTIFICATE_NOT_RENEWED": "mend what it says, or bosctl ca renew node:NAME, and there bosctl ca install",
     "LINK_LOST": "is that node up, and the network between? Expected: bosctl fleet maintenance NODE --for 2h",
     "LINK_STALE": "is the network between slow, or that machine overloaded? It is lost after one lease",

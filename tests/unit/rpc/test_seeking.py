@@ -20,6 +20,9 @@ class Knock:
     def is_plain(self, address: str) -> bool:
         return address.startswith("127.")
 
+    def ended(self) -> str:
+        return ""
+
     def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
         self.dialled.append((target, node))
         return None  # type: ignore[return-value]  # nobody uses it
