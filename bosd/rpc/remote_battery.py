@@ -12,7 +12,7 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import HEARD, BatteryStatus, Link, Quality
+from bosd.bal.status import HEARD, BatteryStatus, Link, Quality, SetpointSource
 from bosd.errors import ClaimedError, CycleError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
@@ -41,6 +41,8 @@ class RemoteBattery(NetworkLeaf):
     __slots__ = (
         "_alone_w",
         "_counted_until_s",
+        "_free_at_s",
+        "_free_for_s",
         "_in_session",
         "_left_running",
         "_link",
@@ -64,6 +66,7 @@ class RemoteBattery(NetworkLeaf):
         self._in_session = False
         self._may_run_a: float | None = None
         self._taken_by = ""
+        self._free_at_s, self._free_for_s = math.inf, pool.timers.session.stale_s
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
         left_s = self._wire.left_running_s()
@@ -137,14 +140,14 @@ class RemoteBattery(NetworkLeaf):
 
     def _lose(self, by: str) -> None:
         """Run nothing of this node's any more: what flows there is asked by somebody else, and counts there."""
-        self._taken_by, self._may_run_a = by, None
+        self._taken_by, self._may_run_a, self._free_at_s = by, None, math.inf
         super().settled(0.0, 0.0)
         self.look_again()
 
     def ask_anew(self) -> None:
         """Be asked again: what was taken is forgotten, the owner says whether it is free."""
         if self._taken_by:
-            self._taken_by = ""
+            self._taken_by, self._free_at_s = "", math.inf
             self.touch()
 
     def _count_the_unseen(self) -> None:
@@ -183,7 +186,23 @@ class RemoteBattery(NetworkLeaf):
         """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
         if now_s >= self._counted_until_s:
             self.assume_safe()
+        if self._taken_by:
+            self._look_whether_free(now_s)
         return super().status(now_s)
+
+    def _look_whether_free(self, now_s: float) -> None:
+        """Be asked again once its owner has shown for a while that nobody's set point is in force there.
+
+        While a claim is taken by force there is none for a moment, until the device is at its safe value.
+        """
+        remote = self._remote
+        if self._link is not Link.READY or remote is None or remote.setpoint_source is SetpointSource.MANUAL:
+            self._free_at_s = math.inf
+        elif self._free_at_s == math.inf:
+            self._free_at_s = now_s + self._free_for_s
+        elif now_s >= self._free_at_s:
+            self.ask_anew()
+            self.look_again()
 
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Ask the remote for `current_a`, for `ttl_s` of what remains.
@@ -306,7 +325,9 @@ class RemoteBattery(NetworkLeaf):
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = ["stopped"] if self.stopped else []
         if self._taken_by:
-            reasons.append(f"CLAIMED: {self._taken_by} took it at its node; told nothing more until it is asked for again")
+            reasons.append(
+                f"CLAIMED: {self._taken_by} took it at its node; told nothing more until it is free there, or asked for again"
+            )
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
         if self._link_reason:
@@ -326,7 +347,7 @@ class RemoteBattery(NetworkLeaf):
         if barred := self._barred(remote):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
         quality, valid_until_s = self._quality(remote, now_s)
-        valid_until_s = min(valid_until_s, self._counted_until_s)
+        valid_until_s = min(valid_until_s, self._counted_until_s, self._free_at_s)
         away = quality is Quality.UNAVAILABLE
         commandable = self._commandable(remote) and self._link in HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)

@@ -332,6 +332,34 @@ async def test_a_claim_that_was_taken_is_not_fought_for() -> None:
     assert pool.wire.asked == []
 
 
+async def test_what_was_taken_is_asked_again_once_it_is_free() -> None:
+    """Its owner shows somebody's set point, or none for a moment; after a while without one it is free."""
+    stub, _ = make()
+    looks: list[float] = []
+    stub.look_again = lambda: looks.append(now_s)
+    ready(stub)
+    stub.on_snapshot(None, Facts(safe_within_s=4.0, taken_by="ann"))
+    stub.on_link(Link.READY, "")
+    await stub.command(10.0, 60.0)
+    stub.settled(10.0, 100.0)
+    now_s = 100.0
+    stub.on_snapshot(None, Facts(safe_within_s=4.0, taken_by="ann"))
+    looks.clear()
+    free_for_s = LinkTimers().session.stale_s
+    for source, now_s, free in (
+        (SetpointSource.SAFE, 100.0, False),
+        (SetpointSource.MANUAL, 100.1, False),
+        (SetpointSource.SAFE, 110.0, False),
+        (SetpointSource.SAFE, 110.0 + free_for_s - 0.1, False),
+        (SetpointSource.SAFE, 110.0 + free_for_s, True),
+    ):
+        stub.on_status(remote(sampled_from_s=now_s, setpoint_source=source), HALF_RTT_S)
+        status = stub.status(now_s)
+        assert (status.commandable, status.reason.startswith("CLAIMED")) == (free, not free), now_s
+        assert free or status.valid_until_s <= 110.0 + free_for_s or source is SetpointSource.MANUAL
+    assert looks == [110.0 + free_for_s]
+
+
 async def test_what_this_node_does_not_run_is_not_taken_from_it() -> None:
     """A node that was started anew, or had let go, hears of it and has nothing to lose."""
     stub, _ = make()
