@@ -13,6 +13,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
+from bosd.errors import BosError
 from bosd.node.statement import LedgerApi
 
 
@@ -62,6 +63,14 @@ class StopResult:
     stopped: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     not_at_owner: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseResult:
+    """Batteries whose stop has ended, and by name what kept that of others."""
+
+    released: tuple[str, ...]
+    refused: Mapping[str, BosError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -315,8 +324,11 @@ class NodeApi(Protocol):
         """Latch batteries at 0 A at their owners, applied before it is recorded; `via` is the stubs it came through."""
         ...
 
-    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the latch at its owner; what is not stopped is done. Raises UnavailableError where one is not reached."""
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> ReleaseResult:
+        """End the latch at its owner; what is not stopped is done, and what is refused keeps no other one.
+
+        Raises what refused it where one battery alone is named, such as UnavailableError where its owner is not reached.
+        """
         ...
 
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:

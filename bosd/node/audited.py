@@ -13,7 +13,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.setpoint import Fence
 from bosd.bal.status import BatteryStatus
 from bosd.errors import BosError
-from bosd.node.api import ApplyResult, BookingView, BookResult, Edit, NodeApi, SetCurrentResult, StopResult
+from bosd.node.api import ApplyResult, BookingView, BookResult, Edit, NodeApi, ReleaseResult, SetCurrentResult, StopResult
 from bosd.node.audit import AuditLog
 from bosd.node.audited_time import AuditedTime
 from bosd.store.audit_chain import MAX_CHANGES
@@ -209,14 +209,18 @@ class AuditedNode:
         command = self._node.stop(names, node=node, everything=everything, reason=reason, holder=holder, via=via)
         return await self._recorded("stop", command, who=holder, names=names, asked=asked, note=note)
 
-    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
-        """Record the end of a stop."""
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> ReleaseResult:
+        """Record the end of a stop, and each one that was refused."""
+        asked = {"names": list(names)}
 
-        def note(released: tuple[str, ...]) -> None:
-            self._audit.note("release", who=holder, names=released, asked={"names": list(names)}, after={"stopped": False})
+        def note(result: ReleaseResult) -> None:
+            if result.released:
+                self._audit.note("release", who=holder, names=result.released, asked=asked, after={"stopped": False})
+            for name, error in result.refused.items():
+                self._audit.refused("release", error, who=holder, names=[name], asked=asked)
 
         command = self._node.release(names, holder=holder, via=via)
-        return await self._recorded("release", command, who=holder, names=names, asked={"names": list(names)}, note=note)
+        return await self._recorded("release", command, who=holder, names=names, asked=asked, note=note)
 
     async def modify_pseudo(self, name: str, values: Mapping[str, float], *, holder: str = "") -> BatteryStatus:
         """Record what a pseudo battery is told to report."""

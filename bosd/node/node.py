@@ -25,7 +25,17 @@ from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import Lines
 from bosd.errors import BosError, InvalidArgumentError, UnsupportedError
 from bosd.node.alone import AloneLimits
-from bosd.node.api import ApplyResult, DeviceView, Edit, Revision, SetCurrentResult, StopResult, TopologyView, WatchBatch
+from bosd.node.api import (
+    ApplyResult,
+    DeviceView,
+    Edit,
+    ReleaseResult,
+    Revision,
+    SetCurrentResult,
+    StopResult,
+    TopologyView,
+    WatchBatch,
+)
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
@@ -353,7 +363,7 @@ class Node:
         """Latch batteries at 0 A, applied before it is recorded."""
         return await self._stops.stop(names, node=node, everything=everything, reason=reason, holder=holder, via=via)
 
-    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> ReleaseResult:
         """End the latch; durable before anything may be asked again."""
         return await self._stops.release(names, holder=holder, via=via)
 

@@ -11,8 +11,8 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
-from bosd.errors import BosError, CycleError, InvalidArgumentError, NotAllowedError, StoreError, UnavailableError
-from bosd.node.api import StopResult
+from bosd.errors import BadNameError, BosError, CycleError, InvalidArgumentError, NotAllowedError, StoreError, UnavailableError
+from bosd.node.api import ReleaseResult, StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
 from bosd.node.faults import Severity
@@ -152,30 +152,50 @@ class Stops:
             return [battery for battery in self.directory if not isinstance(battery, NetworkLeaf)]
         return [self.directory[name] for name in dict.fromkeys(names)]
 
-    async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> tuple[str, ...]:
-        """End the latch; durable before anything may be asked again. Owners of stubs first: raises what they answer.
+    async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> ReleaseResult:
+        """End the latches that can be ended; durable before anything may be asked again. Owners of stubs first.
 
         An owner may let only its own admins release: then the stop that stands here, if one does, ends here alone.
+        Raises what refused it where one battery alone is named.
         """
-        batteries = [self.directory[name] for name in dict.fromkeys(names)]
+        refused: dict[str, BosError] = {}
+        batteries = self._known(names, refused)
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
         for stub, answer in zip(stubs, await asyncio.gather(*asking), strict=True):
             if isinstance(answer, NotAllowedError) and not via:
-                if stub.stopped:
-                    _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
+                if not stub.stopped:
+                    refused[stub.name] = _at_owner_alone(stub, answer)
                     continue
-                raise _at_owner_alone(stub, answer)
-            if answer is not None:
-                raise answer
-        await self._store.clear_stops([battery.name for battery in batteries])
-        for battery in batteries:
+                _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
+            elif answer is not None:
+                refused[stub.name] = answer
+        done = [battery for battery in batteries if battery.name not in refused]
+        try:
+            await self._store.clear_stops([battery.name for battery in done])
+        except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
+            refused |= {battery.name: error for battery in done if battery.stopped}
+            done = [battery for battery in done if not battery.stopped]
+        for battery in done:
             self._unrecorded_stops.pop(battery.name, None)
             battery.latch(stopped=False)
-        self._controller.look_again(batteries)
-        _log.warning("released", batteries=[battery.name for battery in batteries], who=holder)
-        return tuple(battery.name for battery in batteries)
+        self._controller.look_again(done)
+        if refused and len(set(names)) == 1:
+            raise next(iter(refused.values()))
+        released = [battery.name for battery in done]
+        _log.warning("released", batteries=released, refused=list(refused), who=holder)
+        return ReleaseResult(released=tuple(released), refused=refused)
+
+    def _known(self, names: Sequence[str], refused: dict[str, BosError]) -> list[Battery]:
+        """Return the batteries of these names; a name that none has is among what is refused."""
+        found = []
+        for name in dict.fromkeys(names):
+            try:
+                found.append(self.directory[name])
+            except BadNameError as error:
+                refused[name] = error
+        return found
 
 
 def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | BosError]) -> tuple[dict[str, str], list[str]]:

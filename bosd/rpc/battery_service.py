@@ -179,8 +179,11 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         names = need_names(list(request.names))
         if not names:
             raise InvalidArgumentError("nothing to release: give names", field="names")
-        released = await self._node.release(names, holder=holder_of(context), via=_checked_via(request.via))
-        return pb.ReleaseResponse(released=released)
+        result = await self._node.release(names, holder=holder_of(context), via=_checked_via(request.via))
+        response = pb.ReleaseResponse(released=result.released)
+        for name, error in result.refused.items():
+            response.not_released.add(name=name, reason=error.reason, message=error.message)
+        return response
 
     async def Refresh(self, request: pb.RefreshRequest, context: Context) -> pb.BatteryStatus:  # noqa: D102, N802
         return await self._edge.answer(context, self._refresh(request))

@@ -292,10 +292,22 @@ class ReleaseRequest(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReleaseResponse(_message.Message):
-    __slots__ = ("released",)
+    __slots__ = ("released", "not_released")
     RELEASED_FIELD_NUMBER: _ClassVar[int]
+    NOT_RELEASED_FIELD_NUMBER: _ClassVar[int]
     released: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, released: _Optional[_Iterable[str]] = ...) -> None: ...
+    not_released: _containers.RepeatedCompositeFieldContainer[NotReleased]
+    def __init__(self, released: _Optional[_Iterable[str]] = ..., not_released: _Optional[_Iterable[_Union[NotReleased, _Mapping]]] = ...) -> None: ...
+
+class NotReleased(_message.Message):
+    __slots__ = ("name", "reason", "message")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    reason: str
+    message: str
+    def __init__(self, name: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class RefreshRequest(_message.Message):
     __slots__ = ("name", "recursive")

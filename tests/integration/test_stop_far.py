@@ -73,7 +73,17 @@ def test_dead_and_frozen_owners_delay_no_other(tmp_path: Path) -> None:
         assert near.status("f")["reason"].startswith("stopped")
         assert near.refusal("set", "f", "1")["reason"] == "STOPPED"
         assert near.refusal("release", "d")["reason"] == "UNAVAILABLE"
-        assert near.ask("release", "f") == {"released": ["f"]}
+        answer = near.bosctl("release", "d", "nope", "f")
+        assert (answer.status, answer.document["released"]) == (1, ["f"])
+        refused = {each["name"]: each["reason"] for each in answer.document["not_released"]}
+        assert refused == {"d": "UNAVAILABLE", "nope": "BAD_NAME"}
+        found = [(each["names"], each["outcome"], each["reason"]) for each in near.ask("audit") if each["action"] == "release"]
+        assert sorted(found, key=str) == [
+            (["d"], "refused", "UNAVAILABLE"),
+            (["f"], "done", None),
+            (["nope"], "refused", "BAD_NAME"),
+        ]
+        assert near.status("d")["reason"].startswith("stopped")
         assert near.ask("set", "f", "1")["applied_current_a"] == 1.0
 
 

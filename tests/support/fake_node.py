@@ -22,6 +22,7 @@ from bosd.node.api import (
     Edit,
     Entry,
     LeafCommand,
+    ReleaseResult,
     Revision,
     SetCurrentResult,
     StopResult,
@@ -292,9 +293,9 @@ class FakeNode:
         await self._gate("stop", tuple(names), node, everything, reason, holder, *via)
         return StopResult(stopped=tuple(names), unconfirmed=())
 
-    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> tuple[str, ...]:
+    async def release(self, names: Sequence[str], *, holder: str = "", via: Sequence[str] = ()) -> ReleaseResult:
         await self._gate("release", tuple(names), holder, *via)
-        return tuple(names)
+        return ReleaseResult(released=tuple(names))
 
     async def refresh(self, name: str, *, recursive: bool = False) -> BatteryStatus:
         await self._gate("refresh", name, recursive)

@@ -129,16 +129,24 @@ def stop(
 
 
 def release(context: typer.Context, names: Names) -> None:
-    """End a stop."""
+    """End stops; those that cannot be ended are named, and keep none of the others. Exit status 1 where there is one."""
     session = session_of(context)
     with session.connect() as connection:
         answer = connection.call(connection.batteries.Release, pb.ReleaseRequest(names=names))
     released = list(answer.released)
 
-    def draw(console: "Console") -> None:
-        console.print(f"released: {', '.join(released)}" if released else "nothing was stopped", markup=False)
+    refused = [{"name": each.name, "reason": each.reason, "message": each.message} for each in answer.not_released]
 
-    session.answer({"released": released}, draw)
+    def draw(console: "Console") -> None:
+        if released or not refused:
+            console.print(f"released: {', '.join(released)}" if released else "nothing was stopped", markup=False)
+        for each in refused:
+            console.print(f"{each['name']}: NOT released ({each['reason']}): {each['message']}", style="bold red", markup=False)
+
+    document: dict[str, object] = {"released": released}
+    session.answer(document | ({"not_released": refused} if refused else {}), draw)
+    if refused:
+        raise typer.Exit(ExitStatus.REFUSED)
 
 
 def complete_keys(incomplete: str) -> list[str]:
