@@ -26,6 +26,7 @@ from bosd.node.faults import Severity
 from bosd.node.hooks import Hooks
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
+from bosd.node.noticed import store_unwritable
 from bosd.rpc.about import About
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.eebus_opening import eebus_in
@@ -105,6 +106,7 @@ class Daemon:
         self._eebus: Eebus | None = None
         self._book = AddressBook(config.node.state_dir)
         self._running = RunningBook(config.node.state_dir)
+        self._store: Store | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
 
@@ -141,6 +143,7 @@ class Daemon:
         try:
             guarded = self._keyring()
             trust = trust_of(self._clock, overridden=config.node.trust_clock)
+            self._store = store
             node = Node(
                 name=config.node.name,
                 clock=self._clock,
@@ -159,6 +162,7 @@ class Daemon:
                 seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed, pool.running = ErrorFeed(node.faults), self._running
+            node.notices.sources.append(lambda: store_unwritable(store.unwritable))
             self._settle(node)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
@@ -328,6 +332,7 @@ class Daemon:
     def _parts(self) -> tuple[tuple[str, Any], ...]:
         return (
             ("guard", self._keeper),
+            ("store", self._store),
             ("loop lag", self._sessions.lag if self._sessions is not None else None),
             ("fleet", self._fleet),
             ("neighbourhood", self._near),

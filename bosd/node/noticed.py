@@ -93,3 +93,10 @@ def failsafe(batteries: Iterable[Battery]) -> Iterable[Noticed]:
     for who, names in limited.items():
         message = f"{who} is not heard: alone limits are in force on {', '.join(names)}"
         yield Noticed("FAILSAFE_ACTIVE", Severity.MEDIUM, message, "alone" if who == ANY_NODE else who)
+
+
+def store_unwritable(why: str) -> Iterable[Noticed]:
+    """Yield that nothing can be kept since the start: what has to be durable is refused."""
+    if why:
+        message = f"nothing can be kept, and what has to be is refused; reading, lowering and stopping go on: {why}"
+        yield Noticed("STORE_FAILED", Severity.HIGH, message, "store")

@@ -1,5 +1,6 @@
 """The one connection to the database, and what its failures mean to a person."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from bosd.errors import StoreError
-from bosd.store.schema import prepare
+from bosd.store.schema import check, prepare
 
 BUSY_TIMEOUT_S = 5.0
 
@@ -37,6 +38,18 @@ _ADVICE = {
 }
 
 
+_TAKES_NOTHING = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+
+
+def takes_nothing(error: StoreError) -> bool:
+    """Tell whether it failed because the disk takes nothing, full, read-only or failing, so that it may still be read."""
+    cause = error.__cause__
+    if isinstance(cause, OSError):
+        return cause.errno in _NO_ROOM
+    return isinstance(cause, DBAPIError) and _code(cause) in _TAKES_NOTHING
+
+
 class Database:
     """A SQLite file; every method belongs to the one thread that opened it."""
 
@@ -58,6 +71,27 @@ class Database:
             if not existed:
                 sync_directory(self.path.parent)
 
+    def open_to_read(self) -> None:
+        """Open a file of before on a disk that takes nothing, for this process alone: nothing is made beside it.
+
+        Writes are refused as long as there is no room; on a read-only disk until it is opened again. Raises StoreError.
+        """
+        beside = {end: self.path.with_name(f"{self.path.name}-{end}") for end in ("wal", "shm")}
+        address = f"{self.path.absolute().as_uri()}?mode="
+        writable = os.access(self.path, os.W_OK)
+        if writable:
+            address += "rw"
+        elif beside["shm"].exists() or not beside["wal"].exists() or beside["wal"].stat().st_size == 0:
+            address += "ro" if beside["shm"].exists() else "ro&immutable=1"
+        else:
+            raise StoreError(f"{beside['wal']}: holds what was written last, and the disk is read-only: mount it for writing")
+        with self._explained():
+            engine = create_engine("sqlite://", poolclass=NullPool, creator=lambda: _connect(address, alone=writable))
+            event.listen(engine, "begin", _begin if writable else _begin_to_read)
+            self._connection = engine.connect()
+            with self.transaction() as connection:
+                check(connection, str(self.path))
+
     def close(self) -> None:
         """Close the file; closing twice is done."""
         if self._connection is not None:
@@ -77,14 +111,26 @@ class Database:
         try:
             yield
         except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            if code not in _ADVICE:
+            if (code := _code(error)) not in _ADVICE:
                 raise
             raise StoreError(f"{self.path}: {error.orig}: {_ADVICE[code]}", path=self.path) from error
         except OSError as error:
             raise StoreError(
                 f"{self.path}: {error.strerror}: check the directory's owner, mode and space", path=self.path
             ) from error
+
+
+def _code(error: DBAPIError) -> int:
+    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _connect(address: str, *, alone: bool) -> sqlite3.Connection:
+    """Return a connection that makes no file; `alone`: its index of the log is in memory (sqlite.org/wal.html, section 8)."""
+    connection = sqlite3.connect(address, uri=True, isolation_level=None)
+    locking = ("PRAGMA locking_mode = EXCLUSIVE",) if alone else ()
+    for pragma in (*locking, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"):
+        connection.execute(pragma)
+    return connection
 
 
 def _configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -94,6 +140,10 @@ def _configure(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_to_read(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def sync_directory(directory: Path) -> None:

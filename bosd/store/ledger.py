@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from bosd.errors import StoreError
 from bosd.store.ledger_schema import ledger_entry, ledger_open
 from bosd.store.records import MeterCheckpoint
 from bosd.store.schema import meter_checkpoint
@@ -81,14 +82,27 @@ class LedgerTable:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._left_open = False
 
     async def load(self) -> dict[str, MeterCheckpoint]:
-        """Close what was open when the node ended and return the meters by name."""
-        return await self._store.transact(_load)
+        """Close what was open when the node ended, or with the first write where nothing can be written; return the meters."""
+        try:
+            await self._store.transact(_close_entries)
+        except StoreError:
+            self._left_open = True
+        return await self._store.transact(_meters)
 
     async def write(self, books: Books) -> None:
         """Keep all of it or nothing."""
-        await self._store.transact(lambda connection: _write(connection, books))
+        left_open = self._left_open
+
+        def work(connection: Connection) -> None:
+            if left_open:
+                _close_entries(connection)
+            _write(connection, books)
+
+        await self._store.transact(work)
+        self._left_open = False
 
     async def page(self, wanted: LedgerFilter, after_number: int, limit: int) -> tuple[LedgerEntry, ...]:
         """Return up to `limit` entries after a number, oldest first."""
@@ -109,10 +123,13 @@ def _row(entry: LedgerEntry) -> dict[str, object]:
     return row
 
 
-def _load(connection: Connection) -> dict[str, MeterCheckpoint]:
+def _close_entries(connection: Connection) -> None:
     columns = [column.name for column in ledger_open.columns]
     connection.execute(insert(ledger_entry).from_select(columns, select(ledger_open)))
     connection.execute(delete(ledger_open))
+
+
+def _meters(connection: Connection) -> dict[str, MeterCheckpoint]:
     rows = connection.execute(select(meter_checkpoint)).mappings()
     return {row["name"]: MeterCheckpoint(**row) for row in rows}
 

@@ -17,6 +17,11 @@ KEPT_REVISIONS = 1000
 def count_boot(connection: Connection) -> int:
     """Count this opening and return the count, from 1."""
     connection.execute(update(meta).where(meta.c.key == "boots").values(value=meta.c.value + 1))
+    return boots(connection)
+
+
+def boots(connection: Connection) -> int:
+    """Return how often the store was opened and could say so."""
     return int(connection.scalars(select(meta.c.value).where(meta.c.key == "boots")).one())
 
 

@@ -51,10 +51,15 @@ def prepare(connection: Connection, place: str) -> None:
         metadata.create_all(connection)
         connection.execute(insert(meta), [{"key": "schema", "value": SCHEMA_VERSION}, {"key": "boots", "value": 0}])
         return
+    check(connection, place)
+    metadata.create_all(connection)
+
+
+def check(connection: Connection, place: str) -> None:
+    """Raise StoreError for a store that another version of bosd made."""
     version = connection.scalar(select(meta.c.value).where(meta.c.key == "schema"))
     if version is None or version < 1:
         raise StoreError(f"{place}: is no store of bosd; move it away", path=place)
     if version != SCHEMA_VERSION:
         message = f"{place}: has schema {version}, this bosd knows {SCHEMA_VERSION}: run the version of bosd that wrote it"
         raise StoreError(message, path=place, schema=version, known=SCHEMA_VERSION)
-    metadata.create_all(connection)

@@ -1,6 +1,7 @@
 """The durable store: every write is on the disk before its method returns, and one thread does them all in order."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from bosd.store import (
     queries,
 )
 from bosd.store.bases import SplitterBase, save_bases
-from bosd.store.database import Database
+from bosd.store.database import Database, takes_nothing
 from bosd.store.lock import DirectoryLock
 from bosd.store.records import MeterCheckpoint, StopLatch, StoredRevision, StoredTopology
 
@@ -27,10 +28,13 @@ T = TypeVar("T")
 
 DEADLINE_S = 10.0
 MAX_WAITING = 64
+RETRY_S = 5.0
 
 
 class Store:
     """The store in a state directory; `boots` counts how often it was opened.
+
+    On a disk that takes nothing a store of before opens all the same: it is read, and writes are refused (`unwritable`).
 
     Every method raises StoreError when the disk or the database fails, when 64 calls wait, or after 10 s. A write that ran
     into the 10 s is undone unless it was being committed just then.
@@ -39,6 +43,8 @@ class Store:
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / "bosd.sqlite"
         self.boots = 0
+        self.unwritable = ""
+        """Why nothing can be written since it was opened: the disk is full or read-only; empty: it can."""
         self._lock = DirectoryLock(state_dir)
         self._database = Database(self.path)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -130,9 +136,49 @@ class Store:
             )
             raise StoreError(message, path=self.path.parent) from error
         self._lock.acquire()
-        self._database.open()
-        with self._database.transaction() as connection:
-            self.boots = queries.count_boot(connection)
+        self._open_database()
+
+    def _open_database(self) -> None:
+        """Open the database, on a disk that takes nothing to read what is there. Raises StoreError."""
+        try:
+            self._database.open()
+            with self._database.transaction() as connection:
+                self.boots = queries.count_boot(connection)
+        except StoreError as error:
+            self._database.close()
+            if not takes_nothing(error) or not self.path.exists():
+                raise
+            self._open_to_read(error)
+        else:
+            self.unwritable = ""
+
+    def _open_to_read(self, why: StoreError) -> None:
+        """Go on with what is there. Raises `why` where that cannot be read."""
+        try:
+            self._database.open_to_read()
+            with self._database.transaction() as connection:
+                self.boots = queries.boots(connection) + 1
+        except StoreError as error:
+            self._database.close()
+            raise why from error
+        self.unwritable = why.message
+        try:  # opening fails for what it makes beside the file; a write says what is wrong with the disk
+            with self._database.transaction() as connection:
+                queries.count_boot(connection)
+        except StoreError as error:
+            self.unwritable = error.message
+
+    async def run(self) -> None:
+        """While nothing can be written, try to open it anew, until cancelled; what was refused stays refused."""
+        while True:
+            await asyncio.sleep(RETRY_S)
+            if self.unwritable:
+                with contextlib.suppress(StoreError):
+                    await self._run(self._open_anew)
+
+    def _open_anew(self) -> None:
+        self._database.close()
+        self._open_database()
 
     def _close(self) -> None:
         self._database.close()
