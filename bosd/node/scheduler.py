@@ -6,7 +6,7 @@ no booking begins; those that had begun go on by monotonic time from where the c
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 import structlog
@@ -117,7 +117,8 @@ class Scheduler:
         return self._next_s
 
     def _look_s(self) -> float:
-        return self._clock.now_s() + LOOK_S if self._schedules or self._unrecorded or self._mark_utc_s is not None else math.inf
+        waits = self._schedules or self._unrecorded or self._mark_utc_s is not None or not self._table.settled
+        return self._clock.now_s() + LOOK_S if waits else math.inf
 
     def attend_due(self) -> None:
         """Put in force what is booked now; cheap when nothing changes."""
@@ -216,9 +217,10 @@ class Scheduler:
     async def _record(self) -> None:
         """Write down that bookings began or are over; where that fails it is tried again, and nothing waits for it."""
         numbers, mark_utc_s = tuple(self._unrecorded), self._mark_utc_s
-        if not numbers and mark_utc_s is None:
+        if not numbers and mark_utc_s is None and self._table.settled:
             return
         try:
+            self._lose(await self._table.settle())
             await self._table.remove(numbers, at_utc_s=mark_utc_s)
         except StoreError as error:
             _log.error("store_failed", detail=error.message, unrecorded_bookings=len(numbers))
@@ -227,6 +229,13 @@ class Scheduler:
             self._unrecorded.pop(number, None)
         if self._mark_utc_s == mark_utc_s:
             self._mark_utc_s = None
+
+    def _lose(self, numbers: Collection[int]) -> None:
+        """Forget bookings that the store does not have any more: who cancelled them did not wait for the end."""
+        lost = [each for schedule in self._schedules.values() for each in schedule.bookings if each.number in numbers]
+        for booking in lost:
+            self._keep(booking.battery, self._schedules[booking.battery].minus(booking.number))
+            self._end(booking)
 
     def look_again(self) -> None:
         """Attend soon: the topology or a schedule changed."""
@@ -251,7 +260,10 @@ class Scheduler:
                 error.also(f"so says the node that owns {name}", stub=name)
                 raise
         async with self._edits:
-            booking, status = await self._add(name, current_a, start, end, holder, request_id)
+            try:
+                booking, status = await self._add(name, current_a, start, end, holder, request_id)
+            finally:
+                self._wake.set()  # who asks may go away meanwhile: what became of it is found out
         self.look_again()
         return self._answer(booking, status)
 
@@ -345,6 +357,7 @@ class Scheduler:
                 for booking in schedule.bookings:
                     if str(booking.number) == booking_id:
                         view = self._view(booking)
+                        self._wake.set()  # as in `book`
                         await self._table.remove([booking.number])
                         self._keep(booking.battery, self._schedules[booking.battery].minus(booking.number))
                         self._end(booking)

@@ -1,9 +1,18 @@
 """Bookings in the store: durable, numbered once, and the newest time that is known."""
 
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+from sqlalchemy import Connection
+
 from bosd.bal.schedule import Booking
+from bosd.errors import StoreError
+from bosd.store import store as store_module
 from bosd.store.bookings import BookingTable
 from bosd.store.records import StopLatch
 from bosd.store.store import Store
@@ -38,4 +47,81 @@ async def test_the_newest_time(tmp_path: Path) -> None:
     await table.remove([], at_utc_s=7e8)
     await table.remove([], at_utc_s=7.5e8)
     assert (await table.load())[1] == 7.5e8
+    await store.close()
+
+
+class Slow:
+    """Holds the next commits of a store until `go_on`, past the look at whether somebody still waits."""
+
+    def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        inner = store._database.transaction
+
+        @contextmanager
+        def transaction() -> Iterator[Connection]:
+            with inner() as connection:
+                yield connection
+                self.begun.set()
+                assert self.go_on.wait(10.0)
+
+        monkeypatch.setattr(store._database, "transaction", transaction)
+
+    async def cut(self, asking: Coroutine[object, object, object]) -> None:
+        """Have who asks go away while it is being committed, which then goes on."""
+        task = asyncio.create_task(asking)
+        await asyncio.to_thread(self.begun.wait, 10.0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        self.go_on.set()
+
+
+async def test_a_booking_whose_asker_went_away_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has it, nobody was told: it goes with the next write, or when it is looked for, and a repeat is the only one."""
+    store = await Store.open(tmp_path)
+    table = BookingTable(store)
+    await table.load()
+    kept = await table.add(WANTED)
+    with monkeypatch.context() as patch:
+        await Slow(store, patch).cut(table.add(WANTED))
+    assert [table.settled] == [False]
+    assert [each.number for each in (await BookingTable(store).load())[0]] == [1, 2]
+    again = await table.add(WANTED)
+    assert (await BookingTable(store).load())[0] == (kept, again)
+    with monkeypatch.context() as patch:
+        await Slow(store, patch).cut(table.add(WANTED))
+    assert await table.settle() == frozenset()
+    assert table.settled
+    assert (await BookingTable(store).load())[0] == (kept, again)
+    await store.close()
+
+
+async def test_a_cancelled_booking_whose_asker_went_away_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk has it no more: that is said once."""
+    store = await Store.open(tmp_path)
+    table = BookingTable(store)
+    await table.load()
+    await table.add(WANTED)
+    with monkeypatch.context() as patch:
+        await Slow(store, patch).cut(table.remove([1]))
+    assert await table.settle() == {1}
+    assert table.settled
+    assert await table.settle() == frozenset()
+    await store.close()
+
+
+async def test_a_commit_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The asker is refused, the disk goes on and has it all the same: it goes again."""
+    store = await Store.open(tmp_path)
+    table = BookingTable(store)
+    await table.load()
+    with monkeypatch.context() as patch:
+        slow = Slow(store, patch)
+        patch.setattr(store_module, "DEADLINE_S", 0.2)
+        with pytest.raises(StoreError, match="did not answer"):
+            await table.add(WANTED)
+        slow.go_on.set()
+    assert len((await BookingTable(store).load())[0]) == 1
+    assert await table.settle() == frozenset()
+    assert (await BookingTable(store).load())[0] == ()
     await store.close()
