@@ -24,8 +24,8 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over
-from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, commit, moves_of
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, over_first_s
+from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Over, commit, moves_of, never
 from bosd.node.requests import (
     Request,
     check_carried,
@@ -167,7 +167,8 @@ class Controller:
                 result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
                 asked = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease)
                 with lower_all_the_same(battery, asked, lowers=lowers):
-                    await self._done(battery, planned, self._executor.execute, None if lowers else lease)
+                    over_s: Over = never if lowers else lambda: asked.over_s
+                    await self._done(battery, planned, self._executor.execute, None if lowers else lease, over_s)
             battery.setpoint = asked
             self.taken.told(holder, name)
             battery.touch()
@@ -198,17 +199,18 @@ class Controller:
         self,
         battery: Battery,
         planned: Plan,
-        do: Callable[[Plan, Callable[[], bool]], Awaitable[T]],
+        do: Callable[[Plan, Callable[[], bool], Over], Awaitable[T]],
         lease: Lease | None = None,
+        over_s: Over = never,
     ) -> T:
         """Return what doing a plan gives; after a failure, or when it was given up, have it looked at what is in force."""
         wanted = self._still_wanted(planned, lease)
         try:
-            return await do(planned, wanted)
+            return await do(planned, wanted, over_s)
         except (BosError, asyncio.CancelledError):  # nobody may wait any more, but devices may run what they were told
             touched = [each for each in (battery, *(leaf for leaf, _ in planned.devices)) if self._known(each)]
             tops = {top: None for each in touched for top in self._directory.tops_with(each)}
-            self.look_again(tops, RETRY_S if wanted() else 0.0)
+            self.look_again(tops, RETRY_S if wanted() and over_s() > self._clock.now_s() else 0.0)
             raise
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
@@ -365,7 +367,8 @@ class Controller:
                 now_s = self._clock.now_s()
                 planned = self._plan_again(battery, now_s)
                 try:
-                    done = await self._done(battery, planned, self._executor.enforce)
+                    tops = self._directory.tops_with(battery)
+                    done = await self._done(battery, planned, self._executor.enforce, over_s=lambda: over_first_s(tops))
                 except BosError as error:
                     self._complain(battery, error)
                 else:

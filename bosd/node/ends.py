@@ -1,6 +1,7 @@
 """What time alone does to a free battery: ends of set points, and when to look again."""
 
 import math
+from collections.abc import Iterable
 
 import structlog
 
@@ -29,6 +30,11 @@ def end_what_is_over(top: Battery, now_s: float) -> None:
         top.setpoint = None
         top.touch()
         _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
+
+
+def over_first_s(tops: Iterable[Battery]) -> float:
+    """Return when the first of the set points of these batteries is over; infinite where there is none."""
+    return min((top.setpoint.over_s for top in tops if top.setpoint is not None), default=math.inf)
 
 
 def changes_s(top: Battery, now_s: float) -> float:

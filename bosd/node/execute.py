@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan
@@ -18,6 +19,16 @@ RETRY_S = 1.0
 """Pause before a device that did not follow is told again."""
 LOST_PAUSE_S = 5.0
 """The same, where it cannot be commanded now."""
+
+
+LEAST_LOOK_S = 0.001
+Over: TypeAlias = Callable[[], float]
+"""Returns until when what is done is wanted, on the node's clock; asked anew, since leases are renewed."""
+
+
+def never() -> float:
+    """Return that there is no end."""
+    return math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +178,8 @@ class Executor:
         self._settled = settled
         self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
 
-    async def execute(self, plan: Plan, still_wanted: Callable[[], bool]) -> None:
-        """Do what was asked for, all or nothing: lower, confirm, raise, commit.
+    async def execute(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> None:
+        """Do what was asked for, all or nothing: lower, confirm, raise, commit; nothing is waited for beyond `over_s`.
 
         Raises what kept a device from following; then nothing is committed, what was raised is brought back, and what was lowered
         too if every member is certain.
@@ -177,7 +188,7 @@ class Executor:
         lowering, raising = phases_of(moves_of(plan, self._clock.now_s(), asked=True))
         for phase in (lowering, raising):
             if phase:
-                outcome = await self.tell(phase)
+                outcome = await self._tell_until(phase, over_s)
                 if phase is lowering and raising:
                     outcome.doubt(lowering)
                 outcome.forgive(plan.lost)
@@ -187,19 +198,19 @@ class Executor:
                     outcome.raise_any()
         commit(plan, self._clock.now_s())
 
-    async def enforce(self, plan: Plan, still_wanted: Callable[[], bool]) -> bool:
+    async def enforce(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> bool:
         """Put in force what nobody need ask for, an end or a limit: lower, confirm, raise, commit. Return whether all is done.
 
         Who followed stays so, whoever else failed: nothing is brought back. A device that failed is told again `RETRY_S` later,
         and nothing is raised before what is to be lowered is.
-        Raises what kept a device from following; `still_wanted` as for `execute`.
+        Raises what kept a device from following; `still_wanted` and `over_s` as for `execute`.
         """
         now_s = self._clock.now_s()
         lowering, raising = phases_of(moves_of(plan, now_s))
         for phase in (lowering, raising):
             due = [move for move in phase if now_s >= move.leaf.failed_s + RETRY_S]
             if due:
-                outcome = await self.tell(due)
+                outcome = await self._tell_until(due, over_s)
                 if phase is lowering and raising:
                     outcome.doubt(lowering)
                 outcome.forgive(plan.lost)
@@ -223,6 +234,37 @@ class Executor:
             restored = [move.undone() for move in done if move.lowers]
             if restored:
                 outcome.take_back((await self.tell(restored)).states)
+
+    async def _tell_until(self, moves: Sequence[Move], over_s: Over) -> Outcome:
+        """Tell devices as long as the set point that asks for it lives; beats may make that longer meanwhile.
+
+        Raises UnavailableError once it is over: what did not confirm counts at the larger magnitude and may be told anew at once.
+        """
+        loop = asyncio.get_running_loop()
+        scope, timer = asyncio.timeout(None), None
+
+        def look() -> None:
+            nonlocal timer
+            left_s = over_s() - self._clock.now_s()
+            if left_s <= 0.0:
+                scope.reschedule(loop.time())
+            elif left_s < math.inf:
+                timer = loop.call_later(max(LEAST_LOOK_S, left_s), look)
+
+        try:
+            async with scope:
+                look()
+                return await self.tell(moves)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            names = ", ".join(move.leaf.name for move in moves)
+            raise UnavailableError(
+                f"the set point was over before all of {names} confirmed: what is not certain counts"
+            ) from None
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def tell(self, moves: Sequence[Move]) -> Outcome:
         """Tell devices at the same time; return what became of each."""
