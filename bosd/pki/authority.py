@@ -2,7 +2,7 @@
 
 ca.crt ca.key       its certificate, and its key with mode 0600: whoever has it is every node and every admin
 issued/SERIAL.crt   every certificate it issued, without keys
-revoked.crl         the signed list of those that are revoked, to be copied to the nodes
+revoked.crl         the signed list of those that are revoked, for the nodes
 """
 
 from collections.abc import Iterable
@@ -85,6 +85,11 @@ class Authority:
         path = self.directory / "revoked.crl"
         return read_revocations(read_file(path, "revocation list"), [self._certificate], str(path))
 
+    @property
+    def revoked_pem(self) -> bytes:
+        """The signed list of what is revoked. Raises ConfigError."""
+        return read_file(self.directory / "revoked.crl", "revocation list")
+
     def issue(
         self,
         role: Role,
@@ -112,7 +117,7 @@ class Authority:
             ca_pem=self._certificate.public_bytes(Encoding.PEM),
             certificate_pem=self._signed(role, name, key.public_key(), utc_s, life_s, hosts),
             key_pem=_private(key),
-            revoked_pem=read_file(self.directory / "revoked.crl", "revocation list"),
+            revoked_pem=self.revoked_pem,
         )
 
     @property

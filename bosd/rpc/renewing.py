@@ -21,6 +21,7 @@ from bosd.pki.identity import Identity
 from bosd.pki.renewal import LONGEST_PERIOD_S, NONCE_BYTES, Approved, Request, approve, period_s, told_identity
 from bosd.rpc.client import RemotePool
 from bosd.rpc.remote_node import RemoteNode
+from bosd.rpc.revoking import Revoker
 from bosd.rpc.security_service import ACTION, told
 from bosd.rpc.tls import Keyring
 from bosd.v1 import security_pb2 as pb
@@ -60,6 +61,7 @@ class Renewer:
         self._life_s: dict[str, float] = {}
         self._handed: dict[int, tuple[bytes, bytes]] = {}
         self._wake = asyncio.Event()
+        self._revoker = Revoker(authority, keyring, pool, faults)
 
     def on_remote(self, event: str, remote: RemoteNode) -> None:
         """Hear of a node; one whose session is new is asked at once."""
@@ -68,7 +70,12 @@ class Renewer:
             self._wake.set()
 
     async def run(self) -> None:
-        """Renew what is due, until cancelled."""
+        """Renew what is due and bring what is revoked, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._revoker.run(), name="revocations")
+            await self._renew_due()
+
+    async def _renew_due(self) -> None:
         while True:
             self._wake.clear()
             await self._look()

@@ -142,6 +142,7 @@ METHODS: Mapping[str, Rule] = {
     f"{_F}Maintenance": Rule(Need.ADMIN, "maintenance", _none),
     "/bosd.v1.SecurityService/CertificateRequest": Rule(Need.RENEW, "certificate", _none),
     "/bosd.v1.SecurityService/InstallCertificate": Rule(Need.RENEW, "certificate", _none),
+    "/bosd.v1.SecurityService/InstallRevocations": Rule(Need.RENEW, "certificate", _none),
     "/bosd.v1.EebusService/Get": Rule(Need.READ_ALL, "read", _none),
     "/bosd.v1.EebusService/Watch": Rule(Need.READ_ALL, "read", _none),
     "/bosd.v1.EebusService/History": Rule(Need.READ_ALL, "read", _none),

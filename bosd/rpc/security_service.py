@@ -12,6 +12,8 @@ from bosd.v1 import security_pb2 as pb
 from bosd.v1.security_pb2_grpc import SecurityServiceServicer
 
 ACTION = "certificate"
+MAX_LIST_BYTES = 512 * 1024
+"""About ten thousand revoked certificates."""
 
 
 def told(identity: Identity) -> dict[str, object]:
@@ -59,6 +61,22 @@ class SecurityService(SecurityServiceServicer):
         before, after = await asyncio.to_thread(self._keyring.install, request.certificate_pem)
         self._note(who, "renewed", before=told(before), after=told(after))
         return pb.InstallCertificateResponse(serial=f"{after.serial:x}", ends_at=after.ends_utc_s)
+
+    async def InstallRevocations(  # noqa: D102, N802
+        self, request: pb.InstallRevocationsRequest, context: Context
+    ) -> pb.InstallRevocationsResponse:
+        return await self._edge.answer(context, self._install_revocations(request, context), (ACTION, ()))
+
+    async def _install_revocations(
+        self, request: pb.InstallRevocationsRequest, context: Context
+    ) -> pb.InstallRevocationsResponse:
+        who = holder_of(context)
+        if len(request.revoked_pem) > MAX_LIST_BYTES:
+            raise InvalidArgumentError(f"revoked_pem has more than {MAX_LIST_BYTES} bytes", field="revoked_pem")
+        before, number = await asyncio.to_thread(self._keyring.install_revocations, request.revoked_pem)
+        if number != before:
+            self._note(who, "revocations", before={"number": before}, after={"number": number})
+        return pb.InstallRevocationsResponse(number=number)
 
     def _note(self, who: str, comment: str, **facts: dict[str, object]) -> None:
         if self._audit is not None:

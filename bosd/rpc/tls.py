@@ -19,11 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bosd.clock import SystemClock
 from bosd.config.security import SecurityConfig
-from bosd.errors import BosError, ConfigError, StoreError
+from bosd.errors import BosError, ConfigError, InvalidArgumentError, StoreError, UnsupportedError
 from bosd.pki.exchange import exchange_pair, settle
+from bosd.pki.files import write_file
 from bosd.pki.identity import ANY_NODE, Identity, Role, server_name
 from bosd.pki.material import Material, Places, load_material
 from bosd.pki.renewal import Pending, Request, accept
+from bosd.pki.revocation import read_revocations
 from bosd.rpc.addresses import UNIX, is_loopback
 
 _TELL_PERIOD_S = 86400.0
@@ -116,6 +118,30 @@ class Keyring:
             self._stamps = self._places.stamps()
             self._take(self._load())
             return before, self.material.identity
+
+    def install_revocations(self, revoked_pem: bytes) -> tuple[int, int]:
+        """Take a list of the revoked that is newer than the one in use; return the number of the one before and of that in use.
+
+        Raises InvalidArgumentError for one that our authority did not sign or that is older, UnsupportedError where none is
+        configured, StoreError where it cannot be written.
+        """
+        path = self._places.revoked
+        if path is None:
+            raise UnsupportedError("[security] revoked names no file, so no certificate is looked up: name one", field="revoked")
+        with self._lock:
+            before = self.material.revocations.number
+            authorities = x509.load_pem_x509_certificates(self.material.ca_pem)
+            number = read_revocations(revoked_pem, authorities, "the list that was brought").number
+            if number < before:
+                raise InvalidArgumentError(f"list {number} is older than {before}, which is in use", number=before)
+            if number > before:
+                try:
+                    write_file(path, revoked_pem, 0o644)
+                except OSError as error:
+                    raise StoreError(f"{path} cannot be written: {error.strerror}; the list in use stays", path=path) from None
+                self._stamps = self._places.stamps()
+                self._take(self._load())
+            return before, self.material.revocations.number
 
     def _write(self, key_pem: bytes, certificate_pem: bytes) -> None:
         try:

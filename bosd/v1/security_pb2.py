@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62osd/v1/security.proto\x12\x07\x62osd.v1\"<\n\x19\x43\x65rtificateRequestRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x61sked_at\x18\x02 \x01(\x01\"e\n\x1a\x43\x65rtificateRequestResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x1b\n\x13signing_request_der\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"4\n\x19InstallCertificateRequest\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"=\n\x1aInstallCertificateResponse\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_at\x18\x02 \x01(\x01\x32\xcf\x01\n\x0fSecurityService\x12]\n\x12\x43\x65rtificateRequest\x12\".bosd.v1.CertificateRequestRequest\x1a#.bosd.v1.CertificateRequestResponse\x12]\n\x12InstallCertificate\x12\".bosd.v1.InstallCertificateRequest\x1a#.bosd.v1.InstallCertificateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62osd/v1/security.proto\x12\x07\x62osd.v1\"<\n\x19\x43\x65rtificateRequestRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x10\n\x08\x61sked_at\x18\x02 \x01(\x01\"e\n\x1a\x43\x65rtificateRequestResponse\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\x12\x1b\n\x13signing_request_der\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"4\n\x19InstallCertificateRequest\x12\x17\n\x0f\x63\x65rtificate_pem\x18\x01 \x01(\x0c\"=\n\x1aInstallCertificateResponse\x12\x0e\n\x06serial\x18\x01 \x01(\t\x12\x0f\n\x07\x65nds_at\x18\x02 \x01(\x01\"0\n\x19InstallRevocationsRequest\x12\x13\n\x0brevoked_pem\x18\x01 \x01(\x0c\",\n\x1aInstallRevocationsResponse\x12\x0e\n\x06number\x18\x01 \x01(\x04\x32\xae\x02\n\x0fSecurityService\x12]\n\x12\x43\x65rtificateRequest\x12\".bosd.v1.CertificateRequestRequest\x1a#.bosd.v1.CertificateRequestResponse\x12]\n\x12InstallCertificate\x12\".bosd.v1.InstallCertificateRequest\x1a#.bosd.v1.InstallCertificateResponse\x12]\n\x12InstallRevocations\x12\".bosd.v1.InstallRevocationsRequest\x1a#.bosd.v1.InstallRevocationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INSTALLCERTIFICATEREQUEST']._serialized_end=252
   _globals['_INSTALLCERTIFICATERESPONSE']._serialized_start=254
   _globals['_INSTALLCERTIFICATERESPONSE']._serialized_end=315
-  _globals['_SECURITYSERVICE']._serialized_start=318
-  _globals['_SECURITYSERVICE']._serialized_end=525
+  _globals['_INSTALLREVOCATIONSREQUEST']._serialized_start=317
+  _globals['_INSTALLREVOCATIONSREQUEST']._serialized_end=365
+  _globals['_INSTALLREVOCATIONSRESPONSE']._serialized_start=367
+  _globals['_INSTALLREVOCATIONSRESPONSE']._serialized_end=411
+  _globals['_SECURITYSERVICE']._serialized_start=414
+  _globals['_SECURITYSERVICE']._serialized_end=716
 # @@protoc_insertion_point(module_scope)

@@ -35,3 +35,15 @@ class InstallCertificateResponse(_message.Message):
     serial: str
     ends_at: float
     def __init__(self, serial: _Optional[str] = ..., ends_at: _Optional[float] = ...) -> None: ...
+
+class InstallRevocationsRequest(_message.Message):
+    __slots__ = ("revoked_pem",)
+    REVOKED_PEM_FIELD_NUMBER: _ClassVar[int]
+    revoked_pem: bytes
+    def __init__(self, revoked_pem: _Optional[bytes] = ...) -> None: ...
+
+class InstallRevocationsResponse(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...

@@ -44,6 +44,11 @@ class SecurityServiceStub:
                 request_serializer=bosd_dot_v1_dot_security__pb2.InstallCertificateRequest.SerializeToString,
                 response_deserializer=bosd_dot_v1_dot_security__pb2.InstallCertificateResponse.FromString,
                 _registered_method=True)
+        self.InstallRevocations = channel.unary_unary(
+                '/bosd.v1.SecurityService/InstallRevocations',
+                request_serializer=bosd_dot_v1_dot_security__pb2.InstallRevocationsRequest.SerializeToString,
+                response_deserializer=bosd_dot_v1_dot_security__pb2.InstallRevocationsResponse.FromString,
+                _registered_method=True)
 
 
 class SecurityServiceServicer:
@@ -62,6 +67,13 @@ class SecurityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InstallRevocations(self, request, context):
+        """Taken where the CA signed it and it is newer than the list in use; one that is in use already is done.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SecurityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +86,11 @@ def add_SecurityServiceServicer_to_server(servicer, server):
                     servicer.InstallCertificate,
                     request_deserializer=bosd_dot_v1_dot_security__pb2.InstallCertificateRequest.FromString,
                     response_serializer=bosd_dot_v1_dot_security__pb2.InstallCertificateResponse.SerializeToString,
+            ),
+            'InstallRevocations': grpc.unary_unary_rpc_method_handler(
+                    servicer.InstallRevocations,
+                    request_deserializer=bosd_dot_v1_dot_security__pb2.InstallRevocationsRequest.FromString,
+                    response_serializer=bosd_dot_v1_dot_security__pb2.InstallRevocationsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +147,33 @@ class SecurityService:
             '/bosd.v1.SecurityService/InstallCertificate',
             bosd_dot_v1_dot_security__pb2.InstallCertificateRequest.SerializeToString,
             bosd_dot_v1_dot_security__pb2.InstallCertificateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InstallRevocations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/bosd.v1.SecurityService/InstallRevocations',
+            bosd_dot_v1_dot_security__pb2.InstallRevocationsRequest.SerializeToString,
+            bosd_dot_v1_dot_security__pb2.InstallRevocationsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -148,12 +148,15 @@ def test_the_one_before_can_be_revoked(pair: Pair) -> None:
         assert not home.events("certificates_exchanged")
         assert pair.is_let_in(first)
         pair.by.revoke(f"{before.serial:x}", time.time())
-        (hut_tls / "revoked.crl").write_bytes((pair.by.directory / "revoked.crl").read_bytes())
+        until(lambda: home.events("revocations_brought", number=2), because="the node with the authority brings the list")
         until(lambda: not pair.is_let_in(first), because="the revocation is seen")
         time.sleep(2.0 * LOOK_S)  # streams that show what is revoked would have ended
         assert home.status("far")["link"] == "ready"
         assert len(home.events("remote_ready")) == 1
         assert not fault(hut, EXPIRES, "hut")
+        listed = (pair.by.directory / "revoked.crl").read_bytes()
+        assert all((tls / "revoked.crl").read_bytes() == listed for tls in (hut_tls, home_tls))
+        assert steps(hut, "node:home")[-1] == "revocations"
 
 
 def test_without_an_authority_in_reach_a_node_says_so(pair: Pair) -> None:

@@ -21,7 +21,7 @@ from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
-from bosd.errors import BatteryInUseError, BosError, ConfigError
+from bosd.errors import BatteryInUseError, BosError, ConfigError, InvalidArgumentError, UnsupportedError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, Role, identity_of, server_name
@@ -392,6 +392,30 @@ def test_what_does_not_fit_is_refused_at_start(tmp_path: Path) -> None:
     config.key.chmod(0o644)
     with pytest.raises(ConfigError, match=r"can be read by others .*chmod 600"):
         Keyring(config, "home")
+
+
+def test_a_list_of_the_revoked_is_taken_once_it_is_newer_and_ours(tmp_path: Path) -> None:
+    """Number 2 after 1, in the file and in use; again it is done; an older one, another CA's and no list are refused."""
+    by, foreign = authority(tmp_path / "ca"), authority(tmp_path / "foreign")
+    config = secured(by, tmp_path / "tls", "home", {})
+    keyring = Keyring(config, "home")
+    first = by.revoked_pem
+    by.issue(Role.NODE, "hut", time.time())
+    (hut,) = by.revoke("node:hut", time.time())
+    assert keyring.install_revocations(by.revoked_pem) == (1, 2)
+    assert keyring.material.revocations.serials == {hut.serial}
+    assert config.revoked is not None
+    assert config.revoked.read_bytes() == by.revoked_pem
+    assert keyring.install_revocations(by.revoked_pem) == (2, 2)
+    foreign.issue(Role.NODE, "hut", time.time())
+    foreign.revoke("node:hut", time.time())
+    lists = ((first, "list 1 is older than 2"), (foreign.revoked_pem, "not signed by our CA"), (b"x", "no revocation list"))
+    for wrong, why in lists:
+        with pytest.raises(InvalidArgumentError, match=why):
+            keyring.install_revocations(wrong)
+    assert config.revoked.read_bytes() == by.revoked_pem
+    with pytest.raises(UnsupportedError, match="names no file"):
+        Keyring(replace(config, revoked=None), "home").install_revocations(by.revoked_pem)
 
 
 # --- certificates that renew themselves

@@ -23,6 +23,7 @@ REMEDIES = {
     "CERTIFICATE_EXPIRES": "let the node with the authority follow it, or bosctl ca renew node:NAME, and there bosctl ca install",
     "CERTIFICATE_REVOKED": "issue it another one, bosctl ca issue --node NAME, and there bosctl ca install",
     "CERTIFICATE_NOT_RENEWED": "mend what it says, or bosctl ca renew node:NAME, and there bosctl ca install",
+    "REVOCATIONS_NOT_TAKEN": "mend what it says: who is revoked is still let in there; or copy revoked.crl of the CA there",
     "LINK_LOST": "is that node up, and the network between? Expected: bosctl fleet maintenance NODE --for 2h",
     "LINK_STALE": "is the network between slow, or that machine overloaded? It is lost after one lease",
     "LINK_REFUSED": "mend what it says: the certificate there or here (bosctl ca ls), its [security.grants], or the stubs' names",
