@@ -162,8 +162,7 @@ class Daemon:
                 seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
             pool.feed, pool.running = ErrorFeed(node.faults), self._running
-            node.notices.sources.append(lambda: store_unwritable(store.unwritable))
-            self._settle(node)
+            self._settle(node, store)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
             self._security = guard_of(node, guarded, config.security)
@@ -190,9 +189,10 @@ class Daemon:
         if self._bug is not None:
             raise self._bug
 
-    def _settle(self, node: Node) -> None:
-        """Give the node what its configuration says before it loads what it stored."""
+    def _settle(self, node: Node, store: Store) -> None:
+        """Give the node what its configuration says before it loads what it stored, and have the store watched."""
         config = self._config
+        node.notices.sources.append(lambda: store_unwritable(store.unwritable))
         node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
         node.keep_unowned(self._timers.lease_s)
         node.capture_into(config.node.state_dir / "captures")

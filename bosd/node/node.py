@@ -80,7 +80,7 @@ class Node:
         self.name = name
         self.clock = clock
         self._store = store
-        self._make_remote = make_remote
+        self.make_remote = make_remote
         self._devices = DriverContext(clock, Lines())
         self.directory = Directory(self._make_leaf, policy, sharing)
         self._leaves = Leaves(self.directory, clock, self._look_above, self._not_followed)
@@ -142,16 +142,11 @@ class Node:
             if isinstance(spec, PhysicalSpec) and spec not in present:
                 make_device(spec, self._devices)
 
-    def stub_beside(self, spec: NetworkSpec) -> tuple[DeviceLeaf, Callable[[], None]]:
-        """Return a stub that is no battery of this node, and what lets go of its link."""
-        stub = self._make_remote(spec)
-        return stub, stub.close
-
     def _make_leaf(self, spec: BatterySpec) -> Battery:
         if isinstance(spec, PhysicalSpec):
             return PhysicalBattery(spec, self._device(spec))
         if isinstance(spec, NetworkSpec):
-            return self._make_remote(spec)
+            return self.make_remote(spec)
         raise InvalidArgumentError(f"no battery of kind {spec.kind!r} can be made", field="kind")
 
     def _device(self, spec: PhysicalSpec) -> Device:

@@ -1,9 +1,10 @@
 """Limits put together with a node: its batteries, its store, its clock, and the way to other nodes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Grant
+from bosd.bal.spec import NetworkSpec
 from bosd.errors import UnsupportedError
 from bosd.limits.service import NOT_PROVABLE, Limits
 from bosd.node.audit import AuditLog
@@ -19,7 +20,13 @@ __all__ = ["Limits", "limits_of"]
 
 async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
     """Return the limits of a node that is loaded, those of an earlier run in force. Raises StoreError."""
-    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, node.stub_beside))
+
+    def stub_beside(spec: NetworkSpec) -> tuple[DeviceLeaf, Callable[[], None]]:
+        """Return a stub that is no battery of the node, and what lets go of its link."""
+        stub = node.make_remote(spec)
+        return stub, stub.close
+
+    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, stub_beside))
     if audit is not None:
         limits.book.note = audit.note
     await limits.load()

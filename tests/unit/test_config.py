@@ -158,7 +158,7 @@ def test_an_empty_file_is_a_node_with_defaults(monkeypatch: pytest.MonkeyPatch) 
             '[[battery]]\nname = "b"\nkind = "network"\ntarget = "hut:4004"\nremote_name = "b"\nalone_charge_limit_w = 1\n',
             f'battery[0] "b".alone_charge_limit_w: {AT_THE_OWNER}',
         ),
-        (battery('meter = "m"'), 'battery[0] "b".meter: not supported by this version; remove it'),
+        (battery('node = "m"'), 'battery[0] "b".node: not supported by this version; remove it'),
         (battery("baud = 9600.0"), 'battery[0] "b".baud: expected an integer, got 9600.0'),
         (
             battery('refresh = "actve"'),
