@@ -167,8 +167,8 @@ class Controller:
                 result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
                 asked = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease)
                 with lower_all_the_same(battery, asked, lowers=lowers):
-                    over_s: Over = never if lowers else lambda: asked.over_s
-                    await self._done(battery, planned, self._executor.execute, None if lowers else lease, over_s)
+                    carries = None if lowers else lease
+                    await self._done(battery, planned, self._executor.execute, carries, lambda: asked.over_s)
             battery.setpoint = asked
             self.taken.told(holder, name)
             battery.touch()

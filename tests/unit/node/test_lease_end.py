@@ -97,16 +97,19 @@ async def test_nor_is_what_nobody_asked_for() -> None:
         assert node.leaf("b").runs_a == 0.0
 
 
-async def test_a_request_that_lowers_is_told_to_the_end() -> None:
-    """From 20 A to 4 A, 0.3 s before the lease ends: it is not cut short, and the safe value follows."""
+async def test_nor_is_a_request_that_lowers() -> None:
+    """From 20 A to 4 A, 0.3 s before the lease ends, the device hangs: 0 A is told then, and 20 A count until it is confirmed."""
     async with bench(device("a")) as node:
         lease = Lease(1.0)
         await node.set("a", 20.0, fence=_Fence(lease))
         await at(node, 0.7)
         leaf = node.leaf("a")
-        leaf.takes_s = 1.0
-        await node.set("a", 4.0, fence=_Fence(lease))
-        assert node.clock.now_s() == pytest.approx(1.7, abs=0.01)
-        assert leaf.runs_a == 4.0
-        await at(node, 3.0)
-        assert leaf.runs_a == 0.0
+        leaf.takes_s = SLOW_S
+        with pytest.raises(UnavailableError, match="over before"):
+            await node.set("a", 4.0, fence=_Fence(lease))
+        assert node.clock.now_s() == pytest.approx(1.0, abs=0.01)
+        leaf.takes_s = 0.2
+        assert leaf.counts_at_a == 20.0
+        await at(node, 1.3)
+        assert node.wire.told == [("a", 20.0), ("a", 4.0), ("a", 0.0)]
+        assert (leaf.runs_a, leaf.counts_at_a) == (0.0, 0.0)
