@@ -45,7 +45,8 @@ def configuration(folder: Path, port: Path) -> Path:
     """Write a node with one battery at `port`."""
     path = folder / "bosd.toml"
     path.write_text(
-        f'[node]\nname = "n"\nstate_dir = "{folder / "state"}"\n\n[[battery]]\nname = "b1"\nkind = "jbd"\nport = "{port}"\n'
+        f'[node]\nname = "n"\nlisten = ["unix:{folder / "node.sock"}"]\nstate_dir = "{folder / "state"}"\n\n'
+        f'[[battery]]\nname = "b1"\nkind = "jbd"\nport = "{port}"\n'
         f"refresh_period_s = 0.1\nmax_discharge_current_a = 50\nmax_charge_current_a = 50\n"
     )
     return path
