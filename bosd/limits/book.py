@@ -293,8 +293,9 @@ class LimitBook:
         now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
         from_utc_s = None if begins == NOW else begins.resolved(utc_s)
         until_utc_s = None if ends is None else ends.resolved(utc_s)
-        if until_utc_s is not None and until_utc_s <= max(from_utc_s or -math.inf, utc_s if ends and ends.utc_s is None else 0.0):
-            raise InvalidArgumentError("the end of the limit is not after its begin", field="until")
+        certain = (ends is not None and ends.utc_s is None) or not self.doubt()
+        if until_utc_s is not None and until_utc_s <= max(from_utc_s or -math.inf, utc_s if certain else 0.0):
+            raise InvalidArgumentError("the end of the limit is not after its begin, or is past", field="until")
         for field, instant_s in (("from", from_utc_s), ("until", until_utc_s)):
             if instant_s is not None and not 0.0 <= instant_s <= LAST_UTC_S:
                 raise InvalidArgumentError(f"{field} is no time up to the year 9999", field=field)

@@ -1,6 +1,7 @@
 """The `[eebus]` section at work: the limitation, its client and its binary as one part of a node, or why there is none."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Self
 
@@ -190,6 +191,12 @@ def audited_by(audit: AuditLog, battery: str) -> Callable[..., None]:
     def note(action: str, *, who: str, refused: str, after: Mapping[str, object]) -> None:
         outcome = "refused" if refused else "done"
         reason = "INVALID_ARGUMENT" if refused else ""
-        audit.note(action, who=who, names=(battery,), outcome=outcome, reason=reason, message=refused, after=after)  # type: ignore[arg-type]
+        plain = {key: _plain(value) for key, value in after.items()}
+        audit.note(action, who=who, names=(battery,), outcome=outcome, reason=reason, message=refused, after=plain)  # type: ignore[arg-type]
 
     return note
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON can have it: what is not finite in words."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,23 +5,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.processes import REPOSITORY, Caller, Node, free_port, pseudo, table, until
-
-STATE_KEYS = {
-    "state",
-    "profile",
-    "limit_w",
-    "limit_until",
-    "heartbeat_age_s",
-    "bound_ski",
-    "failsafe_limit_w",
-    "failsafe_duration_s",
-    "connected",
-    "last_transition",
-    "counters",
-}
-"""What the issue asks `bosctl --json limits eebus` for."""
-SKI = "a" * 40
+from tests.support.eebus_site import SKI, STATE_KEYS
+from tests.support.processes import REPOSITORY, Node, free_port, pseudo, table, until
 
 
 def section(tmp_path: Path, box: str, **keys: object) -> str:
@@ -90,21 +75,3 @@ def test_a_limit_is_followed_seen_and_kept(tmp_path: Path) -> None:
         last = mine(node)
         assert node.terminate() == 0
         assert not last.is_running()
-
-
-def test_a_wrong_section_stops_nothing_and_says_so(tmp_path: Path) -> None:
-    """Batteries are served; the error, the log and `limits eebus` say every fault."""
-    text = pseudo("site") + section(tmp_path, "", grpc_port=0, tick_s=-1.0)
-    with Node(tmp_path, text) as node:
-        with Caller(node.target) as caller:
-            assert caller.status("site").name == "site"
-        seen = node.ask("limits", "eebus")
-        assert "eebus.grpc_port: 0 is not 1 to 65535" in seen["fault"]
-        assert "eebus.tick_s" in seen["fault"]
-        assert seen.keys() >= STATE_KEYS
-        (error,) = until(
-            lambda: [each for each in node.ask("errors") if each["type"] == "EEBUS_CONFIG"], because="the error is raised"
-        )
-        assert "eebus.grpc_port" in error["message"]
-        assert "bosd check" in error["remedy"]
-        assert node.events("eebus_config")

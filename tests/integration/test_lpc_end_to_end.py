@@ -8,8 +8,18 @@ import grpc
 
 from bosd.v1 import limits_pb2 as pb
 from bosd.v1.limits_pb2_grpc import LimitServiceStub
-from tests.support.eebus_site import AGGREGATE, FAILSAFE_W, LIMIT_W, REGULATED, Box, above_until_s, charging_w, section
-from tests.support.processes import Node, Pack, aggregator, free_port, pseudo, table, until
+from tests.support.eebus_site import (
+    AGGREGATE,
+    FAILSAFE_W,
+    LIMIT_W,
+    REGULATED,
+    STATE_KEYS,
+    Box,
+    above_until_s,
+    charging_w,
+    section,
+)
+from tests.support.processes import Caller, Node, Pack, aggregator, free_port, pseudo, table, until
 
 BOUND_S = 2.0
 """The issue's, of a battery of this node (1 s in control.md) with the way from the box."""
@@ -68,8 +78,8 @@ def test_a_limit_holds_and_its_loss_too(tmp_path: Path) -> None:
         until(lambda: charging_w(packs[:2]) > 7500.0, because="8 kW flow again", timeout_s=30.0)
 
 
-def test_a_section_that_is_gone_limits_nothing_any_more(tmp_path: Path) -> None:
-    """What the book kept for it ends with it; under a faulty one it goes on."""
+def test_under_a_wrong_section_the_limit_goes_on_and_without_one_it_ends(tmp_path: Path) -> None:
+    """A wrong section stops nothing, says every fault, and leaves what limited the battery in force; one that is gone ends it."""
     keys = {
         "battery": "p",
         "vendor_code": "v",
@@ -81,9 +91,29 @@ def test_a_section_that_is_gone_limits_nothing_any_more(tmp_path: Path) -> None:
     }
     with Node(tmp_path, pseudo("p") + table("[eebus]", keys)) as node:
         assert listed(node) == [("p", 4200.0)]
-        written = node.config.read_text()
-        for mended, expected in ((table("[eebus]", {**keys, "grpc_port": 0}), [("p", 4200.0)]), ("", [])):
-            assert node.terminate() == 0
-            node.config.write_text(written.partition("[eebus]")[0] + mended)
-            node.start()
-            until(lambda: listed(node) == expected, because="the limit is what the section asks for")  # noqa: B023
+        assert node.terminate() == 0
+        topology = node.config.read_text().partition("[eebus]")[0]
+        node.config.write_text(topology + table("[eebus]", {**keys, "grpc_port": 0, "tick_s": -1.0}))
+        node.start()
+        assert listed(node) == [("p", 4200.0)]
+        _says_what_is_wrong(node)
+        assert node.terminate() == 0
+        node.config.write_text(topology)
+        node.start()
+        until(lambda: listed(node) == [], because="nobody stands for the limit any more")
+
+
+def _says_what_is_wrong(node: Node) -> None:
+    """Batteries are served; the error, the log and `limits eebus` say every fault."""
+    with Caller(node.target) as caller:
+        assert caller.status("p").name == "p"
+    seen = node.ask("limits", "eebus")
+    assert "eebus.grpc_port: 0 is not 1 to 65535" in seen["fault"]
+    assert "eebus.tick_s" in seen["fault"]
+    assert seen.keys() >= STATE_KEYS
+    (error,) = until(
+        lambda: [each for each in node.ask("errors") if each["type"] == "EEBUS_CONFIG"], because="the error is raised"
+    )
+    assert "eebus.grpc_port" in error["message"]
+    assert "bosd check" in error["remedy"]
+    assert node.events("eebus_config")

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.eebus_site import AGGREGATE, FAILSAFE_W, LIMIT_W, REGULATED, Box, above_until_s, charging_w, section
-from tests.support.fifth import ready, stub
-from tests.support.processes import Node, Pack, aggregator, free_port, until
+from tests.support.fifth import stub
+from tests.support.processes import Caller, Node, Pack, aggregator, free_port, until
 
 pytestmark = pytest.mark.timeout(120)
 BOUND_S = 2.0
@@ -30,7 +30,8 @@ def test_the_limited_battery_is_on_another_node(tmp_path: Path) -> None:
 
 
 def _follows(node: Node, other: Node, packs: tuple[Pack, ...], box: Box) -> None:
-    ready(node, "site")
+    with Caller(node.target) as caller:
+        until(lambda: caller.status("site").commandable, because="all of it may be commanded", timeout_s=30.0)
     until(lambda: node.events("eebus_connected"), because="the service is joined", timeout_s=30.0)
     box.say("unlimited")
     until(lambda: node.events("eebus_published", state="UnlimitedControlled"), because="nothing is limited")

@@ -10,6 +10,20 @@ from typing import IO
 from tests.support.processes import REPOSITORY, Pack, table
 
 SKI = "a" * 40
+STATE_KEYS = {
+    "state",
+    "profile",
+    "limit_w",
+    "limit_until",
+    "heartbeat_age_s",
+    "bound_ski",
+    "failsafe_limit_w",
+    "failsafe_duration_s",
+    "connected",
+    "last_transition",
+    "counters",
+}
+"""What the issue asks `bosctl --json limits eebus` for."""
 TOLERANCE = 1.02
 TOLERANCE_W = 20.0
 """control.md, "Limits over a distance"."""

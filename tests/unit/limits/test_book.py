@@ -331,7 +331,7 @@ async def test_what_is_no_limit(wrong: dict[str, Any], words: str) -> None:
 
 
 async def test_names_and_ends() -> None:
-    """No such battery, nothing to remove, an end before the begin."""
+    """No such battery, nothing to remove, an end before the begin or past by a clock that is trusted."""
     bench = Bench(SlowStore())
     with pytest.raises(BadNameError):
         await bench.book.put(Limit(source="operator", battery="nope", direction="charge", limit_w=1.0))
@@ -339,6 +339,10 @@ async def test_names_and_ends() -> None:
         await bench.book.remove("operator", "a", "charge")
     with pytest.raises(InvalidArgumentError, match="not after its begin"):
         await bench.put(1.0, begins=Moment(in_s=20.0), ends=Moment(in_s=10.0))
+    with pytest.raises(InvalidArgumentError, match="or is past"):
+        await bench.put(1.0, ends=Moment(utc_s=UTC_S - 3600.0))
+    bench.doubted = "the kernel does not call it synchronised"
+    await bench.put(1.0, ends=Moment(utc_s=UTC_S - 3600.0))  # who knows
 
 
 async def test_the_history_is_bounded() -> None:
