@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.device import Device, facts_of_device
+from bosd.bal.device import Device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of
@@ -39,6 +39,7 @@ from bosd.node.api import (
 from bosd.node.claims import Claims
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.controller import Controller
+from bosd.node.device_view import device_view
 from bosd.node.editor import Editor
 from bosd.node.execute import Executor
 from bosd.node.explaining import explained
@@ -49,7 +50,6 @@ from bosd.node.leaves import Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
 from bosd.node.noticed import Notices, clock_doubt, devices, failsafe
-from bosd.node.refresh import port_of
 from bosd.node.requests import lowers_own
 from bosd.node.scheduler import Scheduler
 from bosd.node.stops import Stops
@@ -294,15 +294,7 @@ class Node:
 
     def device(self, name: str) -> DeviceView:
         """Return what the device of a physical battery tells of itself."""
-        battery = self.directory[name]
-        if not isinstance(battery, PhysicalBattery):
-            raise UnsupportedError(f"{name} has no device at this node: it is of kind {battery.kind}", battery=name)
-        facts = facts_of_device(battery.device)
-        spec = battery.spec.regulator if isinstance(battery.spec, PhysicalSpec) else None
-        regulator = None
-        if spec is not None and facts.regulator is not None:
-            regulator = DeviceView(name=name, kind=spec.kind, port=spec.port, facts=facts.regulator)
-        return DeviceView(name=name, kind=battery.kind, port=port_of(battery), facts=facts, regulator=regulator)
+        return device_view(self.directory[name])
 
     # --- commanding
 
