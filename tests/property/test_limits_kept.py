@@ -266,7 +266,7 @@ def put(
 @example(events=[put(("m", "all"), "charge", 480.0), ("wait", 4.0), ("book there", -20.0), ("cut", 40.0), ("kill a", 0.5)])
 @example(events=[put(("m", "sa"), "charge", 480.0), ("wait", 4.0), ("book there", -20.0), ("kill m", 40.0)])
 @example(
-    events=[("set", 40.0), put(("m", "x"), "discharge", 100.0), ("kill m", 0.5), ("wait", 4.0), ("set", 40.0), ("wait", 15.0)]
+    events=[("set", 40.0), put(("m", "x"), "discharge", 100.0), ("kill m", 0.5), ("wait", 15.0), ("set", 40.0), ("wait", 4.0)]
 )
 @example(
     events=[

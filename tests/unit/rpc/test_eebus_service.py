@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -14,7 +14,8 @@ import pytest
 from bosd.errors import BadNameError
 from bosd.limits.lpc.judging import WrittenLimit
 from bosd.limits.lpc.lpc import Lpc
-from bosd.rpc.eebus import Eebus, Enforcer
+from bosd.node.audit import AuditLog
+from bosd.rpc.eebus import Eebus, Enforcer, audited_by
 from bosd.rpc.server import RpcServer
 from bosd.v1 import eebus_pb2 as pb
 from bosd.v1.eebus_pb2_grpc import EebusServiceStub
@@ -182,3 +183,16 @@ async def test_what_is_wrong_is_an_error_of_the_node() -> None:
     assert [(each.kind, each.battery) for each in part.noticed()] == [("EEBUS_FAILSAFE", "site")]
     lpc.history.failure = "the disk is full"
     assert [each.kind for each in part.noticed()] == ["EEBUS_FAILSAFE", "EEBUS_UNWRITTEN"]
+
+
+def test_what_is_not_finite_is_audited_in_words() -> None:
+    """A peer may write infinity (eebus.md 2.6); JSON has none, and a record with it would be words as a whole."""
+    records: list[dict[str, object]] = []
+
+    class Audit:
+        def note(self, action: str, **facts: object) -> None:
+            records.append({"action": action, **facts})
+
+    note = audited_by(cast(AuditLog, Audit()), "site")
+    note("eebus write", who="eebus:a", refused="", after={"active": True, "limit_w": float("inf")})
+    assert records[0]["after"] == {"active": True, "limit_w": "inf"}
