@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tests.support.processes import REPOSITORY, Pack, table
+from tests.support.processes import REPOSITORY, START_S, Pack, table, until
 
 SKI = "a" * 40
 STATE_KEYS = {
@@ -61,6 +62,21 @@ class Box:
         self._process.wait()
         assert self._process.stdin is not None
         self._process.stdin.close()
+
+
+@contextmanager
+def packs_named(directory: Path, *names: str) -> Iterator[tuple[Pack, ...]]:
+    """Run packs of 16 cells, started at the same time."""
+    packs = tuple(Pack(directory, name, series=16, capacity_ah=200) for name in names)
+    try:
+        for pack in packs:
+            pack.launch()
+        for pack in packs:
+            until(lambda: "ready" in pack.output(), timeout_s=START_S, because=f"{pack.name} is ready")  # noqa: B023
+        yield packs
+    finally:
+        for pack in packs:
+            pack.kill()
 
 
 def section(port: int) -> str:
