@@ -1,5 +1,6 @@
 """A test that takes too long ends, wherever the strike hits, and is one failure of a run that goes on."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_it_ends_inside_a_task(tmp_path: Path) -> None:
     (tmp_path / "test_slow.py").write_text(SLOW)
     (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path), str(tmp_path)]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50.0, check=False)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50.0, check=False)
     assert "1 failed, 2 passed, 2 errors" in run.stdout, run.stdout
     assert run.stdout.count("Failed: not done within 0.5 s") == 3
