@@ -37,7 +37,7 @@ class Plan:
     """What a dispatch would change: applied currents and what is asked, per battery; sources after their users.
 
     `lost` are the devices that cannot be commanded now: they are told too, but nobody waits for their confirmation.
-    It is `meant` where somebody asks for it, and not the safe value alone.
+    Somebody asks for what is `meant`; any other free battery is at its safe value alone.
     `left_over_a` is what aggregators cannot share because it is less than what their members can use at least.
     """
 
@@ -49,7 +49,15 @@ class Plan:
     ends_s: dict[Battery, float | None] = field(default_factory=dict)
     lost: set[Battery] = field(default_factory=set)
     left_over_a: dict[Battery, float] = field(default_factory=dict)
-    meant: bool = False
+    meant: frozenset[Battery] = frozenset()
+
+    def is_meant(self, battery: Battery) -> bool:
+        """Return whether somebody asks for a free battery that rests on this one, or for it."""
+        above = battery.user
+        if above is None:
+            return battery in self.meant
+        users = above.partitions if isinstance(above, Splitter) else (above,)
+        return any(self.is_meant(user) for user in users if isinstance(user, Battery))
 
 
 def asked_a(battery: Battery) -> float:
@@ -112,14 +120,15 @@ def plan(
 
     With `move_shares` False, members of an aggregator whose set point did not change keep their shares unless a limit binds.
     """
-    meant = bool(ends_s) or any(battery.setpoint is not None or battery.booked is not None for battery in asked)
+    requested = ends_s or {}
+    meant = frozenset(each for each in asked if each in requested or each.setpoint is not None or each.booked is not None)
     result = Plan(targets_a=dict(asked), meant=meant)
     order = count()  # of two batteries of one rank the earlier comes first; batteries themselves have no order
     queue = [(-battery.rank, next(order), battery) for battery in asked]
     heapq.heapify(queue)
     for battery in asked:
         result.ends_s[battery] = told_until_s(battery, now_s)
-    result.ends_s.update(ends_s or {})
+    result.ends_s.update(requested)
     while queue:
         battery = heapq.heappop(queue)[2]
         for source in _resolve(result, battery, now_s, move_shares=move_shares):

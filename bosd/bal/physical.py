@@ -3,7 +3,7 @@
 import math
 
 from bosd.bal.battery import DeviceLeaf, LimitFields
-from bosd.bal.device import Device, Sample, Straying
+from bosd.bal.device import Device, Sample
 from bosd.bal.follow import Deviation
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
@@ -82,7 +82,7 @@ class PhysicalBattery(DeviceLeaf):
     @property
     def strays(self) -> str:
         """What an app or another program has made of its device."""
-        return self.device.strays if isinstance(self.device, Straying) else ""
+        return str(getattr(self.device, "strays", ""))
 
     @property
     def controllable(self) -> bool:

@@ -1,7 +1,9 @@
 """A device of a driver from another package: its defects are its battery's, not the node's."""
 
 import asyncio
-from collections.abc import Awaitable
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -33,12 +35,13 @@ class Contained:
     def __getattr__(self, name: str) -> object:
         """Return what the device has beside the port; what a defect keeps from being read is not there."""
         try:
-            return getattr(self._device, name)
+            found = getattr(self._device, name)
         except AttributeError:
             raise
         except Exception as error:
             self._defect(name, error)
             raise AttributeError(name) from error
+        return partial(self._called, found, name) if inspect.iscoroutinefunction(found) else found
 
     def facts(self) -> DeviceFacts:
         """Return what the device tells of itself, a defect in doing so among it."""
@@ -73,6 +76,9 @@ class Contained:
             await self._any(self._device.close(), "close")
         except BosError as error:
             _log.warning("driver_not_closed", battery=self.name, detail=error.message)
+
+    async def _called(self, method: Callable[..., Awaitable[object]], name: str, **arguments: object) -> object:
+        return await self._any(method(**arguments), name)
 
     async def _in_time(self, asked: Awaitable[T], what: str) -> T:
         try:

@@ -25,7 +25,7 @@ from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, over_first_s
-from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Over, commit, moves_of, never
+from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Over, commit, moves_of
 from bosd.node.requests import (
     Request,
     check_carried,
@@ -113,11 +113,8 @@ class Controller:
 
     def _still_wanted(self, planned: Plan, lease: Lease | None) -> Callable[[], bool]:
         """Return a check that no stop, no edit and no end of the lease came between a plan and its execution."""
-        return still_wanted(
-            planned,
-            self._directory,
-            lambda: not self.closing and (lease is None or lease.carries(self._clock.now_s())),
-        )
+        now_s = self._clock.now_s
+        return still_wanted(planned, self._directory, lambda: not self.closing and (lease is None or lease.carries(now_s())))
 
     async def set_current(
         self,
@@ -166,9 +163,8 @@ class Controller:
                 ends_s = now_s + request.ttl_s
                 result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
                 asked = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease)
-                with lower_all_the_same(battery, asked, lowers=lowers):
-                    carries = None if lowers else lease
-                    await self._done(battery, planned, self._executor.execute, carries, lambda: asked.over_s)
+                with lower_all_the_same(lambda: self._directory.batteries.get(name), asked, self._clock.now_s, lowers=lowers):
+                    await self._done(battery, planned, self._executor.execute, None if lowers else lease, asked)
             battery.setpoint = asked
             self.taken.told(holder, name)
             battery.touch()
@@ -201,10 +197,15 @@ class Controller:
         planned: Plan,
         do: Callable[[Plan, Callable[[], bool], Over], Awaitable[T]],
         lease: Lease | None = None,
-        over_s: Over = never,
+        asked: SetPoint | None = None,
     ) -> T:
-        """Return what doing a plan gives; after a failure, or when it was given up, have it looked at what is in force."""
+        """Return what doing a plan gives, cut where `asked`, or what is in force beside it, ends.
+
+        After a failure, or when it was given up, have it looked at what is in force.
+        """
         wanted = self._still_wanted(planned, lease)
+        beside = [top for top in self._directory.tops_with(battery) if top is not battery or asked is None]
+        over_s: Over = lambda: min(over_first_s(beside), math.inf if asked is None else asked.over_s)  # noqa: E731
         try:
             return await do(planned, wanted, over_s)
         except (BosError, asyncio.CancelledError):  # nobody may wait any more, but devices may run what they were told
@@ -367,8 +368,7 @@ class Controller:
                 now_s = self._clock.now_s()
                 planned = self._plan_again(battery, now_s)
                 try:
-                    tops = self._directory.tops_with(battery)
-                    done = await self._done(battery, planned, self._executor.enforce, over_s=lambda: over_first_s(tops))
+                    done = await self._done(battery, planned, self._executor.enforce)
                 except BosError as error:
                     self._complain(battery, error)
                 else:

@@ -125,7 +125,7 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
         if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
             continue
         unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
-        unsure = unsure or (new_a == 0.0 and ((asked and leaf.rests_unseen) or (plan.meant and leaf.untold)))
+        unsure = unsure or (new_a == 0.0 and (leaf.rests_unseen if asked else leaf.untold) and plan.is_meant(leaf))
         if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves
@@ -251,6 +251,8 @@ class Executor:
             elif left_s < math.inf:
                 timer = loop.call_later(max(LEAST_LOOK_S, left_s), look)
 
+        if over_s() <= self._clock.now_s():
+            raise UnavailableError("the set point was over before a device could be told")
         try:
             async with scope:
                 look()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 import structlog
 
 from bosd.bal.battery import Battery
-from bosd.bal.device import Restrained
 from bosd.bal.follow import Deviation, Follower, FollowRule, Reading
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import PhysicalSpec
@@ -36,7 +35,7 @@ def is_stopped(battery: Battery) -> bool:
     if battery.stopped or above is None:
         return battery.stopped
     if isinstance(above, Splitter):
-        return all(each.stopped for each in above.partitions)
+        return all(is_stopped(each) for each in above.partitions)
     return isinstance(above, Battery) and is_stopped(above)
 
 
@@ -98,7 +97,7 @@ class ReadBack:
             held_s=now_s,
             measured_a=None if sample is None else sample.current_a,
             measured_s=0.0 if sample is None else sample.sampled_s,
-            restrained_by=battery.device.restrained_by if isinstance(battery.device, Restrained) else "",
+            restrained_by=str(getattr(battery.device, "restrained_by", "")),
             wrong=wrong,
         )
         deviation = self._follower.look(reading, self._commanded[1])

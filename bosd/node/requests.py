@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -144,16 +144,21 @@ def lowers_own(battery: Battery, current_a: float, holder: str, now_s: float) ->
 
 
 @contextmanager
-def lower_all_the_same(battery: Battery, asked: SetPoint, *, lowers: bool) -> Iterator[None]:
+def lower_all_the_same(
+    here: Callable[[], Battery | None], asked: SetPoint, now_s: Callable[[], float], *, lowers: bool
+) -> Iterator[None]:
     """Keep a request that lowers in force where a device may not have heard it, or nobody waits for that any more.
 
+    `here` returns the battery that it is asked of: an edit may have made another of it, or put it into use.
     What was asked before must not come back with the device. An end in the meantime stays, and a stop binds whatever is asked.
     """
-    before = battery.setpoint
+    before = None if (battery := here()) is None else battery.setpoint
     try:
         yield
     except (TransientError, asyncio.CancelledError) as error:
-        if lowers and battery.setpoint is before:
+        battery = here()
+        alive = battery is not None and battery.user is None and battery.setpoint is before and asked.over_s > now_s()
+        if battery is not None and alive and lowers:
             battery.setpoint = asked
             battery.touch()
             if isinstance(error, TransientError):

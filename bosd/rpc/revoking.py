@@ -43,9 +43,9 @@ class Revoker:
             try:
                 revoked_pem = await asyncio.to_thread(lambda: self._authority.revoked_pem)
                 if self._has.get("") != ("", revoked_pem):
-                    self._has[""] = ("", revoked_pem)
                     await asyncio.to_thread(self._keyring.install_revocations, revoked_pem)
-                    self._faults.clear(NOT_TAKEN, module=_module(self._pool.node))
+                    self._has[""] = ("", revoked_pem)
+                self._faults.clear(NOT_TAKEN, module=_module(self._pool.node))
             except BosError as error:
                 self._refused(self._pool.node, error)
             async with asyncio.TaskGroup() as group:

@@ -79,7 +79,7 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
 
 
 def _unsupported(metadata: Mapping[str, str]) -> str | None:
-    if metadata.get("detail") != "no current control":
+    if not metadata.get("detail", "").startswith("no current control"):
         return None
     return (
         'Its table says current_control = "none". "gate" and both limits there let a set point open and close its switches, '

@@ -156,3 +156,15 @@ def test_partitions_follow_what_moves_exactly(sign: float) -> None:
     assert one.applied_a + other.applied_a == pytest.approx(whole.applied_a, rel=1e-12)
     assert one.applied_a / other.applied_a == pytest.approx(1.5)
     assert "present" in one.clamped_by
+
+
+def test_what_is_meant_is_what_somebody_asks_for() -> None:
+    """P2 is asked for, the aggregate over p1 and y is at its safe value: x below both is meant, y is not."""
+    x, y = pseudo("x", 50.0, 100.0), pseudo("y", 50.0, 100.0)
+    one, other = split(x, 0.5, 0.5).partitions
+    whole = aggregate(one, y)
+    other.setpoint = SetPoint(current_a=0.0, ends_s=60.0, holder="h")
+    planned = plan({whole: 0.0, other: 0.0}, 0.0)
+    assert [planned.is_meant(each) for each in (x, y, one, other, whole)] == [True, False, False, True, False]
+    assert plan({whole: 0.0}, 0.0, ends_s={whole: 60.0}).is_meant(y)
+    assert not plan({whole: 0.0}, 0.0).is_meant(y)

@@ -171,6 +171,9 @@ class Defective:
     async def close(self) -> None:
         raise OSError(os.strerror(5))
 
+    async def hold_open(self, *, discharge: bool, charge: bool) -> None:
+        raise LookupError("no switch")
+
 
 async def test_defects_become_errors_of_the_port() -> None:
     """Refusals pass; what would end the daemon does not; cancellation is no defect."""
@@ -186,6 +189,8 @@ async def test_defects_become_errors_of_the_port() -> None:
         async with asyncio.timeout(0.01):
             await device.make_safe()
     await device.close()
+    with pytest.raises(DriverError, match="hold_open raised LookupError: no switch"):
+        await device.hold_open(discharge=True, charge=False)  # type: ignore[operator]
 
 
 class Waiting(Defective):
@@ -226,4 +231,5 @@ def test_a_defect_beside_the_port_is_contained() -> None:
 
     device = Contained(Odd(), "f")  # type: ignore[arg-type]
     assert not isinstance(device, Straying)
+    assert getattr(device, "strays", "none") == "none"
     assert facts_of_device(device).notes == ("f: defect of its driver: facts raised ZeroDivisionError: ",)

@@ -666,6 +666,43 @@ async def test_a_lower_request_stays_though_its_asker_did_not_wait() -> None:
         assert (node.leaf("a").runs_a, node.applied()) == (4.0, {"a": 4.0})
 
 
+async def test_a_lower_request_stays_over_an_edit_of_its_battery() -> None:
+    """The table of the aggregate changes while its members are told 10 A: what is asked of the new one is 10 A, not 40 again."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", 40.0)
+        for name in "ab":
+            node.leaf(name).takes_s = 1.0
+        async with asyncio.TaskGroup() as group:
+            request = group.create_task(_refusal(node.set("ab", 10.0)))
+            await asyncio.sleep(0.5)
+            changed = AggregatorSpec(name="ab", sources=("a", "b"), voltage_v=48.0, voltage_tolerance_v=5.0)
+            node.change(Topology(batteries=(device("a"), device("b"), changed)))
+        assert "10 A is asked all the same" in str(request.result())
+        await asyncio.sleep(5.0)
+        assert node.applied() == {"a": 5.0, "b": 5.0, "ab": 10.0}
+
+
+async def test_a_command_is_cut_where_what_runs_beside_it_ends() -> None:
+    """P1 hangs in the device both rest on when the set point of p2 ends: p2 runs no longer than it was asked."""
+    halves = SplitterSpec(
+        name="sp",
+        policy="proportional",
+        source="s",
+        partitions=(PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5)),
+    )
+    async with bench(device("s"), splitters=(halves,)) as node:
+        await node.set("p1", 5.0, holder="one")
+        await node.set("p2", 15.0, holder="two", ttl_s=2.0)
+        node.leaf("s").takes_s = 4.0
+        async with asyncio.TaskGroup() as group:
+            request = group.create_task(_refusal(node.set("p1", 6.0, holder="one")))
+            await asyncio.sleep(1.0)
+            node.leaf("s").takes_s = 0.0
+            await asyncio.sleep(1.5)
+            assert node.leaf("s").runs_a == 5.0
+        assert "was over before" in str(request.result())
+
+
 async def test_a_stop_during_a_lower_request_binds_it() -> None:
     """A stop comes while 4 A waits for its device: 0 A, and once released never the 10 A of before."""
     async with bench(device("a")) as node:
