@@ -41,8 +41,8 @@ OLDEST_S = 2.0
 OLDEST_BEHIND_TCP_S = 2.6
 """The same behind an attempt over TCP (0.84 s); a value is good for 3 s."""
 BACK_S = 8.0
-LEAST_ATTEMPTS = 17
-"""In 60 s: 2 s after one attempt the node makes the next, which waits for a round of the line (0.71 s) and takes 0.26 s; each
+LEAST_ATTEMPTS = 10
+"""In 36 s: 2 s after one attempt the node makes the next, which waits for a round of the line (0.71 s) and takes 0.26 s; each
 tenth takes 0.84 s behind TCP, 15 % of 5.6 s: ten of them need 35 s at most."""
 
 
@@ -190,6 +190,7 @@ async def _live(*, tcp: bool) -> None:
         assert {battery.status(here.clock.now_s()).quality for battery in here.batteries} == {Quality.GOOD}
 
 
+@pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize("tcp", [False, True], ids=["serial", "tcp"])
 def test_none_is_starved(*, tcp: bool) -> None:
     """No value ever gets older than a period and a round of its line, also while one board on each line is dead.
