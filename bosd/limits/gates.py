@@ -61,6 +61,7 @@ class Gates:
         self._above_s: dict[tuple[Battery, bool], float] = {}
         self._opened: dict[Way, _Opened] = {}
         self._held: dict[PhysicalBattery, tuple[bool, bool]] = {}
+        self._held_s: dict[PhysicalBattery, float] = {}
         self._failed_s: dict[PhysicalBattery, float] = {}
         self._looked: set[Battery] = set()
         self._group: asyncio.TaskGroup | None = None
@@ -97,25 +98,25 @@ class Gates:
     def adopt(self) -> None:
         """Take up what an earlier run opened: found open by a command, and not by a protection, under a limit that stands.
 
-        What was seen then is not known: it closes when the limit is gone.
+        Only a switch that is open alone, as that limit opens it: what else is open was opened by others, who close it.
+        Nothing is written. What was seen then is not known: it closes when the limit is gone.
         """
         now_s = self._clock.now_s()
+        self._looked &= set(self._directory)
         for leaf in self._directory:
-            if leaf in self._looked or not isinstance(leaf, PhysicalBattery):
+            if leaf in self._looked or not isinstance(leaf, PhysicalBattery) or _is_being_told(leaf):
                 continue
-            status = leaf.status(now_s)
-            if status.charge_switch_closed is None or status.discharge_switch_closed is None:
+            sample = leaf.sample
+            if sample is None or sample.charge_switch_closed is None or sample.discharge_switch_closed is None:
                 continue
             self._looked.add(leaf)
-            ways = (
-                (True, status.discharge_switch_closed, status.max_discharge_current_a),
-                (False, status.charge_switch_closed, status.max_charge_current_a),
-            )
-            for out, closed, most_a in ways:
-                limited = self._limited_over(leaf, now_s, discharging=out)
-                if leaf.is_gate and not leaf.told and not closed and most_a > 0.0 and limited is not None:
-                    self._held[leaf] = (not status.discharge_switch_closed, not status.charge_switch_closed)
-                    self._open(leaf, limited, math.inf, now_s, discharging=out)
+            out = not sample.discharge_switch_closed
+            alone = sample.discharge_switch_closed is not sample.charge_switch_closed
+            if not leaf.is_gate or leaf.told or not alone or not _is_commanded_open(leaf, discharging=out):
+                continue
+            if (limited := self._limited_over(leaf, now_s, discharging=out)) is not None:
+                self._held[leaf] = (out, not out)
+                self._open(leaf, limited, math.inf, now_s, discharging=out)
 
     def _limited_over(self, leaf: Battery, now_s: float, *, discharging: bool) -> Battery | None:
         for battery in self._directory:
@@ -153,8 +154,7 @@ class Gates:
     def _close_if_due(self, way: Way, now_s: float) -> None:
         leaf, discharging = way
         opened = self._opened[way]
-        gone = self._directory.batteries.get(leaf.name) is not leaf
-        if not gone:
+        if self._is_there(leaf):
             if now_s < opened.since_s + OPEN_S:
                 return
             limit_a = _limit_a(opened.limited, now_s, discharging=discharging)
@@ -174,23 +174,37 @@ class Gates:
     async def hold(self) -> None:
         """Have the switches of packs that no set point decides about follow; what fails is tried again."""
         now_s = self._clock.now_s()
-        for leaf in {leaf for leaf, _ in self._opened} | set(self._held):
+        leaves = {leaf for leaf, _ in self._opened} | set(self._held)
+        self._held_s = {leaf: held_s for leaf, held_s in self._held_s.items() if self._is_there(leaf)}
+        for leaf in leaves:
             wanted = ((leaf, True) in self._opened, (leaf, False) in self._opened)
             device = leaf.device
-            if leaf.told or not isinstance(device, Switched) or self._directory.batteries.get(leaf.name) is not leaf:
+            if leaf.told or not isinstance(device, Switched) or not self._is_there(leaf):
                 self._held.pop(leaf, None)
                 continue
-            if self._held.get(leaf, (False, False)) == wanted or now_s < self._failed_s.get(leaf, -math.inf) + RETRY_S:
+            held = self._held.get(leaf, (False, False))
+            if held == wanted or _is_being_told(leaf) or now_s < self._failed_s.get(leaf, -math.inf) + RETRY_S:
                 continue
             try:
-                await device.hold_open(discharge=wanted[0], charge=wanted[1])
+                await device.hold_open(
+                    discharge=wanted[0] or (not held[0] and self._is_others(leaf, discharging=True)),
+                    charge=wanted[1] or (not held[1] and self._is_others(leaf, discharging=False)),
+                )
             except BosError as error:
                 self._failed_s[leaf] = self._clock.now_s()
                 _log.warning("gate_failed", battery=leaf.name, detail=error.message)
             else:
-                self._held[leaf] = wanted
+                self._held[leaf], self._held_s[leaf] = wanted, self._clock.now_s()
                 if not any(wanted):
                     del self._held[leaf]
+
+    def _is_others(self, leaf: PhysicalBattery, *, discharging: bool) -> bool:
+        """Tell whether somebody else has opened a direction, an app or a person: it stays open."""
+        fresh = leaf.sample is not None and leaf.sample.sampled_s > self._held_s.get(leaf, -math.inf)
+        return fresh and _is_commanded_open(leaf, discharging=discharging)
+
+    def _is_there(self, leaf: PhysicalBattery) -> bool:
+        return self._directory.batteries.get(leaf.name) is leaf
 
 
 def _limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:
@@ -202,3 +216,17 @@ def _limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:
 def _flows_a(battery: Battery, now_s: float, *, discharging: bool) -> float:
     current_a = battery.status(now_s).current_a or 0.0
     return max(0.0, current_a if discharging else -current_a)
+
+
+def _is_being_told(leaf: PhysicalBattery) -> bool:
+    """Tell whether a set point or a safe value is on its way: what the device shows is not what it will do."""
+    return leaf.telling_a is not None or leaf.unconfirmed_a is not None
+
+
+def _is_commanded_open(leaf: PhysicalBattery, *, discharging: bool) -> bool:
+    """Tell whether a switch is open and no protection keeps it so."""
+    sample = leaf.sample
+    if sample is None:
+        return False
+    closed = sample.discharge_switch_closed if discharging else sample.charge_switch_closed
+    return closed is False and (sample.discharge_allowed if discharging else sample.charge_allowed)

@@ -51,6 +51,7 @@ class Bench:
         self.changed: list[str] = []
         self.gates = Gates(self.directory, self.clock, self._change)
         self.flows_a = {"g": 0.0, "r": 0.0}
+        self.shown: dict[str, bool] = {}
 
     def _make(self, spec: BatterySpec) -> Battery:
         assert isinstance(spec, JbdSpec)
@@ -64,13 +65,20 @@ class Bench:
         caps = () if limit_w is None else (Cap(source="book", discharging=False, limit_w=limit_w, text="the limit"),)
         self.directory[name].put_caps("book", caps)
 
+    @property
+    def gate(self) -> PhysicalBattery:
+        """The gate pack."""
+        battery = self.directory["g"]
+        assert isinstance(battery, PhysicalBattery)
+        return battery
+
     async def run(self, duration_s: float) -> None:
         """Let time pass, with fresh samples and looks."""
         for _ in range(round(duration_s / LOOK_S)):
             for name, current_a in self.flows_a.items():
                 battery = self.directory[name]
                 assert isinstance(battery, PhysicalBattery)
-                battery.sampled(sample(self.clock.now_s(), current_a=current_a))
+                battery.sampled(sample(self.clock.now_s(), current_a=current_a, **self.shown))
             self.gates.attend()
             await self.gates.hold()
             await asyncio.sleep(LOOK_S)
@@ -167,10 +175,8 @@ async def test_what_an_earlier_run_opened_is_taken_up() -> None:
     ):
         bench = Bench()
         bench.limit("g", limit_w)
-        battery = bench.directory["g"]
-        assert isinstance(battery, PhysicalBattery)
         now_s = bench.clock.now_s()
-        battery.sampled(sample(now_s, charge_switch_closed=False, discharge_switch_closed=True, **fields))
+        bench.gate.sampled(sample(now_s, charge_switch_closed=False, discharge_switch_closed=True, **fields))
         bench.gates.adopt()
         bench.limit("g", 480.0)
         bench.gates.adopt()
@@ -181,3 +187,67 @@ async def test_what_an_earlier_run_opened_is_taken_up() -> None:
         await bench.run(0.5)
         assert bench.most_a() == float("inf")
         assert bench.device.held == ([(False, False)] if expected == 0.0 else [])
+
+
+@pytest.mark.parametrize("both_limited", [False, True])
+async def test_two_switches_found_open_are_somebody_elses(both_limited: bool) -> None:
+    """A set point of 0 A, a safe value or an app has opened both: nothing is closed, under the limit and when it goes."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    if both_limited:
+        caps = tuple(Cap(source="book", discharging=out, limit_w=480.0, text="the limit") for out in (True, False))
+        bench.directory["g"].put_caps("book", caps)
+    bench.shown = {"charge_switch_closed": False, "discharge_switch_closed": False}
+    bench.gate.sampled(sample(bench.clock.now_s(), **bench.shown))
+    bench.gates.adopt()
+    await bench.run(70.0)
+    bench.limit("g", None)
+    await bench.run(1.0)
+    assert bench.device.held == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_the_other_direction_stays_as_it_is_found(allowed: bool) -> None:
+    """One switch is open and the other is above its limit: what somebody opened stays so, before, under and after it.
+
+    Open by a protection it is nobody's, and the protection's alone to close.
+    """
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.shown = {"charge_switch_closed": True, "discharge_switch_closed": False, "discharge_allowed": allowed}
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.shown["charge_switch_closed"] = False
+    bench.flows_a["g"] = 0.0
+    await bench.run(60.0)
+    bench.limit("g", None)
+    await bench.run(0.5)
+    assert bench.device.held == [(allowed, True), (allowed, False)]
+
+
+async def test_nothing_is_taken_up_while_a_set_point_confirms() -> None:
+    """An edit has made the leaf anew, and its 0 A is on the way: the switches show the way there, and are told by that alone."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.gate.telling_a = 0.0
+    shown = {"charge_switch_closed": False, "discharge_switch_closed": True}
+    bench.gate.sampled(sample(bench.clock.now_s(), **shown))
+    bench.gates.adopt()
+    bench.gate.telling_a = None
+    bench.gate.settled(0.0, bench.clock.now_s())
+    bench.gates.adopt()
+    assert bench.most_a() == float("inf")
+
+
+async def test_a_battery_that_an_edit_replaced_is_looked_at_again() -> None:
+    """The new one is another one: what is found at it counts."""
+    bench = Bench()
+    topology = bench.directory.topology
+    for limit_a in (40.0, 41.0, 42.0):
+        specs = tuple(jbd_spec("g", limit_a) if each.name == "g" else each for each in topology.batteries)
+        bench.directory.change(Topology(batteries=specs), 0.0)
+        bench.limit("g", 480.0)
+        bench.gate.sampled(sample(bench.clock.now_s(), charge_switch_closed=False, discharge_switch_closed=True))
+        bench.gates.adopt()
+        assert bench.most_a() == 0.0
+        assert bench.gates._looked <= set(bench.directory)
