@@ -141,11 +141,16 @@ def _shared_lines(topology: Topology) -> Iterator[Fault]:
 
 
 def _meters(topology: Topology, graph: Graph) -> Iterator[Fault]:
-    """Yield meters that are not there, that are on the battery's own side, or that nobody reads by itself."""
+    """Yield meters that are not there, on the battery's own side, read by nobody by themselves, or of two batteries.
+
+    Each of two would take what the other one does for a load beside it, and give way to it or follow it for ever.
+    """
     specs = {spec.name: spec for spec in topology.batteries}
+    first: dict[str, str] = {}
     for spec in topology.batteries:
         if spec.meter is None:
             continue
+        other = first.setdefault(spec.meter, spec.name)
         place = f'battery "{spec.name}".meter'
         if spec.meter not in graph.kinds:
             message = f'no battery "{spec.meter}", which is the meter of "{spec.name}"'
@@ -156,6 +161,10 @@ def _meters(topology: Topology, graph: Graph) -> Iterator[Fault]:
             )
         elif isinstance(meter := specs.get(spec.meter), PhysicalSpec) and meter.refresh == "lazy":
             yield _invalid(place, f'"{spec.meter}" is read when somebody asks; write refresh = "active" in its table')
+        elif other != spec.name:
+            above = next((top for top, below in ((spec.name, other), (other, spec.name)) if graph.rests_on(top, below)), "")
+            where = f'"{above}" alone' if above else "the aggregate of both"
+            yield _invalid(place, f'"{spec.meter}" is the meter of "{other}" already; write it at {where}')
 
 
 def _shape(graph: Graph) -> Iterator[Fault]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -46,7 +46,7 @@ class Site:
 
     def __post_init__(self) -> None:
         self.clock = LoopClock(asyncio.get_running_loop())
-        self.directory = Directory(self._make, policy)
+        self.directory = Directory(self.make, policy)
         specs = (jbd_spec("b", 100.0, meter="m", efficiency=self.efficiency), jbd_spec("m", 100.0))
         self.directory.change(Topology(batteries=specs), 0.0)
         self.meters = Meters(self.directory, self.clock)
@@ -54,7 +54,8 @@ class Site:
         self.looks = 0
 
     @staticmethod
-    def _make(spec: BatterySpec) -> Battery:
+    def make(spec: BatterySpec) -> Battery:
+        """Return a battery of a device."""
         assert isinstance(spec, JbdSpec)
         return PhysicalBattery(spec, FakeDevice())
 
@@ -177,6 +178,38 @@ async def test_limits_of_an_aggregate_count_its_members_meters() -> None:
     assert math.isclose(most_w, LIMIT_W + site.battery.beside_w.charge_w)
 
 
+@pytest.mark.parametrize("own", [None, "n"])
+async def test_a_meter_of_an_aggregate_with_and_without_one_at_a_member(own: str | None) -> None:
+    """M measures b, c and a roof of 500 W: 1000 W at m are 1500 W of both, whether n measures b apart from that or not.
+
+    What b may have at n, where nothing else flows, is not touched by what c and the roof do at m.
+    """
+    clock = LoopClock(asyncio.get_running_loop())
+    directory = Directory(Site.make, policy)
+    packs = (jbd_spec("b", 100.0, meter=own), jbd_spec("c", 100.0), jbd_spec("m", 100.0), jbd_spec("n", 100.0))
+    whole = AggregatorSpec(name="all", sources=("b", "c"), voltage_v=48.0, voltage_tolerance_v=4.0, meter="m")
+    directory.change(Topology(batteries=(*packs, whole)), 0.0)
+    top, b, c = (directory[name] for name in ("all", "b", "c"))
+    top.put_caps("book", (Cap(source="book", discharging=False, limit_w=LIMIT_W, text="the limit", at_grid=True),))
+    meters = Meters(directory, clock)
+    powers_w = []
+    for _ in range(60):
+        flows_a = {"b": b.applied_a, "c": c.applied_a, "n": b.applied_a, "m": b.applied_a + c.applied_a + 500.0 / VOLTAGE_V}
+        for name, current_a in flows_a.items():
+            battery = directory[name]
+            assert isinstance(battery, PhysicalBattery)
+            battery.sampled(sample(clock.now_s(), current_a=current_a))
+        meters.attend()
+        planned = plan({top: -100.0}, clock.now_s())
+        for battery in (top, b, c):
+            battery.applied_a = planned.clamped[battery].current_a
+        powers_w.append((b.applied_a + c.applied_a) * VOLTAGE_V)
+        await asyncio.sleep(LOOK_S)
+    assert powers_w[-20:] == pytest.approx([-LIMIT_W - 500.0] * 20, abs=TOLERANCE_W)
+    at_n = Cap(source="book", discharging=False, limit_w=240.0, text="b's", at_grid=True)
+    assert amperes(at_n, b, clock.now_s()) * VOLTAGE_V == pytest.approx(240.0, abs=TOLERANCE_W)
+
+
 METERED = """
 [[battery]]
 name = "b"
@@ -203,3 +236,17 @@ def test_as_a_key() -> None:
     ):
         (found,) = graph_faults(parse_topology(text))
         assert fault in found.error.message
+
+
+def test_a_meter_of_two() -> None:
+    """Each would take the other for a load beside it: 1000 W, a roof of 500 W, and the grid between +500 and -1500 W for ever."""
+    whole = AggregatorSpec(name="all", sources=("b", "c"), voltage_v=48.0, voltage_tolerance_v=4.0)
+    for b, c, top, fault in (
+        ("m", "m", None, '"c".meter: "m" is the meter of "b" already; write it at the aggregate of both'),
+        ("m", None, "m", '"all".meter: "m" is the meter of "b" already; write it at "all" alone'),
+        ("m", "n", None, ""),
+        ("n", None, "m", ""),
+    ):
+        packs = (jbd_spec("b", meter=b), jbd_spec("c", meter=c), jbd_spec("m"), jbd_spec("n"))
+        found = list(graph_faults(Topology(batteries=(*packs, replace(whole, meter=top)))))
+        assert [fault in each.error.message for each in found] == ([True] if fault else [])
