@@ -20,7 +20,7 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
-from bosd.limits.left_behind import LeftBehind, MakeStub
+from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.meters import meter_of
 from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
@@ -96,7 +96,7 @@ class Grants:
     """Divides the limits that lie over other nodes.
 
     The first of `ways` puts a grant in force at a stub's owner, durable on return; the second reaches a battery that this node
-    has no stub of any more, but granted something: to withdraw that.
+    has no stub of any more, but granted something: to withdraw that; the third says who answers a stub.
     """
 
     def __init__(
@@ -104,14 +104,14 @@ class Grants:
         directory: Directory,
         clock: Clock,
         table: LimitTable,
-        ways: tuple[Send, MakeStub],
+        ways: tuple[Send, MakeStub, OwnerRun],
         changed: Callable[[Iterable[Battery]], None],
     ) -> None:
         self._directory = directory
         self._clock = clock
         self._table = table
-        self._send, make_stub = ways
-        self._left = LeftBehind(make_stub)
+        self._send, make_stub, owner_run = ways
+        self._left = LeftBehind(make_stub, owner_run)
         self._changed = changed
         self._granted: dict[Place, _Granted] = {}
         self._local: dict[tuple[Battery, bool], float] = {}
@@ -139,6 +139,8 @@ class Grants:
     def attend(self) -> None:
         """Divide each limit anew as it is now, put the parts in force here, and have those of other nodes sent."""
         now_s = self._clock.now_s()
+        stubs = [each for each in self._directory if isinstance(each, DeviceLeaf) and isinstance(each.spec, NetworkSpec)]
+        stubs += self._left_behind(stubs)
         parts: dict[tuple[Battery, bool], _Part] = {}
         for battery in self._directory:
             if battery.caps and has_stubs(battery):
@@ -153,7 +155,7 @@ class Grants:
         self._local = {key: part.amount for key, part in parts.items() if not isinstance(key[0].spec, NetworkSpec)}
         if changed:
             self._changed(changed)
-        self._have_sent(now_s)
+        self._have_sent(stubs, now_s)
 
     @staticmethod
     def _tighter(parts: dict[tuple[Battery, bool], _Part], key: tuple[Battery, bool], part: _Part, now_s: float) -> None:
@@ -252,11 +254,47 @@ class Grants:
 
     # --- sending
 
-    def _have_sent(self, now_s: float) -> None:
-        """Send what differs from what is in force; withdraw where no limit is any more, or no stub."""
-        stubs = [each for each in self._directory if isinstance(each, DeviceLeaf) and isinstance(each.spec, NetworkSpec)]
+    def _left_behind(self, stubs: list[DeviceLeaf]) -> list[DeviceLeaf]:
+        """Return by which stubs grants are withdrawn that are none of the topology's.
+
+        What may be of the same battery as one that is left behind counts as that did; what is known to be has its grant.
+        """
         granted_at = {place[:2] for place, granted in self._granted.items() if not granted.clean or granted.sending}
-        for battery in (*stubs, *self._left.follow(stubs, granted_at)):
+        found = []
+        for left in self._left.follow(stubs, granted_at):
+            for at in left.may_be:
+                self._inherit(left.at, at)
+            if left.same is not None:
+                _log.info("grant_moved", target=left.at[0], now=left.same[0], battery=left.at[1])
+                self._drop(left.at, left.same)
+            elif not left.waits:
+                found.append(left.stub)
+        return found
+
+    def _inherit(self, old: At, new: At) -> None:
+        for out in (True, False):
+            was, now = self._granted.get((*old, out)), self._granted.get((*new, out))
+            if was is not None and (now is None or (now.clean and not now.revision)):
+                self._granted[*new, out] = _Granted(watts=was.watts, counted=was.counted, clean=was.clean, revision=was.revision)
+
+    def _drop(self, *places: At) -> None:
+        """Forget what is granted at the first of these places, nothing being sent; keep what is at the others."""
+        old = [granted for out in (True, False) if (granted := self._granted.get((*places[0], out))) is not None]
+        if self._group is None or any(granted.sending for granted in old):
+            return
+        for granted in old:
+            granted.counted, granted.confirmed, granted.clean = None, None, True
+        kept = [(*at, out) for at in reversed(places) for out in (True, False) if (*at, out) in self._granted]
+        self._group.create_task(self._keep(kept), name=f"keep grants {places[0][1]}")
+
+    async def _keep(self, places: Iterable[Place]) -> None:
+        for place in places:
+            granted = self._granted[place]
+            await self._save(place, granted, granted.counted, must=False)
+
+    def _have_sent(self, stubs: Iterable[DeviceLeaf], now_s: float) -> None:
+        """Send what differs from what is in force; withdraw where no limit is any more, or no stub."""
+        for battery in stubs:
             for out in (True, False):
                 granted = self._granted.get(self._place(battery, discharging=out))
                 if granted is None:
@@ -291,12 +329,13 @@ class Grants:
 
     async def _grant(self, stub: DeviceLeaf, granted: _Granted, wanted: float | None, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
+        place = self._place(stub, discharging=discharging)
         looser = wanted is None or (granted.counted is not None and wanted > granted.counted)
         granted.revision += 1
         if wanted is not None and (looser or granted.counted is None):
             granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
         if looser or wanted is not None:
-            await self._save(stub, granted, granted.counted, discharging=discharging, must=looser and wanted is not None)
+            await self._save(place, granted, granted.counted, must=looser and wanted is not None)
         grant = Grant(
             discharging=discharging,
             revision=granted.revision,
@@ -307,11 +346,11 @@ class Grants:
             await self._send(stub, grant)
         granted.counted = granted.confirmed = wanted
         granted.clean = wanted is None
-        await self._save(stub, granted, wanted, discharging=discharging, must=False)
+        await self._save(place, granted, wanted, must=False)
 
-    async def _save(self, stub: DeviceLeaf, granted: _Granted, value: float | None, *, discharging: bool, must: bool) -> None:
+    async def _save(self, place: Place, granted: _Granted, value: float | None, *, must: bool) -> None:
         """Keep what counts; where that must be before something is raised, raises StoreError."""
-        target, remote_name, _ = self._place(stub, discharging=discharging)
+        target, remote_name, discharging = place
         stored = StoredGrant(
             target=target,
             remote_name=remote_name,

@@ -15,7 +15,7 @@ from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
-from bosd.limits.left_behind import MakeStub
+from bosd.limits.left_behind import MakeStub, OwnerRun
 from bosd.limits.meters import Meters, is_heard, meter_of
 from bosd.limits.parts import is_stub, with_a_part
 from bosd.store.limits import Limit, LimitTable
@@ -50,7 +50,7 @@ class Limits:
         store: Store,
         doubt: Callable[[float], str],
         changed: Callable[[Iterable[Battery]], None],
-        ways: tuple[Send, MakeStub],
+        ways: tuple[Send, MakeStub, OwnerRun],
     ) -> None:
         self.clock = clock
         self._directory = directory

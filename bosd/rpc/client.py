@@ -219,6 +219,10 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=timeout_s, metadata=metadata))
 
+    def owner_run(self) -> str:
+        """Return the boot id of what answers; empty while nothing does."""
+        return self._remote.session.peer_run
+
     def session_now_s(self) -> float:
         """Return the time that sessions go by."""
         return self._remote.session.clock.now_s()

@@ -26,7 +26,7 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
         stub = node.make_remote(spec)
         return stub, stub.close
 
-    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, stub_beside))
+    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, stub_beside, _owner_run))
     if audit is not None:
         limits.book.note = audit.note
     await limits.load()
@@ -41,6 +41,10 @@ async def _send(stub: Battery, grant: Grant) -> None:
     if not isinstance(stub, NetworkLeaf):
         raise UnsupportedError(f"{stub.name} is no other node's battery", battery=stub.name)
     await stub.grant(grant)
+
+
+def _owner_run(stub: Battery) -> str:
+    return stub.owner_run() if isinstance(stub, NetworkLeaf) else ""
 
 
 def noticed(limits: Limits) -> Iterator[Noticed]:

@@ -69,6 +69,7 @@ class RemoteBattery(NetworkLeaf):
         self._free_at_s, self._free_for_s = math.inf, pool.timers.session.stale_s
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
+        self.owner_run = self._wire.owner_run
         left_s = self._wire.left_running_s()
         self._left_running = left_s is not None
         if left_s is None:

@@ -82,6 +82,8 @@ class PeerSession:
         """What the owner said at the last Hello."""
         self.refused = ""
         """Why the owner keeps no session with this node, in a word such as INCOMPATIBLE or CRASH_LOOP; empty: it does."""
+        self.peer_run = ""
+        """The boot id of who answers, also where it has its session by another address; empty while nobody does."""
         self.agreed_digest = ""
         self.expected = ""
         """The only node that may answer; empty: any."""
@@ -129,6 +131,7 @@ class PeerSession:
                 await asyncio.sleep(self._timers.sync_pause_s)
         finally:
             self.state.over()
+            self.peer_run = ""
             self.one.leave(self._target)
             self._user.on_session(Link.SYNC, self.agreeing)
 
@@ -163,6 +166,7 @@ class PeerSession:
             return f"INCOMPATIBLE: {self._target} knows no sessions; update it"
         error: BosError = from_rpc_error(failed)
         if error.metadata.get("cause") == SAME_NODE and (other := self.one.holder(error.metadata.get("boot_id", ""))):
+            self.peer_run = error.metadata["boot_id"]
             return self._second(other)
         self.refused = cause = error.metadata.get("cause") or error.metadata.get("check") or error.reason
         return f"{self._target}: {cause}: {error.message}"
@@ -179,7 +183,7 @@ class PeerSession:
             elsewhere=self.one.elsewhere(self._target),
         )
         self.hello = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
-        self.refused = ""
+        self.refused, self.peer_run = "", self.hello.boot_id
 
     def _opened(self) -> None:
         state, answer = self.state, self.hello

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -293,6 +294,67 @@ def test_a_stub_that_is_removed_leaves_no_grant() -> None:
         await asyncio.sleep(1.0)
         assert list(host.up.pool.remotes) == ["a:7000"]
         assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_target_that_is_spelt_in_another_way_keeps_its_grant(dies: bool) -> None:
+    """Sb of b:7000 becomes sb of b:7001, the same node: its grant stays, over a restart too, until the limit goes."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        far = fleet.hosts["b"]
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+        if dies:
+            fleet.cut("m", "b")
+        other = replace(stub_spec("sb", "b", "b"), target="b:7001")
+        whole = format_topology(Topology(batteries=(stub_spec("sa", "a", "b"), other, sum_spec("all", "sa", "sb")), splitters=()))
+        edits = [Edit(action="whole", toml=whole)]
+        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        if dies:
+            await asyncio.sleep(5.0)
+            host.kill()
+            await asyncio.sleep(2.0)
+            host.start()
+            await asyncio.sleep(5.0)
+            fleet.heal("m", "b")
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            assert math.fsum(w or 0.0 for name in "ab" for w in granted_w(fleet.hosts[name])) <= 480.0 * 1.001
+            assert granted_w(far) != []
+        assert granted_w(far) == [pytest.approx(240.0, rel=0.02)]
+        assert sorted(host.up.pool.remotes) == ["a:7000", "b:7001"]
+        assert fleet.all_ready()
+        await limit(fleet, host, "all", None)
+        await fleet.until(lambda: granted_w(far) == [], within_s=5.0, because="withdrawn")
+
+    told(story)
+
+
+def test_a_stub_of_another_node_takes_no_grant_over() -> None:
+    """Sb of b becomes sb of c, whose battery has the same name: b's grant is withdrawn once c is known to be another node."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", "c")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        far, new = fleet.hosts["b"], fleet.hosts["c"]
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+        fleet.cut("m", "c")
+        batteries = (stub_spec("sa", "a", "b"), stub_spec("sb", "c", "b"), sum_spec("all", "sa", "sb"))
+        edits = [Edit(action="whole", toml=format_topology(Topology(batteries=batteries, splitters=())))]
+        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        await asyncio.sleep(5.0)
+        assert granted_w(far) == [pytest.approx(240.0)]
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        fleet.heal("m", "c")
+        await fleet.until(lambda: granted_w(far) == [], within_s=10.0, because="withdrawn")
+        await fleet.until(lambda: granted_w(new) == [pytest.approx(240.0)], within_s=5.0, because="granted")
 
     told(story)
 
