@@ -6,8 +6,7 @@ set aside, and all parts together are never above the limit. Lowered first, then
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 import structlog
 
@@ -20,6 +19,7 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
+from bosd.limits.granted import Granted, Part
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.meters import meter_of
 from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
@@ -34,52 +34,6 @@ _log = structlog.get_logger("limits")
 
 Place = tuple[str, str, bool]
 Send = Callable[[Battery, Grant], Awaitable[None]]
-
-
-@dataclass(slots=True)
-class _Granted:
-    """What is granted at one place: `counted` is the most that may be in force there, None while nobody knows.
-
-    `confirmed` is what is known to be in force. `watts` tells the unit; withdrawn and never granted are both None with `clean`.
-    """
-
-    watts: bool = True
-    counted: float | None = None
-    confirmed: float | None = None
-    wanted: float | None = None
-    clean: bool = True
-    revision: int = 0
-    sending: bool = False
-    failed_s: float = -math.inf
-    why: str = ""
-
-    def counted_as(self, *, watts: bool, at_v: float) -> float | None:
-        """Return what counts, in the unit of a limit."""
-        if self.counted is None or self.watts is watts:
-            return self.counted
-        return self.counted / at_v if self.watts and at_v > 0.0 else self.counted * at_v if not self.watts else math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What of a limit falls to a leaf: `amount` in W or A as the limit is, and the limit's words."""
-
-    amount: float
-    watts: bool
-    text: str
-    at_grid: bool
-
-    def cap(self, *, discharging: bool) -> Cap:
-        """Return the part as a cap."""
-        unit = "W" if self.watts else "A"
-        return Cap(
-            source=BUDGET,
-            discharging=discharging,
-            limit_w=self.amount if self.watts else None,
-            limit_a=None if self.watts else self.amount,
-            at_grid=self.at_grid,
-            text=f"{self.amount:.4g} {unit}, its part of {self.text}",
-        )
 
 
 def _whole(cap: Cap, battery: Battery) -> tuple[bool, float]:
@@ -113,7 +67,7 @@ class Grants:
         self._send, make_stub, owner_run = ways
         self._left = LeftBehind(make_stub, owner_run)
         self._changed = changed
-        self._granted: dict[Place, _Granted] = {}
+        self._granted: dict[Place, Granted] = {}
         self._local: dict[tuple[Battery, bool], float] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -121,7 +75,7 @@ class Grants:
         """Know what may be in force at other nodes since an earlier run."""
         for each in await self._table.load_grants():
             value = each.limit_w if each.limit_w is not None else each.limit_a
-            self._granted[each.target, each.remote_name, each.direction == DISCHARGE] = _Granted(
+            self._granted[each.target, each.remote_name, each.direction == DISCHARGE] = Granted(
                 watts=each.limit_a is None, counted=value, clean=value is None, revision=each.revision
             )
 
@@ -140,8 +94,8 @@ class Grants:
         """Divide each limit anew as it is now, put the parts in force here, and have those of other nodes sent."""
         now_s = self._clock.now_s()
         stubs = [each for each in self._directory if isinstance(each, DeviceLeaf) and isinstance(each.spec, NetworkSpec)]
-        stubs += self._left_behind(stubs)
-        parts: dict[tuple[Battery, bool], _Part] = {}
+        stubs += self._left_behind(stubs, now_s)
+        parts: dict[tuple[Battery, bool], Part] = {}
         for battery in self._directory:
             if battery.caps and has_stubs(battery):
                 for out in (True, False):
@@ -158,14 +112,14 @@ class Grants:
         self._have_sent(stubs, now_s)
 
     @staticmethod
-    def _tighter(parts: dict[tuple[Battery, bool], _Part], key: tuple[Battery, bool], part: _Part, now_s: float) -> None:
+    def _tighter(parts: dict[tuple[Battery, bool], Part], key: tuple[Battery, bool], part: Part, now_s: float) -> None:
         """Keep the tighter of two parts of one leaf."""
         known = parts.get(key)
         in_a = [amperes(each.cap(discharging=key[1]), key[0], now_s) for each in (part, known) if each is not None]
         if known is None or in_a[0] < in_a[1]:
             parts[key] = part
 
-    def _divided(self, battery: Battery, now_s: float, *, discharging: bool) -> dict[Battery, _Part]:
+    def _divided(self, battery: Battery, now_s: float, *, discharging: bool) -> dict[Battery, Part]:
         """Return the parts of the tightest limit on one battery, as they may be in force now."""
         caps = [cap for cap in battery.caps if cap.source == SOURCE and cap.discharging is discharging]
         if not caps:
@@ -188,7 +142,7 @@ class Grants:
             if isinstance(leaf.spec, NetworkSpec):
                 self._want(leaf, amount, watts=watts, discharging=discharging)
         return {
-            leaf: _Part(self._in_force(leaf, amount, watts=watts, discharging=discharging), watts, cap.text, cap.at_grid)
+            leaf: Part(self._in_force(leaf, amount, watts=watts, discharging=discharging), watts, cap.text, cap.at_grid)
             for leaf, amount in now.items()
         }
 
@@ -245,7 +199,7 @@ class Grants:
 
     def _want(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> None:
         place = self._place(leaf, discharging=discharging)
-        granted = self._granted.setdefault(place, _Granted())
+        granted = self._granted.setdefault(place, Granted())
         if granted.watts is not watts and not granted.sending:
             counted = granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
             granted.watts, granted.counted, granted.confirmed = watts, counted, None
@@ -254,7 +208,7 @@ class Grants:
 
     # --- sending
 
-    def _left_behind(self, stubs: list[DeviceLeaf]) -> list[DeviceLeaf]:
+    def _left_behind(self, stubs: list[DeviceLeaf], now_s: float) -> list[DeviceLeaf]:
         """Return by which stubs grants are withdrawn that are none of the topology's.
 
         What may be of the same battery as one that is left behind counts as that did; what is known to be has its grant.
@@ -267,6 +221,9 @@ class Grants:
             if left.same is not None:
                 _log.info("grant_moved", target=left.at[0], now=left.same[0], battery=left.at[1])
                 self._drop(left.at, left.same)
+            elif left.is_gone(now_s):
+                _log.info("grant_gone", target=left.at[0], battery=left.at[1])
+                self._drop(left.at)
             elif not left.waits:
                 found.append(left.stub)
         return found
@@ -275,7 +232,7 @@ class Grants:
         for out in (True, False):
             was, now = self._granted.get((*old, out)), self._granted.get((*new, out))
             if was is not None and (now is None or (now.clean and not now.revision)):
-                self._granted[*new, out] = _Granted(watts=was.watts, counted=was.counted, clean=was.clean, revision=was.revision)
+                self._granted[*new, out] = Granted(watts=was.watts, counted=was.counted, clean=was.clean, revision=was.revision)
 
     def _drop(self, *places: At) -> None:
         """Forget what is granted at the first of these places, nothing being sent; keep what is at the others."""
@@ -284,8 +241,30 @@ class Grants:
             return
         for granted in old:
             granted.counted, granted.confirmed, granted.clean = None, None, True
+        self._have_kept(places)
+
+    def _have_kept(self, places: Sequence[At]) -> None:
+        """Have it stored what counts at these places, the last one first."""
         kept = [(*at, out) for at in reversed(places) for out in (True, False) if (*at, out) in self._granted]
-        self._group.create_task(self._keep(kept), name=f"keep grants {places[0][1]}")
+        if self._group is not None:
+            self._group.create_task(self._keep(kept), name=f"keep grants {places[0][1]}")
+
+    def forget(self, targets: Collection[str]) -> list[str]:
+        """Count no more what is granted at these targets, as a person says that nothing runs there; return it in words.
+
+        At a stub that is still there it is granted anew, or withdrawn, at the next contact; at one that was removed never.
+        """
+        present = {(each.spec.target, each.spec.remote_name) for each in self._directory if isinstance(each.spec, NetworkSpec)}
+        words = []
+        for (target, name, out), granted in self._granted.items():
+            if target not in targets or granted.clean:
+                continue
+            amount = "an unknown part" if granted.counted is None else f"{granted.counted:.4g} {'W' if granted.watts else 'A'}"
+            words.append(f"{amount} {DISCHARGE if out else CHARGE} of {name} at {target}")
+            granted.counted, granted.confirmed = 0.0, None
+        for at in {place[:2] for place in self._granted if place[0] in targets}:
+            self._drop(at) if at not in present else self._have_kept([at])
+        return words
 
     async def _keep(self, places: Iterable[Place]) -> None:
         for place in places:
@@ -311,7 +290,7 @@ class Grants:
                     sending = self._sent(battery, granted, wanted, discharging=out)
                     self._group.create_task(sending, name=f"grant {battery.name}")
 
-    async def _sent(self, stub: DeviceLeaf, granted: _Granted, wanted: float | None, *, discharging: bool) -> None:
+    async def _sent(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
         try:
             await self._grant(stub, granted, wanted, discharging=discharging)
         except StaleRevisionError as error:
@@ -327,7 +306,7 @@ class Grants:
         finally:
             granted.sending = False
 
-    async def _grant(self, stub: DeviceLeaf, granted: _Granted, wanted: float | None, *, discharging: bool) -> None:
+    async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
         place = self._place(stub, discharging=discharging)
         looser = wanted is None or (granted.counted is not None and wanted > granted.counted)
@@ -348,7 +327,7 @@ class Grants:
         granted.clean = wanted is None
         await self._save(place, granted, wanted, must=False)
 
-    async def _save(self, place: Place, granted: _Granted, value: float | None, *, must: bool) -> None:
+    async def _save(self, place: Place, granted: Granted, value: float | None, *, must: bool) -> None:
         """Keep what counts; where that must be before something is raised, raises StoreError."""
         target, remote_name, discharging = place
         stored = StoredGrant(

@@ -1,8 +1,8 @@
 """Batteries of other nodes that were granted a part of a limit, and that this node has no stub of any more.
 
-The grant would stay in force there for ever: its owner is reached by a stub of its own until that is withdrawn. A stub that
-came since may be of the same battery, its target spelt in another way: owners know a grant by who granted it, not by the way there,
-so what is withdrawn by the old way would be withdrawn from the new one.
+The grant would stay in force there for ever: its owner is reached by a stub of its own until that is withdrawn. A stub that came
+since may be of the same battery, its target spelt in another way: owners know a grant by who granted it, not by the way there, so
+what is withdrawn by the old way would be withdrawn from the new one.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -12,6 +12,7 @@ import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import Link
 
 At = tuple[str, str]
 """A target and the battery's name there."""
@@ -35,6 +36,11 @@ class Left:
     """Which of those is: one run of a node answers both."""
     waits: bool = False
     """Whether that is still to be found out, so that nothing may be withdrawn."""
+
+    def is_gone(self, now_s: float) -> bool:
+        """Tell whether its node says that it has no such battery, so that nothing can be in force there."""
+        status = self.stub.status(now_s)
+        return status.link is Link.REFUSED and "BAD_NAME: " in status.reason
 
     def find_out(self, owner_run: OwnerRun) -> None:
         """Compare who answers."""

@@ -51,6 +51,8 @@ class Fleet:
         self._clock = sessions.clock
         self._maintenance = Maintenance(self._clock)
         self._heard: dict[str, _Heard] = {}
+        self.forget_grants: Callable[[Collection[str]], list[str]] = lambda _targets: []
+        """Counts no more what is granted at these targets; returns that in words."""
 
     # --- who is known
 
@@ -194,9 +196,10 @@ class Fleet:
 
     # --- what a person says
 
-    def assume_safe(self, node: str) -> tuple[str, dict[str, float]]:
-        """Count no more what is not seen of a node, until contact; return its name, and at what its stubs were counted.
+    def assume_safe(self, node: str) -> tuple[str, dict[str, float], list[str]]:
+        """Count no more what is not seen of a node, until contact.
 
+        Return its name, at what its stubs were counted, and in words which parts of limits were granted there.
         Raises BadNameError, and UnsupportedError while it answers.
         """
         remotes, name = self._find(node)
@@ -208,7 +211,7 @@ class Fleet:
             worst_a = leaf.counts_at_a
             if leaf.network.target in targets and leaf.assume_safe():
                 counted_a[leaf.name] = worst_a
-        return name, counted_a
+        return name, counted_a, self.forget_grants(targets)
 
     def expect(self, node: str, for_s: float, reason: str) -> tuple[str, bool]:
         """Expect a node's absence for a time, 0 for no longer; return its name, and whether it was expected before.

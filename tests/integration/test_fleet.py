@@ -97,6 +97,8 @@ def test_a_person_says_that_it_is_safe(tmp_path: Path) -> None:
         commandable(home, "h")
         refused = home.bosctl("fleet", "assume-safe", "hut")
         assert (refused.status, refused.document["nodes"][0]["status"]) == (1, "UNSUPPORTED")
+        home.ask("limits", "set", "h", "discharge", "5000W")
+        until(lambda: hut.ask("limits"), because="it is granted")
         home.ask("set", "h", "10", "--ttl", "60s")
         hut.kill()
         counted = until(lambda: home.status("h")["reason"].startswith("counted at 10 A"), because="it is counted")
@@ -104,10 +106,11 @@ def test_a_person_says_that_it_is_safe(tmp_path: Path) -> None:
         assert "assume-safe" in home.status("h")["reason"]
         done = home.ask("fleet", "assume-safe", "hut")
         assert done["nodes"][0]["counted_a"] == {"h": pytest.approx(10.0, abs=0.5)}
+        assert done["nodes"][0]["grants"] == [f"5000 W discharge of b at {hut.target}"]
         assert "counted" not in home.status("h")["reason"]
         assert home.ask("fleet", "assume-safe", "hut")["nodes"][0]["counted_a"] == {}
         records = [record for record in home.ask("audit", "--battery", "h") if record["action"] == "assume-safe"]
-        assert len(records) == 1
+        assert [record["before"]["grants"] for record in records] == [done["nodes"][0]["grants"]]
         hut.start()
         commandable(home, "h")
         assert home.bosctl("fleet", "assume-safe", "hut").status == 1

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError
+from bosd.fleet.system_state import SystemState
 from bosd.node.api import Edit
+from bosd.rpc.about import About
+from bosd.rpc.fleet import Fleet as Nodes
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.limit_judge import Limited, LimitsJudge
@@ -26,6 +29,12 @@ async def limit(fleet: Fleet, host: Host, name: str, limit_w: float | None, **mo
     assert host.up.limits is not None
     book = host.up.limits.book
     await fleet.within(host, book.put(Limit(source="operator", battery=name, direction="charge", limit_w=limit_w, **more)))
+
+
+async def edit(fleet: Fleet, host: Host, *batteries: BatterySpec) -> None:
+    """Make a node have these batteries and no others."""
+    edits = [Edit(action="whole", toml=format_topology(Topology(batteries=batteries, splitters=())))]
+    await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
 
 
 def granted_w(host: Host, name: str = "b") -> list[float | None]:
@@ -280,9 +289,7 @@ def test_a_stub_that_is_removed_leaves_no_grant() -> None:
         await fleet.until(lambda: granted_w(far) == [pytest.approx(240.0)], within_s=5.0, because="granted")
         fleet.cut("m", "b")
         await asyncio.sleep(20.0)
-        whole = format_topology(Topology(batteries=(stub_spec("sa", "a", "b"), sum_spec("all", "sa")), splitters=()))
-        edits = [Edit(action="whole", toml=whole)]
-        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        await edit(fleet, host, stub_spec("sa", "a", "b"), sum_spec("all", "sa"))
         await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)], within_s=5.0, because="all is a's")
         assert granted_w(far) == [pytest.approx(240.0)]
         host.kill()  # what is left behind is known to the next run, too
@@ -292,6 +299,60 @@ def test_a_stub_that_is_removed_leaves_no_grant() -> None:
         fleet.heal("m", "b")
         await fleet.until(lambda: granted_w(far) == [], within_s=20.0, because="withdrawn")
         await asyncio.sleep(1.0)
+        assert list(host.up.pool.remotes) == ["a:7000"]
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
+
+    told(story)
+
+
+async def removed_and_dead(fleet: Fleet) -> Host:
+    """Return a node that limits a and b, and whose stub of b went by an edit while b was cut off."""
+    owners(fleet, "a", "b")
+    host = controller(fleet, "a", "b")
+    await ready(fleet)
+    await limit(fleet, host, "all", 480.0)
+    await fleet.until(lambda: granted_w(fleet.hosts["b"]) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+    fleet.cut("m", "b")
+    await asyncio.sleep(10.0)
+    await edit(fleet, host, stub_spec("sa", "a", "b"), sum_spec("all", "sa"))
+    await asyncio.sleep(10.0)
+    assert sorted(host.up.pool.remotes) == ["a:7000", "b:7000"]
+    return host
+
+
+def test_a_battery_that_its_owner_removed_has_no_grant() -> None:
+    """B is called c at its owner when that is heard again: nothing is left to be withdrawn, in the next run either."""
+
+    async def story(fleet: Fleet) -> None:
+        host = await removed_and_dead(fleet)
+        await edit(fleet, fleet.hosts["b"], pack_spec("c", "b"))
+        fleet.heal("m", "b")
+        await fleet.until(lambda: list(host.up.pool.remotes) == ["a:7000"], within_s=20.0, because="let go")
+        host.kill()
+        host.start()
+        await asyncio.sleep(5.0)
+        assert list(host.up.pool.remotes) == ["a:7000"]
+
+    told(story)
+
+
+def test_a_person_ends_what_is_left_behind() -> None:
+    """The board of b is scrap: assume-safe names the grant, and b is dialled no more, in the next run either; a keeps its own."""
+
+    async def story(fleet: Fleet) -> None:
+        host = await removed_and_dead(fleet)
+        process = host.up
+        assert process.limits is not None
+        about = About(process.node, process.node.faults, process.sessions)
+        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        nodes.forget_grants = process.limits.grants.forget
+        assert nodes.state()[0] is not SystemState.OK
+        assert nodes.assume_safe("b") == ("b", {}, ["240 W charge of b at b:7000"])
+        await fleet.until(lambda: list(host.up.pool.remotes) == ["a:7000"], within_s=2.0, because="let go")
+        assert nodes.state()[0] is SystemState.OK
+        host.kill()
+        host.start()
+        await asyncio.sleep(5.0)
         assert list(host.up.pool.remotes) == ["a:7000"]
         assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
 
@@ -312,9 +373,7 @@ def test_a_target_that_is_spelt_in_another_way_keeps_its_grant(dies: bool) -> No
         if dies:
             fleet.cut("m", "b")
         other = replace(stub_spec("sb", "b", "b"), target="b:7001")
-        whole = format_topology(Topology(batteries=(stub_spec("sa", "a", "b"), other, sum_spec("all", "sa", "sb")), splitters=()))
-        edits = [Edit(action="whole", toml=whole)]
-        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        await edit(fleet, host, stub_spec("sa", "a", "b"), other, sum_spec("all", "sa", "sb"))
         if dies:
             await asyncio.sleep(5.0)
             host.kill()
@@ -346,9 +405,7 @@ def test_a_stub_of_another_node_takes_no_grant_over() -> None:
         far, new = fleet.hosts["b"], fleet.hosts["c"]
         await fleet.until(lambda: granted_w(far) == [pytest.approx(240.0)], within_s=5.0, because="granted")
         fleet.cut("m", "c")
-        batteries = (stub_spec("sa", "a", "b"), stub_spec("sb", "c", "b"), sum_spec("all", "sa", "sb"))
-        edits = [Edit(action="whole", toml=format_topology(Topology(batteries=batteries, splitters=())))]
-        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        await edit(fleet, host, stub_spec("sa", "a", "b"), stub_spec("sb", "c", "b"), sum_spec("all", "sa", "sb"))
         await asyncio.sleep(5.0)
         assert granted_w(far) == [pytest.approx(240.0)]
         assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]

@@ -167,7 +167,13 @@ def assume_safe(context: typer.Context, nodes: Nodes = None, selector: Selectors
         answer = connection.call(connection.fleet.AssumeSafe, pb.AssumeSafeRequest(node=node), timeout_s=ANSWER_S)
         counted_a = {each.name: each.counted_a for each in answer.batteries}
         words = [f"{name} counts no more, it was at {worst_a:+.2f} A" for name, worst_a in counted_a.items()]
-        return {"node": answer.node, "counted_a": counted_a, "message": "; ".join(words) or "nothing of it was counted"}
+        words += [f"granted no more: {grant}" for grant in answer.grants]
+        return {
+            "node": answer.node,
+            "counted_a": counted_a,
+            "grants": list(answer.grants),
+            "message": "; ".join(words) or "nothing of it was counted",
+        }
 
     _for_each(context, nodes, selector, send)
 
