@@ -36,6 +36,7 @@ def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
     """Warn of what keeps a grid operator's limit from being exact, or proved (control.md, "Limits over a distance")."""
     specs = {spec.name: spec for spec in topology.batteries}
     below = _below(topology)
+    in_full = {each: sources for each, sources in below.items() if each in specs}
     found = []
     for name in limited:
         stubs = _stubs_below(name, below, specs)
@@ -48,10 +49,12 @@ def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:
                 f"{name}: it is limited by the grid operator and rests on other nodes: set alone_charge_limit_w and "
                 f"alone_discharge_limit_w at the owners of {named}, or the limit cannot be proved while those are not heard"
             )
-        if all(specs[each].efficiency == 1.0 and not specs[each].meter for each in _with_all_below(name, below) if each in specs):
+        lossless = all(specs[each].efficiency == 1.0 for each in _with_all_below(name, below) if each in specs)
+        if lossless and not any(specs[each].meter for each in _with_all_below(name, in_full) if each in specs):
             found.append(
                 f"{name}: it is limited by the grid operator, and efficiency is left at 1.0: what a converter loses is drawn "
-                "from the grid on top of the limit; set efficiency of the batteries below, or the meter that measures it"
+                "from the grid on top of the limit; set efficiency of the batteries below, or the meter that measures it (one "
+                "below a partition measures what others have, too, and does not count for it)"
             )
     return tuple(found)
 

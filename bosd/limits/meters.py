@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
+from bosd.bal.aggregator import Aggregator
 from bosd.bal.battery import Battery
 from bosd.bal.cap import Beside
 from bosd.bal.caps import efficiency
@@ -134,6 +135,13 @@ def _begun(battery: Battery) -> _Trace:
     """Return the trace of a battery that may have been there before under another specification."""
     tighter = battery.beside_w
     return _Trace(applied_a=battery.applied_a, learnt_w=tighter.charge_w or tighter.discharge_w)
+
+
+def meters_of(battery: Battery) -> list[str]:
+    """Return the names of the meters that count for a limit on a battery: its own, else those of an aggregate's members."""
+    if (own := meter_of(battery)) is not None:
+        return [own]
+    return [name for member in battery.sources for name in meters_of(member)] if isinstance(battery, Aggregator) else []
 
 
 def meter_of(battery: Battery) -> str | None:

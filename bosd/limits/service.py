@@ -16,7 +16,7 @@ from bosd.limits.entry import Standing, cap_of
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
 from bosd.limits.left_behind import MakeStub, OwnerRun
-from bosd.limits.meters import Meters, is_heard, meter_of
+from bosd.limits.meters import Meters, is_heard, meters_of
 from bosd.limits.parts import is_stub, with_a_part
 from bosd.store.limits import Limit, LimitTable
 from bosd.store.store import Store
@@ -145,8 +145,11 @@ class Limits:
         )
 
     def _meters_unheard(self, battery: Battery, now_s: float) -> list[str]:
-        names = {name: None for each in (battery, *members_of(battery)) if (name := meter_of(each)) is not None}
-        return [f"meter {name}" for name in names if not is_heard(self._directory.batteries.get(name), now_s)]
+        return [
+            f"meter {name}"
+            for name in dict.fromkeys(meters_of(battery))
+            if not is_heard(self._directory.batteries.get(name), now_s)
+        ]
 
     def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""

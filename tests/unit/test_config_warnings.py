@@ -60,3 +60,13 @@ def test_a_grid_operators_limit() -> None:
     assert only == efficiency.replace("all:", "near:")
     assert len(warnings(parse_topology(FAR + "efficiency = 0.92\n"), limited=["all"])) == 1
     assert warnings(parse_topology(FAR), limited=["far"])[0].startswith("far: ")
+
+
+def test_a_meter_below_a_partition_does_not_count_for_it() -> None:
+    """It measures what the other partitions do, too: the efficiency is wanted all the same, and the whole has its meter."""
+    meter = '\n[[battery]]\nname = "m"\nkind = "null"\nvoltage_v = 230.0\n'
+    metered = FAR + 'meter = "m"\n' + meter + SPLIT.replace(", alone_charge_limit_w = 100.0", "")
+    (_, efficiency) = warnings(parse_topology(metered), limited=["one"])
+    assert efficiency.startswith("one: it is limited by the grid operator, and efficiency is left at 1.0")
+    (_,) = warnings(parse_topology(metered), limited=["all"])
+    (_,) = warnings(parse_topology(metered.replace('meter = "m"', "efficiency = 0.9")), limited=["one"])

@@ -12,11 +12,11 @@ from bosd.bal.caps import amperes
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import plan
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, Topology
+from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.bal.topology import graph_faults
 from bosd.clock import LoopClock
 from bosd.config.topology_toml import format_topology, parse_topology
-from bosd.limits.meters import Meters
+from bosd.limits.meters import Meters, meters_of
 from bosd.policy.registry import policy
 from tests.support.bal_makers import FakeDevice, jbd_spec, sample
 
@@ -208,6 +208,18 @@ async def test_a_meter_of_an_aggregate_with_and_without_one_at_a_member(own: str
     assert powers_w[-20:] == pytest.approx([-LIMIT_W - 500.0] * 20, abs=TOLERANCE_W)
     at_n = Cap(source="book", discharging=False, limit_w=240.0, text="b's", at_grid=True)
     assert amperes(at_n, b, clock.now_s()) * VOLTAGE_V == pytest.approx(240.0, abs=TOLERANCE_W)
+
+
+async def test_which_meters_count_for_a_limit() -> None:
+    """A battery's own, an aggregate's own in place of those of its members, theirs without one, and none below a partition."""
+    whole = AggregatorSpec(name="all", sources=("b", "c"), voltage_v=48.0, voltage_tolerance_v=4.0)
+    for own, above, below in ((None, ["m", "n"], ["m"]), ("o", ["o"], ["m"])):
+        directory = Directory(Site.make, policy)
+        packs = (jbd_spec("b", meter="m"), jbd_spec("c", meter="n"), *(jbd_spec(name) for name in "mno"))
+        parts = (PartitionSpec(name="p", fraction=0.5), PartitionSpec(name="q", fraction=0.5))
+        splitter = SplitterSpec(name="s", policy="proportional", source="all", partitions=parts)
+        directory.change(Topology(batteries=(*packs, replace(whole, meter=own)), splitters=(splitter,)), 0.0)
+        assert [meters_of(directory[name]) for name in ("all", "b", "p")] == [above, below, []]
 
 
 METERED = """
