@@ -25,6 +25,7 @@ from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import Lines
 from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import MAX_LINE_BYTES, End, decode
+from bosd.safeguard.post import DAEMONS_SIGNALS
 from bosd.safeguard.report import Report, write_report
 from bosd.safeguard.safe_action import JOB_DEADLINE_S, make_all_safe
 
@@ -140,8 +141,9 @@ def stand_guard(state_dir: Path, daemon: int, clock: Clock, *, pipe: int = 0, ec
         pass  # dead already: the end of the pipe says so, too
     except OSError as error:
         raise ConfigError(f"--daemon {daemon}: no pidfd ({error.strerror}); `bosd run` starts its guard itself") from error
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in DAEMONS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # they are meant for the daemon, whose end is what the guard waits for
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, DAEMONS_SIGNALS)
     os.set_blocking(echo, False)
     listener = Listener(pipe, echo, clock)
     why = listener.listen()

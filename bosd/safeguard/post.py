@@ -10,6 +10,8 @@ from typing import Self
 
 from bosd.safeguard.device_list import TICK
 
+DAEMONS_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a manager or a terminal sends to all of a group, and means for the daemon."""
 _CHUNK_BYTES = 65536
 
 
@@ -39,6 +41,7 @@ class Post:
         theirs, pipe = os.pipe()
         echo, their_echo = os.pipe()
         arguments = [sys.executable, "-m", "bosd", "guard", "--state-dir", str(state_dir), "--daemon", str(daemon)]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, DAEMONS_SIGNALS)  # until the guard ignores them
         try:
             process = subprocess.Popen(  # noqa: S603 (our own program)
                 arguments,
@@ -52,6 +55,7 @@ class Post:
             os.close(echo)
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
             os.close(daemon)
             os.close(theirs)
             os.close(their_echo)

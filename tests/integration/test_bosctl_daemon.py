@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.forked import Done, bosctl_process
+from tests.support.processes import REPOSITORY
+
 BOSCTL = [sys.executable, "-m", "clients.bosctl"]
 
 
@@ -76,10 +79,9 @@ class Node:
             process.kill()
             process.communicate()
 
-    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str) -> Done:
         """Run one command with `--json`."""
-        command = [*BOSCTL, "--target", self.target, "--json", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return bosctl_process(("--target", self.target, "--json", *arguments), REPOSITORY, 60.0)
 
     def __call__(self, *arguments: str) -> Any:
         """Return the document of a command that was done."""

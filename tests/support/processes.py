@@ -23,6 +23,7 @@ from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
+from tests.support.forked import Forked, bosctl_process
 
 T = TypeVar("T")
 
@@ -64,32 +65,38 @@ def logs() -> str:
 
 
 class Program:
-    """One process; its output goes to a file. Leaving the `with` block ends it whatever happened."""
+    """One process; its output goes to a file. Leaving the `with` block ends it whatever happened.
+
+    `bosd` is forked (tests/support/forked.py) unless `forked` is taken away, or another path or program is asked for.
+    """
+
+    forked = True
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self.name = name
         self.log = log
         self._arguments = arguments
         self._environment = environment or {}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
 
     def launch(self) -> None:
         """Start the process and do not wait for it."""
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        environment = {**os.environ, **self._environment}
+        program, arguments = tuple(self._arguments[: len(BOSD)]), self._arguments[len(BOSD) :]
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._arguments,
-                stdout=log,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-                cwd=REPOSITORY,
-                env={**os.environ, **self._environment},
-            )
+            if self.forked and program == BOSD and "PYTHONPATH" not in self._environment:
+                to = str(self.log)
+                self._process = Forked("bosd", arguments, directory=REPOSITORY, environment=environment, out=to, err=to)
+            else:
+                self._process = subprocess.Popen(
+                    self._arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY, env=environment
+                )
         RUNNING.append(self)
 
     @property
-    def process(self) -> subprocess.Popen[bytes]:
+    def process(self) -> subprocess.Popen[bytes] | Forked:
         """The process; it has been launched."""
         assert self._process is not None
         return self._process
@@ -388,8 +395,7 @@ class Answer:
 
 def bosctl(target: str, *arguments: str) -> Answer:
     """Run `bosctl --json`, whose output is one document and whose error is one too."""
-    command = [*BOSCTL, "--target", target, "--json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY)
+    done = bosctl_process(("--target", target, "--json", *arguments), REPOSITORY, 90.0)
     document = json.loads(done.stdout) if done.stdout.strip() else None
     try:
         error = json.loads(done.stderr) if done.stderr.strip() else None
