@@ -43,7 +43,7 @@ class _Trace:
     applied_a: float = 0.0
     moved_s: float = -math.inf
     learnt_w: float = 0.0
-    heard: bool = True
+    heard: bool = False
 
     def note(self, battery: Battery, now_s: float) -> None:
         """Take up what the battery does now."""

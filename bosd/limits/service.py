@@ -124,7 +124,10 @@ class Limits:
                 bound_s=None,
                 reason="; ".join(reasons),
             )
-        reasons += [f"{each} is not heard: efficiency counts" for each in self._meters_unheard(battery, now_s)]
+        reasons += [
+            f"{each} is not heard: efficiency counts, and the load that it saw last"
+            for each in self._meters_unheard(battery, now_s)
+        ]
         unable = [each.name for each in members_of(battery) if isinstance(each, PhysicalBattery) and not each.controllable]
         if unable:
             reasons.append(f"no current control: {', '.join(unable)}")

@@ -440,3 +440,23 @@ def test_a_partition_over_a_stub_is_limited_here_alone() -> None:
         assert "NOT_PROVABLE: sa is not heard, has no part of the limit as it is split" in view.reason
 
     told(story)
+
+
+def test_a_limit_says_what_counts_while_its_meter_is_silent() -> None:
+    """The meter is another node's, which is cut off: what README says counts then stands with the limit."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        fleet.add_pack("own")
+        own = replace(pack_spec("own", "own"), meter="sa")
+        host = fleet.add_host("m", Topology(batteries=(own, stub_spec("sa", "a", "b")), splitters=()))
+        await ready(fleet)
+        await limit(fleet, host, "own", 480.0)
+        assert host.up.limits is not None
+        assert [view.reason for view in host.up.limits.views()] == [""]
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        words = "meter sa is not heard: efficiency counts, and the load that it saw last"
+        assert [view.reason for view in host.up.limits.views()] == [words]
+
+    told(story)

@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 import pytest
+import structlog
 
 from bosd.bal.battery import Battery
 from bosd.bal.cap import Cap
@@ -220,6 +221,19 @@ async def test_which_meters_count_for_a_limit() -> None:
         splitter = SplitterSpec(name="s", policy="proportional", source="all", partitions=parts)
         directory.change(Topology(batteries=(*packs, replace(whole, meter=own)), splitters=(splitter,)), 0.0)
         assert [meters_of(directory[name]) for name in ("all", "b", "p")] == [above, below, []]
+
+
+async def test_a_meter_is_lost_only_after_it_was_heard() -> None:
+    """Silent from the start it is no news; heard it is, and lost after that."""
+    site = Site(silent=True)
+    with structlog.testing.capture_logs() as lines:
+        await site.run(2.0)
+        assert lines == []
+        site.silent = False
+        await site.run(2.0)
+        site.silent = True
+        await site.run(6.0)
+    assert [line["event"] for line in lines] == ["meter_heard", "meter_lost"]
 
 
 METERED = """
