@@ -216,7 +216,7 @@ class Grants:
         granted_at = {place[:2] for place, granted in self._granted.items() if not granted.clean or granted.sending}
         found = []
         for left in self._left.follow(stubs, granted_at):
-            for at in left.may_be:
+            for at in left.came:
                 self._inherit(left.at, at)
             if left.same is not None:
                 _log.info("grant_moved", target=left.at[0], now=left.same[0], battery=left.at[1])
@@ -230,9 +230,11 @@ class Grants:
 
     def _inherit(self, old: At, new: At) -> None:
         for out in (True, False):
-            was, now = self._granted.get((*old, out)), self._granted.get((*new, out))
-            if was is not None and (now is None or (now.clean and not now.revision)):
-                self._granted[*new, out] = Granted(watts=was.watts, counted=was.counted, clean=was.clean, revision=was.revision)
+            was = self._granted.get((*old, out))
+            if was is None or not (now := self._granted.setdefault((*new, out), Granted())).clean:
+                continue
+            now.watts, now.counted, now.clean = was.watts, was.counted, was.clean
+            now.revision = max(now.revision, was.revision)
 
     def _drop(self, *places: At) -> None:
         """Forget what is granted at the first of these places, nothing being sent; keep what is at the others."""

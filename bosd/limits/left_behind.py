@@ -26,12 +26,13 @@ _log = structlog.get_logger("limits")
 
 @dataclass(slots=True)
 class Left:
-    """One that is left behind; `may_be` are the stubs that came since and may be of the same battery."""
+    """One that is left behind; `may_be` are the stubs that came since and may be of the same battery, `came` those of now."""
 
     at: At
     stub: DeviceLeaf
     let_go: Callable[[], None]
     may_be: dict[At, DeviceLeaf] = field(default_factory=dict)
+    came: list[At] = field(default_factory=list)
     same: At | None = None
     """Which of those is: one run of a node answers both."""
     waits: bool = False
@@ -73,6 +74,7 @@ class LeftBehind:
                 self._left[at] = Left(at, *self._make_stub(NetworkSpec(name=at[1], target=at[0], remote_name=at[1])))
             left = self._left[at]
             named = [each for each in present if each[1] == at[1] and (each in new or each in left.may_be)]
+            left.came = [each for each in named if each not in left.may_be]
             left.may_be = {each: present[each] for each in named}
             left.find_out(self._owner_run)
         return list(self._left.values())

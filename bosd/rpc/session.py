@@ -143,6 +143,7 @@ class PeerSession:
             if self.expected and self.hello.node != self.expected:
                 self._user.on_session(Link.SYNC, f"{self._target}: node {self.hello.node!r} answers there")
                 return ""
+            self.peer_run = self.hello.boot_id
             if other := self.one.take(self.hello.boot_id, self._target):
                 self._user.on_session(Link.SYNC, self._second(other))
                 return ""
@@ -183,7 +184,7 @@ class PeerSession:
             elsewhere=self.one.elsewhere(self._target),
         )
         self.hello = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
-        self.refused, self.peer_run = "", self.hello.boot_id
+        self.refused = self.peer_run = ""
 
     def _opened(self) -> None:
         state, answer = self.state, self.hello

@@ -388,8 +388,10 @@ def test_a_target_that_is_spelt_in_another_way_keeps_its_grant(dies: bool) -> No
         assert granted_w(far) == [pytest.approx(240.0, rel=0.02)]
         assert sorted(host.up.pool.remotes) == ["a:7000", "b:7001"]
         assert fleet.all_ready()
+        await edit(fleet, host, stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"), sum_spec("all", "sa", "sb"))  # and back
         await limit(fleet, host, "all", None)
-        await fleet.until(lambda: granted_w(far) == [], within_s=5.0, because="withdrawn")
+        await fleet.until(lambda: granted_w(far) == [], within_s=10.0, because="withdrawn")
+        assert list(host.up.pool.remotes) == ["a:7000", "b:7000"]
 
     told(story)
 
