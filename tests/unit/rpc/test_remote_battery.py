@@ -36,6 +36,9 @@ class _Wire:
     def forget_running(self) -> None:
         """Keep nothing."""
 
+    def owner_run(self) -> str:
+        return "run"
+
     def session_now_s(self) -> float:
         return self.now_s
 
