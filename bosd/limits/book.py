@@ -5,6 +5,7 @@ one for the store. Of those in force the tightest binds.
 """
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
@@ -26,6 +27,8 @@ LOOK_S = 0.25
 """A quarter of what a limit over what the node owns may take (control.md, "Limits over a distance")."""
 IDLE_S = 1.0
 RETRY_S = 5.0
+LAST_S = 1.0
+"""How long the end of a node waits for the store to take what was put just before."""
 MOST_LIMITS = 1000
 PUT, REMOVED, ENDED = "put", "removed", "ended"
 NOW = Moment()
@@ -84,10 +87,19 @@ class LimitBook:
         self.attend_due()
 
     async def run(self, beside: Callable[[], bool] = lambda: False) -> None:
-        """Put limits in force and end them when they are due; keep trying to record what the store did not take.
+        """Put limits in force and end them when they are due; keep trying to record what the store did not take, at the end too.
 
         `beside` is called at each look; while it returns that nothing is limited, and the book is empty, looks are rare.
         """
+        try:
+            await self._run(beside)
+        finally:
+            if self._unrecorded or self._ended:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LAST_S):
+                        await self._record()
+
+    async def _run(self, beside: Callable[[], bool]) -> None:
         retry_s = -math.inf
         while True:
             self._wake.clear()

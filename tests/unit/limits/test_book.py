@@ -288,6 +288,18 @@ async def test_without_waiting() -> None:
     await running(bench, story)
 
 
+async def test_what_was_put_just_before_the_end_is_recorded() -> None:
+    """A source that does not wait, and the end in the same instant: the next run has the limit all the same."""
+    bench = Bench(SlowStore())
+
+    async def story() -> None:
+        await asyncio.sleep(1.0)
+        BatteryLimit(bench.book.source("eebus"), "a", "charge").publish(960.0, None, state="Limited", reason="written")
+
+    await running(bench, story)
+    assert [each.limit_w for each in await bench.table.load()] == [960.0]
+
+
 async def test_grants_are_ordered_by_their_revision() -> None:
     """A later one replaces, a repeat is done, an earlier one is refused with the number; so is one that comes after the end."""
     bench = Bench(SlowStore())
