@@ -1,6 +1,6 @@
 """A real daemon through `kill -9` amid edits, bookings, stops, ledger writes and checkpoints; then on a disk that has no room.
 
-`BOSD_CRASH_ROUNDS` says how many rounds (20; `make test-long` does 200).
+`BOSD_CRASH_ROUNDS` says how many rounds (10; `make test-long` does 200).
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from bosd.v1.audit_pb2_grpc import AuditServiceStub
 from bosd.v1.ledger_pb2_grpc import LedgerServiceStub
 from tests.support.processes import CALL_S, Caller, Node, aggregator, bosctl, pseudo, until
 
-ROUNDS = int(os.environ.get("BOSD_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("BOSD_CRASH_ROUNDS", "10"))
 OFTEN = "import bosd.node.ledger as ledger\nledger.COMMIT_PERIOD_S, ledger.CHECKPOINT_PERIOD_S = 0.02, 0.05"
 """Ledger and checkpoints are written all the time, so that kills meet them."""
 

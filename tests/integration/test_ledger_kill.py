@@ -42,7 +42,7 @@ async def main():
 
 asyncio.run(main())
 """
-ROUNDS = 20
+ROUNDS = 10
 BEGUN_AH = {"p1": 80.0, "p2": 20.0, "sp": 0.0}
 
 

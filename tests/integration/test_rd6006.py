@@ -45,7 +45,9 @@ def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_p
         status = caller.status("b1")
         assert (status.applied_current_a, status.quality, status.current_a) == (-3.0, pb.QUALITY_GOOD, 0.0)
         assert not supply.state["output_on"], "what a person switched off stays off"
-        (error,) = [error for error in node.ask("errors") if error["battery"] == "b1"]
+        (error,) = until(
+            lambda: [error for error in node.ask("errors") if error["battery"] == "b1"], because="the error is raised"
+        )
         assert (error["type"], error["message"]) == ("NOT_FOLLOWED", "commanded -3 A, held 0 A, measured 0 A")
         supply.tell("set", output=True)
         until(lambda: "NOT_FOLLOWED" not in caller.status("b1").reason, because="it is cleared")

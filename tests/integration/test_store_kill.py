@@ -29,7 +29,7 @@ async def main():
 
 asyncio.run(main())
 """
-ROUNDS = 20
+ROUNDS = 10
 
 
 async def acknowledged_until_killed(state_dir: Path, wanted: int) -> int:

@@ -15,7 +15,7 @@ from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
 from tests.support.fleet.process_loop import run_processes, this_loop
 
-HOURS = float(os.environ.get("BOSD_SIM_HOURS", "0.75"))
+HOURS = float(os.environ.get("BOSD_SIM_HOURS", "0.4"))
 TIMERS = SessionTimers(heartbeat_s=15.0, stale_s=25.0, lease_s=60.0, max_command_age_s=20.0)
 """Twenty times the default, so that a day is a few hundred thousand events; the rules do not know the difference."""
 SETTLE_S = 200.0

@@ -27,7 +27,7 @@ def test_under_faults(seed: int) -> None:
     assert report.recovery_s < RECOVERY_S
 
 
-@pytest.mark.parametrize("seed", range(100, 103))
+@pytest.mark.parametrize("seed", range(101, 104))
 def test_limits_under_faults(seed: int) -> None:
     """The same with limits that come and go: none exceeded for longer than it takes to be safe, what cannot be seen set aside."""
     report = run_seed(seed, FAULTS_S, limits=True)
@@ -37,12 +37,12 @@ def test_limits_under_faults(seed: int) -> None:
 
 def test_one_seed_one_course() -> None:
     """The same seed gives the same trace in processes that hash differently; another one gives another."""
-    code = "from tests.support.fleet.random_faults import run_seed; print(run_seed({seed}, 30.0).digest)"
+    code = "from tests.support.fleet.random_faults import run_seed; print(run_seed({seed}, 15.0).digest)"
 
     def digest(seed: int, hashing: str) -> str:
         environment = {**os.environ, "PYTHONHASHSEED": hashing}
         command = [sys.executable, "-c", code.format(seed=seed)]
-        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60.0)
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=120.0)
         return run.stdout.strip()
 
     first = digest(7, "1")

@@ -1,4 +1,4 @@
-"""A whole node through a simulated hour of faults, commands and edits: the invariants hold every second, the seed decides all.
+"""A whole node through half an hour of simulated faults, commands and edits: invariants hold every second, the seed decides all.
 
 Devices are simulated JBD boards on lines in memory at 9600 baud, read by the real driver; a regulator makes each pack follow.
 """
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.timeout(300)
 
 PACKS = ("b1", "b2", "b3")
 PERIOD_S = 5.0
-HOUR_S = 3600.0
+FAULTS_S = 1500.0
 TOLERANCE = 1e-9
 AWAY_S = 1e9
 
@@ -329,14 +329,14 @@ async def live_through(lasts_s: float, seed: int, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("seed", [1])
-def test_an_hour_of_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_an_hour_of_faults(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses, returns, silent regulators, set points, stops and edits; at the end all is well and at rest."""
-    trace = run_jumping(live_through(HOUR_S, seed, monkeypatch))
+    trace = run_jumping(live_through(FAULTS_S, seed, monkeypatch))
     for action in ("set", "clear", "stop", "fault", "silence", "modify", "edit"):
         assert any(line.endswith(f" {action}") for line in trace), f"{action} never worked"
 
 
 def test_the_same_seed_is_the_same_history(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs of one seed agree in every event and every applied current."""
-    first = run_jumping(live_through(600.0, 3, monkeypatch))
-    assert first == run_jumping(live_through(600.0, 3, monkeypatch))
+    first = run_jumping(live_through(240.0, 3, monkeypatch))
+    assert first == run_jumping(live_through(240.0, 3, monkeypatch))
