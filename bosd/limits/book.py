@@ -76,6 +76,8 @@ class LimitBook:
         self._wake = asyncio.Event()
         self._standing = False
         self._watchers: set[asyncio.Event] = set()
+        self.at_work: set[str] = set()
+        """Sources that put and end their limits themselves while they are here: nobody else ends those."""
 
     # --- life
 

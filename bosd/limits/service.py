@@ -139,7 +139,7 @@ class Limits:
         cap = cap_of(limit)
         return LimitView(
             standing=standing,
-            limit_a=None if limit.is_none else amperes(cap, battery, now_s),
+            limit_a=None if limit.is_none else amperes(cap, battery, now_s) + 0.0,
             applied_a=battery.status(now_s).applied_current_a,
             enforceable=not unable,
             provable=not unable and bound_s is not None,

@@ -6,6 +6,8 @@ from bosd.bal.schedule import Moment
 from bosd.clock import Clock
 from bosd.store.limits import Direction, Limit
 
+RESTORED = "restored"
+"""What tells the limit of an earlier run from the one that its source put since."""
 LEAST_S = 0.001
 """What is over already is in force this long, so that it stands in the history."""
 
@@ -82,8 +84,8 @@ class BatteryLimit:
 
     def restore(self, limit_w: float, until_s: float, *, reason: str) -> None:
         """Put the limit of an earlier run in force beside the published one."""
-        self._source.post(self._battery, self._direction, limit_w, until_s, identity="restored", comment=reason)
+        self._source.post(self._battery, self._direction, limit_w, until_s, identity=RESTORED, comment=reason)
 
     def end_restored(self, *, reason: str) -> None:
         """End the restored limit."""
-        self._source.post(self._battery, self._direction, None, identity="restored", comment=reason)
+        self._source.post(self._battery, self._direction, None, identity=RESTORED, comment=reason)

@@ -93,7 +93,15 @@ class EebusTime:
 class Eebus:
     """What a node has of it; without `lpc` only the fault of its configuration."""
 
-    def __init__(self, clock: Clock, lpc: Lpc | None = None, fault: str = "", enforcer: Enforcer | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        lpc: Lpc | None = None,
+        fault: str = "",
+        enforcer: Enforcer | None = None,
+        published: Sequence[Published] = (),
+    ) -> None:
+        self._published = published
         self._clock = clock
         self._enforcer = enforcer
         self._fault = fault
@@ -114,18 +122,19 @@ class Eebus:
     ) -> Self | None:
         """Return the part, with its first limit in force; None without a section. Raises StoreError.
 
-        `found` is the section, or its fault; `outside` goes to `Lpc`.
+        `found` is the section, or its fault; `outside` goes to `Lpc`. A faulty section shows what was published before.
         """
         config, fault = found
-        if fault:
-            _log.error("eebus_config", detail=fault)
-            return cls(clock, fault=fault)
-        if config is None:
+        if config is None and not fault:
             return None
-        for path in (config.certificate, config.private_key) if config.keys.manage_eebus_grpc_api_binary else ():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        memory = StoredMemory(EebusTable(store))
+        fault = fault or _no_place(config)
+        if fault or config is None:
+            _log.error("eebus_config", detail=fault)
+            _, published = await memory.load()
+            return cls(clock, fault=fault, published=published)
         enforcer = Enforcer(port)
-        lpc = Lpc(config, clock, StoredMemory(EebusTable(store)), enforcer, **outside)  # type: ignore[arg-type]
+        lpc = Lpc(config, clock, memory, enforcer, **outside)  # type: ignore[arg-type]
         await lpc.start()
         return cls(clock, lpc, enforcer=enforcer)
 
@@ -164,7 +173,7 @@ class Eebus:
 
     def history(self, limit: int) -> Sequence[Published]:
         """Return the newest publications (0: all), oldest first."""
-        return () if self.lpc is None else self.lpc.history.newest(limit)
+        return self._published[-limit:] if self.lpc is None else self.lpc.history.newest(limit)
 
     def noticed(self) -> Iterable[Noticed]:
         """Yield what is wrong now."""
@@ -200,3 +209,15 @@ def audited_by(audit: AuditLog, battery: str) -> Callable[..., None]:
 def _plain(value: object) -> object:
     """Return a value as JSON can have it: what is not finite in words."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _no_place(config: EebusConfig | None) -> str:
+    """Make the directories of certificate and key for a binary of ours; return why one cannot be, empty when both are there."""
+    if config is None or not config.keys.manage_eebus_grpc_api_binary:
+        return ""
+    for key, path in (("certificate_path", config.certificate), ("private_key_path", config.private_key)):
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            return f"eebus.{key}: {path.parent} cannot be made ({error.strerror}): name a directory that can be written"
+    return ""

@@ -82,6 +82,8 @@ def end_others(book: LimitBook, config: Config, part: "Eebus | None") -> None:
     battery = "" if config.eebus is None else config.eebus.keys.battery
     restored = part is not None and part.view().restored is not None
     source = book.source(SOURCE)
+    if part is not None and part.lpc is not None:
+        book.at_work.add(SOURCE)
     for limit in [standing.limit for standing in book.standing() if standing.limit.source == SOURCE]:
         if limit.battery != battery or (limit.identity and not restored):
             _log.warning("eebus_limit_ended", battery=limit.battery, limit_w=limit.limit_w, identity=limit.identity)

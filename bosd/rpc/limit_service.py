@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bosd.bal.schedule import Moment
 from bosd.errors import InvalidArgumentError, NotAllowedError
 from bosd.limits.service import Limits, LimitView
+from bosd.limits.sources import RESTORED
 from bosd.rpc.edge import Context, Edge, closing, holder_of, need_finite, need_name, need_names, need_text
 from bosd.rpc.node_service import peer_of
 from bosd.store.limits import CHARGE, DISCHARGE, Direction, Limit
@@ -53,8 +54,13 @@ class LimitService(LimitServiceServicer):
         return await self._edge.answer(context, self._remove(request, context), ("unlimit", [request.battery]))
 
     async def _remove(self, request: pb.RemoveLimitRequest, context: Context) -> pb.RemoveLimitResponse:
+        source = request.source or OPERATOR
+        if source in self._limits.book.at_work:
+            raise NotAllowedError(
+                f"limits of {source} end when {source} says so; without its section they end, too", source=source
+            )
         removed = await self._limits.book.remove(
-            request.source or OPERATOR,
+            source,
             need_name(request.battery, "battery"),
             _direction(request.direction) if request.direction else None,
             identity=request.identity,
@@ -67,7 +73,12 @@ class LimitService(LimitServiceServicer):
         return await self._edge.answer(context, self._list(request))
 
     async def _list(self, request: pb.ListLimitsRequest) -> pb.ListLimitsResponse:
-        return self._listed(need_names(list(request.names)))
+        names = need_names(list(request.names))
+        limited = {standing.limit.battery for standing in self._limits.book.standing()}
+        for name in names:
+            if name not in limited:
+                self._limits.book.directory[name]  # a name that nobody has is no battery without limits
+        return self._listed(names)
 
     def _listed(self, names: Sequence[str]) -> pb.ListLimitsResponse:
         views = self._limits.views()
@@ -156,7 +167,8 @@ def _kept(limit: Limit) -> pb.Limit:
 def message_of(view: LimitView) -> pb.Limit:
     """Return a limit as it stands."""
     message = _kept(view.standing.limit)
-    message.in_force, message.restored = view.standing.in_force, view.standing.restored
+    message.in_force = view.standing.in_force
+    message.restored = view.standing.restored or view.standing.limit.identity == RESTORED
     message.enforceable, message.provable, message.reason = view.enforceable, view.provable, view.reason
     if view.limit_a is not None:
         message.limit_a = view.limit_a

@@ -68,7 +68,12 @@ def what(record: pb.AuditRecord) -> str:
         parts = [_pairs(after if after is not None else asked)]
     if record.comment:
         parts.append(f"“{record.comment}”")
-    return "; ".join(part for part in parts if part)
+    return _printable("; ".join(part for part in parts if part))
+
+
+def _printable(text: str) -> str:
+    """Return a text in which what a terminal would obey is written out."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def batteries(record: pb.AuditRecord, most: int = 4) -> str:

@@ -74,6 +74,8 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
         owner, name = metadata["owner"], metadata.get("remote_name", "NAME")
         where = "" if owner.startswith("serial:") else f"--target {owner} "
         return f"Release it there, as an admin of that node: `bosctl {where}release {name}`."
+    if "source" in metadata:
+        return "Name a --source of your own; `bosctl limits eebus` shows what the grid operator asks for."
     role = metadata.get("role")
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
@@ -97,7 +99,7 @@ def _say(text: str) -> Callable[[Mapping[str, str]], str]:
 
 _EDITS = ("add", "rm", "replace", "topology", "split", "merge")
 _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
-    "BAD_NAME": _say("`bosctl ls` shows the names this node knows."),
+    "BAD_NAME": lambda metadata: f"`bosctl {'limits' if 'source' in metadata else 'ls'}` shows the names this node knows.",
     "NAME_TAKEN": _say("Choose another name, or exchange the battery with `bosctl replace NAME FILE`."),
     "NO_RESOURCES": _no_resources,
     "CURRENT_OUT_OF_RANGE": _out_of_range,

@@ -66,6 +66,7 @@ def test_a_limit_by_hand(tmp_path: Path) -> None:
         until(lambda: applied(node, "b") == 8.0, because="the request is in force again")
         assert node.refusal("limits", "rm", "b", "charge")["reason"] == "BAD_NAME"
         assert node.refusal("limits", "set", "nope", "charge", "1W")["reason"] == "BAD_NAME"
+        assert node.refusal("limits", "ls", "nope")["reason"] == "BAD_NAME"
         assert node.refusal("limits", "set", "b", "charge", "1W", "--source", "eebus")["reason"] == "NOT_ALLOWED"
         assert node.bosctl("limits", "set", "b", "charge", "many").status == 2
 

@@ -13,6 +13,7 @@ from tests.support.eebus_site import (
     FAILSAFE_W,
     LIMIT_W,
     REGULATED,
+    SKI,
     STATE_KEYS,
     Box,
     above_until_s,
@@ -88,12 +89,22 @@ def test_under_a_wrong_section_the_limit_goes_on_and_without_one_it_ends(tmp_pat
     }
     with Node(tmp_path, pseudo("p") + table("[eebus]", keys)) as node:
         assert listed(node) == [("p", 4200.0)]
+        assert node.refusal("limits", "rm", "p", "charge", "--source", "eebus")["reason"] == "NOT_ALLOWED"
         assert node.terminate() == 0
         topology = node.config.read_text().partition("[eebus]")[0]
         node.config.write_text(topology + table("[eebus]", {**keys, "grpc_port": 0, "tick_s": -1.0}))
         node.start()
         assert listed(node) == [("p", 4200.0)]
         _says_what_is_wrong(node)
+        assert [(each["state"], each["limit_w"]) for each in node.ask("limits", "eebus", "history")] == [("Init", 4200.0)]
+        assert node.terminate() == 0
+        (tmp_path / "unplugged").symlink_to(tmp_path / "stick")
+        managed = {"manage_eebus_grpc_api_binary": True, "eebus_grpc_api_binary_path": "/bin/sleep", "eebus_ems_ski": SKI}
+        place = {"certificate_path": str(tmp_path / "unplugged/cert")}
+        node.config.write_text(topology + table("[eebus]", keys | managed | place))
+        node.start()
+        assert f"eebus.certificate_path: {tmp_path}/unplugged cannot be made" in node.ask("limits", "eebus")["fault"]
+        assert listed(node) == [("p", 4200.0)]
         assert node.terminate() == 0
         node.config.write_text(topology)
         node.start()

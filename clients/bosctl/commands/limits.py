@@ -95,7 +95,7 @@ def set_(
     ] = None,
     source: Source = "operator",
     identity: Identity = "",
-    priority: Annotated[int, typer.Option(help="Of equally tight limits the higher is named.")] = 0,
+    priority: Annotated[int, typer.Option(min=-(2**31), max=2**31 - 1, help="Of equally tight limits the higher is named.")] = 0,
     comment: Comment = "",
 ) -> None:
     """Limit a battery, with all it rests on, in one direction; in place of the source's last limit there."""
