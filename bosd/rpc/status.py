@@ -109,7 +109,8 @@ def _unpack(value: bytes) -> BosError | None:
     except DecodeError:
         return None
     kind = _BY_REASON.get(info.reason) if info.domain == DOMAIN else None
-    return None if kind is None else kind(status.message, **info.metadata)
+    about = {key: text for key, text in info.metadata.items() if key != "grpc_code"}  # that is of a connection beyond the remote
+    return None if kind is None else kind(status.message, **about)
 
 
 def _bounded(metadata: dict[str, str]) -> dict[str, str]:

@@ -93,6 +93,14 @@ async def test_reversible(kind: type[BosError]) -> None:
     assert back.metadata == {"asked_a": "3.5", "names": "a,b"}
 
 
+async def test_what_a_node_beyond_could_not_reach_is_no_lost_connection_to_the_node() -> None:
+    """A relay passes on that its own call did not arrive: who asked the relay was answered, and is told so."""
+    broken = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), "refused", None)
+    at_relay = from_rpc_error(broken)
+    assert at_relay.metadata == {"grpc_code": "UNAVAILABLE"}
+    assert from_rpc_error(await sent(at_relay)).metadata == {}
+
+
 async def test_details_that_do_not_fit_a_header_are_cut() -> None:
     """A thousand names do not turn a refusal into a broken call: gRPC peers take 8 KiB of headers by default."""
     error = await sent(errors.UnsupportedError("x" * 5000, members="m" * 50_000, more="y" * 100))
