@@ -30,6 +30,15 @@ from tests.support.fake_leaf import FakeLeaf, Wire, limit
 pytestmark = pytest.mark.jumping
 
 
+HALVES = SplitterSpec(
+    name="sp",
+    policy="proportional",
+    source="s",
+    partitions=(PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5)),
+)
+"""Of `s`."""
+
+
 def whole(name: str, *sources: str) -> AggregatorSpec:
     """Return an aggregate around 48 V."""
     return AggregatorSpec(name=name, sources=sources, voltage_v=48.0, voltage_tolerance_v=4.0)
@@ -413,13 +422,7 @@ async def test_shares_move_at_most_once_a_second() -> None:
 
 async def test_partitions_follow_together() -> None:
     """Two halves at 15 A each; the source's limit falls to 20: both are clamped at once, the source runs their sum."""
-    halves = SplitterSpec(
-        name="sp",
-        policy="proportional",
-        source="s",
-        partitions=(PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5)),
-    )
-    async with bench(device("s"), splitters=(halves,)) as node:
+    async with bench(device("s"), splitters=(HALVES,)) as node:
         await node.set("p1", 15.0, holder="one")
         await node.set("p2", 15.0, holder="two")
         assert node.applied() == {"s": 30.0, "p1": 15.0, "p2": 15.0}
@@ -684,13 +687,7 @@ async def test_a_lower_request_stays_over_an_edit_of_its_battery() -> None:
 
 async def test_a_command_is_cut_where_what_runs_beside_it_ends() -> None:
     """P1 hangs in the device both rest on when the set point of p2 ends: p2 runs no longer than it was asked."""
-    halves = SplitterSpec(
-        name="sp",
-        policy="proportional",
-        source="s",
-        partitions=(PartitionSpec(name="p1", fraction=0.5), PartitionSpec(name="p2", fraction=0.5)),
-    )
-    async with bench(device("s"), splitters=(halves,)) as node:
+    async with bench(device("s"), splitters=(HALVES,)) as node:
         await node.set("p1", 5.0, holder="one")
         await node.set("p2", 15.0, holder="two", ttl_s=2.0)
         node.leaf("s").takes_s = 4.0
