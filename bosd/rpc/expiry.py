@@ -9,8 +9,6 @@ from bosd.pki.renewal import is_overdue, is_urgent
 from bosd.rpc.tls import Keyring
 
 EXPIRES = "CERTIFICATE_EXPIRES"
-
-
 REVOKED = "CERTIFICATE_REVOKED"
 
 
