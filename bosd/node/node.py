@@ -60,6 +60,9 @@ from bosd.store.bookings import BookingTable
 from bosd.store.ledger import LedgerTable
 from bosd.store.store import Store
 
+LONGEST_AGEING_S = 1.0
+"""Until qualities are looked at again, where none is known to change sooner."""
+
 _log = structlog.get_logger("node")
 
 
@@ -216,7 +219,7 @@ class Node:
         """Touch batteries whose quality changes by the passing of time alone, when it does."""
         while True:
             now_s = self.clock.now_s()
-            next_s = now_s + 1.0
+            next_s = now_s + LONGEST_AGEING_S
             for battery in self.directory:
                 if isinstance(battery, DeviceLeaf):
                     valid_until_s = battery.status(now_s).valid_until_s

@@ -11,6 +11,7 @@ from bosd.bal.spec import AggregatorSpec, PartitionSpec, PseudoSpec, SplitterSpe
 from bosd.node.clock_trust import ClockTrust
 from bosd.node.node import Node
 from bosd.store.store import Store
+from tests.support.fleet.slow_world import slow_down
 from tests.support.holding import hold
 from tests.support.jumping_loop import run_jumping
 from tests.support.memory_store import MemoryStore
@@ -22,6 +23,8 @@ SETTLED_S = 2.0
 """An edge is met within a second (the wall clock is looked at that often), then the controller within 50 ms."""
 PARTS = ("p", "q", "r")
 TOLERANCE_A = 1e-9
+SLOWER = 60.0
+"""Every period beside the scheduler's and the controller's own, which are what this is about."""
 
 
 def topology() -> Topology:
@@ -124,6 +127,7 @@ def _compare(node: Node, model: Model, second: int, seed: int) -> None:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("seed", [1])
-def test_a_day_of_bookings(seed: int) -> None:
+def test_a_day_of_bookings(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Overlaps, cancelled ones and a restart at noon: every five minutes the currents are those of the model."""
+    slow_down(monkeypatch, SLOWER)
     run_jumping(live_a_day(seed))

@@ -17,7 +17,6 @@ from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, Sim
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.fleet.owner import OwnerSessions
-from bosd.fleet.timers import SessionTimers
 from bosd.limits.service import Limits
 from bosd.node.api import SetCurrentResult
 from bosd.node.clock_trust import ClockTrust
@@ -138,9 +137,7 @@ class Process:
         self.node.packs = fleet.packs
         self.node.keep_unowned(fleet.timers.lease_s)
         self.boot_id = self.node.faults.boot_id = self.life.name
-        self.pool = RemotePool(
-            host.name, host.clock, timers=LinkTimers(session=fleet.timers), dial=self._dial, boot_id=self.boot_id
-        )
+        self.pool = RemotePool(host.name, host.clock, timers=fleet.links, dial=self._dial, boot_id=self.boot_id)
         self.pool.running = host.notes
         self.sessions = OwnerSessions(
             host.clock, self.node.peer_commands, boot_id=self.boot_id, config_digest=self.node.config_digest, timers=fleet.timers
@@ -249,10 +246,11 @@ class Host:
 class Fleet:
     """All hosts and packs; everything random comes from `seed`."""
 
-    def __init__(self, loop: ProcessLoop, seed: int, timers: SessionTimers | None = None) -> None:
+    def __init__(self, loop: ProcessLoop, seed: int, links: LinkTimers | None = None) -> None:
         self.loop = loop
         self.chance = random.Random(seed)
-        self.timers = timers or SessionTimers()
+        self.links = links or LinkTimers()
+        self.timers = self.links.session
         self.wires = Wires(loop, random.Random(self.chance.random()))
         self.hosts: dict[str, Host] = {}
         self.packs: dict[str, Pack] = {}

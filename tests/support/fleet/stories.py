@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from bosd.bal.spec import Topology
 from bosd.fleet.timers import SessionTimers
+from bosd.rpc.link_timers import LinkTimers
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.process_loop import run_processes, this_loop
 
@@ -19,7 +20,7 @@ def told(story: Callable[[Fleet], Awaitable[None]], timers: SessionTimers | None
     """Run a story in a fleet of its own, to its end; no node met a programming error."""
 
     async def main() -> None:
-        fleet = Fleet(this_loop(), 1, timers)
+        fleet = Fleet(this_loop(), 1, LinkTimers(session=timers or SessionTimers()))
         try:
             await story(fleet)
             fleet.check_bugs()
