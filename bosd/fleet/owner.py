@@ -64,6 +64,8 @@ class Session:
     lease: Lease
     ready: bool = False
     sequences: dict[str, int] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
+    """Batteries of which the peer was told that nobody has looked what they run."""
 
 
 @dataclass(slots=True)

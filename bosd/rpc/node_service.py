@@ -6,7 +6,7 @@ import grpc
 
 from bosd import __version__
 from bosd.errors import FencedError, InvalidArgumentError, UnsupportedError
-from bosd.fleet.owner import MOST_PEERS, PROTOCOL, OwnerSessions
+from bosd.fleet.owner import MOST_PEERS, PROTOCOL, OwnerSessions, Session
 from bosd.node.api import NodeApi
 from bosd.rpc.edge import Context, Edge, holder_of, need_finite, need_text
 from bosd.rpc.status import abort
@@ -89,7 +89,9 @@ class NodeService(NodeServiceServicer):
         for claim in sessions.claims(session):
             response.claims.add(name=claim.name, current_a=claim.current_a, ttl_s=max(0.0, claim.ttl_s))
         taken = sessions.taken(session)
-        for name, facts in self._node.facts(sessions.timers.safe_within_s(0.0)).items():
+        told = self._node.facts(sessions.timers.safe_within_s(0.0))
+        session.unread = frozenset(name for name, facts in told.items() if facts.unread)
+        for name, facts in told.items():
             response.batteries.add(
                 name=name,
                 safe_within_s=facts.safe_within_s,
@@ -100,6 +102,11 @@ class NodeService(NodeServiceServicer):
                 alone_charge_limit_w=facts.alone_charge_limit_w,
             )
         return response
+
+    def _has_read(self, session: Session) -> bool:
+        """Tell whether something was looked at since the peer was told that nobody had."""
+        names = [name for name in self._node.names() if name in session.unread] if session.unread else []
+        return bool(names) and not all(facts.unread for facts in self._node.facts(0.0, names).values())
 
     async def Ready(self, request: pb.ReadyRequest, context: Context) -> pb.ReadyResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._ready(request, context))
@@ -126,7 +133,7 @@ class NodeService(NodeServiceServicer):
                     renewed=renewed,
                     config_digest=sessions.config_digest(),
                     lag_s=sessions.lag.take(),
-                    resync=bool(sessions.taken(session)),
+                    resync=bool(sessions.taken(session)) or self._has_read(session),
                 )
         except (FencedError, InvalidArgumentError) as error:
             await abort(context, error)

@@ -315,16 +315,22 @@ class PeerSession:
             await asyncio.sleep(self._timers.heartbeat_s)
 
     async def _resync(self, stub: NodeServiceStub) -> None:
-        """Sync anew whenever the owner's configuration changed; the session goes on."""
+        """Sync anew whenever the owner's configuration changed, until both agree; the session goes on meanwhile."""
         while True:
             await self._resync_wanted.wait()
             self._resync_wanted.clear()
+            while not await self._agreed_anew(stub):
+                await asyncio.sleep(self._timers.sync_pause_s)
+
+    async def _agreed_anew(self, stub: NodeServiceStub) -> bool:
+        """Try a few times; what is refused or not answered is worth a pause first."""
+        try:
             for _ in range(TRIES):
-                try:
-                    if await self._agree(stub):
-                        break
-                except grpc.aio.AioRpcError:
-                    break
+                if await self._agree(stub):
+                    return True
+        except grpc.aio.AioRpcError as failed:
+            _log.info("resync_failed", target=self._target, detail=from_rpc_error(failed).message)
+        return False
 
 
 def _facts(told: pb.BatteryFacts) -> Facts:
