@@ -11,19 +11,23 @@ StopDevices = Callable[[Sequence[Battery], float], Awaitable[Sequence[str]]]
 
 
 class Drained:
-    """Devices held at 0 A until `let_go`; `unconfirmed` are the names of those that did not confirm it."""
+    """Devices held at 0 A until `let_go`; `unconfirmed` are the names of those that did not confirm it.
 
-    def __init__(self, leaves: Sequence[DeviceLeaf]) -> None:
-        self._held = [(leaf, leaf.stopped) for leaf in leaves]
+    `is_latched` tells which of them are stopped besides, by then.
+    """
+
+    def __init__(self, leaves: Sequence[DeviceLeaf], is_latched: Callable[[str], bool]) -> None:
+        self._held = leaves
+        self._is_latched = is_latched
         self.unconfirmed: Sequence[str] = ()
         for leaf in leaves:
             leaf.latch(stopped=True)
 
     def let_go(self) -> None:
         """Hold them no longer; done twice it is done."""
-        for leaf, stopped in self._held:
-            leaf.latch(stopped=stopped)
-        self._held = []
+        for leaf in self._held:
+            leaf.latch(stopped=self._is_latched(leaf.name))
+        self._held = ()
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a person should look at."""
@@ -31,9 +35,9 @@ class Drained:
 
 
 @asynccontextmanager
-async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices) -> AsyncIterator[Drained]:
+async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool]) -> AsyncIterator[Drained]:
     """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on."""
-    held = Drained(leaves)
+    held = Drained(leaves, is_latched)
     try:
         if leaves:
             held.unconfirmed = await stop(leaves, DRAIN_DEADLINE_S)

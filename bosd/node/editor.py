@@ -28,7 +28,7 @@ class Editor:
 
     `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
     a topology that this node cannot have, `try_devices` for a device that cannot be made, which is asked of what was not
-    accepted before. What must not meet an edit halfway holds `lock`.
+    accepted before; `is_latched` tells which batteries are stopped. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Editor:
         self._stop = stop
         self._admit = admit
         self.try_devices: Callable[[Topology], None] = lambda _topology: None
+        self.is_latched: Callable[[str], bool] = lambda _name: False
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
         self._answers: Answers[ApplyResult] = Answers()
@@ -140,7 +141,7 @@ class Editor:
         topology, differences, recuts = self._planned(edits, expected_revision)
         warnings = consequences(self._directory, topology, recuts.steps())
         if differences:
-            async with drained(leaving(self._directory, topology), self._stop) as held:
+            async with drained(leaving(self._directory, topology), self._stop, self.is_latched) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()

@@ -111,7 +111,7 @@ class Node:
         """Called at the start, with the group that owns every task."""
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
-        self._editor.try_devices = self._try_devices
+        self._editor.try_devices, self._editor.is_latched = self._try_devices, self._stops.is_latched
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,
@@ -206,6 +206,7 @@ class Node:
 
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
+        self._stops.topology_changed()
         self._leaves.follow(replaced)
         self.alone.attend()
         for follow in self.followers:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -11,7 +11,16 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
-from bosd.errors import BadNameError, BosError, CycleError, InvalidArgumentError, NotAllowedError, StoreError, UnavailableError
+from bosd.errors import (
+    BadNameError,
+    BosError,
+    CycleError,
+    InvalidArgumentError,
+    NotAllowedError,
+    StoppedError,
+    StoreError,
+    UnavailableError,
+)
 from bosd.node.api import ReleaseResult, StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
@@ -31,7 +40,10 @@ _log = structlog.get_logger("node")
 
 
 class Stops:
-    """The latches of a node; what the store did not take is kept and tried again."""
+    """The latches of a node, by name; what the store did not take is kept and tried again.
+
+    A latch outlives edits: a battery that is put there again under the name of a stopped one is stopped.
+    """
 
     def __init__(self, directory: Directory, clock: Clock, store: Store, controller: Controller, node: str) -> None:
         self.directory = directory
@@ -40,13 +52,24 @@ class Stops:
         self._controller = controller
         self._node = node
         self._failure = ""
+        self._latches: dict[str, StopLatch] = {}
         self._unrecorded_stops: dict[str, StopLatch] = {}
 
     async def load(self) -> None:
         """Latch what was stopped when the node went down."""
-        for latch in await self._store.load_stops():
-            if latch.name in self.directory.batteries:
-                self.directory[latch.name].latch(stopped=True)
+        self._latches = {latch.name: latch for latch in await self._store.load_stops()}
+        self.topology_changed()
+
+    def topology_changed(self) -> None:
+        """Latch batteries that are new under a name that is stopped."""
+        for name in self._latches:
+            battery = self.directory.batteries.get(name)
+            if battery is not None and not battery.stopped:
+                battery.latch(stopped=True)
+
+    def is_latched(self, name: str) -> bool:
+        """Tell whether a battery of that name is stopped until somebody releases it."""
+        return name in self._latches
 
     async def stop(
         self, names: Sequence[str], *, node: bool, everything: bool, reason: str, holder: str, via: Sequence[str] = ()
@@ -57,7 +80,10 @@ class Stops:
         """
         batteries = self._to_stop(names, node=node, everything=everything)
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
-        fresh = [stub for stub in stubs if not stub.stopped]
+        fresh = [stub for stub in stubs if not self.is_latched(stub.name)]
+        now_utc_s = self.clock.utc_s()
+        latches = {each.name: StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=now_utc_s) for each in batteries}
+        self._latches |= latches
         for battery in batteries:
             battery.latch(stopped=True)
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
@@ -67,18 +93,18 @@ class Stops:
                 self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
             )
         except asyncio.CancelledError:  # nobody waits for the answer; what is latched stays so, and is recorded
-            self._to_record(batteries, reason, holder)
+            self._unrecorded_stops |= latches
             raise
         missed, far = _sorted_out(stubs, answers)
         for stub in fresh:
-            if stub.name not in missed:
-                stub.latch(stopped=False)  # latched at its owner, which alone releases it
+            if stub.name not in missed and self._latches.get(stub.name) is latches[stub.name]:
+                self._unlatch(stub)  # latched at its owner, which alone releases it
         own = [each for each in batteries if each not in stubs]
         done = {stub.name for stub in stubs} - set(missed)
         unconfirmed = [name for name in unconfirmed if name not in done]
         unconfirmed += [each.name for each in own if isinstance(each, PhysicalBattery) and not each.controllable]
         unconfirmed += [name for name in far if name not in unconfirmed]
-        latched = [each for each in batteries if each.name not in done]
+        latched = {name: latch for name, latch in latches.items() if name not in done}
         _log.warning(
             "stopped",
             batteries=[battery.name for battery in batteries],
@@ -87,7 +113,7 @@ class Stops:
             who=holder,
             why=reason,
         )
-        self._to_record(latched, reason, holder)
+        self._unrecorded_stops |= latched
         if latched:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
@@ -95,11 +121,11 @@ class Stops:
         stopped = tuple(each.name for each in batteries if each.name not in missed)
         return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
 
-    def _to_record(self, latched: Iterable[Battery], reason: str, who: str) -> None:
-        at_utc_s = self.clock.utc_s()
-        self._unrecorded_stops.update(
-            (each.name, StopLatch(name=each.name, reason=reason, who=who, at_utc_s=at_utc_s)) for each in latched
-        )
+    def _unlatch(self, battery: Battery) -> None:
+        """End the latch of a battery, of the one that has its name by now, too."""
+        del self._latches[battery.name]
+        for each in {battery, self.directory.batteries.get(battery.name, battery)}:
+            each.latch(stopped=False)
 
     async def _at_owner(
         self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]
@@ -156,36 +182,48 @@ class Stops:
         """End the latches that can be ended; durable before anything may be asked again. Owners of stubs first.
 
         An owner may let only its own admins release: then the stop that stands here, if one does, ends here alone.
-        Raises what refused it where one battery alone is named.
+        A stop that comes meanwhile stays. Raises what refused it where one battery alone is named.
         """
         refused: dict[str, BosError] = {}
         batteries = self._known(names, refused)
+        meant = dict(self._latches)
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
         for stub, answer in zip(stubs, await asyncio.gather(*asking), strict=True):
             if isinstance(answer, NotAllowedError) and not via:
-                if not stub.stopped:
+                if not self.is_latched(stub.name):
                     refused[stub.name] = _at_owner_alone(stub, answer)
                     continue
                 _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
             elif answer is not None:
                 refused[stub.name] = answer
+        await self._end([battery for battery in batteries if battery.name not in refused], meant, refused)
         done = [battery for battery in batteries if battery.name not in refused]
-        try:
-            await self._store.clear_stops([battery.name for battery in done])
-        except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
-            refused |= {battery.name: error for battery in done if battery.stopped}
-            done = [battery for battery in done if not battery.stopped]
-        for battery in done:
-            self._unrecorded_stops.pop(battery.name, None)
-            battery.latch(stopped=False)
         self._controller.look_again(done)
         if refused and len(set(names)) == 1:
             raise next(iter(refused.values()))
         released = [battery.name for battery in done]
         _log.warning("released", batteries=released, refused=list(refused), who=holder)
         return ReleaseResult(released=tuple(released), refused=refused)
+
+    async def _end(self, batteries: Sequence[Battery], meant: Mapping[str, StopLatch], refused: dict[str, BosError]) -> None:
+        """End latches that are still the ones that were `meant`, on the disk first; add to `refused` what is not ended."""
+        ending = [each for each in batteries if self._latches.get(each.name) is meant.get(each.name)]
+        try:
+            await self._store.clear_stops([battery.name for battery in ending])
+        except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
+            refused |= {battery.name: error for battery in ending if self.is_latched(battery.name)}
+        for battery in batteries:
+            name, latch = battery.name, self._latches.get(battery.name)
+            if latch is None or name in refused:
+                continue
+            if latch is meant.get(name):
+                self._unrecorded_stops.pop(name, None)
+                self._unlatch(battery)
+            else:
+                self._unrecorded_stops[name] = latch
+                refused[name] = StoppedError(f"{name} was stopped again by {latch.who} while it was being released", name=name)
 
     def _known(self, names: Sequence[str], refused: dict[str, BosError]) -> list[Battery]:
         """Return the batteries of these names; a name that none has is among what is refused."""

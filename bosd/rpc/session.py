@@ -319,8 +319,9 @@ class PeerSession:
         while True:
             await self._resync_wanted.wait()
             self._resync_wanted.clear()
-            while not await self._agreed_anew(stub):
+            if not await self._agreed_anew(stub):
                 await asyncio.sleep(self._timers.sync_pause_s)
+                self._resync_wanted.set()
 
     async def _agreed_anew(self, stub: NodeServiceStub) -> bool:
         """Try a few times; what is refused or not answered is worth a pause first."""

@@ -1,0 +1,112 @@
+"""A latch stands until somebody releases it: against releases and edits under way, and edits that take its battery away."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bosd.errors import StoreError
+from bosd.node.api import Edit
+from tests.support.fleet.fleet import Fleet, Host
+from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+
+DISK_S = 1.5
+"""What a worn card takes to write."""
+
+
+async def _stopped(fleet: Fleet, own: Host) -> None:
+    """A person stops the owner's battery."""
+    await fleet.within(own, own.up.node.stop(["b"], reason="smoke", holder="person"))
+
+
+async def _is_latched(fleet: Fleet, own: Host, asker: Host) -> None:
+    """See that nothing flows, whatever is asked, now and after a restart of the owner."""
+    for restarts in range(2):
+        await asyncio.sleep(10.0)
+        await fleet.refused(fleet.set(asker, "all", 10.0))  # or it is the set point of before, which waits for a release
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [0.0]
+        assert own.up.node.directory["b"].stopped
+        if not restarts:
+            own.kill()
+            own.start()
+            await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+
+
+def _slow(call: Callable[..., Any], *, fails: bool = False) -> Callable[..., Any]:
+    async def slowly(*args: object, **named: object) -> object:
+        await asyncio.sleep(DISK_S)
+        if fails:
+            raise StoreError("no space left on device")
+        return await call(*args, **named)
+
+    return slowly
+
+
+def test_a_stop_during_a_release_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a release waits for the disk somebody stops again: the release is refused, nothing runs on."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(asker, "all", 10.0)
+        await _stopped(fleet, own)
+        with monkeypatch.context() as patch:
+            patch.setattr(own.store, "clear_stops", _slow(own.store.clear_stops))
+            release = fleet.loop.create_task(fleet.refused(fleet.within(own, own.up.node.release(["b"], holder="admin"))))
+            await asyncio.sleep(DISK_S / 2.0)
+            await _stopped(fleet, own)
+            refused = await release
+        assert refused is not None
+        assert "b was stopped again by person while it was being released" in refused.message
+        await _is_latched(fleet, own, asker)
+
+    told(story)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_stop_during_an_edit_stays(monkeypatch: pytest.MonkeyPatch, *, fails: bool) -> None:
+    """While an edit holds the battery at 0 A somebody stops it: it is stopped after the edit, whether that succeeds or not."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(asker, "all", 10.0)
+        toml = own.up.node.topology().toml
+        edits = [Edit(action="remove", name="b"), *([] if fails else [Edit(action="add", toml=toml)])]
+        with monkeypatch.context() as patch:
+            patch.setattr(own.store, "append_revision", _slow(own.store.append_revision, fails=fails))
+            edit = fleet.loop.create_task(
+                fleet.refused(fleet.within(own, own.up.node.apply(edits[:1], expected_revision=None, holder="x", comment="")))
+            )
+            await asyncio.sleep(DISK_S / 2.0)
+            await _stopped(fleet, own)
+            assert (await edit is None) is not fails
+        if not fails:
+            await fleet.within(own, own.up.node.apply(edits[1:], expected_revision=None, holder="x", comment=""))
+        await _is_latched(fleet, own, asker)
+
+    told(story)
+
+
+def test_a_stopped_battery_that_is_put_there_again_is_stopped() -> None:
+    """Taking a stopped battery away and putting it there again is no release."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await _stopped(fleet, own)
+        toml = own.up.node.topology().toml
+        for edit in (Edit(action="remove", name="b"), Edit(action="add", toml=toml)):
+            await fleet.within(own, own.up.node.apply([edit], expected_revision=None, holder="x", comment=""))
+        await _is_latched(fleet, own, asker)
+        await fleet.within(own, own.up.node.release(["b"], holder="admin"))
+        await fleet.until(fleet.all_ready, within_s=5.0, because="it may be commanded again")
+        await fleet.set(asker, "all", 10.0)
+        assert flows_a(fleet, "a") == [10.0]
+
+    told(story)
