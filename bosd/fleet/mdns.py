@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import ifaddr
 import structlog
 from zeroconf import (
-    Error,
     InterfaceChoice,
     IPVersion,
     NonUniqueNameException,
@@ -107,24 +106,32 @@ class Mdns:
         return next((each.addresses for each in self._found.values() if each.said.serial == serial), ())
 
     async def run(self) -> None:
-        """Announce and browse; where there is no network to do so, look for one."""
-        failed = ""
+        """Announce and browse; where there is no network to do so, look for one.
+
+        Whatever goes wrong here, packets of anybody included, is told and tried again: a node lives without it.
+        """
+        told = ""
         while True:
-            own = tuple(self._own())
+            own: tuple[str, ...] = ()
+            failed = ""
             try:
-                if own:
-                    async with self._opened(own) as zeroconf, asyncio.TaskGroup() as group:
-                        asking = [group.create_task(self._ask(zeroconf), name="ask mdns") for _ in range(_ASKING_AT_ONCE)]
-                        await self._announce_while(zeroconf, own)
-                        for task in asking:
-                            task.cancel()
-                    failed = ""
-                    continue
-            except (OSError, Error) as error:
-                if str(error) != failed:
-                    failed = str(error)
-                    _log.warning("mdns_failed", detail=failed or type(error).__name__)
-            await asyncio.sleep(LOOK_S)
+                if own := tuple(self._own()):
+                    await self._live(own)
+            except* Exception as errors:  # noqa: BLE001
+                failed = "; ".join(str(error) or type(error).__name__ for error in errors.exceptions)
+            if failed and failed != told:
+                _log.warning("mdns_failed", detail=failed)
+            told = failed
+            if failed or not own:
+                await asyncio.sleep(LOOK_S)
+
+    async def _live(self, own: tuple[str, ...]) -> None:
+        """Announce and browse until this machine's addresses change."""
+        async with self._opened(own) as zeroconf, asyncio.TaskGroup() as group:
+            asking = [group.create_task(self._ask(zeroconf), name="ask mdns") for _ in range(_ASKING_AT_ONCE)]
+            await self._announce_while(zeroconf, own)
+            for task in asking:
+                task.cancel()
 
     @contextlib.asynccontextmanager
     async def _opened(self, own: tuple[str, ...]) -> AsyncIterator[AsyncZeroconf]:
@@ -151,7 +158,10 @@ class Mdns:
     async def _ask(self, zeroconf: AsyncZeroconf) -> None:
         """Find out where those are that were heard."""
         while True:
-            info = AsyncServiceInfo(SERVICE_TYPE, await self._asked.get())
+            name = await self._asked.get()
+            if not name.lower().endswith(f".{SERVICE_TYPE}"):
+                continue  # a pointer to something else, which anybody may send
+            info = AsyncServiceInfo(SERVICE_TYPE, name)
             if not await info.async_request(zeroconf.zeroconf, ASK_S * 1000.0):
                 continue
             if (said := decode(info.properties)) is None or not info.port:

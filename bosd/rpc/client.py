@@ -48,6 +48,10 @@ class Running(Protocol):
         """Note, durably, that it is about to. Raises UnavailableError where that cannot be."""
         ...
 
+    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+        """Note the bound of one that does already; never waits."""
+        ...
+
     def forget(self, key: str) -> None:
         """Note that it runs nothing."""
         ...
@@ -64,6 +68,9 @@ class _Unnoted:
         raise KeyError(key)
 
     async def note(self, key: str, safe_within_s: float | None) -> None:
+        """Keep nothing."""
+
+    def note_soon(self, key: str, safe_within_s: float | None) -> None:
         """Keep nothing."""
 
     def forget(self, key: str) -> None:
@@ -206,6 +213,10 @@ class RemoteLink:
     async def note_running(self, safe_within_s: float | None) -> None:
         """Note that it is about to run something. Raises UnavailableError where that cannot be noted."""
         await self._pool.running.note(self.key, safe_within_s)
+
+    def note_running_soon(self, safe_within_s: float | None) -> None:
+        """Note the bound of what runs already; never waits for the disk."""
+        self._pool.running.note_soon(self.key, safe_within_s)
 
     def forget_running(self) -> None:
         """Note that it runs nothing for this node."""

@@ -216,7 +216,9 @@ class RemoteBattery(NetworkLeaf):
         if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         before_a = self.counts_at_a
-        if current_a != 0.0:
+        if current_a * before_a > 0.0 and abs(current_a) <= abs(before_a):
+            self._wire.note_running_soon(self._safe_within_s)  # lowering never waits for the disk
+        elif current_a != 0.0:
             await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._give_back()
@@ -226,8 +228,7 @@ class RemoteBattery(NetworkLeaf):
             except ClaimedError as error:
                 self._lose(error.metadata.get("holder", "somebody else"))
                 raise
-        certain = abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK
-        self._may_run_a = None if certain else answer.may_run_a
+        self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):
             self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts
 

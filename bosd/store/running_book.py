@@ -6,6 +6,7 @@ may have left running until its owner is heard (control.md, "When something dies
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,7 +23,7 @@ _log = structlog.get_logger(__name__)
 class RunningBook:
     """Batteries that may run something for this node, each with the bound its owner announced, None where it holds on.
 
-    `note` returns when it is on the disk; `forget` never waits, `run` writes.
+    `note` returns when it is on the disk; `note_soon` and `forget` never wait, `run` writes.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -32,6 +33,7 @@ class RunningBook:
         self._written = dict(self._bounds_s)
         self._changed = asyncio.Event()
         self._work = asyncio.Lock()
+        self._writing: asyncio.Future[None] | None = None
 
     def __contains__(self, key: str) -> bool:
         return key in self._bounds_s
@@ -44,6 +46,7 @@ class RunningBook:
         """Note that a battery is about to run something. Raises UnavailableError where that cannot be written."""
         self._bounds_s[key] = safe_within_s
         async with self._work:
+            await self._finish()
             if self._written.get(key, -1.0) == safe_within_s:
                 return
             try:
@@ -51,6 +54,12 @@ class RunningBook:
             except OSError as error:
                 message = f"{self._path}: {error.strerror}: what cannot be noted for a restart is not raised"
                 raise UnavailableError(message, path=str(self._path)) from error
+
+    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+        """Note a battery that runs something already, with the bound that is known now."""
+        self._bounds_s[key] = safe_within_s
+        if self._written.get(key, -1.0) != safe_within_s:
+            self._changed.set()
 
     def forget(self, key: str) -> None:
         """Note, soon, that a battery runs nothing."""
@@ -64,15 +73,26 @@ class RunningBook:
             await self._changed.wait()
             self._changed.clear()
             async with self._work:
+                await self._finish()
                 try:
                     await self._write()
                 except OSError as error:
                     _log.warning("running_unwritten", detail=error.strerror or str(error))
 
+    async def _finish(self) -> None:
+        """Wait for a write whose asker went."""
+        if self._writing is not None:
+            await asyncio.wait((self._writing,))
+
     async def _write(self) -> None:
         bounds_s = dict(self._bounds_s)
-        await asyncio.shield(asyncio.to_thread(_replace, self._path, bounds_s))
-        self._written = bounds_s
+        self._writing = asyncio.get_running_loop().run_in_executor(None, _replace, self._path, bounds_s)
+        self._writing.add_done_callback(partial(self._wrote, bounds_s))
+        await asyncio.shield(self._writing)
+
+    def _wrote(self, bounds_s: dict[str, float | None], writing: asyncio.Future[None]) -> None:
+        if not writing.cancelled() and writing.exception() is None:
+            self._written = bounds_s
 
 
 def _read(path: Path) -> dict[str, float | None]:

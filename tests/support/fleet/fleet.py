@@ -188,6 +188,10 @@ class Notes(dict[str, float | None]):
         """Keep it."""
         self[key] = safe_within_s
 
+    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+        """Keep it."""
+        self[key] = safe_within_s
+
     def forget(self, key: str) -> None:
         """Keep it no more."""
         self.pop(key, None)

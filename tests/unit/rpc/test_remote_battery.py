@@ -25,13 +25,22 @@ class _Wire:
         self.held_by = ""
         self.now_s = 0.0
         self.unread = False
+        self.full = False
+        self.noted: list[tuple[str, float | None]] = []
 
     def left_running_s(self) -> float | None:
         """Return nothing: no earlier run asked for anything."""
         return None
 
     async def note_running(self, safe_within_s: float | None) -> None:
-        """Keep nothing."""
+        """Keep it, on a disk that may be full."""
+        if self.full:
+            raise UnavailableError("no space left on device")
+        self.noted.append(("on the disk", safe_within_s))
+
+    def note_running_soon(self, safe_within_s: float | None) -> None:
+        """Keep it, some time."""
+        self.noted.append(("soon", safe_within_s))
 
     def forget_running(self) -> None:
         """Keep nothing."""
@@ -247,6 +256,25 @@ async def test_commands_pass_what_remains() -> None:
     await stub.command(0.0, None)
     stub.close()
     assert pool.wire.asked == [(-3.0, 12.5), ("clear",), ("close",)]
+
+
+async def test_what_lowers_does_not_wait_for_the_disk() -> None:
+    """A raise is noted on the disk before it is sent, and refused where it cannot be; what lowers is noted some time."""
+    stub, pool = make()
+    stub.on_link(Link.READY, "")
+    stub.on_status(remote(), HALF_RTT_S)
+    wire = pool.wire
+    for current_a in (10.0, 5.0):
+        await stub.command(current_a, 60.0)
+        stub.settled(current_a, 100.0)
+    assert wire.noted == [("on the disk", None), ("soon", None)]
+    wire.full = True
+    for refused_a in (6.0, -1.0):
+        with pytest.raises(UnavailableError, match="no space left"):
+            await stub.command(refused_a, 60.0)
+    for current_a in (4.0, 0.0):
+        await stub.command(current_a, 60.0)
+    assert [current_a for current_a, _ in wire.asked] == [10.0, 5.0, 4.0, 0.0]
 
 
 async def test_no_command_where_none_may_arrive() -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from bosd.errors import UnavailableError
+from bosd.store import running_book
 from bosd.store.running_book import FILE, RunningBook
 
 NOTED = {"agg@b:4004": 17.09, "pack@c:4004": None}
@@ -55,6 +57,46 @@ async def test_another_bound_replaces_the_first(tmp_path: Path) -> None:
     book = await noted(tmp_path)
     await book.note("agg@b:4004", None)
     assert RunningBook(tmp_path).bound_s("agg@b:4004") is None
+
+
+async def test_the_bound_of_what_runs_already_is_written_soon(tmp_path: Path) -> None:
+    """`note_soon` returns at once, whatever the disk does; `run` writes it."""
+    book = await noted(tmp_path)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(book.run())
+        book.note_soon("pack@c:4004", 3.0)
+        assert book.bound_s("pack@c:4004") == 3.0
+        async with asyncio.timeout(10.0):
+            while json.loads((tmp_path / FILE).read_text())["pack@c:4004"] != 3.0:  # noqa: ASYNC110 (as above)
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+
+async def test_a_write_whose_asker_went_is_not_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk hangs over a note that is given up; what is noted next is what the file has in the end."""
+    book = await noted(tmp_path)
+    goes_on, begun = threading.Event(), threading.Event()
+    replace = running_book._replace
+
+    def hang(path: Path, bounds_s: dict[str, float | None]) -> None:
+        begun.set()
+        goes_on.wait(10.0)
+        replace(path, bounds_s)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running_book, "_replace", hang)
+        book.forget("pack@c:4004")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await book.note("agg@b:4004", 5.0)
+    assert begun.is_set()
+    async with asyncio.TaskGroup() as group:
+        noting = group.create_task(book.note("pack@c:4004", None))
+        await asyncio.sleep(0.05)
+        assert not noting.done()
+        goes_on.set()
+    found = RunningBook(tmp_path)
+    assert (found.bound_s("agg@b:4004"), found.bound_s("pack@c:4004")) == (5.0, None)
 
 
 async def test_a_directory_that_takes_nothing(tmp_path: Path) -> None:
