@@ -1,5 +1,6 @@
 """The store's methods that a node uses, kept in memory: for loops that jump, on which no thread may run."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -15,28 +16,37 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """Revisions and stop latches; while `failed` every call raises StoreError."""
+    """Revisions and stop latches; while `failed` every call raises StoreError.
+
+    `takes_s` is asked before each call how long the disk takes; calls end in the order in which they came.
+    """
 
     def __init__(self) -> None:
         self.revisions: list[tuple[StoredTopology, StoredRevision]] = []
         self.stops: dict[str, StopLatch] = {}
         self.failed = False
+        self.takes_s: Callable[[], float] = lambda: 0.0
+        self._free_s = 0.0
         self._connection = create_engine("sqlite://").connect()
         with self._connection.begin():
             prepare(self._connection, "memory")
 
     async def transact(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction on a database in memory, at once."""
-        self._check()
+        await self._turn()
         with self._connection.begin():
             return work(self._connection)
 
-    def _check(self) -> None:
+    async def _turn(self) -> None:
+        if takes_s := self.takes_s():
+            now_s = asyncio.get_running_loop().time()
+            self._free_s = max(self._free_s, now_s) + takes_s
+            await asyncio.sleep(self._free_s - now_s)
         if self.failed:
             raise StoreError("the disk is gone")
 
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
-        self._check()
+        await self._turn()
         found = [topology for topology, _ in self.revisions if revision in (None, topology.revision)]
         return found[-1] if found else None
 
@@ -60,18 +70,18 @@ class MemoryStore:
         return number
 
     async def history(self, limit: int) -> tuple[StoredRevision, ...]:
-        self._check()
+        await self._turn()
         return tuple(line for _, line in reversed(self.revisions))[:limit]
 
     async def load_stops(self) -> tuple[StopLatch, ...]:
-        self._check()
+        await self._turn()
         return tuple(self.stops[name] for name in sorted(self.stops))
 
     async def set_stops(self, stops: Sequence[StopLatch]) -> None:
-        self._check()
+        await self._turn()
         self.stops.update((stop.name, stop) for stop in stops)
 
     async def clear_stops(self, names: Sequence[str]) -> None:
-        self._check()
+        await self._turn()
         for name in names:
             self.stops.pop(name, None)

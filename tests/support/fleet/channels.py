@@ -20,6 +20,7 @@ from tests.support.fleet.wires import Pipe, Wires
 KEEPALIVE_S = 15.0
 """After so long a silence a server gives up a connection (bosd/rpc/server.py: 10 s, then 5 s)."""
 _LOOK_S = 5.0
+_ANSWERED_S = 10.0
 Metadata = Sequence[tuple[str, str | bytes]]
 
 
@@ -55,6 +56,10 @@ class Hosts(Protocol):
 
     def answered(self, path: str, request: bytes, sent: "Sent", server: Listener) -> None:
         """Hear of a call that was carried out."""
+        ...
+
+    def repeats_after_s(self, path: str) -> float | None:
+        """Return when a call arrives a second time, sent by nobody; None: never."""
         ...
 
 
@@ -198,6 +203,11 @@ class _Unary:
         sent = Sent(loop.time(), channel.life, channel.server_life())
         channel.open[done] = call
         call.to_server(f"call {len(data)}", lambda server: serve_unary(server, call, data, sent))
+        if (after_s := channel.hosts.repeats_after_s(self._path)) is not None:
+            again = _Call(channel, self._path, call.metadata, loop.time() + after_s + _ANSWERED_S, lambda _end: None, alone=True)
+            repeat = Sent(sent.at_s, sent.client, sent.server)
+            arrive = partial(again.to_server, f"repeat {len(data)}", lambda server: serve_unary(server, again, data, repeat))
+            loop.call_later(after_s, arrive, context=context_of(None))
         try:
             async with asyncio.timeout(timeout):
                 end = await done

@@ -6,7 +6,7 @@ the services behind the generated code.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import grpc.aio
@@ -261,6 +261,8 @@ class Fleet:
         self.graves: list[Process] = []
         self.bugs: list[BaseException] = []
         self.judges: list[Judge] = []
+        self.repeats: Mapping[str, tuple[float, float]] = {}
+        """By path how long after it each call arrives a second time, at least and at most."""
         loop.set_exception_handler(self._unhandled)
 
     # --- what is there
@@ -306,6 +308,10 @@ class Fleet:
     def answered(self, path: str, request: bytes, sent: Sent, server: Listener) -> None:
         """Let all judges know."""
         self._judge(lambda judge: judge.call_done(path, request, sent, cast(Process, server)))
+
+    def repeats_after_s(self, path: str) -> float | None:
+        """Return when a call arrives again."""
+        return self.chance.uniform(*self.repeats[path]) if path in self.repeats else None
 
     def _current_changed(self, pack: Pack) -> None:
         self._judge(lambda judge: judge.current_changed(pack))

@@ -17,7 +17,8 @@ HELLO = "/bosd.v1.NodeService/Hello"
 TOLERANCE_A = 1e-5
 """Ten times what a pack's measurement is off."""
 DRIFT = 1.001
-TOO_OLD = "it is"
+EARLIER_RUN = "it was meant for an earlier run"
+"""What is never carried out; all else is where it lowers (control.md: "lowering by the holder needs the first two")."""
 
 
 class ViolationError(AssertionError):
@@ -52,13 +53,20 @@ class StopJudge(Judge):
 
 
 class FenceJudge(Judge):
-    """No command carried out that had to be refused: too old, meant for an earlier run, or of one whose successor said hello."""
+    """No command carried out that had to be refused.
+
+    Meant for an earlier run, of one whose successor said hello, from before the last hello of its own run, behind a later one,
+    too old: what a wire can do to a command, known from when it was sent and from what was carried out. That a lease is over is
+    not judged by itself: a command that echoes what an owner said before is too old by then.
+    """
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
         self._newest: dict[tuple[Life, str], Life] = {}
         self._barred: dict[Sent, tuple[float, str]] = {}
         self._done: dict[tuple[Life, str, str], list[tuple[float, float]]] = {}
+        self._hello_s: dict[tuple[Life, str], float] = {}
+        self._sequences: dict[tuple[Life, int, str], int] = {}
         self.refused = 0
         self.carried_out = 0
 
@@ -73,20 +81,30 @@ class FenceJudge(Judge):
 
     def _why_barred(self, told: pb.SetCurrentRequest, sent: Sent, server: Process) -> str:
         if sent.server is not None and sent.server is not server.life:
-            return "it was meant for an earlier run"
+            return EARLIER_RUN
         if told.name not in server.node.directory.batteries:
             return ""
         host = sent.client.name.rpartition(".")[0]
         setpoint = server.node.directory[told.name].setpoint
         own_a = setpoint.current_a if setpoint is not None and setpoint.holder == f"node:{host}" else 0.0
         if told.current_a * own_a >= 0.0 and abs(told.current_a) <= abs(own_a):
-            return ""  # lowering by the holder is never refused for its age
+            return ""  # it lowers
+        if behind := self._why_behind(told, sent, server, host):
+            return behind
         age_s = self._fleet.loop.time() - sent.at_s
         if age_s > self._fleet.timers.max_command_age_s * DRIFT:
-            return f"{TOO_OLD} {age_s:.3f} s old"
+            return f"it is {age_s:.3f} s old"
+        return ""
+
+    def _why_behind(self, told: pb.SetCurrentRequest, sent: Sent, server: Process, host: str) -> str:
+        """Return why something newer of the same asker makes it void."""
         newest = self._newest.get((server.life, host))
         if newest is not None and newest is not sent.client:
             return f"{newest.name} has said hello"
+        if sent.at_s < self._hello_s.get((server.life, host), 0.0):
+            return f"{sent.client.name} has said hello since"
+        if told.fence.sequence <= self._sequences.get((server.life, told.fence.epoch, told.name), 0):
+            return f"number {told.fence.sequence} of {sent.client.name} comes behind a later one"
         return ""
 
     def call_done(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
@@ -94,14 +112,17 @@ class FenceJudge(Judge):
         host = sent.client.name.rpartition(".")[0]
         if path == HELLO:
             self._newest[server.life, host] = sent.client
+            self._hello_s[server.life, host] = max(sent.at_s, self._hello_s.get((server.life, host), 0.0))
         elif path == SET:
             self.carried_out += 1
             told = pb.SetCurrentRequest.FromString(request)
+            number = server.life, told.fence.epoch, told.name
+            self._sequences[number] = max(told.fence.sequence, self._sequences.get(number, 0))
             done = self._done.setdefault((server.life, host, told.name), [])
             arrived_s, why = self._barred.pop(sent, (0.0, ""))
             lowered = any(at_s >= arrived_s and 0.0 <= told.current_a / larger_a <= 1.0 for at_s, larger_a in done if larger_a)
             done.append((self._fleet.loop.time(), told.current_a))
-            if why and not (lowered and why.startswith(TOO_OLD)):
+            if why and not (lowered and why != EARLIER_RUN):
                 raise ViolationError(
                     f"{server.life.name} carried out {told.name} {told.current_a} A of {sent.client.name}: {why}"
                 )
@@ -151,9 +172,9 @@ class SumJudge(Judge):
         self._settle_s = settle_s
         self.worst_a = 0.0
 
-    def asks(self, top: Top, current_a: float) -> Callable[[SetCurrentResult], None]:
-        """Note that a request begins; call the result with the answer, if there is one."""
-        request = _Request(current_a)
+    def asks(self, top: Top, current_a: float, ttl_s: float = math.inf) -> Callable[[SetCurrentResult], None]:
+        """Note that a request for so long begins; call the result with the answer, if there is one."""
+        request = _Request(current_a, self._fleet.loop.time() + ttl_s + self._settle_s)
         top.asked.append(request)
 
         def confirmed(answer: SetCurrentResult) -> None:

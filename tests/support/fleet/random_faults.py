@@ -12,7 +12,7 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import FenceJudge, LimitJudge, StopJudge, SumJudge, Top
+from tests.support.fleet.judges import SET, FenceJudge, LimitJudge, StopJudge, SumJudge, Top
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
@@ -25,6 +25,8 @@ RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
 WINDOW_S = 60.0
+REPEATED_S = 20.0
+"""Every command arrives a second time within so long, in the same session or a later one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class RandomFaults:
         self.seed = seed
         self._limits = limits
         self.fleet = Fleet(loop, seed)
+        self.fleet.repeats = {SET: (0.001, REPEATED_S)}
         self.chance = random.Random(self.fleet.chance.random())
         self.tops: list[Top] = []
         self.faults = self.requests = self.confirmed = 0
@@ -201,9 +204,10 @@ class RandomFaults:
             low_a, high_a = -status.max_charge_current_a, status.max_discharge_current_a
             current_a = self.chance.choice([0.0, high_a, low_a, self.chance.uniform(low_a, high_a)])
             self.requests += 1
-            confirmed = self.sums.asks(top, current_a)
+            ttl_s = self.chance.choice([2.0, 10.0, 3600.0, 3600.0])
+            confirmed = self.sums.asks(top, current_a, ttl_s)
             try:
-                answer = await self.fleet.set(top.host, top.name, current_a)
+                answer = await self.fleet.set(top.host, top.name, current_a, ttl_s=ttl_s)
             except (BosError, TimeoutError):
                 continue
             self.confirmed += 1
@@ -212,7 +216,7 @@ class RandomFaults:
     async def _faults(self, until_s: float, group: asyncio.TaskGroup) -> None:
         kinds: list[Callable[[], Coroutine[None, None, None]]] = [
             self._kill, self._power, self._stall, self._cut, self._one_way, self._noise, self._deaf, self._mute, self._block,
-            self._stop,
+            self._stop, self._slow_disk, self._full_disk,
         ]  # fmt: skip
         while True:
             await asyncio.sleep(self.chance.expovariate(1 / 4.0))
@@ -239,13 +243,20 @@ class RandomFaults:
         starts.append(now_s)
         return True
 
+    @staticmethod
+    async def _start(host: Host) -> None:
+        """Start a node once its disk can be read."""
+        while host.store.failed:  # noqa: ASYNC110 (as whoever starts it would)
+            await asyncio.sleep(0.5)
+        host.start()
+
     async def _kill(self) -> None:
         host = self._host()
         if host.process is not None and not host.process.life.frozen and self._may_start(host):
             host.kill()
             self.sums.died(host)
             await asyncio.sleep(self.chance.uniform(0.3, 8.0))
-            host.start()
+            await self._start(host)
 
     async def _power(self) -> None:
         host = self._host()
@@ -253,7 +264,7 @@ class RandomFaults:
             host.cut_power()
             self.sums.died(host)
             await asyncio.sleep(self.chance.uniform(2.0, 20.0))
-            host.start()
+            await self._start(host)
 
     async def _stall(self) -> None:
         host = self._host()
@@ -277,6 +288,19 @@ class RandomFaults:
         way.delay_s, way.loss = (0.001, self.chance.choice([0.05, 0.3, 1.5])), self.chance.choice([0.0, 0.1, 0.4])
         await asyncio.sleep(self.chance.uniform(2.0, 15.0))
         way.delay_s, way.loss = (0.001, 0.004), 0.0
+
+    async def _slow_disk(self) -> None:
+        store, chance, most_s = self._host().store, self.chance, self.chance.choice([0.05, 0.5, 2.0])
+        store.takes_s = lambda: chance.uniform(0.0, most_s)
+        await asyncio.sleep(self.chance.uniform(2.0, 15.0))
+        store.takes_s = lambda: 0.0
+
+    async def _full_disk(self) -> None:
+        host = self._host()
+        if host.process is not None and host.process.serving:
+            host.store.failed = True
+            await asyncio.sleep(self.chance.uniform(1.0, 10.0))
+            host.store.failed = False
 
     def _any_pack(self) -> Pack:
         return self.chance.choice(list(self.fleet.packs.values()))
