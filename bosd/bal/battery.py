@@ -205,6 +205,11 @@ class Battery(metaclass=_Port):
         self.touch()
         return True
 
+    def lower_caps(self, source: str, limit_a: float) -> None:
+        """Let the caps of a source allow at most `limit_a`, a magnitude; without any nothing changes."""
+        caps = tuple(replace(cap, limit_a=min(cap.limit_a or 0.0, limit_a)) for cap in self.caps if cap.source == source)
+        self.put_caps(source, caps)
+
     def touch_if_older(self, now_s: float) -> None:
         """Touch the battery if time alone made its status old by `now_s`."""
         if TOUCHED < self._valid_until_s < now_s:

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+RAMP = "ramp"
+"""The source of caps that hold down what comes back after a loss."""
+
 
 class Beside(NamedTuple):
     """What flows at a battery's meter beside what the battery accounts for, in watts, fed in positive, drawn negative.

@@ -149,11 +149,13 @@ class AuditedNode:
         return await self._recorded("force", command, who=holder, names=[name], asked=asked, note=note)
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
-        """Record the end of a holder's set point."""
+        """Record the end of a holder's set point; where none was in force it is counted: a node may repeat it each second."""
         before = self._in_force(name)
 
         def note(result: SetCurrentResult) -> None:
-            self._audit.note("clear", who=holder, names=[name], before=before, after=_result(result))
+            after = _result(result)
+            same = before == after
+            self._audit.note("clear", who=holder, names=[name], before=before, after=after, counted=same)
 
         command = self._node.clear_current(name, holder=holder)
         return await self._recorded("clear", command, who=holder, names=[name], asked={}, note=note)

@@ -292,8 +292,8 @@ class Ledger:
         return {NODE, *accounts, *(name for name, battery in owners.items() if battery.component in components)}
 
     def _meters(self, now_s: float, concerned: set[str] | None) -> Iterable[MeterCheckpoint]:
-        """Yield the meters of these batteries and splitters, of all for None."""
-        utc_s = self._clock.utc_s()
+        """Yield the meters of these batteries and splitters, of all for None; a clock put back would make years unobserved."""
+        utc_s = max(self._clock.utc_s(), self._saved[NODE].at_utc_s if NODE in self._saved else 0.0)
         yield MeterCheckpoint(name=NODE, charge_ah=0.0, unobserved_s=0.0, at_utc_s=utc_s)
         for name, battery in self._directory.batteries.items():
             if isinstance(battery, PhysicalBattery | PseudoBattery) and (concerned is None or name in concerned):

@@ -1,19 +1,20 @@
 """Ramps: what comes back after a loss comes back slowly (control.md, "Limits over a distance"). Lowerings are never ramped.
 
-While a device or stub cannot be reached a cap stands at what it counts at; when it is back the cap rises, and goes with the
-battery's limit. The same when alone limits end. Nothing is ramped where nothing was asked: a new request is no return.
+While a device or stub cannot be reached a cap stands at what it counts at, lowered to what a stub's owner says that it runs;
+when it is back the cap rises from there, and goes with the battery's limit. The same when alone limits end. Nothing is ramped
+where nothing was asked: a new request is no return.
 """
 
+import math
 from collections.abc import Callable, Iterable
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import Cap
+from bosd.bal.cap import RAMP, Cap
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 
-SOURCE = "ramp"
 FULL_S = 10.0
 """From nothing to full, where `max_ramp_a_per_s` is not given."""
 
@@ -46,20 +47,20 @@ class Ramps:
         if not _is_lost(leaf, now_s):
             self._reached.add(leaf)
             if (from_a := self._away.pop(leaf, None)) is not None:
-                self.returned(leaf, from_a)
+                self.returned(leaf, min(from_a, _allowed_a(leaf)))
         elif leaf in self._reached:
             if self._asked_above(leaf):
-                self._away[leaf] = abs(leaf.counts_at_a)
-                leaf.put_caps(SOURCE, self._caps(self._away[leaf]))
+                self._away[leaf] = min(abs(leaf.counts_at_a), _allowed_a(leaf))
+                leaf.put_caps(RAMP, self._caps(self._away[leaf]))
             elif self._away.pop(leaf, None) is not None:
-                leaf.put_caps(SOURCE, ())
+                leaf.put_caps(RAMP, ())
 
     def returned(self, battery: Battery, from_a: float) -> None:
         """Let a battery rise from what it runs, if anything is asked of it."""
         if self._asked_above(battery):
             self._rising[battery] = (self._clock.now_s(), from_a)
             self._rise(battery, self._clock.now_s())
-        elif battery.put_caps(SOURCE, ()):
+        elif battery.put_caps(RAMP, ()):
             self._changed(self._directory.tops_with(battery))
 
     def _asked_above(self, battery: Battery) -> bool:
@@ -77,13 +78,18 @@ class Ramps:
         over = most_a >= full_a and now_s > began_s
         if over:
             del self._rising[battery]
-        if battery.put_caps(SOURCE, () if over else self._caps(most_a)):
+        if battery.put_caps(RAMP, () if over else self._caps(most_a)):
             self._changed(self._directory.tops_with(battery))
 
     @staticmethod
     def _caps(most_a: float) -> tuple[Cap, ...]:
         text = "the ramp after a loss"
-        return tuple(Cap(source=SOURCE, discharging=out, limit_a=most_a, text=text) for out in (True, False))
+        return tuple(Cap(source=RAMP, discharging=out, limit_a=most_a, text=text) for out in (True, False))
+
+
+def _allowed_a(leaf: DeviceLeaf) -> float:
+    """Return what the ramp allows at most, which a stub lowers by itself when it hears what its owner runs."""
+    return min((cap.limit_a for cap in leaf.caps if cap.source == RAMP and cap.limit_a is not None), default=math.inf)
 
 
 def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:

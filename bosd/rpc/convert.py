@@ -204,7 +204,7 @@ def _nonsense(d: _Draft) -> str | None:
         d.max_discharge_current_a, d.max_charge_current_a,
         d.ideal_max_discharge_current_a or 0.0, d.ideal_max_charge_current_a or 0.0,
         d.usable_charge_ah or 0.0, d.balanced_usable_charge_ah or 0.0, d.expected_charge_ah or 0.0,
-        d.requested_current_a or 0.0, d.applied_current_a or 0.0, d.unallocated_ah or 0.0, d.unobserved_s,
+        d.requested_current_a or 0.0, d.applied_current_a or 0.0, d.unallocated_ah or 0.0,
     )  # fmt: skip
     total = sum(values)
     if not (-_MAX_MAGNITUDE < total < _MAX_MAGNITUDE and min(values) > -_MAX_MAGNITUDE and max(values) < _MAX_MAGNITUDE):
@@ -213,6 +213,8 @@ def _nonsense(d: _Draft) -> str | None:
         return "a negative limit or capacity"
     if not d.max_staleness_s >= 0.0:
         return f"max_staleness_s = {d.max_staleness_s}"
+    if not 0.0 <= d.unobserved_s < math.inf:  # a clock that was decades wrong leaves a large one for ever
+        return f"unobserved_s = {d.unobserved_s}"
     return _nonsense_of_sizes(d)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.battery import DeviceLeaf
-from bosd.bal.cap import Grant
+from bosd.bal.cap import RAMP, Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.limits import reserved
@@ -120,9 +120,8 @@ class RemoteBattery(NetworkLeaf):
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
-        self._safe_within_s = facts.safe_within_s
+        self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
-        self._counted_until_s = math.inf
         if not facts.unread:
             self.unread_until_s = -math.inf
             self._left_running = False
@@ -134,6 +133,7 @@ class RemoteBattery(NetworkLeaf):
         if same:
             self.unconfirmed_a = None
         elif worst_a or self.counts_at_a:
+            self.lower_caps(RAMP, math.inf if facts.unread else abs(worst_a))  # it comes back from what runs there
             self.lost_answer(worst_a)
             self.look_again()
         self.touch()

@@ -199,18 +199,23 @@ def test_a_battery_that_somebody_else_commands_keeps_a_part() -> None:
     told(story)
 
 
-def test_what_comes_back_is_ramped() -> None:
-    """A is back after a cut: from nothing to its share at a tenth of its 20 A a second, and the other gives way."""
+@pytest.mark.parametrize("hold_s", [1.0, None], ids=["expires", "holds"])
+def test_what_comes_back_is_ramped(hold_s: float | None) -> None:
+    """A is back after a cut: from nothing to its share at a tenth of its 20 A a second, and the other gives way.
+
+    Where a holds it counted at its 15 A until then, but it is found at nothing, and rises from there.
+    """
 
     async def story(fleet: Fleet) -> None:
-        owners(fleet, "a", "b")
+        owners(fleet, "a", hold_s=hold_s)
+        owners(fleet, "b")
         host = controller(fleet, "a", "b")
         await ready(fleet)
         await fleet.set(host, "all", 30.0)
         fleet.cut("m", "a")
         await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=10.0, because="its lease is over")
         await asyncio.sleep(10.0)
-        assert flows_a(fleet, "b") == [20.0]
+        assert hold_s is None or flows_a(fleet, "b") == [20.0]
         fleet.heal("m", "a")
         healed_s = fleet.loop.time()
         await fleet.until(lambda: flows_a(fleet, "a")[0] > 0.0, within_s=10.0, because="it is back")

@@ -112,6 +112,18 @@ async def test_renewals_are_counted() -> None:
     assert [(record.action, record.count) for record in records] == [("renew", 3), ("set", 1)]
 
 
+async def test_ends_of_nothing_are_counted() -> None:
+    """A node that ends again what has ended, each second while something below is not heard, leaves one record with a count."""
+    inner, node, audit = made()
+    inner.put("b", requested_current_a=5.0, applied_current_a=5.0)
+    await node.clear_current("b", holder="node:m")
+    inner.put("b", requested_current_a=None, applied_current_a=0.0)
+    for _ in range(3):
+        await node.clear_current("b", holder="node:m")
+    records = await audit.list(AuditFilter(), 10)
+    assert [(record.action, record.count) for record in records] == [("clear", 3), ("clear", 1)]
+
+
 async def test_a_dry_run_is_a_read() -> None:
     """It is not recorded, neither done nor refused."""
     inner, node, audit = made()

@@ -213,6 +213,17 @@ async def test_a_partition_keeps_its_meter_over_a_restart(tmp_path: Path) -> Non
         assert node.splitter.partitions[0].status(node.clock.now_s()).unobserved_s == 600.0 + 300.0 + 900.0
 
 
+async def test_a_clock_that_was_put_back_leaves_no_unobserved_years(tmp_path: Path) -> None:
+    """Of three runs the second has a clock three years back: the third counts the 600 s since the newest checkpoint, no years."""
+    topology = Topology(batteries=(source(),))
+    async with home(tmp_path, topology, HandClock(HOUR_S)) as node:
+        await node.ledger.write(whole=True)
+    async with home(tmp_path, topology, HandClock(HOUR_S - 3 * 365 * 24 * HOUR_S)) as node:
+        await node.ledger.write(whole=True)
+    async with home(tmp_path, topology, HandClock(HOUR_S + 600.0)) as node:
+        assert node.directory["s"].status(node.clock.now_s()).unobserved_s == 600.0
+
+
 async def test_a_pack_goes_on_at_its_first_sample(tmp_path: Path) -> None:
     """A device's meter is what it was, not what it reports now; the dark time is counted from the last writing to that sample."""
     topology = Topology(batteries=(jbd_spec("b", unavailable_after_s=1e6),))

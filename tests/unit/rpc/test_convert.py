@@ -152,6 +152,8 @@ NONSENSE = {
     "negative capacity": {"capacity_ah": -1.0},
     "negative age": {"age_s": -0.5},
     "NaN age": {"age_s": math.nan},
+    "negative unobserved time": {"unobserved_s": -1.0},
+    "NaN unobserved time": {"unobserved_s": math.nan},
     "NaN staleness": {"max_staleness_s": math.nan},
     "NaN cell": {"cells_v": [3.3, math.nan]},
     "infinite temperature": {"temperatures_c": [math.inf]},
@@ -174,6 +176,12 @@ def test_nonsense_is_a_driver_error(fields_: dict[str, object]) -> None:
     from_message(pb.BatteryStatus(**good), 0.0)  # type: ignore[arg-type]
     with pytest.raises(DriverError):
         from_message(pb.BatteryStatus(**{**good, **fields_}), 0.0)  # type: ignore[arg-type]
+
+
+def test_a_long_unobserved_time_is_no_nonsense() -> None:
+    """A run whose clock stood at 1970 leaves 56 years in the meter, 1.8e9 s: the battery can be read all the same."""
+    message = pb.BatteryStatus(name="b", kind="jbd", quality=1, link=1, max_staleness_s=1.5, unobserved_s=1.796e9)  # type: ignore[arg-type]
+    assert from_message(message, 0.0).unobserved_s == 1.796e9
 
 
 @given(statuses())
