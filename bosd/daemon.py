@@ -273,7 +273,7 @@ class Daemon:
             audit.note("guard", who=NODE, outcome="done" if report.get("confirmed") else "failed", after=report)
         return Keeper(
             state_dir,
-            lambda: devices_of(node.directory.topology.batteries),
+            lambda: devices_of((*node.directory.topology.batteries, *node.orphans.specs())),
             lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
             kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
         )

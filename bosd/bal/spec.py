@@ -52,6 +52,11 @@ class RegulatorSpec:
     kind: ClassVar[str] = ""
     port: str
 
+    @property
+    def place(self) -> str:
+        """What only one regulator can be: two batteries with the same would command one device."""
+        return f"the regulator on {self.port}"
+
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield the faults of the driver's own keys, as pairs of key and text."""
         return iter(())

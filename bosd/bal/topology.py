@@ -70,6 +70,7 @@ def graph_faults(topology: Topology, policies: Collection[str] = POLICIES) -> It
             message = f'"{source}" has more than one user: {", ".join(users)}; split it to share it'
             yield Fault(place, BatteryInUseError(message, name=source, users=", ".join(users)))
     yield from _shared_devices(topology)
+    yield from _shared_regulators(topology)
     yield from _shared_lines(topology)
     yield from _meters(topology, graph)
     yield from _shape(graph)
@@ -123,6 +124,18 @@ def _shared_devices(topology: Topology) -> Iterator[Fault]:
             continue
         if first.setdefault(what, spec.name) != spec.name:
             yield _invalid(f'battery "{spec.name}".{field}', f'{what} is battery "{first[what]}" already')
+
+
+def _shared_regulators(topology: Topology) -> Iterator[Fault]:
+    """Yield batteries whose regulator is another's: what one asks, or a stop of it, would move the current of both."""
+    first: dict[str, str] = {}
+    for spec in topology.batteries:
+        if not isinstance(spec, PhysicalSpec) or spec.regulator is None:
+            continue
+        place = spec.regulator.place
+        if first.setdefault(place, spec.name) != spec.name:
+            message = f'{place} sets the current of battery "{first[place]}" already; each battery needs one of its own'
+            yield _invalid(f'battery "{spec.name}".regulator', message)
 
 
 def _shared_lines(topology: Topology) -> Iterator[Fault]:

@@ -132,7 +132,8 @@ class Line:
         """Send `request` until `reader` finds its reply, at most three times, and return that.
 
         `reply_bytes` is the longest reply expected; each attempt may take the transport's `reply_s` plus the bytes' time.
-        Raises UnavailableError when nothing answers or the port cannot be opened, DriverError when only nonsense came.
+        Raises UnavailableError when nothing answers or the port cannot be opened, DriverError when only nonsense came, and what
+        `reader` raises.
         Bytes of an earlier request that was resent, cancelled or given up are awaited and dropped before this one goes out.
         """
         return await self.exchange(request, reader, reply_bytes, self.counters, urgent=urgent)
@@ -251,7 +252,11 @@ class Line:
         if reader is None or waiter is None or waiter.done():
             self.counters["stray_bytes"] += len(data)
             return
-        reply = reader.feed(data)
+        try:
+            reply = reader.feed(data)
+        except Exception as error:  # noqa: BLE001 (a reader's defect belongs to who gave it, and not to the loop)
+            self._fail(waiter, error)
+            return
         if reply is not None:
             self._counters["replies"] += 1
             waiter.set_result(reply)
@@ -281,10 +286,19 @@ class Line:
         reader, waiter = self._reader, self._waiter
         if reader is None or waiter is None or waiter.done():
             return
-        reply = reader.expire()
+        try:
+            reply = reader.expire()
+        except Exception as error:  # noqa: BLE001 (as in data_received)
+            self._fail(waiter, error)
+            return
         if reply is not None:
             self._counters["replies"] += 1
         waiter.set_result(reply)
+
+    def _fail(self, waiter: "asyncio.Future[Any]", error: Exception) -> None:
+        """End the request with what its reader raised; what is still coming is awaited and dropped before the next one."""
+        self._quiet_at_s = asyncio.get_running_loop().time() + self._transport.gap_s
+        waiter.set_exception(error)
 
     def _give_up_if_silent(self) -> None:
         if not self._heard:

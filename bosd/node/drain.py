@@ -31,7 +31,7 @@ class Drained:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a person should look at."""
-        return tuple(f"{name} did not confirm 0 A: look at its device" for name in self.unconfirmed)
+        return tuple(f"{name} did not confirm 0 A: look at its device, which is told until it does" for name in self.unconfirmed)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
+from bosd.node.orphans import Orphans
 from bosd.node.read_back import ReadBack
 from bosd.node.refresh import Refresher, port_of
 from bosd.node.renew import renew
@@ -57,6 +58,7 @@ class Leaves:
         self.unowned_kept_s = LEASE_S
         """How long a current that nobody asked for is kept for its controller to come back: one lease."""
         self._not_followed = not_followed
+        self.orphans = Orphans(directory, self._try_again)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._looking: set[Battery] = set()
@@ -145,14 +147,17 @@ class Leaves:
         self._start_leaves(replaced.added, leaving)
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
-        """Make a device safe that is no longer in the topology, and let go of its line."""
+        """Make a device safe that left the topology, and let go of its line; one that does not confirm is an orphan."""
         tasks = [task, *filter(None, [self._renewals.pop(battery, None), self._read_backs.pop(battery, None)])]
         for each in tasks:
             each.cancel()
         await asyncio.wait(tasks)
-        if battery.controllable and battery.counts_at_a != 0.0:
-            await self._make_safe(battery)
-        await battery.device.close()
+        assert self._group is not None  # noqa: S101 (see _start_leaves)
+        runs = battery.controllable and battery.counts_at_a != 0.0 and await self._make_safe(battery)
+        if runs and not self.orphans.is_had_again(battery):
+            self._group.create_task(self.orphans.see_to(battery), name=f"see to {battery.name}")
+        else:
+            await battery.device.close()
 
     async def _leave(self, battery: NetworkLeaf) -> None:
         """Give back what was asked of a stub that is no longer in the topology, and let go of the link."""
@@ -163,9 +168,20 @@ class Leaves:
     async def make_safe(self) -> tuple[str, ...]:
         """Make every device safe, all lines at the same time; return what was not confirmed."""
         leaves = [battery for battery in self.directory if isinstance(battery, PhysicalBattery) and battery.controllable]
+        leaves += self.orphans.batteries
         remote = [battery for battery in self.directory if isinstance(battery, NetworkLeaf) and battery.counts_at_a != 0.0]
         results = await asyncio.gather(*map(self._make_safe, leaves), *map(self._let_go, remote))
         return tuple(name for name in results if name)
+
+    @staticmethod
+    async def _try_again(battery: PhysicalBattery) -> bool:
+        """Apply an orphan's safe action; return whether it was confirmed. That it was not is an error of the node already."""
+        try:
+            async with asyncio.timeout(SAFE_DEADLINE_S):
+                await battery.device.make_safe()
+        except (BosError, TimeoutError):
+            return False
+        return True
 
     async def _make_safe(self, battery: PhysicalBattery) -> str:
         """Apply a battery's safe action; return its name if that was not confirmed."""

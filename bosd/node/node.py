@@ -89,6 +89,7 @@ class Node:
         self._leaves = Leaves(self.directory, clock, self._look_above, self._not_followed)
         executor = Executor(clock, self._leaves.sample_soon)
         self._executor = executor
+        self.orphans = self._leaves.orphans
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._digest: tuple[object, str] = (None, "")
         self.peer_commands = Claims(self.directory, clock, self._controller.taken)
@@ -99,6 +100,7 @@ class Node:
         trust = trust or ClockTrust(lambda: True, overridden=False)
         self.notices.sources += [
             lambda: devices(self.directory, clock.now_s),
+            self._leaves.orphans.noticed,
             lambda: failsafe(self.directory),
             self._stops.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),

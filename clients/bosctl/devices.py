@@ -15,9 +15,11 @@ from clients.bosctl.format_json import Document, quality_word
 _BLUETOOTH = Path("/sys/class/bluetooth")
 _NO_FAULT = "no current control; "
 
+_DENIED = "permission denied"
+_NO_GROUP = "no group of users may open it: give it mode 660 and the group dialout (a udev rule), restart the node"
 _STEPS = (
     (
-        "permission denied",
+        _DENIED,
         "the node's user may not open it; `sudo usermod -aG {group} bosd` (or the node's user), restart the node",
     ),
     ("no USB adapter with this serial number", "plug the adapter in, or name one that is there: `bosd detect` lists them"),
@@ -78,7 +80,8 @@ class DeviceCheck:
         """Return what to do about its error, empty where nothing is known to help."""
         for words, step in _STEPS_BEHIND_A_BRIDGE * self.port.startswith("tcp://") + _STEPS:
             if words in self.error:
-                return step.format(port=self.port, group=_group_of(self.port) or "dialout")
+                own = _NO_GROUP if words == _DENIED and _is_without_group(self.port) else step
+                return own.format(port=self.port, group=_group_of(self.port) or "dialout")
         return ""
 
 
@@ -128,6 +131,16 @@ def _port_here(port: str) -> str:
         return os.strerror(error.errno or 0).lower()
     real = os.path.realpath(device)
     return f"{real} ({stat.filemode(mode)}, group {_group_of(device)})"
+
+
+def _is_without_group(port: str) -> bool:
+    """Return whether membership in the port's group would not help: its group may not read and write, or is root's own."""
+    try:
+        found = Path(port).stat()
+    except OSError:
+        return False
+    group = stat.S_IRGRP | stat.S_IWGRP
+    return found.st_mode & group != group or found.st_gid == 0
 
 
 def _group_of(port: str) -> str:

@@ -89,3 +89,22 @@ def test_a_trip_is_named_then_ended_in_order(bench: tuple[Pack, Supply], tmp_pat
         assert not supply.state["output_on"]
         assert node.terminate() == 0
         assert (supply.state["output_on"], supply.state["set_current_a"]) == (False, 0.0)
+
+
+def test_taken_out_while_it_does_not_answer(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """A supply that cannot be told 0 A when its battery is removed is told until it is: no current goes on without anybody."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -3.0, ttl_s=300.0)
+        supply.tell("inject", fault="unplug", seconds=8.0)
+        told = node.ask("rm", "b1")
+        assert "b1 did not confirm 0 A: look at its device, which is told until it does" in told["warnings"]
+        assert supply.state["output_on"], "it goes on with what it was told"
+        (error,) = until(lambda: [each for each in node.ask("errors") if each["battery"] == "b1"], because="it is said")
+        assert (error["type"], error["message"].partition(":")[0]) == (
+            "NOT_FOLLOWED",
+            "b1 was taken out and its device did not confirm its safe action",
+        )
+        until(lambda: not supply.state["output_on"], because="it is told when it is back")
+        until(lambda: not [each for each in node.ask("errors") if each["battery"] == "b1"], because="the error is over")

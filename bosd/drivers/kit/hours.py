@@ -73,6 +73,12 @@ class _Tally:
         self.recoveries_s += [now_s - ended_s for ended_s in self.ended_s]
         self.ended_s.clear()
 
+    def wrong(self, now_s: float, what: str) -> None:
+        """Count a wrong value, or a reading or command that ended in a defect."""
+        self.row.wrong += 1
+        if len(self.row.examples) < _EXAMPLES:
+            self.row.examples.append(f"{now_s:.3f} s: {what}")
+
     def finish(self, now_s: float) -> Row:
         """Return the row."""
         row = self.row
@@ -153,8 +159,8 @@ async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.R
             change_s = begun_s + _LOAD_EVERY_S
             judge.look()
             here.peer.load(chance.choice(_LOADS_A))
-            if here.trial.is_regulator:
-                await _command(device, chance.choice(_SET_A))
+            if here.trial.is_regulator and (defect := await _command(device, chance.choice(_SET_A))):
+                tally.wrong(loop.time(), defect)
         judge.begin()
         tally.row.reads += 1
         wrong: list[str] = []
@@ -163,12 +169,13 @@ async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.R
                 wrong = await _reading(here, device, judge)
         except (TransientError, TimeoutError):
             failures += 1
+        except Exception as error:  # noqa: BLE001 (a defect of what is tried)
+            failures, wrong = failures + 1, [_no_error_of_the_port(error)]
         else:
             failures = 0
             tally.sampled(loop.time())
         if wrong:
-            tally.row.wrong += 1
-            tally.row.examples += [f"{loop.time():.3f} s: {wrong[0]}"] if len(tally.row.examples) < _EXAMPLES else []
+            tally.wrong(loop.time(), wrong[0])
         pause_s = _BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1] if failures else begun_s + here.period_s - loop.time()
         await asyncio.sleep(max(0.0, pause_s))
 
@@ -180,10 +187,17 @@ async def _reading(here: World, device: Device, judge: Judge) -> list[str]:
     return judge.wrong(await device.read())
 
 
-async def _command(device: Device, current_a: float) -> None:
-    """Try to command; what becomes of it is told by the next readings."""
+async def _command(device: Device, current_a: float) -> str:
+    """Try to command, and return a defect; what becomes of the command is told by the next readings."""
     try:
         async with asyncio.timeout(COMMAND_DEADLINE_S):
             await device.set_current(current_a)
     except (BosError, TimeoutError):
         pass
+    except Exception as error:  # noqa: BLE001 (a defect of what is tried)
+        return _no_error_of_the_port(error)
+    return ""
+
+
+def _no_error_of_the_port(error: Exception) -> str:
+    return f"raised {type(error).__name__}: {error}, where it may raise UnavailableError and DriverError"

@@ -25,6 +25,11 @@ class Rd6006Spec(RegulatorSpec):
     baud: int = 115200
     address: int = 1
 
+    @property
+    def place(self) -> str:
+        """The port with the address: several can stand on one line."""
+        return f"the regulator with address {self.address} on {self.port}"
+
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield the faults of its keys."""
         if self.port.strip() and (fault := port_fault(self.port)):

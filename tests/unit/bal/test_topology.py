@@ -12,12 +12,14 @@ from bosd.bal.spec import (
     NullSpec,
     PartitionSpec,
     PseudoSpec,
+    RegulatorSpec,
     SimulatedRegulatorSpec,
     SplitterSpec,
     Topology,
 )
 from bosd.bal.spec_rules import battery_faults, fraction_of, name_fault, splitter_faults
 from bosd.bal.topology import faults, validate
+from bosd.drivers.rd6006.spec import Rd6006Spec
 from bosd.errors import (
     BadNameError,
     BatteryInUseError,
@@ -153,6 +155,31 @@ def test_one_pack_is_one_battery() -> None:
     for topology in (ports, stubs):
         with pytest.raises(InvalidArgumentError, match='"a" already'):
             validate(topology)
+
+
+def regulated(name: str, regulator: RegulatorSpec) -> JbdSpec:
+    """Return a pack whose current `regulator` sets."""
+    return JbdSpec(
+        name=name,
+        port=f"/dev/{name}",
+        current_control="external",
+        max_discharge_current_a=1.0,
+        max_charge_current_a=1.0,
+        regulator=regulator,
+    )
+
+
+def test_one_regulator_is_one_battery_s() -> None:
+    """Two batteries with one supply would each undo what the other is asked, a stop included; addresses tell supplies apart."""
+    supply = Rd6006Spec(port="/dev/s", max_current_a=1.0, max_voltage_v=14.4)
+    other = Rd6006Spec(port="/dev/s", max_current_a=1.0, max_voltage_v=14.4, address=2)
+    load = SimulatedRegulatorSpec(port="/run/load")
+    for regulator in (supply, load):
+        with pytest.raises(
+            InvalidArgumentError, match=r'"b"\.regulator: the regulator .* sets the current of battery "a" already'
+        ):
+            validate(of(regulated("a", regulator), regulated("b", regulator)))
+    validate(of(regulated("a", supply), regulated("b", other), regulated("c", load)))
 
 
 @pytest.mark.parametrize("name", ["b", "sp2b'", "A_1.x-y", "'", "_", "9", "n" * 63])

@@ -51,6 +51,15 @@ def test_next_steps(port: str, reason: str, step: str) -> None:
     assert step in check.next_step()
 
 
+def test_a_group_that_would_not_help(tmp_path: Path) -> None:
+    """Nobody is told to join the group of a port that its owner alone may open, and never root's."""
+    port = tmp_path / "port"
+    port.touch(0o600)
+    (check,) = look_at_devices(toml(str(port)), lost(f"{port}: permission denied"), here=True)
+    assert "usermod" not in check.next_step()
+    assert "mode 660 and the group dialout" in check.next_step()
+
+
 def test_nothing_is_made_up() -> None:
     """An error that nobody foresaw gets no step, a good battery no error, and what is unknown is null."""
     (check,) = look_at_devices(toml("/dev/ttyUSB0"), lost("melted"), here=False)

@@ -1,6 +1,7 @@
 """The line: one request in flight, attempts and their times, losses, and what a cancelled caller leaves behind."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -51,6 +52,36 @@ class Script:
 async def ask_basic(line: Line) -> Frame:
     """Read register 0x03."""
     return await line.transact(READ_BASIC, FrameReader(3), REPLY_BYTES)
+
+
+class Broken:
+    """A reader with a defect: it raises when it is fed, or when it is told that the line fell silent."""
+
+    def __init__(self, *, fed: bool) -> None:
+        self.rejects: Counter[str] = Counter()
+        self._fed = fed
+
+    def begin(self) -> None:
+        """Nothing is kept."""
+
+    def feed(self, data: bytes) -> None:
+        if self._fed:
+            raise KeyError(data[:1])
+
+    def expire(self) -> None:
+        raise KeyError("silent")
+
+
+@pytest.mark.parametrize("fed", [True, False])
+async def test_what_a_reader_raises_is_its_owner_s(fed: bool) -> None:
+    """It ends that request with its error, not in the loop, and the rest of its reply is not the next one's."""
+    script = Script([(0.02, BASIC_REPLY[:9]), (0.04, BASIC_REPLY[9:])], [(0.02, CELLS_REPLY)])
+    line = await script.start()
+    with pytest.raises(KeyError):
+        await line.transact(READ_BASIC, Broken(fed=fed), REPLY_BYTES)
+    assert (await ask_cells(line)).register == 4
+    assert len(script.asked) == 2
+    line.close()
 
 
 async def ask_cells(line: Line) -> Frame:

@@ -8,6 +8,7 @@ import pytest
 
 from bosd.bal.device import Sample
 from bosd.drivers.kind import DriverContext
+from bosd.drivers.kit.hours import run_hours
 from bosd.drivers.kit.result import Verdict
 from bosd.drivers.kit.trial import run_checks
 from bosd.drivers.kit.world import Trial
@@ -201,6 +202,15 @@ def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> 
     (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
     assert result.verdict is Verdict.FAILED, result
     assert says in result.detail
+
+
+def test_a_defect_in_the_hours_of_faults_is_counted_and_ends_nothing() -> None:
+    """An error that the port does not know is shown in its row, like a wrong value."""
+    rows = run_hours(Trial(pump_kind(Strange), BENCH, 1), 0.1)
+    lossy = next(row for row in rows if row.fault == "5 % of bytes lost")
+    assert lossy.wrong
+    assert "raised ValueError: ?, where it may raise UnavailableError and DriverError" in lossy.examples[0]
+    assert next(row for row in rows if row.fault == "nothing goes wrong").wrong == 0
 
 
 def test_a_specification_that_no_file_may_give(monkeypatch: pytest.MonkeyPatch) -> None:
