@@ -34,7 +34,7 @@ class SlowStore(MemoryStore):
         self.go.set()
 
     async def transact(self, work: Callable[..., Any]) -> Any:
-        self._check()
+        await self._turn()
         await self.go.wait()
         return await super().transact(work)
 
