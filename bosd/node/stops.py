@@ -93,7 +93,7 @@ class Stops:
                 self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
             )
         except asyncio.CancelledError:  # nobody waits for the answer; what is latched stays so, and is recorded
-            self._unrecorded_stops |= latches
+            self._to_record(latches.values())
             raise
         missed, far = _sorted_out(stubs, answers)
         for stub in fresh:
@@ -104,7 +104,7 @@ class Stops:
         unconfirmed = [name for name in unconfirmed if name not in done]
         unconfirmed += [each.name for each in own if isinstance(each, PhysicalBattery) and not each.controllable]
         unconfirmed += [name for name in far if name not in unconfirmed]
-        latched = {name: latch for name, latch in latches.items() if name not in done}
+        latched = [latch for name, latch in latches.items() if name not in done]
         _log.warning(
             "stopped",
             batteries=[battery.name for battery in batteries],
@@ -113,13 +113,17 @@ class Stops:
             who=holder,
             why=reason,
         )
-        self._unrecorded_stops |= latched
+        self._to_record(latched)
         if latched:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
                     await self._try_to_record()
         stopped = tuple(each.name for each in batteries if each.name not in missed)
         return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
+
+    def _to_record(self, latches: Iterable[StopLatch]) -> None:
+        """Have the store know those that are in force; one that was released meanwhile is not."""
+        self._unrecorded_stops |= {latch.name: latch for latch in latches if self._latches.get(latch.name) is latch}
 
     def _unlatch(self, battery: Battery) -> None:
         """End the latch of a battery, of the one that has its name by now, too."""

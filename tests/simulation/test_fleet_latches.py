@@ -92,6 +92,27 @@ def test_a_stop_during_an_edit_stays(monkeypatch: pytest.MonkeyPatch, *, fails: 
     told(story)
 
 
+def test_a_stop_that_was_released_before_its_asker_went_is_over() -> None:
+    """Stop and release of a cut link arrive in one instant, and nobody waits for the stop any more: a restart latches nothing."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(asker, "all", 10.0)
+        fleet.packs["a"].deaf = True
+        stop = fleet.loop.create_task(_stopped(fleet, own))
+        await asyncio.sleep(0.01)
+        assert own.up.node.directory["b"].stopped
+        await fleet.within(own, own.up.node.release(["b"], holder="admin"))
+        stop.cancel()
+        await asyncio.wait((stop,))
+        await asyncio.sleep(10.0)
+        assert await own.store.load_stops() == ()
+
+    told(story)
+
+
 def test_a_stopped_battery_that_is_put_there_again_is_stopped() -> None:
     """Taking a stopped battery away and putting it there again is no release."""
 
