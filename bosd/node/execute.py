@@ -69,6 +69,11 @@ class Move:
             return False
         return abs(self.new_a) <= abs(self.old_a)
 
+    @property
+    def settles(self) -> bool:
+        """Whether it may turn out either way: less than it counts at, and perhaps more than runs now."""
+        return self.lowers and not self.certain and self.new_a != 0.0
+
 
 class Outcome:
     """What became of each device of a plan: `new`, `old` or `unknown`."""
@@ -131,15 +136,17 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     return moves
 
 
-def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move]]:
-    """Return what is lowered first and what is raised then.
+def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]]:
+    """Return what is lowered first, what is settled then, and what is raised last.
 
-    One of several that changes direction goes to 0 A first: while its answer is missing it must not count on the wrong side.
+    What is settled needs room that the first made, and may make room for the last. One of several that changes direction goes to
+    0 A first: while its answer is missing it must not count on the wrong side.
     """
     by_way_of_zero = [move for move in moves if move.turns] if len(moves) > 1 else []
-    lowering = [move for move in moves if move.lowers] + [move.to_zero() for move in by_way_of_zero]
+    settling = [move for move in moves if move.settles]
+    lowering = [move for move in moves if move.lowers and not move.settles] + [move.to_zero() for move in by_way_of_zero]
     raising = [move.from_zero() if move in by_way_of_zero else move for move in moves if not move.lowers]
-    return lowering, raising
+    return lowering, settling, raising
 
 
 def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
@@ -179,40 +186,41 @@ class Executor:
         self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> None:
-        """Do what was asked for, all or nothing: lower, confirm, raise, commit; nothing is waited for beyond `over_s`.
+        """Do what was asked for, all or nothing: lower, settle, raise, commit; nothing is waited for beyond `over_s`.
 
         Raises what kept a device from following; then nothing is committed, what was raised is brought back, and what was lowered
         too if every member is certain.
         `still_wanted` is asked whenever time has passed: a stop or an edit in the meantime ends the plan as it stands.
         """
-        lowering, raising = phases_of(moves_of(plan, self._clock.now_s(), asked=True))
-        for phase in (lowering, raising):
-            if phase:
-                outcome = await self._tell_until(phase, over_s)
-                if phase is lowering and raising:
-                    outcome.doubt(lowering)
-                outcome.forgive(plan.lost)
-                _refuse_unless(still_wanted)
-                if outcome.errors:
-                    await self._bring_back(phase, lowering if phase is raising else [], outcome, still_wanted)
-                    outcome.raise_any()
+        phases = [phase for phase in phases_of(moves_of(plan, self._clock.now_s(), asked=True)) if phase]
+        done: list[Move] = []
+        for phase in phases:
+            outcome = await self._tell_until(phase, over_s)
+            if phase is not phases[-1]:
+                outcome.doubt(phase)
+            outcome.forgive(plan.lost)
+            _refuse_unless(still_wanted)
+            if outcome.errors:
+                await self._bring_back(phase, done, outcome, still_wanted)
+                outcome.raise_any()
+            done += phase
         commit(plan, self._clock.now_s())
 
     async def enforce(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> bool:
-        """Put in force what nobody need ask for, an end or a limit: lower, confirm, raise, commit. Return whether all is done.
+        """Put in force what nobody need ask for, an end or a limit: lower, settle, raise, commit. Return whether all is done.
 
         Who followed stays so, whoever else failed: nothing is brought back. A device that failed is told again `RETRY_S` later,
         and nothing is raised before what is to be lowered is.
         Raises what kept a device from following; `still_wanted` and `over_s` as for `execute`.
         """
         now_s = self._clock.now_s()
-        lowering, raising = phases_of(moves_of(plan, now_s))
-        for phase in (lowering, raising):
+        phases = [phase for phase in phases_of(moves_of(plan, now_s)) if phase]
+        for phase in phases:
             due = [move for move in phase if now_s >= move.leaf.failed_s + RETRY_S]
             if due:
                 outcome = await self._tell_until(due, over_s)
-                if phase is lowering and raising:
-                    outcome.doubt(lowering)
+                if phase is not phases[-1]:
+                    outcome.doubt(phase)
                 outcome.forgive(plan.lost)
                 _refuse_unless(still_wanted)
                 outcome.raise_any()

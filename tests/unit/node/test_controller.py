@@ -623,10 +623,28 @@ async def test_the_same_again_to_who_may_run_less_is_a_raise() -> None:
         uncertain, lowered = node.leaf("a"), node.leaf("b")
         same = Move(uncertain, 4.8, 4.8, 0.0, None, certain=False)
         less = Move(lowered, 13.1, 12.0, 13.1, None, certain=False)
-        assert phases_of([same, less]) == ([less], [same])
+        assert phases_of([same, less]) == ([], [less], [same])
         ended = Move(uncertain, 4.8, 0.0, 0.0, None, certain=False)
         again = Move(lowered, 12.0, 12.0, 12.0, None)
-        assert phases_of([ended, again]) == ([ended, again], [])
+        assert phases_of([ended, again]) == ([ended, again], [], [])
+
+
+async def test_what_may_turn_out_a_raise_waits_for_what_is_lowered() -> None:
+    """A member counts at 19 A and runs nothing; 7 A of it, less than it counts at, is told when the other made room.
+
+    20 A are asked, 21 A run or count elsewhere: at no time do more than 21 A flow (control.md, "When something dies").
+    """
+    async with bench(device("a"), device("b"), whole("both", "a", "b")) as node:
+        uncertain, lowered = node.leaf("a"), node.leaf("b")
+        settled = Move(uncertain, 19.0, 7.0, 0.0, None, certain=False)
+        less, more = Move(lowered, 21.0, 13.0, 21.0, None), Move(lowered, 0.0, 1.0, 0.0, None)
+        assert phases_of([settled, more, less]) == ([less], [settled], [more])
+        await node.set("both", 20.0)
+        uncertain.lost_answer(10.0)
+        lowered.takes_s = 1.0
+        begun = len(node.wire.told)
+        await node.set("both", 10.0)
+        assert node.wire.told[begun:] == [("b", 5.0), ("a", 5.0)]
 
 
 async def test_a_lower_request_stays_though_its_device_did_not_hear_it() -> None:
