@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bosd.node.adopt import LEAST_HELD_A
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
 from tests.support.fleet.channels import Sent
@@ -224,7 +225,7 @@ class SumJudge(Judge):
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)
         top.asked = [request for request in top.asked if request.ends_s >= now_s]
         for sign in (1.0, -1.0):
-            flows_a = math.fsum(max(0.0, sign * pack.true_a) for pack in top.packs)
+            flows_a = math.fsum(sign * pack.true_a for pack in top.packs if sign * pack.true_a > _unfound_a(pack))
             bound_a = max((sign * request.current_a for request in top.asked), default=0.0)
             over_a = flows_a - max(0.0, bound_a)
             self.worst_a = max(self.worst_a, over_a)
@@ -232,6 +233,11 @@ class SumJudge(Judge):
                 packs = {each.name: each.true_a for each in top.packs}
                 asked = [(request.current_a, round(request.ends_s, 2)) for request in top.asked]
                 raise ViolationError(f"{now_s:.3f}: {top.host.name}/{top.name} flows {sign * flows_a} A, asked {asked}: {packs}")
+
+
+def _unfound_a(pack: Pack) -> float:
+    """Return what a pack may hold without being found by a node that starts anew."""
+    return LEAST_HELD_A if pack.holds else 0.0
 
 
 def digest(trace: Trace) -> str:
