@@ -136,11 +136,16 @@ def check_carried(battery: Battery, current_a: float, holder: str, planned: Plan
 
 
 def lowers_own(battery: Battery, current_a: float, holder: str, now_s: float) -> bool:
-    """Return whether the holder of a living set point asks for less than what is applied, or for nothing."""
+    """Return whether the holder of a living set point asks for no more than it asked and than is applied, or for nothing.
+
+    What is applied may be more than is asked by now, where a device did not hear of it.
+    """
     setpoint = battery.setpoint
     if setpoint is None or setpoint.holder != holder or setpoint.over_s <= now_s:
         return False
-    return current_a == 0.0 or (current_a * battery.applied_a > 0.0 and abs(current_a) <= abs(battery.applied_a))
+    return current_a == 0.0 or all(
+        current_a * most_a > 0.0 and abs(current_a) <= abs(most_a) for most_a in (setpoint.current_a, battery.applied_a)
+    )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bosd.errors import (
     BatteryInUseError,
     ClaimedError,
     CurrentOutOfRangeError,
+    FencedError,
     InvalidArgumentError,
     ShuttingDownError,
     StoppedError,
@@ -660,6 +661,32 @@ async def test_a_lower_request_stays_though_its_device_did_not_hear_it() -> None
         await asyncio.sleep(3.0)
         assert node.leaf("a").runs_a == 0.0
         assert {current_a for _, current_a in node.wire.told[begun:]} == {0.0}
+
+
+class _Late:
+    """The fence of a command that comes too late for all but lowering."""
+
+    def check(self, battery: str, *, lowers: bool) -> Lease | None:
+        if lowers:
+            return None
+        raise FencedError(f"{battery}: too old", check="AGE")
+
+
+async def test_a_late_command_does_not_undo_a_lower_request_its_device_did_not_hear() -> None:
+    """At 10 A the device is lost, 3 A are asked: 10 A and 4 A of before, which come late, would raise that; 2 A lower it."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0, fence=_Fence(Lease(100.0)))
+        node.leaf("a").raises = UnavailableError("silence")
+        with pytest.raises(UnavailableError, match="3 A is asked all the same"):
+            await node.set("a", 3.0, fence=_Fence(Lease(100.0)))
+        for late_a in (10.0, 4.0):
+            with pytest.raises(FencedError):
+                await node.set("a", late_a, fence=_Late())
+        with pytest.raises(UnavailableError, match="2 A is asked all the same"):
+            await node.set("a", 2.0, fence=_Late())
+        node.leaf("a").raises = None
+        await asyncio.sleep(3.0)
+        assert node.leaf("a").runs_a == 2.0
 
 
 async def test_a_raise_that_its_device_did_not_hear_is_not_asked() -> None:
