@@ -42,7 +42,7 @@ from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.keeper import Keeper
-from bosd.safeguard.report import read_report
+from bosd.safeguard.taking_over import take_over
 from bosd.sdnotify import Notifier
 from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
@@ -263,16 +263,12 @@ class Daemon:
             if hears is not None:
                 hears.on_remote(event, remote)
 
-    def _make_keeper(self, node: Node, audit: AuditLog) -> Keeper | None:
-        """Return what keeps the guard, and tell what the guard of an earlier run did; None where none is wanted."""
-        state_dir = self._config.node.state_dir
+    def _make_keeper(self, node: Node) -> Keeper | None:
+        """Return what keeps the guard, None where none is wanted."""
         if not self._guarded:
             return None
-        if (report := read_report(state_dir)) is not None:
-            _log.warning("guard_acted", **{f"guard_{key}": value for key, value in report.items()})
-            audit.note("guard", who=NODE, outcome="done" if report.get("confirmed") else "failed", after=report)
         return Keeper(
-            state_dir,
+            self._config.node.state_dir,
             lambda: devices_of((*node.directory.topology.batteries, *node.orphans.specs())),
             lost=lambda message: node.faults.raise_("GUARD_LOST", severity=Severity.HIGH, message=message, module="guard"),
             kept=lambda: node.faults.clear("GUARD_LOST", module="guard"),
@@ -300,9 +296,11 @@ class Daemon:
             _log.error("audit_unwritten", records=audit.unwritten, detail=str(error) or "the disk did not answer in time")
 
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
-        self._keeper = self._make_keeper(node, audit)
+        self._keeper = self._make_keeper(node)
         if self._keeper is not None:
-            await self._keeper.begin(self._end.is_set)
+            tell = lambda outcome, after: audit.note("guard", who=NODE, outcome=outcome, after=after)  # noqa: E731
+            state_dir = self._config.node.state_dir
+            await self._keeper.begin(self._end.is_set, lambda: take_over(state_dir, tell, node.orphans.inherit))
         self.bound = await server.start(self._config.node.listen)
         self._commands, self._unconfirmed = True, None
         self._node, self._audit = node, audit

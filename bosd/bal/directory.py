@@ -56,7 +56,7 @@ class Directory:
     """
 
     def __init__(self, make_leaf: LeafFactory, find_policy: PolicyLookup, find_sharing: SharingLookup = by_c_rate) -> None:
-        self._make_leaf = make_leaf
+        self.make_leaf = make_leaf
         self._find_sharing = find_sharing
         self._find_policy = find_policy
         self.topology = Topology()
@@ -140,7 +140,7 @@ class Directory:
             return PseudoBattery(spec, now_s)
         if isinstance(spec, NullSpec):
             return NullBattery(spec)
-        return self._make_leaf(spec)
+        return self.make_leaf(spec)
 
     def _aggregate(self, spec: AggregatorSpec, made: dict[str, Battery]) -> None:
         members = tuple(made[source] for source in spec.sources)

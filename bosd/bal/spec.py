@@ -104,6 +104,13 @@ class PhysicalSpec(BatterySpec):
         """What only one battery can be: two with the same are one device read twice."""
         return f"port {self.port}"
 
+    @property
+    def commanded_place(self) -> str:
+        """The place of what a set point commands; empty for a battery that takes none."""
+        if self.current_control == "none":
+            return ""
+        return self.place if self.regulator is None else self.regulator.place
+
     def faults(self) -> Iterator[tuple[str, str]]:
         """Yield the faults of the driver's own keys, as pairs of key and text."""
         return iter(())

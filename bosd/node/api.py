@@ -94,11 +94,15 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyResult:
-    """The revision in force after an edit (the one before it, for a plan), what changed, and what a person should know."""
+    """The revision in force after an edit (the one before it, for a plan), what changed, and what a person should know.
+
+    `unconfirmed` are batteries that it took out and whose devices did not confirm 0 A, and may go on.
+    """
 
     revision: int
     changes: tuple[Change, ...]
     warnings: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,7 @@ class Editor:
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = self._planned(edits, expected_revision)
         warnings = consequences(self._directory, topology, recuts.steps())
+        unconfirmed: tuple[str, ...] = ()
         if differences:
             async with drained(leaving(self._directory, topology), self._stop, self.is_latched) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
@@ -149,9 +150,10 @@ class Editor:
                 if gone is not None:
                     raise gone
             warnings += held.warnings()
+            unconfirmed = tuple(held.unconfirmed)
             async with self._new_revision:
                 self._new_revision.notify_all()
-        return ApplyResult(revision=self.revision, changes=differences, warnings=warnings)
+        return ApplyResult(revision=self.revision, changes=differences, warnings=warnings, unconfirmed=unconfirmed)
 
     async def _append(
         self,

@@ -71,6 +71,7 @@ class Leaves:
     def start(self, group: asyncio.TaskGroup) -> None:
         """Start the tasks of all leaves inside `group`."""
         self._group = group
+        self.orphans.start(group)
         self._start_leaves(self.directory)
 
     def _start_leaves(self, batteries: Iterable[Battery], leaving: Mapping[str, "asyncio.Task[None]"] = NOBODY) -> None:
@@ -142,6 +143,8 @@ class Leaves:
                 del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
+                if battery.controllable and battery.counts_at_a != 0.0:
+                    self.orphans.leaving[battery] = None
                 retiring = self._retire(battery, self._tasks.pop(battery))
                 leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
         self._start_leaves(replaced.added, leaving)
@@ -153,11 +156,13 @@ class Leaves:
             each.cancel()
         await asyncio.wait(tasks)
         assert self._group is not None  # noqa: S101 (see _start_leaves)
-        runs = battery.controllable and battery.counts_at_a != 0.0 and await self._make_safe(battery)
+        runs = battery in self.orphans.leaving and await self._make_safe(battery)
         if runs and not self.orphans.is_had_again(battery):
             self._group.create_task(self.orphans.see_to(battery), name=f"see to {battery.name}")
+            self.orphans.batteries[battery] = None
         else:
             await battery.device.close()
+        self.orphans.leaving.pop(battery, None)
 
     async def _leave(self, battery: NetworkLeaf) -> None:
         """Give back what was asked of a stub that is no longer in the topology, and let go of the link."""
@@ -168,10 +173,17 @@ class Leaves:
     async def make_safe(self) -> tuple[str, ...]:
         """Make every device safe, all lines at the same time; return what was not confirmed."""
         leaves = [battery for battery in self.directory if isinstance(battery, PhysicalBattery) and battery.controllable]
-        leaves += self.orphans.batteries
+        orphans = self.orphans.all()
         remote = [battery for battery in self.directory if isinstance(battery, NetworkLeaf) and battery.counts_at_a != 0.0]
-        results = await asyncio.gather(*map(self._make_safe, leaves), *map(self._let_go, remote))
+        results = await asyncio.gather(
+            *map(self._make_safe, leaves), *map(self._make_orphan_safe, orphans), *map(self._let_go, remote)
+        )
         return tuple(name for name in results if name)
+
+    async def _make_orphan_safe(self, battery: PhysicalBattery) -> str:
+        """Apply the safe action of one that no battery has; return the name that the guard knows it by if it did not confirm."""
+        called = self.orphans.called(battery)
+        return called if not self.orphans.is_had_again(battery) and await self._make_safe(battery) else ""
 
     @staticmethod
     async def _try_again(battery: PhysicalBattery) -> bool:
@@ -210,6 +222,8 @@ class Leaves:
                 await battery.device.close()
             elif isinstance(battery, NetworkLeaf):
                 battery.close()
+        for battery in self.orphans.all():
+            await battery.device.close()
 
     def old_below(self, battery: Battery, max_age_s: float | None = None) -> list[Refresher]:
         """Return whom to ask for a sample: the lazy batteries below that are stale, or all that are older than `max_age_s`."""

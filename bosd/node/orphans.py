@@ -1,7 +1,8 @@
 """Devices of batteries that an edit took out and that did not confirm their safe action: told until they do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -12,6 +13,8 @@ from bosd.node.faults import Severity
 from bosd.node.noticed import Noticed
 
 AGAIN_S = 2.0
+LONGEST_STEM = 48
+"""Characters of a name that are kept where it is lengthened: names have 63 at most."""
 
 _log = structlog.get_logger("node")
 
@@ -20,52 +23,80 @@ class Orphans:
     """The batteries whose devices may go on with what a battery that is gone was asked.
 
     `make_safe` tries once and says whether that was confirmed. One whose device is another battery's by now is that one's to
-    look at: what it runs is `UNOWNED` there (adopt.py).
+    look at: what it runs is `UNOWNED` there (adopt.py). `leaving` are batteries whose devices are told for the first time: they
+    are no error yet, and the guard's like the others.
     """
 
     def __init__(self, directory: Directory, make_safe: Callable[[PhysicalBattery], Awaitable[bool]]) -> None:
         self.batteries: dict[PhysicalBattery, None] = {}
+        self.leaving: dict[PhysicalBattery, None] = {}
         self._directory = directory
         self._make_safe = make_safe
 
-    async def see_to(self, battery: PhysicalBattery) -> None:
-        """Tell its device until it confirms, or is another battery's, and let go of it."""
+    def inherit(self, specs: Sequence[PhysicalSpec]) -> None:
+        """Take over what an earlier run could not make safe, unless a battery here has it; they are told from `start` on."""
+        for spec in specs:
+            battery = self._directory.make_leaf(spec)
+            if isinstance(battery, PhysicalBattery) and battery.controllable and not self.is_had_again(battery):
+                self.batteries[battery] = None
+                _log.warning("orphan_inherited", battery=spec.name, place=spec.commanded_place)
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Tell those that are there already, at once, in tasks of `group`."""
+        for battery in self.batteries:
+            group.create_task(self.see_to(battery, after_s=0.0), name=f"see to {battery.name}")
+
+    async def see_to(self, battery: PhysicalBattery, *, after_s: float = AGAIN_S) -> None:
+        """Tell its device until it confirms, or is another battery's, and let go of it; cancelled it stays one of them."""
         self.batteries[battery] = None
-        try:
-            while not self.is_had_again(battery):
-                await asyncio.sleep(AGAIN_S)
-                if await self._make_safe(battery):
-                    _log.info("orphan_made_safe", battery=battery.name)
-                    break
-        finally:
-            del self.batteries[battery]
-            await battery.device.close()
+        while not self.is_had_again(battery):
+            await asyncio.sleep(after_s)
+            after_s = AGAIN_S
+            if await self._make_safe(battery):
+                _log.info("orphan_made_safe", battery=battery.name)
+                break
+        del self.batteries[battery]
+        await battery.device.close()
+
+    def all(self) -> tuple[PhysicalBattery, ...]:
+        """Return those that are told for the first time, and those that are told again."""
+        return (*self.leaving, *self.batteries)
 
     def specs(self) -> tuple[PhysicalSpec, ...]:
-        """Return what the guard is to look after beside the topology: those of which that has neither the name nor the place."""
-        there = [each.spec for each in self._directory]
-        names, places = {spec.name for spec in there}, {spec.place for spec in there if isinstance(spec, PhysicalSpec)}
-        specs = (battery.spec for battery in self.batteries)
+        """Return what the guard is to look after beside the topology, as `called`: what no battery of that commands."""
         return tuple(
-            spec for spec in specs if isinstance(spec, PhysicalSpec) and spec.name not in names and spec.place not in places
+            replace(battery.spec, name=called)
+            for battery, called in self._names()
+            if isinstance(battery.spec, PhysicalSpec) and not self.is_had_again(battery)
         )
+
+    def called(self, battery: PhysicalBattery) -> str:
+        """Return the name that means one of them alone: a battery of its old name may be there."""
+        return dict(self._names())[battery]
+
+    def _names(self) -> Iterator[tuple[PhysicalBattery, str]]:
+        taken = {each.name for each in self._directory}
+        for battery in self.all():
+            name, number = battery.name, 1
+            while name in taken:
+                name = f"{battery.name[:LONGEST_STEM]}-removed" + (f"-{number}" if number > 1 else "")
+                number += 1
+            taken.add(name)
+            yield battery, name
 
     def noticed(self) -> Iterable[Noticed]:
         """Yield each of them."""
         for battery in self.batteries:
-            message = f"{battery.name} was taken out and its device did not confirm its safe action: counted at "
-            message += f"{battery.counts_at_a:g} A, told again each {AGAIN_S:g} s; look at it"
+            counted = f"counted at {battery.counts_at_a:g} A, " if battery.counts_at_a else ""
+            message = f"{battery.name} was taken out and its device did not confirm its safe action: {counted}"
+            message += f"told again each {AGAIN_S:g} s; look at it"
             yield Noticed("NOT_FOLLOWED", Severity.HIGH, message, "removed", battery.name)
 
     def is_had_again(self, battery: PhysicalBattery) -> bool:
         """Return whether what it commanded is another battery's by now."""
-        held = _actuator(battery)
-        return any(isinstance(each, PhysicalBattery) and _actuator(each) == held for each in self._directory)
+        held = _commanded(battery)
+        return any(isinstance(each, PhysicalBattery) and _commanded(each) == held for each in self._directory)
 
 
-def _actuator(battery: PhysicalBattery) -> str:
-    """Return the place of what a set point commands; empty for one that takes none."""
-    spec = battery.spec
-    if not isinstance(spec, PhysicalSpec) or not battery.controllable:
-        return ""
-    return spec.place if spec.regulator is None else spec.regulator.place
+def _commanded(battery: PhysicalBattery) -> str:
+    return battery.spec.commanded_place if isinstance(battery.spec, PhysicalSpec) else ""

@@ -155,7 +155,12 @@ def _expected(request: pb.ApplyTopologyRequest) -> int | None:
 
 
 def _applied(result: ApplyResult) -> pb.ApplyTopologyResponse:
-    return pb.ApplyTopologyResponse(revision=result.revision, changes=_changes(result.changes), warnings=result.warnings)
+    return pb.ApplyTopologyResponse(
+        revision=result.revision,
+        changes=_changes(result.changes),
+        warnings=result.warnings,
+        unconfirmed=result.unconfirmed,
+    )
 
 
 def _changes(changes: Iterable[Change]) -> list[pb.TopologyChange]:

@@ -1,7 +1,7 @@
 """`bosd safe`: the guard's work by hand, and after every stop of the service (ExecStopPost)."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bosd.bal.spec import PhysicalSpec
@@ -10,7 +10,7 @@ from bosd.config.settings import Config
 from bosd.config.topology_toml import parse_stored
 from bosd.errors import BosError, UnavailableError
 from bosd.safeguard.device_list import devices_of
-from bosd.safeguard.report import Report, read_report, write_report
+from bosd.safeguard.report import NAME, Report, left_of, read_report, write_report
 from bosd.safeguard.safe_action import Outcome, make_all_safe
 from bosd.safeguard.turn import take_turn
 from bosd.store.lock import holder
@@ -38,13 +38,14 @@ async def make_safe_by_hand(config: Config, clock: Clock, environment: Mapping[s
         _say("the daemon ended in order and made its devices safe: nothing to do")
         return 0
     specs = _devices(config)
+    specs += _left(state_dir, {spec.commanded_place for spec in specs})
     if not specs:
         _say("no battery here has a device that could be commanded: nothing to do")
         return 0
     outcomes = await make_all_safe(specs, clock)
     for outcome in outcomes:
         _say(_line(outcome))
-    report = Report(by="safe", why=_why(environment), at_utc_s=clock.utc_s(), outcomes=outcomes)
+    report = Report(by="safe", why=_why(environment), at_utc_s=clock.utc_s(), outcomes=outcomes, specs=specs)
     if state_dir.is_dir() and (unwritten := write_report(state_dir, report)):
         _complain(f"not recorded: {unwritten}")
     return 0 if report.confirmed else 1
@@ -85,6 +86,16 @@ def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
     except BosError as error:
         _complain(f"{error.message}; these are the batteries of {config.place}")
     return devices_of(config.topology.batteries)
+
+
+def _left(state_dir: Path, places: Collection[str]) -> tuple[PhysicalSpec, ...]:
+    """Return the devices of batteries that were taken out, which an earlier run could not make safe, unless one of `places`."""
+    try:
+        left = left_of(read_report(state_dir) or {}, str(state_dir / NAME))
+    except BosError as error:
+        _complain(f"{error.message}; what it tells of batteries that were taken out is not tried")
+        return ()
+    return tuple(spec for spec in left if spec.commanded_place not in places)
 
 
 def _line(outcome: Outcome) -> str:

@@ -159,7 +159,8 @@ def stand_guard(state_dir: Path, daemon: int, clock: Clock, *, pipe: int = 0, ec
 
 
 async def _act(state_dir: Path, why: Why, specs: Sequence[PhysicalSpec], clock: Clock) -> int:
-    report = Report(by="guard", why=why.value, at_utc_s=clock.utc_s(), outcomes=await make_all_safe(specs, clock))
+    outcomes = await make_all_safe(specs, clock)
+    report = Report(by="guard", why=why.value, at_utc_s=clock.utc_s(), outcomes=outcomes, specs=specs)
     unwritten = write_report(state_dir, report)
     for outcome in report.outcomes:
         event = "guard_made_safe" if outcome.confirmed else "guard_not_made_safe"

@@ -64,14 +64,18 @@ class Keeper:
         self._work = asyncio.Lock()
         self._served = False
 
-    async def begin(self, give_up: Callable[[], bool]) -> None:
-        """Wait until no other process commands these devices, at most 10 s or until `give_up`; then post the first guard."""
+    async def begin(self, give_up: Callable[[], bool], have_turn: Callable[[], None]) -> None:
+        """Wait until no other process commands these devices, at most 10 s or until `give_up`; then post the first guard.
+
+        Between the two `have_turn` is called: what a guard at work did is written by then.
+        """
         try:
             self._turn = await take_turn(self._state_dir, TURN_S, give_up)
             if self._turn is None:
                 _log.error("guard_still_at_work", state_dir=str(self._state_dir), waited_s=TURN_S)
         except OSError as error:
             _log.error("guard_turn_unknown", detail=str(error))
+        have_turn()
         await self._look()
         self._tick()
 
@@ -107,7 +111,7 @@ class Keeper:
         """Write what the daemon leaves behind; a guard at work waits for its end and writes its own account over it."""
         result = "not confirmed when the daemon ended"
         outcomes = [Outcome(spec.name, line_of(spec), action_of(spec), result) for spec in left]
-        report = Report(by="daemon", why="it ended in order", at_utc_s=SystemClock().utc_s(), outcomes=outcomes)
+        report = Report(by="daemon", why="it ended in order", at_utc_s=SystemClock().utc_s(), outcomes=outcomes, specs=left)
         if unwritten := write_report(self._state_dir, report):
             _log.error("guard_report_unwritten", detail=unwritten)
 

@@ -1,33 +1,51 @@
-"""`guard.json` in the state directory: what was made safe in the daemon's place, for people and for the next daemon."""
+"""`guard.json` in the state directory: what was made safe in the daemon's place, for people and for the next daemon.
+
+It holds the tables of devices that were not made safe, so that whoever comes next can go on with those in no topology any more.
+"""
 
 import contextlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bosd.bal.spec import PhysicalSpec, Topology
+from bosd.config.topology_toml import format_topology, parse_stored
+from bosd.errors import ConfigError
+from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.safe_action import Outcome
 
 NAME = "guard.json"
+LEFT = "unconfirmed_toml"
+"""The key of the tables of what was not made safe."""
 _LARGEST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Who acted (`guard`, `safe`, or a `daemon` that left something), when (UTC), why, and what became of each device."""
+    """Who acted (`guard`, `safe`, or a `daemon` that left something), when (UTC), why, and what became of each device.
+
+    `outcomes` are those of `specs`, in their order.
+    """
 
     by: str
     why: str
     at_utc_s: float
     outcomes: Sequence[Outcome]
+    specs: Sequence[PhysicalSpec]
 
     @property
     def confirmed(self) -> bool:
         """Whether every device's safe action was read back."""
         return all(outcome.confirmed for outcome in self.outcomes)
+
+    @property
+    def left(self) -> tuple[PhysicalSpec, ...]:
+        """What was not made safe."""
+        return tuple(spec for spec, outcome in zip(self.specs, self.outcomes, strict=True) if not outcome.confirmed)
 
 
 def write_report(state_dir: Path, report: Report) -> str:
@@ -38,6 +56,7 @@ def write_report(state_dir: Path, report: Report) -> str:
         "why": report.why,
         "confirmed": report.confirmed,
         "devices": [asdict(outcome) for outcome in report.outcomes],
+        LEFT: format_topology(Topology(batteries=report.left)),
     }
     draft = state_dir / f".{NAME}.{os.getpid()}"
     try:
@@ -65,6 +84,14 @@ def read_report(state_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         return {"confirmed": False, "why": f"{path} cannot be read: {error}"}
     return document if isinstance(document, dict) else {"confirmed": False, "why": f"{path} holds no report"}
+
+
+def left_of(report: Mapping[str, Any], place: str) -> tuple[PhysicalSpec, ...]:
+    """Return what a report says was not made safe, nothing where it does not say. Raises ConfigError for nonsense."""
+    toml = report.get(LEFT, "")
+    if not isinstance(toml, str):
+        raise ConfigError(f"{place}: {LEFT} holds no text, but {toml!r:.80}")
+    return devices_of(parse_stored(toml, f"{place}, {LEFT}").batteries)
 
 
 def forget_report(state_dir: Path) -> None:

@@ -132,14 +132,16 @@ class ApplyTopologyRequest(_message.Message):
     def __init__(self, edits: _Optional[_Iterable[_Union[TopologyEdit, _Mapping]]] = ..., expected_revision: _Optional[int] = ..., request_id: _Optional[str] = ..., comment: _Optional[str] = ...) -> None: ...
 
 class ApplyTopologyResponse(_message.Message):
-    __slots__ = ("revision", "changes", "warnings")
+    __slots__ = ("revision", "changes", "warnings", "unconfirmed")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CHANGES_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    UNCONFIRMED_FIELD_NUMBER: _ClassVar[int]
     revision: int
     changes: _containers.RepeatedCompositeFieldContainer[TopologyChange]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    unconfirmed: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., changes: _Optional[_Iterable[_Union[TopologyChange, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., unconfirmed: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TopologyHistoryRequest(_message.Message):
     __slots__ = ("limit",)

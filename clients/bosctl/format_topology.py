@@ -33,6 +33,7 @@ def apply_document(answer: pb.ApplyTopologyResponse, *, planned: bool) -> Docume
         "planned": planned,
         "changes": change_documents(answer.changes),
         "warnings": list(answer.warnings),
+        "unconfirmed": list(answer.unconfirmed),
     }
 
 

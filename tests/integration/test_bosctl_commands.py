@@ -207,6 +207,16 @@ def test_plan_changes_nothing_and_apply_does(cli: Cli, home: Home, toml: str) ->
     assert (home.asked[-1].expected_revision, home.asked[-1].comment) == (7, "why")
 
 
+def test_a_device_that_did_not_confirm_is_exit_status_1(cli: Cli, home: Home) -> None:
+    """The edit is in force and printed whole, the warning with it; a script sees that somebody has to look."""
+    home.unconfirmed = ["b1"]
+    status, out, err = cli("rm", "b1")
+    assert (status, err) == (1, "")
+    assert "revision 8 is in force" in out
+    status, out, _ = cli("--json", "rm", "b1")
+    assert (status, json.loads(out)["unconfirmed"]) == (1, ["b1"])
+
+
 def test_a_configuration_file_is_applied_with_a_note(cli: Cli, home: Home, tmp_path: Path) -> None:
     """The daemon's own file may be given; its settings are not applied, and that is said."""
     file = tmp_path / "bosd.toml"

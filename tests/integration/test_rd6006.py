@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bosd.safeguard.report import read_report
 from bosd.v1 import battery_pb2 as pb
-from tests.support.processes import Caller, Node, Pack, Supply, until
+from tests.integration.test_safe_by_hand import Done
+from tests.support.processes import Caller, Node, Pack, Supply, pseudo, until
 
 LIMITS = {"max_discharge_current_a": 60.0, "max_charge_current_a": 5.0}
 
@@ -98,7 +100,9 @@ def test_taken_out_while_it_does_not_answer(bench: tuple[Pack, Supply], tmp_path
         until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
         caller.set("b1", -3.0, ttl_s=300.0)
         supply.tell("inject", fault="unplug", seconds=8.0)
-        told = node.ask("rm", "b1")
+        answer = node.bosctl("rm", "b1")
+        told = answer.document
+        assert (answer.status, told["unconfirmed"]) == (1, ["b1"]), "a script is to see it"
         assert "b1 did not confirm 0 A: look at its device, which is told until it does" in told["warnings"]
         assert supply.state["output_on"], "it goes on with what it was told"
         (error,) = until(lambda: [each for each in node.ask("errors") if each["battery"] == "b1"], because="it is said")
@@ -108,3 +112,28 @@ def test_taken_out_while_it_does_not_answer(bench: tuple[Pack, Supply], tmp_path
         )
         until(lambda: not supply.state["output_on"], because="it is told when it is back")
         until(lambda: not [each for each in node.ask("errors") if each["battery"] == "b1"], because="the error is over")
+
+
+def test_taken_out_and_left_by_a_killed_daemon(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """Guard, `bosd safe` and the next daemon go on with a supply that is in no topology any more, until it is off."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply) + pseudo("p")) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -3.0, ttl_s=300.0)
+        supply.tell("inject", fault="silent", seconds=300.0)
+        assert node.bosctl("rm", "b1").status == 1
+        node.kill()
+        found = until(lambda: read_report(node.state_dir) or {}, timeout_s=10.0, because="the guard has acted")
+        assert [(each["name"], each["confirmed"]) for each in found["devices"]] == [("b1", False)]
+        done = Done(node)
+        assert (done.status, done.lines[0].partition(": ")[:1]) == (1, ("b1",))
+        node.start()
+        assert node.events("guard_acted", guard_confirmed=False)
+        (error,) = until(lambda: [each for each in node.ask("errors") if each["battery"] == "b1"], because="it is said")
+        assert error["type"] == "NOT_FOLLOWED"
+        assert supply.state["output_on"], "it goes on with what it was told"
+        supply.tell("inject", fault="silent", seconds=0.01)
+        until(lambda: not supply.state["output_on"], because="it is told when it answers")
+        until(lambda: not [each for each in node.ask("errors") if each["battery"] == "b1"], because="the error is over")
+        assert node.terminate() == 0
+        assert read_report(node.state_dir) is None

@@ -108,6 +108,7 @@ class Home(battery_pb2_grpc.BatteryServiceServicer, topology_pb2_grpc.TopologySe
     def __init__(self) -> None:
         self.batteries = {status.name: status for status in (physical("b1"), unreachable("b2"), aggregate(), stub_of_garage())}
         self.revision = 7
+        self.unconfirmed: list[str] = []
         self.asked: list[Any] = []
         self.metadata: dict[str, str] = {}
         self.refusal: errors.BosError | None = None
@@ -200,6 +201,7 @@ class Home(battery_pb2_grpc.BatteryServiceServicer, topology_pb2_grpc.TopologySe
             await abort(context, errors.StaleRevisionError("the topology has moved on", expected=expected, actual=self.revision))
         self.revision += 1
         answer.revision = self.revision
+        answer.unconfirmed.extend(self.unconfirmed)
         return answer
 
     async def History(self, request: Any, context: Any) -> tpb.TopologyHistoryResponse:  # noqa: N802

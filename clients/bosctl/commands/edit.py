@@ -9,6 +9,7 @@ import typer
 
 from bosd.v1 import topology_pb2 as pb
 from clients.bosctl.commands.names import Name, Names, complete_names
+from clients.bosctl.errors import ExitStatus
 from clients.bosctl.format_topology import apply_document, change_line
 from clients.bosctl.holding import new_request_id
 from clients.bosctl.session import Session, session_of
@@ -45,7 +46,7 @@ def add(context: typer.Context, file: File, revision: Revision = None, comment: 
 
 
 def remove(context: typer.Context, names: Names, revision: Revision = None, comment: Comment = "") -> None:
-    """Remove batteries; refused while something uses them."""
+    """Remove batteries; refused while something uses them. Exit status 1 where a device did not confirm 0 A: it may go on."""
     submit(session_of(context), [pb.TopologyEdit(remove={"name": name}) for name in names], revision, comment)
 
 
@@ -108,7 +109,10 @@ def merge(
 def submit(
     session: Session, edits: Sequence[pb.TopologyEdit], revision: int | None, comment: str = "", *, plan: bool = False
 ) -> None:
-    """Apply edits in one transaction, or only try them, and print what changed."""
+    """Apply edits in one transaction, or only try them, and print what changed.
+
+    Exit status 1 where a device of what was taken out did not confirm 0 A: the edit is in force, and a warning names it.
+    """
     request = pb.ApplyTopologyRequest(
         edits=edits, expected_revision=revision, comment=comment, request_id="" if plan else new_request_id()
     )
@@ -116,6 +120,13 @@ def submit(
         method = connection.topology.Plan if plan else connection.topology.Apply
         answer = connection.call(method, request, long=True, doing="planning" if plan else "applying")
     session.answer(apply_document(answer, planned=plan), lambda console: draw_apply(console, answer, plan=plan))
+    end_where_unconfirmed(answer)
+
+
+def end_where_unconfirmed(answer: pb.ApplyTopologyResponse) -> None:
+    """End with exit status 1 where an edit that is in force took out a device that may go on: a script has to see it."""
+    if answer.unconfirmed:
+        raise typer.Exit(ExitStatus.REFUSED)
 
 
 def read_toml(file: str) -> str:
@@ -147,7 +158,7 @@ def draw_apply(console: "Console", answer: pb.ApplyTopologyResponse, *, plan: bo
     if not answer.changes:
         console.print("nothing changes")
     for warning in answer.warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        console.print(Text(f"warning: {warning}", style="bold red" if answer.unconfirmed else "yellow"))
     if plan:
         console.print(f"planned against revision {answer.revision}; apply it with --revision {answer.revision}")
     else:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from bosd.v1 import topology_pb2 as pb
-from clients.bosctl.commands.edit import Comment, draw_apply, read_toml
+from clients.bosctl.commands.edit import Comment, draw_apply, end_where_unconfirmed, read_toml
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_topology import apply_document
 from clients.bosctl.holding import new_request_id
@@ -84,4 +84,5 @@ def plan_and_apply(session: Session, edits: Sequence[pb.TopologyEdit], revision:
         request = pb.ApplyTopologyRequest(edits=edits, expected_revision=revision, comment=comment, request_id=new_request_id())
         answer = connection.call(connection.topology.Apply, request, long=True, doing="applying")
     session.answer(apply_document(answer, planned=False), lambda console: draw_apply(console, answer, plan=False))
+    end_where_unconfirmed(answer)
     return True

@@ -11,6 +11,7 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.absent import AbsentDevice
 from bosd.node.orphans import AGAIN_S, Orphans
+from bosd.safeguard.device_list import Devices, decode, devices_of, encode
 
 pytestmark = pytest.mark.jumping
 
@@ -71,4 +72,29 @@ async def test_another_batterys_is_left_to_that_one() -> None:
     orphans = Orphans(directory_of(bare), never)
     assert not orphans.is_had_again(leaf(SPEC))
     orphans.batteries[leaf(SPEC)] = None
-    assert orphans.specs() == (), "a guard's list holds a name and a port once"
+    assert orphans.specs() == (replace(SPEC, name="b1-removed"),), "a guard's list holds a name once"
+    orphans.leaving[leaf(replace(SPEC, regulator=SimulatedRegulatorSpec(port="/run/other")))] = None
+    assert [spec.name for spec in orphans.specs()] == ["b1-removed", "b1-removed-2"]
+    assert devices_of(orphans.specs()) == decode(encode(Devices(orphans.specs()))).specs  # type: ignore[union-attr]
+
+
+async def test_what_an_earlier_run_left_is_told_from_the_start() -> None:
+    """At once, then again, unless a battery has it; it stays an orphan, and the guard's, where the run ends before."""
+    told: list[tuple[str, float]] = []
+
+    async def fails(battery: PhysicalBattery) -> bool:
+        told.append((battery.name, asyncio.get_running_loop().time() - begun_s))
+        return False
+
+    other = replace(SPEC, name="b2", port="/dev/b2", regulator=SimulatedRegulatorSpec(port="/run/other"))
+    orphans, begun_s = Orphans(directory_of(replace(other, name="b3")), fails), asyncio.get_running_loop().time()
+    orphans.inherit((SPEC, other))
+    assert orphans.specs() == (SPEC,), "the guard has it before the first word"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.5 * AGAIN_S), asyncio.TaskGroup() as group:
+            orphans.start(group)
+    assert told == [("b1", 0.0), ("b1", pytest.approx(AGAIN_S))]
+    assert orphans.specs() == (SPEC,)
+    (noticed,) = orphans.noticed()
+    assert (noticed.kind, noticed.battery) == ("NOT_FOLLOWED", "b1")
+    assert "counted at" not in noticed.message, "what it runs is not known"
