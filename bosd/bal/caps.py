@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 from bosd.bal.aggregator import Aggregator
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
+from bosd.bal.in_sight import PERIODS_UNTIL_STALE
 from bosd.bal.partition import Partition
-from bosd.bal.physical import PERIODS_UNTIL_STALE
 from bosd.bal.spec import BatterySpec, PhysicalSpec
 from bosd.bal.status import BatteryStatus
 

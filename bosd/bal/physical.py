@@ -5,12 +5,12 @@ import math
 from bosd.bal.battery import DeviceLeaf, LimitFields
 from bosd.bal.device import Device, Sample
 from bosd.bal.follow import Deviation
+from bosd.bal.in_sight import LONGEST_UNSEEN_S, PERIODS_UNTIL_STALE
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 
-PERIODS_UNTIL_STALE = 3.0
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
 GATE_DEADLINE_S = 8.0
@@ -21,7 +21,8 @@ class PhysicalBattery(DeviceLeaf):
 
     Quality is age alone: GOOD to `max_staleness_s` (default three refresh periods, at least 1.5 s), STALE to
     `unavailable_after_s` (default three times that), then UNAVAILABLE with the last voltage, charge and capacity
-    (control.md, "Quality, link and commandability"). `told` says that this node has commanded its device, `unowned` that the
+    (control.md, "Quality, link and commandability"), after a minute at most
+    where a regulator charges it unseen. `told` says that this node has commanded its device, `unowned` that the
     device runs what nobody here asked for. `commanded_a` is what it was told last, followed or not; `deviation` stands while its
     device does something else. Nothing may be raised then, and one that holds more than it was told may do nothing.
     """
@@ -49,6 +50,8 @@ class PhysicalBattery(DeviceLeaf):
         self.lazy = spec.refresh == "lazy"
         self.max_staleness_s = staleness_s(spec)
         default_s = UNAVAILABLE_FACTOR * self.max_staleness_s
+        if spec.regulator is not None:
+            default_s = max(self.max_staleness_s, min(default_s, LONGEST_UNSEEN_S))
         self.unavailable_after_s = default_s if spec.unavailable_after_s is None else spec.unavailable_after_s
         self.sample: Sample | None = None
         self.meter: Meter | None = None
@@ -61,8 +64,13 @@ class PhysicalBattery(DeviceLeaf):
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
-        """A gate closes 5 s after its last switching at the earliest and has 2 s to show it (JBD protocol, current control)."""
-        return GATE_DEADLINE_S if self.is_gate else DeviceLeaf.command_deadline_s
+        """The longer of the usual time and the device's own `failsafe_time_s`, where its driver tells one.
+
+        A gate closes 5 s after its last switching at the earliest and has 2 s to show it (JBD protocol, current control).
+        """
+        usual_s = GATE_DEADLINE_S if self.is_gate else DeviceLeaf.command_deadline_s
+        own_s = getattr(self.device, "failsafe_time_s", None)
+        return max(usual_s, own_s) if isinstance(own_s, int | float) and 0.0 < own_s < math.inf else usual_s
 
     @property
     def is_gate(self) -> bool:

@@ -6,6 +6,7 @@ from itertools import chain
 from math import fsum, isfinite
 from typing import Literal
 
+from bosd.bal.in_sight import in_sight_faults
 from bosd.bal.spec import (
     SERIAL,
     AbsentSpec,
@@ -192,6 +193,7 @@ def _physical(spec: PhysicalSpec) -> Faults:
     yield from _not_negative(spec, "max_discharge_current_a", "max_charge_current_a")
     yield from _safe_within(spec.safe_current_a, spec.max_discharge_current_a, spec.max_charge_current_a)
     yield from _sample_ages(spec)
+    yield from in_sight_faults(spec)
     yield from _control(spec)
     if spec.capture is not None and name_fault(spec.capture):
         yield "capture", f"{spec.capture!r} is no file name in the node's directory captures: letters, digits, _ - . and no path"

@@ -72,6 +72,7 @@ def graph_faults(topology: Topology, policies: Collection[str] = POLICIES) -> It
     yield from _shared_devices(topology)
     yield from _shared_regulators(topology)
     yield from _shared_lines(topology)
+    yield from _speeds(topology)
     yield from _meters(topology, graph)
     yield from _shape(graph)
 
@@ -151,6 +152,23 @@ def _shared_lines(topology: Topology) -> Iterator[Fault]:
         elif other.baud != spec.baud:
             text = f'{spec.baud}, but battery "{other.name}" on the same line has {other.baud}; a line has one speed'
             yield _invalid(f'battery "{spec.name}".baud', text)
+
+
+def _speeds(topology: Topology) -> Iterator[Fault]:
+    """Yield regulators on a line that runs at another speed: their battery's own, another one's, another regulator's."""
+    first: dict[str, tuple[int, str]] = {}
+    physical = [spec for spec in topology.batteries if isinstance(spec, PhysicalSpec)]
+    for spec in physical:
+        if isinstance(baud := getattr(spec, "baud", None), int):
+            first.setdefault(spec.port, (baud, f'battery "{spec.name}"'))
+    for spec in physical:
+        baud = getattr(spec.regulator, "baud", None)
+        if spec.regulator is None or not isinstance(baud, int):
+            continue
+        runs_at, whose = first.setdefault(spec.regulator.port, (baud, f'the regulator of "{spec.name}"'))
+        if runs_at != baud:
+            text = f"{baud}, but {whose} on the same line, {spec.regulator.port}, has {runs_at}; a line has one speed"
+            yield _invalid(f'battery "{spec.name}".regulator.baud', text)
 
 
 def _meters(topology: Topology, graph: Graph) -> Iterator[Fault]:

@@ -7,7 +7,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal
 
+import structlog
+
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole
+from bosd.bal.in_sight import in_sight_faults, kept_in_sight
 from bosd.bal.spec import (
     SERIAL,
     AbsentSpec,
@@ -24,6 +27,8 @@ from bosd.bal.topology import graph_faults
 from bosd.config.faults import FileFaults
 from bosd.config.kinds import battery_kinds, battery_spec, is_shipped
 from bosd.config.reader import label, read_table, shown, spec_of_kind
+
+_log = structlog.get_logger("config")
 
 MAX_TEXT = 4 * 1024 * 1024
 
@@ -115,7 +120,7 @@ def read_topology(tables: Mapping[str, object], faults: FileFaults, *, stored: b
     splitters: list[SplitterSpec] = []
     lost: set[str] = set()
     for place, table in _array_of_tables(tables, "battery", faults):
-        battery = (_absent(table, place) if stored else None) or _battery(table, place, faults)
+        battery = (_absent(table, place) if stored else None) or _battery(table, place, faults, stored=stored)
         if battery is None:
             lost |= _declared(table)
         else:
@@ -154,16 +159,27 @@ def _array_of_tables(tables: Mapping[str, object], key: str, faults: FileFaults)
     return found
 
 
-def _battery(table: Mapping[str, object], place: str, faults: FileFaults) -> BatterySpec | None:
+def _battery(table: Mapping[str, object], place: str, faults: FileFaults, *, stored: bool = False) -> BatterySpec | None:
     spec = spec_of_kind(table, place, faults, battery_spec, battery_kinds)
     if spec is None:
         return None
     if spec is NetworkSpec and "node" in table:
         table = _by_serial(table, place, faults)
     found: BatterySpec | None = read_table(spec, table, place, faults, skip="kind", later=_LATER_BATTERY_KEYS)
+    if stored and isinstance(found, PhysicalSpec):
+        found = _kept_in_sight(found, place)
     for key, text in () if found is None else _own_faults(found):
         faults.add(f"{place}.{key}", text)
     return found
+
+
+def _kept_in_sight(spec: PhysicalSpec, place: str) -> PhysicalSpec:
+    """Return what was stored before there was a bound of its ages, with the longest allowed, and say so."""
+    kept = kept_in_sight(spec)
+    if kept is not spec:
+        beyond = [f"{key} {text}" for key, text in in_sight_faults(spec)]
+        _log.warning("age_lowered", battery=spec.name, place=place, detail="; ".join(beyond))
+    return kept
 
 
 def _own_faults(spec: BatterySpec) -> list[tuple[str, str]]:

@@ -1,17 +1,21 @@
 """What is allowed in a configuration and yet worth a word before it is used."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from bosd.bal.spec import BatterySpec, NetworkSpec, PartitionSpec, PhysicalSpec, Topology
 from bosd.config.security import SecurityConfig
 
 _SWITCHES = "opens both switches when the daemon ends or dies: whatever the pack feeds goes dark, this node perhaps included"
+TOP_CELL_V = {"lfp": 3.65, "nmc": 4.20}
+"""What a cell is charged to at most (bosd/bal/derating.py has the data sheets)."""
+ROUNDED_V = 0.05
+"""Such a voltage is written with one decimal."""
 _DIRECT = "keeps it at 0 A when the daemon ends or dies: it serves nobody until a daemon or somebody by hand commands it"
 
 
 def warnings(topology: Topology, security: SecurityConfig | None = None, limited: Collection[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each such thing, with its place; `limited` are batteries under a grid operator's limit."""
-    return (*_authority(security), *_opening(topology), *_alone(topology), *_limited(topology, limited))
+    return (*_authority(security), *_opening(topology), *_charging(topology), *_alone(topology), *_limited(topology, limited))
 
 
 def _authority(security: SecurityConfig | None) -> tuple[str, ...]:
@@ -30,6 +34,25 @@ def _opening(topology: Topology) -> tuple[str, ...]:
         for index, spec in enumerate(topology.batteries)
         if isinstance(spec, PhysicalSpec) and spec.safe == "open"
     )
+
+
+def _charging(topology: Topology) -> Iterator[str]:
+    """Warn of regulators whose highest voltage is above the pack's, as far as the file tells that: its cells are not in it."""
+    for index, spec in enumerate(topology.batteries):
+        most_v = getattr(spec.regulator, "max_voltage_v", None) if isinstance(spec, PhysicalSpec) else None
+        if most_v is None:
+            continue
+        place = f'battery[{index}] "{spec.name}".regulator.max_voltage_v: {most_v:g} V'
+        chemistry = getattr(spec, "chemistry", "none")
+        if spec.voltage_max_v is not None and most_v > spec.voltage_max_v:
+            yield f"{place} is above the battery's voltage_max_v, {spec.voltage_max_v:g} V: it would be charged beyond that"
+        elif (top_v := TOP_CELL_V.get(chemistry)) is not None:
+            cells = max(1, round(most_v / top_v))
+            if most_v > cells * top_v + ROUNDED_V:
+                yield (
+                    f"{place} is {most_v / cells:.2f} V for each of {cells} cells in series, which {chemistry} is charged to "
+                    f"{top_v:.2f} V: {cells * top_v:.2f} V at most, if they are {cells}"
+                )
 
 
 def _limited(topology: Topology, limited: Collection[str]) -> tuple[str, ...]:

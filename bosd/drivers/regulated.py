@@ -19,6 +19,7 @@ class Regulated:
 
     def __init__(self, device: Device, regulator: Regulator, name: str) -> None:
         self.hold_s: float | None = regulator.hold_s
+        self.failsafe_time_s: float = getattr(regulator, "failsafe_time_s", 0.0)  # a package may have left it out
         self.name = name
         self._device = device
         self._regulator = regulator

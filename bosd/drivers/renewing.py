@@ -22,6 +22,11 @@ class Renewing:
         self._wanted_a = 0.0
         self._turn = asyncio.Lock()
 
+    @property
+    def failsafe_time_s(self) -> float:
+        """How long 0 A may take, 0 where the device does not tell; a renewal under way goes first."""
+        return 2.0 * float(getattr(self._device, "failsafe_time_s", 0.0))
+
     async def read(self) -> Sample:
         """Return a fresh sample, as the device does."""
         return await self._device.read()

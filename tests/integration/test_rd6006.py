@@ -137,3 +137,17 @@ def test_taken_out_and_left_by_a_killed_daemon(bench: tuple[Pack, Supply], tmp_p
         until(lambda: not [each for each in node.ask("errors") if each["battery"] == "b1"], because="the error is over")
         assert node.terminate() == 0
         assert read_report(node.state_dir) is None
+
+
+def test_a_pack_that_falls_silent_is_charged_no_more(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """The supply, which answers, is switched off when nobody sees the cells any more."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply, unavailable_after_s=2.0)) as node, Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", -3.0, ttl_s=300.0)
+        assert supply.state["output_on"]
+        pack.tell("inject", fault="stuck", seconds=60.0)
+        until(lambda: not supply.state["output_on"], because="it is switched off")
+        until(lambda: caller.status("b1").applied_current_a == 0.0, because="that is confirmed")
+        assert caller.status("b1").quality == pb.QUALITY_UNAVAILABLE
+        assert not supply.state["output_on"]

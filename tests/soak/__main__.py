@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.soak import codecs, day, drivers, load, repeats, seeds
+from tests.soak import codecs, day, drivers, load, ptys, repeats, seeds
 from tests.soak.outcome import Outcome
 
 Part = Callable[[argparse.Namespace], Outcome]
@@ -41,6 +41,10 @@ def _codecs(args: argparse.Namespace) -> Outcome:
     return codecs.run(args.inputs, args.seed or 0, args.minutes or 30.0)
 
 
+def _ptys(args: argparse.Namespace) -> Outcome:
+    return ptys.run(args.fault_s, args.seed or 0)
+
+
 PARTS: dict[str, Part] = {
     "seeds": _seeds,
     "repeats": _repeats,
@@ -48,6 +52,7 @@ PARTS: dict[str, Part] = {
     "drivers": _drivers,
     "load": _load,
     "codecs": _codecs,
+    "ptys": _ptys,
 }
 
 
@@ -77,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--nodes", type=int, default=32, metavar="N", help="load: owners (default 32)")
     parser.add_argument("--clients", type=int, default=50, metavar="N", help="load: clients at 2 GetStatus/s (default 50)")
     parser.add_argument("--inputs", type=int, default=1_000_000, metavar="N", help="codecs: how many (default 1000000)")
+    parser.add_argument("--fault-s", type=float, default=60.0, metavar="S", help="ptys: seconds of each fault (default 60)")
     return parser
 
 
@@ -88,7 +94,12 @@ def main() -> int:
     if unknown:
         parser.error(f"no part is called {unknown[0]!r}: it is one of {', '.join(PARTS)}")
     hours = min(args.hours, args.driver_hours)
-    if min(args.count, args.times, args.inputs, args.nodes, args.clients, hours, args.faults_s, args.minutes or 1.0) <= 0:
+    if (
+        min(
+            args.count, args.times, args.inputs, args.nodes, args.clients, hours, args.faults_s, args.fault_s, args.minutes or 1.0
+        )
+        <= 0
+    ):
         parser.error("numbers are above 0")
     outcomes: list[Outcome] = []
     for name in args.parts or list(PARTS):

@@ -1,5 +1,7 @@
 """What `bosd check` says of a configuration that is allowed."""
 
+import pytest
+
 from bosd.config import warnings
 from bosd.config.topology_toml import parse_topology
 
@@ -21,6 +23,15 @@ kind = "aggregator"
 sources = ["near", "far"]
 voltage_v = 13.2
 voltage_tolerance_v = 1.0
+"""
+CHARGED = """
+[[battery]]
+name = "b1"
+kind = "jbd"
+port = "/dev/b1"
+current_control = "external"
+max_discharge_current_a = 5.0
+max_charge_current_a = 5.0
 """
 SPLIT = """
 [[splitter]]
@@ -70,3 +81,23 @@ def test_a_meter_below_a_partition_does_not_count_for_it() -> None:
     assert efficiency.startswith("one: it is limited by the grid operator, and efficiency is left at 1.0")
     (_,) = warnings(parse_topology(metered), limited=["all"])
     (_,) = warnings(parse_topology(metered.replace('meter = "m"', "efficiency = 0.9")), limited=["one"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "most_v", "said"),
+    [
+        ("voltage_max_v = 14.6", 14.7, "14.7 V is above the battery's voltage_max_v, 14.6 V"),
+        ('chemistry = "lfp"', 14.8, "3.70 V for each of 4 cells in series, which lfp is charged to 3.65 V: 14.60 V at most"),
+        ('chemistry = "nmc"', 17.0, "4.25 V for each of 4 cells in series, which nmc is charged to 4.20 V: 16.80 V at most"),
+        ("voltage_max_v = 14.6", 14.6, ""),
+        ('chemistry = "lfp"', 14.6, ""),
+        ('chemistry = "nmc"', 12.6, ""),
+        ("", 60.0, ""),
+    ],
+)
+def test_a_supply_that_goes_beyond_its_pack(keys: str, most_v: float, said: str) -> None:
+    """Against what the battery's table says of its voltage; against whole numbers of cells where it says the chemistry alone."""
+    regulator = f'{{ kind = "rd6006", port = "/dev/s", max_current_a = 5.0, max_voltage_v = {most_v} }}'
+    found = warnings(parse_topology(CHARGED + f"{keys}\nregulator = {regulator}\n"))
+    assert [warning.partition(": ")[0] for warning in found] == (['battery[0] "b1".regulator.max_voltage_v'] if said else [])
+    assert all(said in warning for warning in found)

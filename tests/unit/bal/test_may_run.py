@@ -5,6 +5,10 @@ import pytest
 from bosd.bal.facts import facts_of, unread_below
 from bosd.bal.may_run import may_run_a
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.spec import SimulatedRegulatorSpec
+from bosd.drivers.rd6006.regulator import Rd6006Regulator
+from bosd.drivers.regulated import Regulated
+from bosd.drivers.simulated_regulator import SimulatedRegulator
 from tests.support.bal_makers import aggregate, physical, sample, split
 
 
@@ -14,6 +18,21 @@ def settled(name: str, current_a: float) -> PhysicalBattery:
     battery.sampled(sample(0.0))
     battery.settled(current_a, 0.0)
     return battery
+
+
+def regulated(name: str, failsafe_time_s: float) -> PhysicalBattery:
+    """Return a pack whose regulator takes so long to be at 0 A."""
+    battery = physical(name, current_control="external", regulator=SimulatedRegulatorSpec(port="/run/load"))
+    battery.device = Regulated(battery.device, HeldFor(failsafe_time_s), name)
+    return battery
+
+
+class HeldFor(SimulatedRegulator):
+    """A regulator with another time."""
+
+    def __init__(self, failsafe_time_s: float) -> None:
+        super().__init__("/run/load")
+        self.failsafe_time_s = failsafe_time_s
 
 
 @pytest.mark.parametrize(
@@ -55,6 +74,16 @@ def test_facts_of_devices_that_hold_and_that_expire() -> None:
     assert facts_of(expires, 4.03, 0.0).failsafe_time_s == 8.0
     both = aggregate(holds, expires)
     assert facts_of(both, 4.03, 0.0).safe_within_s is None
+
+
+def test_a_device_that_takes_longer_is_given_longer() -> None:
+    """6.25 s of a bench supply (five exchanges of three attempts) count, 3 s of another regulator do not: 5 s are usual."""
+    slow, quick = (regulated("b", each.failsafe_time_s) for each in (Rd6006Regulator, SimulatedRegulator))
+    assert facts_of(slow, 4.03, 0.0).failsafe_time_s == slow.command_deadline_s == pytest.approx(5 * (3 * 0.3 + 0.2 + 0.15))
+    assert facts_of(quick, 4.03, 0.0).failsafe_time_s == 5.0
+    assert facts_of(slow, 4.03, 0.0).safe_within_s is None, "it holds what it was told"
+    slow.device.hold_s = 2.0
+    assert facts_of(slow, 4.03, 0.0).safe_within_s == pytest.approx(4.03 + slow.command_deadline_s)
 
 
 def test_facts_name_what_is_not_known() -> None:

@@ -1,5 +1,7 @@
 """What a topology may be, and its edits."""
 
+import dataclasses
+
 import pytest
 
 from bosd.bal.edits import Add, EditOperation, Remove, Replace, Whole, add, apply_edits, diff, remove, replace
@@ -180,6 +182,18 @@ def test_one_regulator_is_one_battery_s() -> None:
         ):
             validate(of(regulated("a", regulator), regulated("b", regulator)))
     validate(of(regulated("a", supply), regulated("b", other), regulated("c", load)))
+
+
+def test_a_line_has_one_speed_for_regulators_too() -> None:
+    """A supply on its pack's own port, or on a line of others, has the speed of that line."""
+    supply = Rd6006Spec(port="/dev/a", max_current_a=1.0, max_voltage_v=14.4)
+    said = r'"a"\.regulator\.baud: 115200, but battery "a" on the same line, /dev/a, has 9600'
+    with pytest.raises(InvalidArgumentError, match=said):
+        validate(of(regulated("a", supply)))
+    validate(of(regulated("a", dataclasses.replace(supply, baud=9600))))
+    far = dataclasses.replace(supply, port="/dev/s")
+    with pytest.raises(InvalidArgumentError, match=r'"b"\.regulator\.baud: 9600, but the regulator of "a" on the same line'):
+        validate(of(regulated("a", far), regulated("b", dataclasses.replace(far, address=2, baud=9600))))
 
 
 @pytest.mark.parametrize("name", ["b", "sp2b'", "A_1.x-y", "'", "_", "9", "n" * 63])
