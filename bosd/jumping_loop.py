@@ -10,7 +10,7 @@ import selectors
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -22,16 +22,33 @@ class DeadlockError(RuntimeError):
     """Nothing is ready and no timer is set: no task of this loop can ever go on."""
 
 
+class Turns(Protocol):
+    """Hears of each turn of a loop: its callbacks run between `begins` and `ends`."""
+
+    def begins(self) -> None:
+        """They are about to run."""
+        ...
+
+    def ends(self) -> None:
+        """They have run."""
+        ...
+
+
 class _JumpingSelector(selectors.DefaultSelector):
     """Never sleeps: asks its owner to jump where the stock selector would wait."""
 
     jump: Callable[[float | None], None]
+    turns: Turns | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready now; if that is nothing, jump `timeout` seconds ahead."""
+        if self.turns is not None:
+            self.turns.ends()
         ready = super().select(0)
         if not ready:
             self.jump(timeout)
+        if self.turns is not None:
+            self.turns.begins()
         return ready
 
 
@@ -42,7 +59,17 @@ class JumpingLoop(asyncio.SelectorEventLoop):
         self._now_s = 0.0
         selector = _JumpingSelector()
         selector.jump = self._jump
+        self._jumping = selector
         super().__init__(selector)
+
+    @property
+    def turns(self) -> Turns | None:
+        """Who hears of each turn; nobody, unless set."""
+        return self._jumping.turns
+
+    @turns.setter
+    def turns(self, turns: Turns | None) -> None:
+        self._jumping.turns = turns
 
     def time(self) -> float:
         """Return the virtual time in seconds."""

@@ -16,7 +16,7 @@ from bosd.drivers.far_end.program import told_to_stop
 from bosd.drivers.kind import DriverContext
 from bosd.drivers.lines import CapturedLines, Lines
 from bosd.drivers.replay import exchanges_of
-from bosd.errors import BadNameError, BosError, ConfigError, InvalidArgumentError, UnavailableError
+from bosd.errors import BadNameError, BosError, ConfigError, InvalidArgumentError
 
 LONGEST_S = 86400.0
 
@@ -38,8 +38,8 @@ def main(topology: Topology, name: str, out: Path, seconds: float, clock: Clock)
     spec = replace(spec, current_control="none", regulator=None)  # reading is all that is wanted
     try:
         reads, failures = asyncio.run(_record(spec, CaptureTo(out, clock), seconds))
-    except UnavailableError:
-        if is_new:
+    except BosError:
+        if is_new:  # nothing was recorded that anybody could want
             out.unlink(missing_ok=True)
         raise
     requests = len(exchanges_of(read_capture(out)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_PTS = "/dev/pts/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,14 @@ class Holder:
 
 
 def holders_of(path: str, proc: Path = _PROC) -> tuple[Holder, ...]:
-    """Return the other processes that have the device at `path` open; those of other users show to root alone."""
+    """Return the other processes that have the device at `path` open; those of other users show to root alone.
+
+    The process at the far end of a pseudo-terminal, a simulator, is the device itself and not one of them.
+    """
     real = os.path.realpath(path)
     others = [entry for entry in proc.iterdir() if entry.name.isdecimal() and int(entry.name) != os.getpid()]
-    found = [Holder(int(entry.name), _program(entry)) for entry in others if _has_open(entry, real)]
+    holding = [entry for entry in others if _has_open(entry, real) and not _is_far_end(entry, real)]
+    found = [Holder(int(entry.name), _program(entry)) for entry in holding]
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
@@ -31,6 +36,19 @@ def _has_open(process: Path, real: str) -> bool:
         return any(str(descriptor.readlink()) == real for descriptor in (process / "fd").iterdir())
     except OSError:
         return False
+
+
+def _is_far_end(process: Path, real: str) -> bool:
+    """Return whether a process has the master of the pseudo-terminal `real` open (proc(5): its `fdinfo` has the `tty-index`)."""
+    if not real.startswith(_PTS):
+        return False
+    index = ["tty-index:", real.removeprefix(_PTS)]
+    try:
+        masters = [entry.name for entry in (process / "fd").iterdir() if entry.readlink().name == "ptmx"]
+        texts = [(process / "fdinfo" / name).read_text(encoding="ascii", errors="replace") for name in masters]
+    except OSError:
+        return False
+    return any(line.split() == index for text in texts for line in text.splitlines())
 
 
 def _program(process: Path) -> str:

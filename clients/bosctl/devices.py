@@ -19,6 +19,12 @@ _DENIED = "permission denied"
 _NO_GROUP = "no group of users may open it: give it mode 660 and the group dialout (a udev rule), restart the node"
 _STEPS = (
     (
+        "the token is refused",
+        'write the token that the battery\'s page "Software-Integration" shows into token_file; it is read with the next request',
+    ),
+    ("the token may not do this", 'allow the JSON write API on the battery\'s page "Software-Integration"'),
+    ("token_file", "have the token alone in token_file, one line, in a file that the node's user can read and nobody else"),
+    (
         _DENIED,
         "the node's user may not open it; `sudo usermod -aG {group} bosd` (or the node's user), restart the node",
     ),

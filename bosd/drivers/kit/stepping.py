@@ -8,6 +8,10 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+class NotCancelledError(RuntimeError):
+    """An operation went on, or ended in a way of its own, although it was cancelled."""
+
+
 @coroutine
 def _stepped(steps: Coroutine[Any, Any, T], at: int, reached: Callable[[], None]) -> Generator[Any, None, T]:
     """Run `steps` and call `reached` when it waits for the time `at`, counted from 0."""
@@ -32,7 +36,7 @@ def _stepped(steps: Coroutine[Any, Any, T], at: int, reached: Callable[[], None]
 async def cancelled_at(operation: Coroutine[Any, Any, T], at: int) -> bool:
     """Run `operation` in a task of its own, cancelled where it waits for the time `at`; return whether it got so far.
 
-    Raises what the operation raises when it ends before, or in place of its cancellation.
+    Raises what the operation raises when it ends before, NotCancelledError when it ends otherwise than cancelled.
     """
     reached = False
     loop = asyncio.get_running_loop()
@@ -52,6 +56,12 @@ async def cancelled_at(operation: Coroutine[Any, Any, T], at: int) -> bool:
     async with asyncio.TaskGroup() as group:
         task = group.create_task(run(), name=f"cancelled at {at}")
         await asyncio.wait([task])
-    if not task.cancelled() and (error := task.result()) is not None:
+    if task.cancelled():
+        return reached
+    error = task.result()
+    if reached:
+        became = "it went on" if error is None else f"it became {type(error).__name__}: {error}"
+        raise NotCancelledError(f"{became}; CancelledError has to come out") from error
+    if error is not None:
         raise error
     return reached

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from bosd.drivers.kit import commanding, failing, reading
+from bosd.drivers.kit import blocking, commanding, failing, reading
 from bosd.drivers.kit.result import CheckFailed, DoesNotApply, Result, Verdict
 from bosd.drivers.kit.world import Trial, World, world
 from bosd.errors import BosError
@@ -47,6 +47,7 @@ def checks(memory_reads: int) -> Sequence[Check]:
         Check("two on a line", failing.sharing, devices=2),
         Check("close", failing.closing),
         Check("time and bytes", reading.budget),
+        Check("never blocks", blocking.never_blocks),
         Check("memory", memory),
     )
 

@@ -37,6 +37,9 @@ def lost(reason: str) -> list[pb.BatteryStatus]:
         ("/tmp/pack", "/tmp/pack: is no serial port", "name the port"),
         ("tcp://gw:23", "tcp://gw:23: connection refused", "look whether the bridge runs"),
         ("ble://AA:BB:CC:DD:EE:FF", "ble://AA:BB:CC:DD:EE:FF: not heard within 10 s", "close the apps of phones"),
+        ("http://sonnen", "http://sonnen/api/v2/status: 401 Unauthorized: the token is refused; the page", "into token_file"),
+        ("http://sonnen", "http://sonnen/api/v2/status: 403 Forbidden: the token may not do this; allow", "JSON write API"),
+        ("http://sonnen", "token_file /etc/t cannot be read: No such file or directory", "the token alone in token_file"),
         (
             "ble://AA:BB:CC:DD:EE:FF",
             "the Bluetooth module refuses the password in ble_password_file",

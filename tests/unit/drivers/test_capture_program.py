@@ -10,7 +10,8 @@ import serial
 from bosd.bal.spec import Topology
 from bosd.clock import SystemClock
 from bosd.drivers.capture_program import main
-from bosd.errors import InvalidArgumentError, UnavailableError
+from bosd.drivers.csv_file.spec import CsvSpec
+from bosd.errors import ConfigError, InvalidArgumentError, UnavailableError
 from tests.support.bal_makers import jbd_spec
 
 
@@ -37,3 +38,16 @@ def test_a_port_that_another_program_has(tmp_path: Path) -> None:
         os.close(slave)
         os.close(master)
     assert not out.exists()
+
+
+def test_a_battery_without_a_line_leaves_no_file(tmp_path: Path) -> None:
+    """What is refused leaves nothing behind; a record that was there before stays as it is."""
+    table = tmp_path / "table.csv"
+    spec, out = CsvSpec(name="t", port=str(table)), tmp_path / "t.jsonl"
+    with pytest.raises(ConfigError, match="has no line that could be recorded"):
+        main(Topology(batteries=(spec,)), "t", out, 0.01, SystemClock())
+    assert not out.exists()
+    out.write_text("earlier")
+    with pytest.raises(ConfigError):
+        main(Topology(batteries=(spec,)), "t", out, 0.01, SystemClock())
+    assert out.read_text() == "earlier"

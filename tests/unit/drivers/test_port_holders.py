@@ -1,5 +1,8 @@
 """Who has a port open, by name."""
 
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,3 +30,21 @@ def test_a_program_by_its_command_line(tmp_path: Path, words: tuple[str, ...], n
     (process / "fd" / "3").symlink_to(port)
     (process / "cmdline").write_bytes("\0".join((*words, "")).encode())
     assert [str(each) for each in holders_of(str(port), tmp_path / "proc")] == [f"{name} (process 77)"]
+
+
+def test_the_far_end_of_a_pseudo_terminal_is_the_device() -> None:
+    """A simulator has both ends open; who ends it to free the port has no device any more. Another program is named."""
+    far_end = "import os, sys; print(os.ttyname(os.openpty()[1]), flush=True); sys.stdin.read()"
+    program = "import os, sys; os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); print(flush=True); sys.stdin.read()"
+    run = partial(subprocess.Popen[str], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with run([sys.executable, "-c", far_end]) as simulator:
+        assert simulator.stdout is not None
+        port = simulator.stdout.readline().strip()
+        assert Path(port).exists()
+        assert holders_of(port) == ()
+        with run([sys.executable, "-c", program, port]) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert [each.pid for each in holders_of(port)] == [other.pid]
+            other.communicate()
+        simulator.communicate()

@@ -1,6 +1,8 @@
 """The kit finds what it is for: a driver without a defect passes, and each defect fails the check that is meant for it."""
 
 import asyncio
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -8,11 +10,12 @@ import pytest
 
 from bosd.bal.device import Sample
 from bosd.drivers.kind import DriverContext
+from bosd.drivers.kit import blocking
 from bosd.drivers.kit.hours import run_hours
 from bosd.drivers.kit.result import Verdict
 from bosd.drivers.kit.trial import run_checks
 from bosd.drivers.kit.world import Trial
-from bosd.errors import DriverError
+from bosd.errors import DriverError, UnavailableError
 from tests.support.pump import BENCH, HOLD_S, Pump, PumpSpec, pump_kind
 
 READS = 1200
@@ -165,6 +168,49 @@ class Slow(Pump):
         return await super().read()
 
 
+class Blocking(Pump):
+    """Sleeps on the loop, in a task of its own."""
+
+    async def read(self) -> Sample:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.wait())
+        return await super().read()
+
+    async def wait(self) -> None:
+        time.sleep(0.05)  # noqa: ASYNC251 (the defect)
+
+
+class Busy(Pump):
+    """Computes for as long as `blocking.COMPUTED_S` allows, and longer."""
+
+    async def read(self) -> Sample:
+        sample = await super().read()
+        begun_s = time.thread_time()
+        while time.thread_time() < begun_s + blocking.COMPUTED_S * 1.5:
+            pass
+        return sample
+
+
+class Stubborn(Pump):
+    """Asks again when it is cancelled."""
+
+    async def ask(self, text: str) -> str:
+        try:
+            return await super().ask(text)
+        except asyncio.CancelledError:
+            return await super().ask(text)
+
+
+class Converting(Pump):
+    """Makes an error of the port of its cancellation."""
+
+    async def ask(self, text: str) -> str:
+        try:
+            return await super().ask(text)
+        except BaseException as error:
+            raise UnavailableError("no answer") from error
+
+
 def test_a_driver_without_a_defect_passes_every_check() -> None:
     """And the details are what the made-up device is made of."""
     results = run_checks(Trial(pump_kind(), BENCH, 1), READS)
@@ -186,6 +232,9 @@ def test_a_driver_without_a_defect_passes_every_check() -> None:
         (Patient, "timeouts", "no end within 5 s"),
         (Old, "timeouts", "a sample came from a device without power"),
         (Locked, "cancellation", "reading after read was cancelled at wait 1: no end within 5 s"),
+        (Stubborn, "cancellation", "read cancelled at wait 1: NotCancelledError: it went on"),
+        (Converting, "cancellation", "read cancelled at wait 1: NotCancelledError: it became UnavailableError"),
+        (Blocking, "never blocks", "it blocks: a reading sleeps "),
         (Trusting, "honest refusals", "was confirmed by a device with deaf"),
         (Backwards, "set points", "set_current(2) was confirmed, but the device holds -2 A"),
         (Forever, "hold", "hold_s None says that it holds for ever"),
@@ -202,6 +251,13 @@ def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> 
     (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
     assert result.verdict is Verdict.FAILED, result
     assert says in result.detail
+
+
+def test_a_driver_that_computes_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a tenth of the bound, so that the test need not wait."""
+    monkeypatch.setattr(blocking, "COMPUTED_S", blocking.COMPUTED_S / 10)
+    (result,) = run_checks(Trial(pump_kind(Busy), BENCH, 1), READS, only=("never blocks",))
+    assert re.search(r"it blocks: a reading computes [0-9]+ ms without awaiting; 10 at most", result.detail), result
 
 
 def test_a_defect_in_the_hours_of_faults_is_counted_and_ends_nothing() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bosd.drivers.kit.stepping import cancelled_at
+from bosd.drivers.kit.stepping import NotCancelledError, cancelled_at
 
 pytestmark = pytest.mark.jumping
 
@@ -61,8 +61,8 @@ async def test_what_it_raises_comes_out() -> None:
         await cancelled_at(fail(), 5)
 
 
-async def test_one_that_swallows_its_cancellation_has_waited_that_often() -> None:
-    """It was cancelled there, whatever it made of it."""
+async def test_one_that_makes_something_else_of_its_cancellation_is_told() -> None:
+    """Going on, and an error in place of it, keep a node from ending what it began."""
 
     async def stubborn() -> None:
         try:
@@ -70,4 +70,13 @@ async def test_one_that_swallows_its_cancellation_has_waited_that_often() -> Non
         except asyncio.CancelledError:
             await asyncio.sleep(1.0)
 
-    assert await cancelled_at(stubborn(), 0)
+    async def converting() -> None:
+        try:
+            await asyncio.sleep(1.0)
+        except asyncio.CancelledError:
+            raise ValueError("its own") from None
+
+    with pytest.raises(NotCancelledError, match="it went on"):
+        await cancelled_at(stubborn(), 0)
+    with pytest.raises(NotCancelledError, match="it became ValueError: its own"):
+        await cancelled_at(converting(), 0)
