@@ -4,6 +4,7 @@ import pytest
 
 from tests.soak import seeds
 from tests.soak.outcome import Progress, Series, message_of
+from tests.soak.ptys import Row
 from tests.soak.seeds import Tally
 from tests.soak.site import Sample, excess_as
 from tests.support.fleet.random_faults import Report
@@ -75,3 +76,13 @@ def test_progress_is_told_now_and_then(capsys: pytest.CaptureFixture[str]) -> No
     out, err = capsys.readouterr()
     assert (out, err) == ("", "seeds: 0 s: first\n")
     assert 59.0 < progress.left_s <= 60.0
+
+
+def test_what_a_fault_of_a_line_must_not_do() -> None:
+    """It has to strike, a wrong value fails unless the protocol's sum cannot find it, and a sample has to come after it."""
+    row = Row("drop", 60.0, struck=33, samples=58, good=0.991, there=1.0, recovery_s=0.7)
+    assert row.failures == []
+    assert row.line() == "drop       33 times in 60 s     GOOD 99%, there 100%, 58 samples, 0 wrong, back in 0.7 s"
+    assert Row("drop", 60.0, struck=1, wrong=["4 V"], recovery_s=0.7).failures == ["drop: 4 V"]
+    assert Row("flip_bits", 60.0, struck=1, wrong=["4 V"], recovery_s=0.7).failures == []
+    assert Row("drop", 60.0).failures == ["drop: it never struck", "drop: no sample within 15 s of its end"]
