@@ -141,6 +141,14 @@ class Battery(metaclass=_Port):
         """What it rests on in this node; empty for a leaf."""
         return ()
 
+    def lost_a(self, now_s: float, *, discharging: bool) -> float:
+        """Return what counts as running below it, a magnitude, at members whose current cannot be changed now.
+
+        The present limits leave these members out: what is in force may be that much more, what is newly asked may not.
+        """
+        del now_s, discharging
+        return 0.0
+
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; computed only if something below changed or time alone made it old."""
         if now_s <= self._valid_until_s and self._status is not None:

@@ -111,6 +111,11 @@ class Peculiarities:
         """The members that no set point is shared over anew."""
         return self.without_share.union((member for member, _ in self._lost), (member for member, _ in self._stale))
 
+    def lost_a(self, *, discharging: bool) -> float:
+        """Return what lost members count at together in a direction, a magnitude."""
+        sign = 1.0 if discharging else -1.0
+        return sum(share_a * sign for _, share_a in self._lost if share_a * sign > 0.0)
+
     def fixed_shares(self, current_a: float) -> dict[Battery, float]:
         """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.
 
