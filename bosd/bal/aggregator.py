@@ -248,7 +248,7 @@ class Aggregator(Battery):
         return Quality.UNAVAILABLE
 
     def _reason(self, peculiar: Peculiarities, by_charge: str) -> str:
-        reasons = ["stopped"] if self.stopped else []
+        reasons = [self.stopped_text] if self.stopped else []
         if by_charge:
             reasons.append(by_charge)
         reasons += peculiar.reasons()

@@ -29,6 +29,7 @@ class Peculiarities:
         self.path: dict[str, None] = {}
         self.max_staleness_s = totals.staleness_s
         self.uncontrollable: list[str] = []
+        self.stopped: list[str] = []
         self.away: list[str] = []
         self.unknown: list[str] = []
         self.without_share: set[Battery] = set()
@@ -43,6 +44,8 @@ class Peculiarities:
             self.without_share.add(member)
             return
         self._add_origin(member, status)
+        if status.stopped:
+            self.stopped.append(member.name)
         if not status.controllable:
             self.uncontrollable.append(member.name)
         if status.quality is Quality.UNAVAILABLE:
@@ -135,6 +138,8 @@ class Peculiarities:
         reasons = []
         if self.uncontrollable:
             reasons.append(f"no current control: {_listed(self.uncontrollable)}")
+        if self.stopped:
+            reasons.append(f"stopped: {_listed(self.stopped)}")
         if self.away:
             reasons.append(f"left out, unavailable: {_listed(self.away)}")
         if self._lost:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import textwrap
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -36,6 +38,8 @@ T = TypeVar("T")
 STOP_DEADLINE_S = 2.0
 RECORD_PAUSE_S = 5.0
 RECORD_DEADLINE_S = 1.0
+MOST_REASON = 200
+"""Of a reason that was given so many characters stand in a status."""
 
 _log = structlog.get_logger("node")
 
@@ -64,10 +68,10 @@ class Stops:
 
     def topology_changed(self) -> None:
         """Latch batteries that are new under a name that is stopped."""
-        for name in self._latches:
+        for name, latch in self._latches.items():
             battery = self.directory.batteries.get(name)
-            if battery is not None and not battery.stopped:
-                battery.latch(stopped=True)
+            if battery is not None and not (battery.stopped and battery.stop_note):
+                _latch(battery, latch)
 
     def is_latched(self, name: str) -> bool:
         """Tell whether a battery of that name is stopped until somebody releases it."""
@@ -87,7 +91,7 @@ class Stops:
         latches = {each.name: StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=now_utc_s) for each in batteries}
         self._latches |= latches
         for battery in batteries:
-            battery.latch(stopped=True)
+            _latch(battery, latches[battery.name])
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.stop(reason, on, within_s * HOP_PART)) for stub in stubs]
         self._late.asked(stubs)
@@ -133,6 +137,7 @@ class Stops:
         del self._latches[battery.name]
         self._late.forget(battery.name)
         for each in {battery, self.directory.batteries.get(battery.name, battery)}:
+            each.stop_note = ""
             each.latch(stopped=False)
 
     async def _at_owner(
@@ -275,6 +280,14 @@ class Stops:
             except BadNameError as error:
                 refused[name] = error
         return found
+
+
+def _latch(battery: Battery, latch: StopLatch) -> None:
+    """Stop a battery, and have it say by whom, since when and why."""
+    since = datetime.fromtimestamp(latch.at_utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    why = textwrap.shorten(latch.reason, MOST_REASON, placeholder=" …")
+    battery.stop_note = ", ".join(filter(None, (f"by {latch.who or 'somebody'} since {since}", why)))
+    battery.latch(stopped=True)
 
 
 def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | BosError]) -> tuple[dict[str, str], list[str]]:

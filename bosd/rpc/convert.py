@@ -83,6 +83,7 @@ def to_message(
         quality=s.quality,
         link=s.link,
         commandable=s.commandable,
+        stopped=s.stopped,
         reason=s.reason,
         cells_v=s.cells_v,
         temperatures_c=s.temperatures_c,
@@ -162,6 +163,7 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.quality = _QUALITIES[m.quality]
     d.link = _LINKS[m.link]
     d.commandable = m.commandable
+    d.stopped = m.stopped
     d.controllable = m.controllable
     d.reason = m.reason
     d.cells_v = tuple(m.cells_v[:]) or None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -189,5 +190,38 @@ def test_a_stop_that_is_released_before_its_owner_is_back_is_not_delivered(monke
         assert not node.directory["sa"].stopped
         await fleet.set(asker, "sa", 10.0)
         assert flows_a(fleet, "a") == [10.0]
+
+    told(story)
+
+
+def test_a_stop_says_by_whom_since_when_and_why() -> None:
+    """At the owner, at its stub, and to who is refused, at both with STOPPED; a sum names who is stopped."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        asker, own = controller(fleet, "b"), fleet.hosts["a"]
+        lone = fleet.add_host("l", Topology(batteries=(stub_spec("sa", "a", "b"),), splitters=()))
+        await ready(fleet)
+        for owner in ("a", "b"):
+            await _stopped(fleet, fleet.hosts[owner])
+        (latch,) = await own.store.load_stops()
+        since = datetime.fromtimestamp(latch.at_utc_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = f"stopped by person since {since}, smoke"
+        await fleet.until(lambda: lone.up.node.status("sa").stopped, within_s=2.0, because="the stub hears of it")
+        assert own.up.node.status("b").reason == text
+        assert text in lone.up.node.status("sa").reason
+        for host, name in ((own, "b"), (lone, "sa")):
+            refused = await fleet.refused(fleet.set(host, name, 5.0))
+            assert isinstance(refused, StoppedError)
+            assert text in refused.message
+            told = await fleet.within(host, host.up.node.explain(name))
+            assert f"by person since {since}, smoke" in str(told)
+        refused = await fleet.refused(fleet.set(asker, "all", 5.0))
+        assert refused is not None
+        assert "stopped: sb" in refused.message
+        own.kill()
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+        assert text in own.up.node.status("b").reason
 
     told(story)
