@@ -157,6 +157,8 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
             result.computed.append((battery, clamped.current_a))
     elif isinstance(battery, DeviceLeaf):
         result.devices.append((battery, clamped.current_a))
+        if not status.commandable:
+            result.clamped[battery] = Clamped(clamped.current_a, "")  # why it may do nothing stands in its reason already
         if not status.commandable and not battery.stopped:
             result.lost.add(battery)
     return ()

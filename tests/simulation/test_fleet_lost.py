@@ -26,6 +26,11 @@ def test_the_healthy_one_goes_on_while_one_that_holds_is_lost(asked_a: float) ->
             assert flows_a(fleet, "b") == pytest.approx([asked_a / 2.0], rel=1e-3)
         status = host.up.node.status("all")
         assert (status.applied_current_a, status.max_discharge_current_a) == (asked_a, 20.0)  # asked anew may be what b can
+        lost = host.up.node.status("sa")
+        assert "counted at" in lost.reason
+        assert "clamped" not in lost.reason
+        (step,) = (await fleet.within(host, host.up.node.explain("sa"))).discharge
+        assert step.text == f"sa: discharge limited to 0 A by not being commandable: {lost.reason}"
         assert fleet.packs["a"].true_a == 0.0
         await fleet.set(host, "all", asked_a / 30.0 * 25.0)  # a lowering of what is in force: 25 - 15 counted
         assert flows_a(fleet, "b") == pytest.approx([asked_a / 3.0], rel=1e-2)
