@@ -52,9 +52,7 @@ def to_message(
         path = (own + path)[:MAX_PATH]
     sampled_from, sampled_to = s.sampled_from, s.sampled_to
     if sampled_to == math.inf:
-        sampled_to = utc_now_s
-        if sampled_from == math.inf:
-            sampled_from = utc_now_s
+        sampled_from, sampled_to = utc_now_s if sampled_from == math.inf else sampled_from, utc_now_s
     ends_s = s.setpoint_ends_s
     return new(
         name=s.name,
