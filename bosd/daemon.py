@@ -279,6 +279,7 @@ class Daemon:
         keep = self._config.store
         audit = AuditLog(AuditTable(store), self._clock, retention_days=keep.audit_retention_days, max_mib=keep.audit_max_mib)
         await audit.load()
+        node.peer_commands.follow_ends(audit.lease_over)
         audit.note("start", who=NODE, after={"boot": store.boots, "version": __version__})
         if store.boots == 1:
             names = node.names()

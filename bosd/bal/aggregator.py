@@ -38,6 +38,7 @@ class Aggregator(Battery):
         "_drift",
         "_least_a",
         "_members",
+        "_nested",
         "_peculiarities",
         "_policy",
     )
@@ -52,6 +53,7 @@ class Aggregator(Battery):
         self._discharge = self._charge = BestSet(0.0, 0.0, 0.0, 0.0, 0.0)
         self._peculiarities = Peculiarities(Totals(NOTHING, 0.0), 0.0)
         self._members: tuple[Battery, ...] = ()
+        self._nested: tuple[Battery, ...] = ()
         self._blocks: list[Block] = []
         self.rest_on(members)
 
@@ -59,6 +61,20 @@ class Aggregator(Battery):
     def counts_at_a(self) -> float:
         """The current its members may be running because they were told to."""
         return sum(member.counts_at_a for member in self._members)
+
+    def lost_a(self, now_s: float, *, discharging: bool) -> float:
+        """Return what counts as running, a magnitude, at members here and below whose current cannot be changed now."""
+        self.status(now_s)
+        own_a = self._peculiarities.lost_a(discharging=discharging)
+        return own_a + sum(self._lost_below(now_s, discharging=discharging).values())
+
+    def _lost_below(self, now_s: float, *, discharging: bool) -> dict[Battery, float]:
+        """Return the same of the members that themselves have members and share anew, where it is anything."""
+        if not self._nested:
+            return {}
+        apart = self._peculiarities.set_apart
+        lost = ((member, member.lost_a(now_s, discharging=discharging)) for member in self._nested if member not in apart)
+        return {member: lost_a for member, lost_a in lost if lost_a > 0.0}
 
     @property
     def judged_s(self) -> float:
@@ -82,6 +98,7 @@ class Aggregator(Battery):
     def rest_on(self, members: tuple[Battery, ...]) -> None:
         """Rest on these members from now on."""
         self._members = members
+        self._nested = tuple(member for member in members if member.sources)
         self._blocks = [Block(members[i : i + BLOCK_SIZE]) for i in range(0, len(members), BLOCK_SIZE)]
         for slot, member in enumerate(members):
             member.used_by(self, slot)
@@ -231,7 +248,7 @@ class Aggregator(Battery):
         return Quality.UNAVAILABLE
 
     def _reason(self, peculiar: Peculiarities, by_charge: str) -> str:
-        reasons = ["stopped"] if self.stopped else []
+        reasons = [self.stopped_text] if self.stopped else []
         if by_charge:
             reasons.append(by_charge)
         reasons += peculiar.reasons()
@@ -245,21 +262,33 @@ class Aggregator(Battery):
     def share(self, current_a: float, now_s: float) -> list[tuple[Battery, float]]:
         """Return each member's part of a set point of `current_a`, which must lie within the present limits.
 
-        Stale members keep what they run, unavailable ones what they may run; that is not given to others.
+        Stale members keep what they run, unavailable ones what they may run, also below; that is not given to others.
         Where members have least currents the shares may add up to less than asked.
         """
         self.status(now_s)
         discharging = current_a > 0.0
         sign = 1.0 if discharging else -1.0
         fixed = self._peculiarities.fixed_shares(current_a)
+        below_a = self._lost_below(now_s, discharging=discharging)
+        free_a = abs(current_a) - sum(share_a * sign for share_a in fixed.values() if share_a * sign > 0.0)
+        free_a = max(0.0, free_a - sum(below_a.values()))
+        if self._policy is not None:
+            shares = self._by_policy(fixed, free_a, now_s, discharging=discharging)
+        else:
+            shares = self._by_weight(fixed, free_a, now_s, discharging=discharging)
+        if below_a:
+            shares = [(member, share_a + sign * below_a.get(member, 0.0)) for member, share_a in shares]
+        return shares
+
+    def _by_weight(
+        self, fixed: dict[Battery, float], free_a: float, now_s: float, *, discharging: bool
+    ) -> list[tuple[Battery, float]]:
         without_share = self._peculiarities.without_share
         best = self._discharge if discharging else self._charge
-        free_a = max(0.0, abs(current_a) - sum(share_a * sign for share_a in fixed.values() if share_a * sign > 0.0))
-        if self._policy is not None:
-            return self._by_policy(fixed, free_a, now_s, discharging=discharging)
         whole = free_a <= best.all_limit_a * LIMIT_SLACK
         weight_ah, cutoff_per_h = (best.all_weight_ah, 0.0) if whole else (best.weight_ah, best.cutoff_per_h)
         limit_a = best.all_limit_a if whole else best.limit_a
+        sign = 1.0 if discharging else -1.0
         factor = sign * min(free_a, limit_a) / weight_ah if weight_ah > 0.0 else 0.0
         shares: list[tuple[Battery, float]] = []
         for member in self._members:

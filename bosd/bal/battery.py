@@ -75,8 +75,9 @@ class Battery(metaclass=_Port):
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
-    said about its bookings, `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone
-    limits are in force, `caps` all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
+    said about its bookings, `stop_note` by whom it was stopped, when and why, `clamped_by` why `applied_a` differs from what is
+    asked, `alone` who is not heard while its alone limits are in force, `caps` all that limits it now and refuses nothing.
+    `beside_w` is what flows at its meter beside itself.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -103,6 +104,7 @@ class Battery(metaclass=_Port):
         "setpoint",
         "slot",
         "spec",
+        "stop_note",
         "stopped",
         "target_a",
         "user",
@@ -125,6 +127,7 @@ class Battery(metaclass=_Port):
         self.caps: tuple[Cap, ...] = ()
         self.beside_w = NOTHING_BESIDE
         self.stopped = False
+        self.stop_note = ""
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
         self.figures: Figures | None = None
@@ -141,11 +144,21 @@ class Battery(metaclass=_Port):
         """What it rests on in this node; empty for a leaf."""
         return ()
 
+    def lost_a(self, now_s: float, *, discharging: bool) -> float:
+        """Return what counts as running below it, a magnitude, at members whose current cannot be changed now.
+
+        The present limits leave these members out: what is in force may be that much more, what is newly asked may not.
+        """
+        del now_s, discharging
+        return 0.0
+
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; computed only if something below changed or time alone made it old."""
         if now_s <= self._valid_until_s and self._status is not None:
             return self._status
         status = self._compute(now_s)
+        if self.stopped:
+            status = replace(status, stopped=True)
         if self.booking_note or self.alone:
             status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:
@@ -177,6 +190,11 @@ class Battery(metaclass=_Port):
         """Note that the battery is stopped, or released; what it may be asked follows at once."""
         self.stopped = stopped
         self.touch()
+
+    @property
+    def stopped_text(self) -> str:
+        """Return in words that it is stopped, by whom, since when and why, as far as that is known."""
+        return f"stopped {self.stop_note}".rstrip()
 
     def be_alone(self, who: str) -> None:
         """Put its alone limits in force, as `who` is not heard; with nobody, end that."""

@@ -155,6 +155,7 @@ def _takes_a(member: Battery, now_s: float, *, discharging: bool, ignoring: Coll
     if is_beyond_reach(member, status):
         return max(0.0, member.counts_at_a if discharging else -member.counts_at_a)
     limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
+    limit_a += member.lost_a(now_s, discharging=discharging)
     return min(limit_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring))
 
 
@@ -181,6 +182,7 @@ def share_capped(
         if is_beyond_reach(member, status):
             continue
         limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
+        limit_a += member.lost_a(now_s, discharging=discharging)
         takes_a = can_take_a(member, now_s, discharging=discharging, ignoring=ignoring)
         if takes_a < share_a:
             bound.append(member)

@@ -218,7 +218,8 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     """Pass on what belongs to the name rather than to the object."""
     if old is None:
         return
-    new.stopped, new.alone, new.caps, new.beside_w = old.stopped, old.alone, old.caps, old.beside_w
+    new.stopped, new.stop_note = old.stopped, old.stop_note
+    new.alone, new.caps, new.beside_w = old.alone, old.caps, old.beside_w
     new.listeners = old.listeners
     if isinstance(old, DeviceLeaf) and isinstance(new, DeviceLeaf) and _place(old.spec) == _place(new.spec):
         new.succeed(old)

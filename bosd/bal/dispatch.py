@@ -5,6 +5,7 @@ members, the partitions of a splitter are summed onto their source (control.md, 
 """
 
 import heapq
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -84,26 +85,28 @@ def next_piece_s(now_s: float) -> float:
     return (now_s // BOOKED_PIECE_S + 1.0) * BOOKED_PIECE_S
 
 
-def clamp(current_a: float, status: BatteryStatus) -> Clamped:
-    """Return `current_a` within the present limits of `status`."""
-    if current_a > status.max_discharge_current_a:
-        return Clamped(
-            status.max_discharge_current_a, f"clamped to the present discharge limit {status.max_discharge_current_a:g} A"
-        )
-    if current_a < 0.0 - status.max_charge_current_a:
-        return Clamped(
-            0.0 - status.max_charge_current_a, f"clamped to the present charge limit {status.max_charge_current_a:g} A"
-        )
-    return Clamped(current_a, "")
+def clamp(current_a: float, battery: Battery, status: BatteryStatus, now_s: float) -> Clamped:
+    """Return `current_a` within the present limits of `status`; beside them stands what lost members below count at."""
+    discharging = current_a > 0.0
+    limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
+    if abs(current_a) <= limit_a:
+        return Clamped(current_a, "")
+    lost_a = 0.0 if battery.stopped else battery.lost_a(now_s, discharging=discharging)
+    if abs(current_a) <= limit_a + lost_a:
+        return Clamped(current_a, "")
+    reason = f"clamped to the present {'discharge' if discharging else 'charge'} limit {limit_a:g} A"
+    if lost_a:
+        reason += f" and the {lost_a:g} A that are not reached"
+    return Clamped(math.copysign(limit_a + lost_a, current_a) + 0.0, reason)
 
 
-def _steadily(current_a: float, battery: Battery, status: BatteryStatus) -> Clamped:
+def _steadily(current_a: float, battery: Battery, status: BatteryStatus, now_s: float) -> Clamped:
     """Return `current_a` within the present limits; a virtual battery's limit that moved by a trifle moves nothing.
 
     Such a limit follows the charges and currents below: each sample would move it, and what runs, to and fro for ever. The
     limits of the devices below hold exactly all the same.
     """
-    clamped = clamp(current_a, status)
+    clamped = clamp(current_a, battery, status, now_s)
     if clamped.reason and not isinstance(battery, ComputedLeaf | DeviceLeaf):
         slack_a = LIMIT_MOVE * abs(clamped.current_a)
         if abs(current_a - clamped.current_a) <= slack_a:
@@ -142,7 +145,7 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
         result.targets_a[battery] = _sum_of_partitions(result, battery.user, now_s)
     wanted_a = result.targets_a[battery]
     status = battery.status(now_s)
-    clamped = result.clamped[battery] = _steadily(wanted_a, battery, status)
+    clamped = result.clamped[battery] = _steadily(wanted_a, battery, status, now_s)
     if battery.caps:
         clamped = _capped(result, battery, clamped, now_s)
     if isinstance(battery, Aggregator):
@@ -154,6 +157,8 @@ def _resolve(result: Plan, battery: Battery, now_s: float, *, move_shares: bool)
             result.computed.append((battery, clamped.current_a))
     elif isinstance(battery, DeviceLeaf):
         result.devices.append((battery, clamped.current_a))
+        if not status.commandable:
+            result.clamped[battery] = Clamped(clamped.current_a, "")  # why it may do nothing stands in its reason already
         if not status.commandable and not battery.stopped:
             result.lost.add(battery)
     return ()
@@ -168,7 +173,8 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
     if _is_same(carried_a, battery.applied_a) and _may_stay(capped.shares, carried_a, now_s, move_shares=move_shares):
         shares = [(member, member.applied_a) for member, _ in shares]
     else:
-        if (exact := clamp(current_a, battery.status(now_s))).reason:  # shares that move anyway move to what the limit is now
+        exact = clamp(current_a, battery, battery.status(now_s), now_s)
+        if exact.reason:  # shares that move anyway move to what the limit is now
             _do_with_less(result, battery, current_a, exact)
             current_a = exact.current_a
             capped = share_capped(battery, battery.share(current_a, now_s), current_a, now_s)
@@ -237,7 +243,7 @@ def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: floa
     for member, share_a in shares:
         if abs(share_a - member.applied_a) > least_a:
             return False
-        if member.applied_a != share_a and clamp(member.applied_a, member.status(now_s)).reason:
+        if member.applied_a != share_a and clamp(member.applied_a, member, member.status(now_s), now_s).reason:
             return False
         if member.caps and clamp_to_caps(member, member.applied_a, now_s)[1]:
             return False

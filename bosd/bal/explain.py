@@ -134,7 +134,7 @@ def in_force(battery: Battery, status: BatteryStatus, now_s: float) -> InForce:
         lead = f"nothing asked, safe value {value_a:g} A" if source == "safe" else f"{source}: asked {value_a:g} A"
     else:
         lead = "nothing asked"
-    limited_by = "stopped" if battery.stopped else battery.clamped_by
+    limited_by = battery.stopped_text if battery.stopped else battery.clamped_by
     applied = "" if applied_a is None else f"; applied {applied_a:g} A"
     until = "" if ends_s is None else f"; for another {max(0.0, ends_s - now_s):.0f} s"
     return InForce(
@@ -213,7 +213,7 @@ def _limits(status: BatteryStatus, *, discharging: bool) -> tuple[float, float |
 def _cause(battery: Battery, now_s: float, *, discharging: bool) -> _Cause:
     status = battery.status(now_s)
     if battery.stopped:
-        return _Cause("stopped", "a stop, until it is released", (battery.name,))
+        return _Cause("stopped", f"a stop{battery.stop_note and f' {battery.stop_note}'}, until it is released", (battery.name,))
     if isinstance(battery, Aggregator):
         return _own_charge(battery, status, discharging=discharging) or _of_members(battery, now_s, discharging=discharging)
     if isinstance(battery, Partition):

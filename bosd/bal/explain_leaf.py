@@ -48,7 +48,7 @@ def _by_limit(status: BatteryStatus, *, discharging: bool) -> tuple[str, str]:
 
 def _remote_cause(status: BatteryStatus) -> tuple[str, str]:
     if not status.commandable:
-        return "unavailable", status.reason or f"the link, {status.link.name.lower()}"
+        return "unavailable", f"not being commandable: {status.reason or f'link {status.link.name.lower()}'}"
     return "remote", f"its node ({status.path[1]})" if len(status.path) > 1 else "its node"
 
 

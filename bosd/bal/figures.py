@@ -81,9 +81,10 @@ def is_derated(limit_a: float, ideal_a: float | None) -> bool:
 def figures_of(status: BatteryStatus) -> Figures | None:
     """Return the figures of an ordinary battery; None for one that needs a closer look.
 
-    Ordinary is what is GOOD, fully known and controllable, has a capacity, is not derated and rests on nothing at another node.
+    Ordinary is what is GOOD, fully known and controllable, not stopped or derated, has a capacity and rests on nothing at another
+    node.
     """
-    if status.quality is not Quality.GOOD or not status.controllable or status.hops or not status.capacity_ah:
+    if status.quality is not Quality.GOOD or not status.controllable or status.stopped or status.hops or not status.capacity_ah:
         return None
     voltage_v, current_a, charge_ah, capacity_ah = status.voltage_v, status.current_a, status.charge_ah, status.capacity_ah
     ideal_discharge_a, ideal_charge_a = status.ideal_max_discharge_current_a, status.ideal_max_charge_current_a

@@ -80,7 +80,7 @@ class Partition(Battery):
         return reason if (current_a > 0.0 and not discharges) or (current_a < 0.0 and not charges) else ""
 
     def _reason(self, source: BatteryStatus, charge_ah: float | None, capacity_ah: float | None) -> str:
-        reasons = ["stopped"] if self.stopped else []
+        reasons = [self.stopped_text] if self.stopped else []
         if source.quality is not Quality.GOOD or not source.commandable:
             reasons.append(f"{source.name}: {source.reason}" if source.reason else f"{source.name} {source.quality.name.lower()}")
         by_charge = allowed_directions(self.spec, charge_ah, capacity_ah, None)[2]

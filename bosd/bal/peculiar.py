@@ -29,6 +29,7 @@ class Peculiarities:
         self.path: dict[str, None] = {}
         self.max_staleness_s = totals.staleness_s
         self.uncontrollable: list[str] = []
+        self.stopped: list[str] = []
         self.away: list[str] = []
         self.unknown: list[str] = []
         self.without_share: set[Battery] = set()
@@ -43,6 +44,8 @@ class Peculiarities:
             self.without_share.add(member)
             return
         self._add_origin(member, status)
+        if status.stopped:
+            self.stopped.append(member.name)
         if not status.controllable:
             self.uncontrollable.append(member.name)
         if status.quality is Quality.UNAVAILABLE:
@@ -111,6 +114,11 @@ class Peculiarities:
         """The members that no set point is shared over anew."""
         return self.without_share.union((member for member, _ in self._lost), (member for member, _ in self._stale))
 
+    def lost_a(self, *, discharging: bool) -> float:
+        """Return what lost members count at together in a direction, a magnitude."""
+        sign = 1.0 if discharging else -1.0
+        return sum(share_a * sign for _, share_a in self._lost if share_a * sign > 0.0)
+
     def fixed_shares(self, current_a: float) -> dict[Battery, float]:
         """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.
 
@@ -130,6 +138,8 @@ class Peculiarities:
         reasons = []
         if self.uncontrollable:
             reasons.append(f"no current control: {_listed(self.uncontrollable)}")
+        if self.stopped:
+            reasons.append(f"stopped: {_listed(self.stopped)}")
         if self.away:
             reasons.append(f"left out, unavailable: {_listed(self.away)}")
         if self._lost:

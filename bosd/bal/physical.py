@@ -167,7 +167,7 @@ class PhysicalBattery(DeviceLeaf):
         return (Quality.STALE, lost_s) if now_s <= lost_s else (Quality.UNAVAILABLE, math.inf)
 
     def _command_reasons(self) -> list[str]:
-        reasons = ["stopped"] if self.stopped else []
+        reasons = [self.stopped_text] if self.stopped else []
         if not self.controllable:
             reasons.append("no current control")
         if self.unowned:

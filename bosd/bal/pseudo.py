@@ -55,7 +55,7 @@ class NullBattery(ComputedLeaf):
             quality=Quality.GOOD,
             commandable=not self.stopped,
             controllable=True,
-            reason="stopped" if self.stopped else "absent on purpose",
+            reason=self.stopped_text if self.stopped else "absent on purpose",
             max_staleness_s=ANNOUNCED_STALENESS_S,
         )
 
@@ -161,7 +161,7 @@ class PseudoBattery(ComputedLeaf):
         current_a = self.applied_a if running else 0.0
         discharges, charges, reason = allowed_directions(self.spec, charge_ah, capacity_ah, None)
         if self.stopped:
-            discharges, charges, reason = False, False, "stopped"
+            discharges, charges, reason = False, False, self.stopped_text
         max_discharge_a = self.reported["max_discharge_current_a"] if discharges else 0.0
         max_charge_a = self.reported["max_charge_current_a"] if charges else 0.0
         setpoint = self.setpoint_fields(controllable=True)

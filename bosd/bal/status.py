@@ -80,6 +80,7 @@ class BatteryStatus:
     quality: Quality = Quality.UNAVAILABLE
     link: Link = Link.LOCAL
     commandable: bool = False
+    stopped: bool = False
     controllable: bool = False
     reason: str = ""
     cells_v: tuple[float, ...] | None = None

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import BosError, StoreError
 from bosd.node.audit_counts import Counts
@@ -158,6 +159,12 @@ class AuditLog:
             self._place(entry)
         elif self._counts.add(entry, asyncio.get_running_loop().time()):
             self._wake.set()
+
+    def lease_over(self, battery: str, setpoint: SetPoint) -> None:
+        """Record that a set point ended since the node that asked for it was not heard."""
+        before = {"current_a": setpoint.current_a, "holder": setpoint.holder}
+        message = f"the lease of {setpoint.holder} is over: its set point ended"
+        self.note("lease-over", who=NODE, names=[battery], message=message, before=before)
 
     def refused(
         self, action: str, error: BosError, *, who: str, names: Sequence[str] = (), asked: Mapping[str, object] | None = None

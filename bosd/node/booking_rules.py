@@ -7,7 +7,15 @@ from bosd.bal.graph import Graph
 from bosd.bal.schedule import Schedule
 from bosd.bal.spec import NetworkSpec, Topology
 from bosd.bal.status import BatteryStatus
-from bosd.errors import BatteryInUseError, CurrentOutOfRangeError, NotAllowedError, UnavailableError, UnsupportedError
+from bosd.errors import (
+    BatteryInUseError,
+    CurrentOutOfRangeError,
+    NotAllowedError,
+    StoppedError,
+    UnavailableError,
+    UnsupportedError,
+)
+from bosd.node.links import NetworkLeaf
 from bosd.node.requests import SLACK, check_free
 
 NODE_PREFIX = "node:"
@@ -15,8 +23,15 @@ NODE_PREFIX = "node:"
 
 
 def check_bookable(battery: Battery, holder: str) -> None:
-    """Raise BatteryInUseError for a source of another battery, NotAllowedError where its owner takes no such bookings."""
+    """Raise BatteryInUseError for a source of another battery, NotAllowedError where its owner takes no such bookings.
+
+    A stop that stands at a stub is not known to its owner yet, who would run the booking: StoppedError.
+    """
     check_free(battery)
+    if battery.stopped and isinstance(battery, NetworkLeaf):
+        raise StoppedError(
+            f"{battery.name} is stopped here, which its owner does not know yet: release it first", battery=battery.name
+        )
     allowed = battery.spec.bookings
     if allowed == "none":
         raise NotAllowedError(f'{battery.name} takes no bookings (bookings = "none")', name=battery.name, rule="bookings")

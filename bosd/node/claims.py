@@ -1,10 +1,10 @@
 """What other nodes have asked of this node's batteries: read for Sync, bound to a new lease at Ready."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from bosd.bal.directory import Directory
-from bosd.bal.setpoint import Claim, Lease
+from bosd.bal.setpoint import Claim, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.node.taking import Taken
 
@@ -16,6 +16,10 @@ class Claims:
         self._directory = directory
         self._clock = clock
         self._taken = taken
+
+    def follow_ends(self, lease_over: Callable[[str, SetPoint], None]) -> None:
+        """Let `lease_over` hear of each set point that ends since its holder, another node, is not heard."""
+        self._taken.lease_over = lease_over
 
     def of(self, holder: str) -> tuple[Claim, ...]:
         """Return the set points of `holder` in force."""

@@ -1,7 +1,7 @@
 """What time alone does to a free battery: ends of set points, and when to look again."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -11,6 +11,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import SHARE_MOVE, next_piece_s
 from bosd.bal.partition import Partition
 from bosd.bal.pseudo import PseudoBattery
+from bosd.bal.setpoint import SetPoint
 
 SHARE_PAUSE_S = 1.0
 """Shares are moved at most this often (bal.md, "Aggregators")."""
@@ -18,18 +19,23 @@ SHARE_PAUSE_S = 1.0
 _log = structlog.get_logger("control")
 
 
-def end_what_is_over(top: Battery, now_s: float) -> None:
-    """End a set point whose time is over, or whose partition ran empty or full."""
+LEASE_OVER = "the lease is over"
+
+
+def end_what_is_over(top: Battery, now_s: float, lease_over: Callable[[str, SetPoint], None]) -> None:
+    """End a set point whose time is over, or whose partition ran empty or full; `lease_over` hears of what a lost node asked."""
     setpoint = top.setpoint
     if setpoint is None:
         return
-    why = "" if setpoint.over_s > now_s else "expired" if setpoint.ends_s <= now_s else "the lease is over"
+    why = "" if setpoint.over_s > now_s else "expired" if setpoint.ends_s <= now_s else LEASE_OVER
     if not why and isinstance(top, Partition):
         why = top.exhausted(setpoint.current_a, now_s)
     if why:
         top.setpoint = None
         top.touch()
         _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
+        if why == LEASE_OVER:
+            lease_over(top.name, setpoint)
 
 
 def over_first_s(tops: Iterable[Battery]) -> float:

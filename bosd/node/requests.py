@@ -93,7 +93,9 @@ def check_request(battery: Battery, request: Request, status: BatteryStatus, now
     if lowers_own(battery, current_a, holder, now_s):
         return
     if battery.stopped:
-        raise StoppedError(f"{battery.name} is stopped; release it first", battery=battery.name)
+        raise StoppedError(f"{battery.name} is {battery.stopped_text}; release it first", battery=battery.name)
+    if status.stopped:
+        raise StoppedError(f"{battery.name} is stopped at its owner ({status.reason}); release it first", battery=battery.name)
     if not request.takes:
         check_holder(battery, holder, now_s)
     if not status.controllable:

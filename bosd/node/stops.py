@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import textwrap
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
@@ -25,6 +27,7 @@ from bosd.node.api import ReleaseResult, StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
 from bosd.node.faults import Severity
+from bosd.node.late_stops import LateStops
 from bosd.node.links import NetworkLeaf
 from bosd.node.noticed import Noticed
 from bosd.store.records import StopLatch
@@ -35,6 +38,8 @@ T = TypeVar("T")
 STOP_DEADLINE_S = 2.0
 RECORD_PAUSE_S = 5.0
 RECORD_DEADLINE_S = 1.0
+MOST_REASON = 200
+"""Of a reason that was given so many characters stand in a status."""
 
 _log = structlog.get_logger("node")
 
@@ -54,6 +59,7 @@ class Stops:
         self._failure = ""
         self._latches: dict[str, StopLatch] = {}
         self._unrecorded_stops: dict[str, StopLatch] = {}
+        self._late = LateStops()
 
     async def load(self) -> None:
         """Latch what was stopped when the node went down."""
@@ -62,10 +68,10 @@ class Stops:
 
     def topology_changed(self) -> None:
         """Latch batteries that are new under a name that is stopped."""
-        for name in self._latches:
+        for name, latch in self._latches.items():
             battery = self.directory.batteries.get(name)
-            if battery is not None and not battery.stopped:
-                battery.latch(stopped=True)
+            if battery is not None and not (battery.stopped and battery.stop_note):
+                _latch(battery, latch)
 
     def is_latched(self, name: str) -> bool:
         """Tell whether a battery of that name is stopped until somebody releases it."""
@@ -76,7 +82,7 @@ class Stops:
     ) -> StopResult:
         """Latch batteries at 0 A at their owners, applied before it is recorded; owners are asked at the same time.
 
-        A stub is latched here until its owner has it; where that fails it stays so, and only then is it recorded here.
+        A stub is latched here until its owner has it; where that fails it stays so, is recorded here, and told at contact.
         """
         batteries = self._to_stop(names, node=node, everything=everything)
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
@@ -85,9 +91,10 @@ class Stops:
         latches = {each.name: StopLatch(name=each.name, reason=reason, who=holder, at_utc_s=now_utc_s) for each in batteries}
         self._latches |= latches
         for battery in batteries:
-            battery.latch(stopped=True)
+            _latch(battery, latches[battery.name])
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.stop(reason, on, within_s * HOP_PART)) for stub in stubs]
+        self._late.asked(stubs)
         try:
             unconfirmed, answers = await asyncio.gather(
                 self._controller.stop(batteries, within_s * HOP_PART), asyncio.gather(*asking)
@@ -128,7 +135,9 @@ class Stops:
     def _unlatch(self, battery: Battery) -> None:
         """End the latch of a battery, of the one that has its name by now, too."""
         del self._latches[battery.name]
+        self._late.forget(battery.name)
         for each in {battery, self.directory.batteries.get(battery.name, battery)}:
+            each.stop_note = ""
             each.latch(stopped=False)
 
     async def _at_owner(
@@ -167,11 +176,41 @@ class Stops:
             yield Noticed("STORE_FAILED", Severity.HIGH, message, "stops")
 
     async def run(self) -> None:
-        """Try again to record, for ever."""
-        while True:
-            await asyncio.sleep(RECORD_PAUSE_S)
-            if self._unrecorded_stops:
-                await self._try_to_record()
+        """Try again to record, and tell owners at contact what they do not know, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._late.run(self._tell_owners), name="late stops")
+            while True:
+                await asyncio.sleep(RECORD_PAUSE_S)
+                if self._unrecorded_stops:
+                    await self._try_to_record()
+
+    async def _tell_owners(self) -> None:
+        """Stop at their owners the stubs that are stopped here alone, once there is a session; then it stands there alone."""
+        if not self._latches:
+            return
+        now_s = self.clock.now_s()
+        named = (self.directory.batteries.get(name) for name in self._latches)
+        due = self._late.due([each for each in named if isinstance(each, NetworkLeaf)], now_s)
+        if not due:
+            return
+        async with self._late.lock:  # by now some may be released, or stopped anew
+            meant = {stub.name: self._latches[stub.name] for stub in due if stub.name in self._latches}
+            stubs = [stub for stub in due if stub.name in meant and not self._late.is_told(stub.name, meant[stub.name])]
+            within_s = STOP_DEADLINE_S * HOP_PART
+            asking = [
+                self._at_owner(stub, (), lambda stub, on: stub.stop(meant[stub.name].reason, on, within_s)) for stub in stubs
+            ]
+            self._late.asked(due)
+            missed, _ = _sorted_out(stubs, await asyncio.gather(*asking))
+            for stub in stubs:
+                if stub.name not in missed and self.directory.batteries.get(stub.name) is stub:
+                    self._late.told(stub.name, meant[stub.name])
+        if stubs:
+            _log.warning("stops_told_late", batteries=[stub.name for stub in stubs], not_at_owner=missed)
+        done = [stub for stub in due if stub.name in meant and self._late.is_told(stub.name, meant[stub.name])]
+        with contextlib.suppress(TimeoutError):  # it stands at the owner: here it ends, once that is on the disk
+            async with asyncio.timeout(RECORD_DEADLINE_S):
+                await self._end(done, meant, {})
 
     def _to_stop(self, names: Sequence[str], *, node: bool, everything: bool) -> list[Battery]:
         if not names and not node and not everything:
@@ -194,9 +233,12 @@ class Stops:
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
         within_s = STOP_DEADLINE_S * HOP_PART ** len(via)
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
-        for stub, answer in zip(stubs, await asyncio.gather(*asking), strict=True):
+        async with self._late.lock if stubs else contextlib.nullcontext():  # a late stop must not come behind it
+            answers = await asyncio.gather(*asking)
+        for stub, answer in zip(stubs, answers, strict=True):
             if isinstance(answer, NotAllowedError) and not via:
-                if not self.is_latched(stub.name):
+                latch = self._latches.get(stub.name)
+                if latch is None or self._late.is_told(stub.name, latch):
                     refused[stub.name] = _at_owner_alone(stub, answer)
                     continue
                 _log.warning("released_here_alone", battery=stub.name, detail=answer.message, who=holder)
@@ -238,6 +280,14 @@ class Stops:
             except BadNameError as error:
                 refused[name] = error
         return found
+
+
+def _latch(battery: Battery, latch: StopLatch) -> None:
+    """Stop a battery, and have it say by whom, since when and why."""
+    since = datetime.fromtimestamp(latch.at_utc_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    why = textwrap.shorten(latch.reason, MOST_REASON, placeholder=" …")
+    battery.stop_note = ", ".join(filter(None, (f"by {latch.who or 'somebody'} since {since}", why)))
+    battery.latch(stopped=True)
 
 
 def _sorted_out(stubs: Sequence[NetworkLeaf], answers: Sequence[StopResult | BosError]) -> tuple[dict[str, str], list[str]]:

@@ -1,11 +1,12 @@
 """Claims that are taken by force: who lost one is told until it knows, and does not fight for it (control.md, "Owners")."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
+from bosd.bal.setpoint import SetPoint
 from bosd.errors import BosError
 from bosd.node.ends import runs_anything
 from bosd.node.links import NetworkLeaf
@@ -18,6 +19,8 @@ class Taken:
 
     def __init__(self) -> None:
         self._by: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self.lease_over: Callable[[str, SetPoint], None] = lambda *_: None
+        """Hears of each set point that ends, by the name of its battery, since the node that asked for it is not heard."""
 
     def note(self, battery: str, holder: str, by: str) -> None:
         """Note that `by` took the claim of `holder`, who has nothing of `by` any more."""

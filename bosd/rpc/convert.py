@@ -52,9 +52,7 @@ def to_message(
         path = (own + path)[:MAX_PATH]
     sampled_from, sampled_to = s.sampled_from, s.sampled_to
     if sampled_to == math.inf:
-        sampled_to = utc_now_s
-        if sampled_from == math.inf:
-            sampled_from = utc_now_s
+        sampled_from, sampled_to = utc_now_s if sampled_from == math.inf else sampled_from, utc_now_s
     ends_s = s.setpoint_ends_s
     return new(
         name=s.name,
@@ -83,6 +81,7 @@ def to_message(
         quality=s.quality,
         link=s.link,
         commandable=s.commandable,
+        stopped=s.stopped,
         reason=s.reason,
         cells_v=s.cells_v,
         temperatures_c=s.temperatures_c,
@@ -162,6 +161,7 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.quality = _QUALITIES[m.quality]
     d.link = _LINKS[m.link]
     d.commandable = m.commandable
+    d.stopped = m.stopped
     d.controllable = m.controllable
     d.reason = m.reason
     d.cells_v = tuple(m.cells_v[:]) or None

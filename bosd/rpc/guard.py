@@ -31,6 +31,8 @@ Trailing: TypeAlias = tuple[tuple[str, str | bytes], ...]
 MAX_STREAMS_PER_PEER = 128
 MAX_CALLS_PER_PEER = 512
 LOOK_PERIOD_S = 1.0
+LOOK_DEADLINE_S = 1.0
+"""For reading the files; a disk that hangs ends no stream later than the 5 s that are allowed for it (control.md)."""
 _CANCEL = "/bosd.v1.BatteryService/CancelSchedule"
 _PEM_KEY = "x509_pem_cert"
 _TRANSPORT_KEY = "transport_security_type"
@@ -51,11 +53,19 @@ class Guard(grpc.aio.ServerInterceptor):
         self.refused: Callable[[str, BosError, str, Sequence[str]], None] = lambda *_: None
 
     async def run(self) -> None:
-        """Take exchanged files into use, and end the streams of those who may not be here any more, until cancelled."""
+        """Take exchanged files into use, and end the streams of those who may not be here any more, until cancelled.
+
+        Files that cannot be read for now are waited for, one reading at a time; what is known already is judged meanwhile.
+        """
         shown = self.keyring.material.certificate_pem
+        looking: asyncio.Future[None] | None = None
         while True:
             await asyncio.sleep(LOOK_PERIOD_S)
-            await asyncio.to_thread(self.keyring.look)
+            looking = looking or asyncio.get_running_loop().run_in_executor(None, self.keyring.look)
+            await asyncio.wait((looking,), timeout=LOOK_DEADLINE_S)
+            if looking.done():
+                looking.result()
+                looking = None
             if (now := self.keyring.material.certificate_pem) != shown:
                 shown = now
                 self.exchanged()

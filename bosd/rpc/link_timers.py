@@ -1,5 +1,7 @@
 """How long a link to another node waits."""
 
+import asyncio
+import contextlib
 from dataclasses import dataclass, field
 
 from bosd.fleet.timers import SessionTimers
@@ -14,7 +16,8 @@ class LinkTimers:
     pause_least_s: float = 0.1
     pause_most_s: float = 0.5
     pause_barred_s: float = 8.0
-    """The most between attempts of a node whose own certificate is refused, unless it gets another one meanwhile."""
+    """The most between attempts of a node whose own certificate is refused, or that gets nothing of what it wants: it has no
+    right to it, or it is not there. Another certificate, or another battery that is wanted, ends the pause."""
     call_s: float = 2.0
     probe_period_s: float = 5.0
     session: SessionTimers = field(default_factory=SessionTimers)
@@ -26,9 +29,21 @@ class Pauses:
     def __init__(self, timers: LinkTimers) -> None:
         self._timers = timers
         self._pause_s = timers.pause_least_s
+        self._hopeful = asyncio.Event()
+
+    async def wait(self, *, was_up: bool, refused: bool, barred: bool) -> None:
+        """Wait for the pause after an attempt; where it was `barred`, no longer than there is no reason to hope again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.after(was_up=was_up, refused=refused, barred=barred)):
+                await (self._hopeful if barred else asyncio.Event()).wait()
+        self._hopeful.clear()
+
+    def hope(self) -> None:
+        """Have a barred one try again at once: it has another certificate, or other wishes."""
+        self._hopeful.set()
 
     def after(self, *, was_up: bool, refused: bool, barred: bool) -> float:
-        """Return the pause in seconds after an attempt; `barred`: this node's own certificate was refused."""
+        """Return the pause in seconds after an attempt; `barred`: what refused it will hardly change by itself."""
         timers = self._timers
         most_s = timers.pause_barred_s if barred else timers.pause_most_s
         self._pause_s = timers.pause_least_s if was_up else min(most_s, 2.0 * self._pause_s)

@@ -325,7 +325,7 @@ class RemoteBattery(NetworkLeaf):
         return f"for {self._safe_within_s:.2f} s from its last answer, when it is safe by itself"
 
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
-        reasons = ["stopped"] if self.stopped else []
+        reasons = [self.stopped_text] if self.stopped else []
         if self._taken_by:
             reasons.append(
                 f"CLAIMED: {self._taken_by} took it at its node; told nothing more until it is free there, or asked for again"

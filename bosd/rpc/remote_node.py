@@ -2,11 +2,10 @@
 
 Each attempt has a connection of its own, so a half-dead one is never found again. Attempts are never more than 2 s apart: one
 waits at most `first_s` for its first message, the pause after it is at most `pause_most_s`. Only where this node's own
-certificate is refused, revoked or over, pauses grow longer: nothing helps before it has another one, and that ends the pause.
+certificate is refused, or nothing of what it wants is there for it, pauses grow longer; another certificate or wish ends them.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -47,7 +46,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _End:
-    """How an attempt ended; `barred`: this node's own certificate was refused."""
+    """How an attempt ended; `barred`: this node's own certificate was refused, or nothing of what it wants is there for it."""
 
     link: Link
     reason: str
@@ -67,6 +66,7 @@ class RemoteNode:
         self.sinks: dict[str, list[Sink]] = {}
         self._clock = clock
         self._timers = timers
+        self._pauses = Pauses(timers)
         self.session = PeerSession(target, session_clock, identity, self, dial=dial, timers=timers.session, call_s=timers.call_s)
         self._metadata = self.session.metadata
         self._session_end = _End(link=Link.SYNC, reason=self.session.agreeing)
@@ -104,6 +104,7 @@ class RemoteNode:
         self._staleness_s[name] = max_staleness_s
         known = self._told.setdefault(name, _End(link=Link.CONNECTING, reason=f"connecting to {self.target}"))
         sink.on_link(self._shown(known.link), known.reason)
+        self._pauses.hope()
         self._restart()
 
     def remove(self, name: str, sink: Sink) -> None:
@@ -117,7 +118,6 @@ class RemoteNode:
 
     async def run(self) -> None:
         """Keep the link until cancelled."""
-        pauses = Pauses(self._timers)
         while True:
             self._missing.clear()
             self._restarting = False
@@ -128,9 +128,7 @@ class RemoteNode:
                 self.ways.attempted(self.target, worked=was_up)
             self._end = end
             self._lost(end)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pauses.after(was_up=was_up, refused=end.link is Link.REFUSED, barred=end.barred)):
-                    await (self._exchanged if end.barred else asyncio.Event()).wait()
+            await self._pauses.wait(was_up=was_up, refused=end.link is Link.REFUSED, barred=end.barred)
 
     @property
     def address(self) -> str:
@@ -211,6 +209,7 @@ class RemoteNode:
     def redial(self) -> None:
         """Go over to new connections, which show the certificate of now; nothing of the link or the session ends."""
         self._exchanged.set()
+        self._pauses.hope()
         self.session.exchanged.set()
 
     def _on_moved(self) -> None:
@@ -224,7 +223,7 @@ class RemoteNode:
             self._restarting = False
             names = [name for name in self.sinks if name not in self._missing]
             if not names:
-                return _End(link=Link.REFUSED, reason=f"{self.target} has none of the batteries wanted")
+                return _End(link=Link.REFUSED, reason=f"{self.target} has none of the batteries wanted", barred=True)
             staleness_s = min((each for name in names if (each := self._staleness_s[name]) > 0.0), default=0.0)
             request = pb.WatchRequest(names=names, max_staleness_s=staleness_s)
             try:
@@ -289,7 +288,7 @@ class RemoteNode:
             if self._miss(unknown, error.message if isinstance(error, NotAllowedError) else ""):
                 return None
         link = Link.LOST if isinstance(error, TransientError) and not isinstance(error, DriverError) else Link.REFUSED
-        barred = isinstance(error, UnauthenticatedError)
+        barred = isinstance(error, (UnauthenticatedError, NotAllowedError))
         return _End(link=link, reason=f"{self.target}: {cause_in(error.message)}", barred=barred)
 
     def _miss(self, names: Iterable[str], why: str = "") -> bool:

@@ -62,6 +62,11 @@ def what(record: pb.AuditRecord) -> str:
         parts = [record.reason, _asked(asked), record.message]
     elif record.action in ("set", "force", "renew", "clear"):
         parts = [_current(before, after), record.message]
+    elif record.action == "lease-over":
+        ended_a = before.get("current_a") if isinstance(before, Mapping) else None
+        parts = [f"{_amperes(ended_a)} -> none", record.message]
+    elif record.action == "assume-safe":
+        parts = [_assumed(before)]
     elif record.action == "apply":
         parts = [_edit(after)]
     else:
@@ -86,6 +91,18 @@ def _asked(asked: object) -> str:
     if isinstance(asked, Mapping) and "current_a" in asked:
         return f"asked {asked['current_a']:g} A"
     return ""
+
+
+def _assumed(before: object) -> str:
+    """Return what counted until somebody said that it is safe, and which grants were forgotten."""
+    counted_a, grants = (before.get("counted_a"), before.get("grants")) if isinstance(before, Mapping) else (None, None)
+    parts = (
+        [f"{name} counted at {_amperes(worst_a)}" for name, worst_a in counted_a.items()]
+        if isinstance(counted_a, Mapping)
+        else []
+    )
+    parts += [f"granted {grant}" for grant in grants] if isinstance(grants, list) else []
+    return f"no more: {', '.join(parts)}" if parts else "nothing counted"
 
 
 def _current(before: object, after: object) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import importlib
 import pkgutil
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -239,13 +240,20 @@ async def test_revocation_ends_streams_and_refuses_calls(node: Secured) -> None:
     assert not [call for call in node.node.calls if call[0] == "set_current"]
 
 
-async def test_expiry_ends_streams(node: Secured) -> None:
-    """A certificate of 2 s life: its stream ends within 5 s of its end."""
-    async with node.as_(issue(node.by, "operator:max", life_s=2.0)) as channel:
-        watch = BatteryServiceStub(channel).Watch(pb.WatchRequest())
-        assert (await watch.read()).statuses
-        async with asyncio.timeout(2.0 + END_WITHIN_S):
-            assert await code(_drained(watch)) is UNAUTHENTICATED
+@pytest.mark.parametrize("disk", ["works", "hangs"])
+async def test_expiry_ends_streams(node: Secured, monkeypatch: pytest.MonkeyPatch, disk: str) -> None:
+    """A certificate of 2 s life: its stream ends within 5 s of its end, also where the files cannot be read."""
+    reading = threading.Event()
+    if disk == "hangs":
+        monkeypatch.setattr(node.guard.keyring, "look", lambda: reading.wait(60.0))
+    try:
+        async with node.as_(issue(node.by, "operator:max", life_s=2.0)) as channel:
+            watch = BatteryServiceStub(channel).Watch(pb.WatchRequest())
+            assert (await watch.read()).statuses
+            async with asyncio.timeout(2.0 + END_WITHIN_S):
+                assert await code(_drained(watch)) is UNAUTHENTICATED
+    finally:
+        reading.set()
 
 
 async def _drained(watch: Any) -> None:

@@ -29,6 +29,8 @@ def test_a_killed_controller(tmp_path: Path) -> None:
         (ended,) = sat.events("setpoint_ended")
         assert ended["why"] == "the lease is over"
         assert applied(sat, "b") == 0.0
+        (record,) = [each for each in sat.ask("audit", "--battery", "b") if each["action"] == "lease-over"]
+        assert (record["names"], record["before"]) == (["b"], {"current_a": 10.0, "holder": "node:main"})
         main.start()
         ready(main, "far")
         until(lambda: sat.events("peer_restarted"))

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bosd.errors import StoreError
+from bosd.bal.schedule import Moment
+from bosd.bal.spec import Topology
+from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
-from tests.support.fleet.fleet import Fleet, Host
+from tests.support.fleet.fleet import Fleet, Host, stub_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 DISK_S = 1.5
@@ -129,5 +132,96 @@ def test_a_stopped_battery_that_is_put_there_again_is_stopped() -> None:
         await fleet.until(fleet.all_ready, within_s=5.0, because="it may be commanded again")
         await fleet.set(asker, "all", 10.0)
         assert flows_a(fleet, "a") == [10.0]
+
+    told(story)
+
+
+def test_a_stop_whose_owner_is_away_is_delivered_at_contact() -> None:
+    """An owner is dead when its stub is stopped: once it is back the stop stands there, and there alone."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"),), splitters=())), fleet.hosts["a"]
+        await ready(fleet)
+        own.kill()
+        node = asker.up.node
+        stopped = await fleet.within(asker, node.stop(["sa"], reason="smoke", holder="person"))
+        assert list(stopped.not_at_owner) == ["sa"]
+        await asyncio.sleep(60.0)
+        assert [latch.name for latch in await asker.store.load_stops()] == ["sa"]
+        refused = await fleet.refused(
+            fleet.within(asker, node.book("sa", 4.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        )
+        assert isinstance(refused, StoppedError)
+        own.start()
+        await fleet.until(lambda: own.up.serving and own.up.node.directory["b"].stopped, within_s=10.0, because="it has the stop")
+        await fleet.until(lambda: not node.directory["sa"].stopped, within_s=5.0, because="it stands at the owner alone")
+        (latch,) = await own.store.load_stops()
+        assert (latch.who, latch.reason) == ("node:m", "smoke")
+        assert await asker.store.load_stops() == ()
+        assert await fleet.refused(fleet.set(asker, "sa", 4.0)) is not None
+        await fleet.within(own, own.up.node.release(["b"], holder="admin"))
+        await asyncio.sleep(90.0)  # longer than the most between two tries
+        assert not own.up.node.directory["b"].stopped
+        await fleet.set(asker, "sa", 10.0)
+        assert flows_a(fleet, "a") == [10.0]
+
+    told(story)
+
+
+def test_a_stop_that_is_released_before_its_owner_is_back_is_not_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release at contact takes the stop away everywhere, also while it is on its way and the disk is slow."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"),), splitters=())), fleet.hosts["a"]
+        await ready(fleet)
+        own.kill()
+        node = asker.up.node
+        await fleet.within(asker, node.stop(["sa"], reason="smoke", holder="person"))
+        await asyncio.sleep(10.0)
+        monkeypatch.setattr(asker.store, "clear_stops", _slow(asker.store.clear_stops))
+        own.start()
+        await fleet.until(lambda: own.up.serving and own.up.node.directory["b"].stopped, within_s=10.0, because="it has the stop")
+        await fleet.within(asker, node.release(["sa"], holder="admin"))
+        for _ in range(100):
+            await asyncio.sleep(1.0)
+            assert not own.up.node.directory["b"].stopped
+        assert not node.directory["sa"].stopped
+        await fleet.set(asker, "sa", 10.0)
+        assert flows_a(fleet, "a") == [10.0]
+
+    told(story)
+
+
+def test_a_stop_says_by_whom_since_when_and_why() -> None:
+    """At the owner, at its stub, and to who is refused, at both with STOPPED; a sum names who is stopped."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        asker, own = controller(fleet, "b"), fleet.hosts["a"]
+        lone = fleet.add_host("l", Topology(batteries=(stub_spec("sa", "a", "b"),), splitters=()))
+        await ready(fleet)
+        for owner in ("a", "b"):
+            await _stopped(fleet, fleet.hosts[owner])
+        (latch,) = await own.store.load_stops()
+        since = datetime.fromtimestamp(latch.at_utc_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = f"stopped by person since {since}, smoke"
+        await fleet.until(lambda: lone.up.node.status("sa").stopped, within_s=2.0, because="the stub hears of it")
+        assert own.up.node.status("b").reason == text
+        assert text in lone.up.node.status("sa").reason
+        for host, name in ((own, "b"), (lone, "sa")):
+            refused = await fleet.refused(fleet.set(host, name, 5.0))
+            assert isinstance(refused, StoppedError)
+            assert text in refused.message
+            told = await fleet.within(host, host.up.node.explain(name))
+            assert f"by person since {since}, smoke" in str(told)
+        refused = await fleet.refused(fleet.set(asker, "all", 5.0))
+        assert refused is not None
+        assert "stopped: sb" in refused.message
+        own.kill()
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+        assert text in own.up.node.status("b").reason
 
     told(story)

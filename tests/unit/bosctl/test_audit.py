@@ -88,6 +88,19 @@ def record(**fields: object) -> pb.AuditRecord:
             "stopped true, unconfirmed p; “smoke”",
         ),
         ({"action": "pseudo", "after": '{"charge_ah":40.0}'}, "charge_ah 40"),
+        (
+            {
+                "action": "assume-safe",
+                "before": '{"counted_a":{"sa":20.0},"grants":["5000 W discharge of b"]}',
+                "after": '{"counted_a":0.0,"grants":[],"node":"hut"}',
+            },
+            "no more: sa counted at +20 A, granted 5000 W discharge of b",
+        ),
+        ({"action": "assume-safe", "before": '{"counted_a":{},"grants":[]}'}, "nothing counted"),
+        (
+            {"action": "lease-over", "before": '{"current_a":10.0,"holder":"node:m"}', "after": "", "message": "it is over"},
+            "+10 A -> none; it is over",
+        ),
         ({"action": "newer", "after": "no json", "asked": ""}, ""),
     ],
 )

@@ -16,7 +16,7 @@ TIMERS = LinkTimers(pause_least_s=0.1, pause_most_s=0.5, pause_barred_s=8.0)
     ],
 )
 def test_pauses_grow_to_a_bound(pauses_s: list[float], *, refused: bool, barred: bool) -> None:
-    """A refused certificate is shown ever more rarely; what was up begins anew."""
+    """What is barred is tried ever more rarely; what was up begins anew."""
     pauses = Pauses(TIMERS)
     found = [pauses.after(was_up=False, refused=refused, barred=barred) for _ in pauses_s]
     assert found == pytest.approx(pauses_s)

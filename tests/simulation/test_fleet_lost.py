@@ -1,0 +1,70 @@
+"""A lost member counts once: what it may run is set aside, and those that are left go on with the rest (control.md)."""
+
+import asyncio
+import math
+
+import pytest
+
+from bosd.bal.spec import Topology
+from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.stories import flows_a, owners, ready, told
+
+
+@pytest.mark.parametrize("asked_a", [30.0, -30.0])
+def test_the_healthy_one_goes_on_while_one_that_holds_is_lost(asked_a: float) -> None:
+    """30 A over two of 20 A: one that holds is cut and counts at 15 A, so the other goes on at 30 - 15 A, also after contact."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b")
+        host = fleet.add_host("m", _over("a", "b"))
+        await ready(fleet)
+        await fleet.set(host, "all", asked_a, ttl_s=600.0)
+        fleet.cut("m", "a")
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            assert flows_a(fleet, "b") == pytest.approx([asked_a / 2.0], rel=1e-3)
+        status = host.up.node.status("all")
+        assert (status.applied_current_a, status.max_discharge_current_a) == (asked_a, 20.0)  # asked anew may be what b can
+        lost = host.up.node.status("sa")
+        assert "counted at" in lost.reason
+        assert "clamped" not in lost.reason
+        (step,) = (await fleet.within(host, host.up.node.explain("sa"))).discharge
+        assert step.text == f"sa: discharge limited to 0 A by not being commandable: {lost.reason}"
+        assert fleet.packs["a"].true_a == 0.0
+        await fleet.set(host, "all", asked_a / 30.0 * 25.0)  # a lowering of what is in force: 25 - 15 counted
+        assert flows_a(fleet, "b") == pytest.approx([asked_a / 3.0], rel=1e-2)
+        fleet.heal("m", "a")
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            assert math.fsum(abs(each) for each in flows_a(fleet, "a", "b")) <= 25.0 + 1e-9
+        assert flows_a(fleet, "a", "b") == pytest.approx([asked_a / 30.0 * 12.5] * 2, rel=1e-2)
+
+    told(story)
+
+
+def test_one_that_is_lost_two_below_counts_once() -> None:
+    """48 A over `all` (a, b) and c, each of 20 A: a is cut at its share, and nobody is lowered for it; the sum never grows."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b", "c")
+        below = _over("a", "b")
+        top = sum_spec("top", "all", "sc")
+        host = fleet.add_host("m", Topology(batteries=(*below.batteries, stub_spec("sc", "c", "b"), top), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "top", 48.0, ttl_s=600.0)
+        assert flows_a(fleet, "a", "b", "c") == pytest.approx([16.0, 16.0, 16.0], rel=1e-2)
+        counted_a = fleet.packs["a"].true_a
+        fleet.cut("m", "a")
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            assert math.fsum(flows_a(fleet, "b", "c")) + counted_a <= 48.0 + 1e-9
+        assert math.fsum(flows_a(fleet, "b", "c")) + counted_a == pytest.approx(48.0)
+
+    told(story)
+
+
+def _over(*names: str) -> Topology:
+    stubs = tuple(stub_spec(f"s{name}", name, "b") for name in names)
+    return Topology(batteries=(*stubs, sum_spec("all", *(stub.name for stub in stubs))), splitters=())
