@@ -25,6 +25,13 @@ RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
 WINDOW_S = 60.0
+STOPPED_S = (0.5, 3.0, 10.0, 25.0)
+"""How long what was stopped stays so: the last is longer than a board is without power."""
+QUIET_S = SETTLE_S + 15.0
+"""At times nobody asks for so long: what had an end is over by then, and is seen to be."""
+QUIET_CHANCE = 0.08
+RESTART_CHANCE = 0.3
+"""Of the owner of what was stopped: a stop survives it."""
 REPEATED_S = 20.0
 """Every command arrives a second time within so long, in the same session or a later one."""
 
@@ -197,7 +204,7 @@ class RandomFaults:
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(self.chance.expovariate(1 / 6.0))
+            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / 6.0))
             if top.host.process is None or not top.host.process.serving:
                 continue
             status = top.host.process.node.status(top.name)
@@ -222,6 +229,7 @@ class RandomFaults:
             await asyncio.sleep(self.chance.expovariate(1 / 4.0))
             if self.fleet.loop.time() >= until_s:
                 return
+            self.fleet.check_bugs()
             self.faults += 1
             group.create_task(self.chance.choice(kinds)())
 
@@ -250,11 +258,28 @@ class RandomFaults:
             await asyncio.sleep(0.5)
         host.start()
 
+    @staticmethod
+    def _name_at(host: Host, pack: str) -> str:
+        """Return the name of the battery on a pack at its owner; empty where the host does not own it."""
+        return next((each.name for each in host.topology.batteries if isinstance(each, JbdSpec) and each.port == DEV + pack), "")
+
+    def _owner_of(self, pack: str) -> Host:
+        return next(host for host in self.fleet.hosts.values() if self._name_at(host, pack))
+
+    def _died(self, host: Host) -> None:
+        """Let the judges know; a stop that the disk did not take is forgotten with the run that knew of it."""
+        self.sums.died(host)
+        for pack in tuple(self.stops.stopped):
+            if (name := self._name_at(host, pack)) and name not in host.store.stops:
+                self.stops.stopped.discard(pack)
+
     async def _kill(self) -> None:
-        host = self._host()
+        await self._kill_one(self._host())
+
+    async def _kill_one(self, host: Host) -> None:
         if host.process is not None and not host.process.life.frozen and self._may_start(host):
             host.kill()
-            self.sums.died(host)
+            self._died(host)
             await asyncio.sleep(self.chance.uniform(0.3, 8.0))
             await self._start(host)
 
@@ -262,7 +287,7 @@ class RandomFaults:
         host = self._host()
         if host.process is not None and not host.process.life.frozen and self._may_start(host):
             host.cut_power()
-            self.sums.died(host)
+            self._died(host)
             await asyncio.sleep(self.chance.uniform(2.0, 20.0))
             await self._start(host)
 
@@ -335,7 +360,12 @@ class RandomFaults:
                 self.stops.stop(pack)
         except (BosError, TimeoutError):
             pass
-        await asyncio.sleep(self.chance.uniform(0.5, 10.0))
+        owner = self._owner_of(pack)
+        if self.chance.random() < RESTART_CHANCE:
+            await self._kill_one(owner)
+        await asyncio.sleep(self.chance.choice(STOPPED_S))
+        if owner.process is not None and owner.process.serving:
+            self.stops.check(pack, latched=owner.process.node.directory[self._name_at(owner, pack)].stopped)
         self.stops.stopped.discard(pack)
         while not await self._released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
             await asyncio.sleep(1.0)
