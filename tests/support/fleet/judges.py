@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bosd.bal.spec import NetworkSpec
 from bosd.node.adopt import LEAST_HELD_A
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
@@ -270,6 +271,47 @@ class SumJudge(Judge):
 def _unfound_a(pack: Pack) -> float:
     """Return what a pack may hold without being found by a node that starts anew."""
     return LEAST_HELD_A if pack.holds else 0.0
+
+
+class LeaseJudge(Judge):
+    """A pack that expires, of an owner whose asker it cannot hear, is at 0 A before long (control.md, "When something dies").
+
+    That a link is cut either way, or the asker down, is known from outside. What holds may run on where its owner died, too.
+    """
+
+    def __init__(self, fleet: Fleet, tops: list[Top], within_s: float) -> None:
+        self._fleet = fleet
+        self._tops = tops
+        self._within_s = within_s
+        self._died_s: dict[str, float] = {}
+
+    def died(self, host: Host) -> None:
+        """Note when a node went down."""
+        self._died_s[host.name] = self._fleet.loop.time()
+
+    def current_changed(self, pack: Pack) -> None:
+        """Look at one pack."""
+        if pack.holds or pack.true_a == 0.0:
+            return
+        for top in self._tops:
+            for each, owner in zip(top.packs, top.owners, strict=True):
+                if each is pack and owner != top.host.name:
+                    self._check(top, pack, owner)
+
+    def _check(self, top: Top, pack: Pack, owner: str) -> None:
+        askers = [name for name in (top.relay, top.host.name) if name and self._asks(name, owner)]
+        unheard_s = min((self._unheard_s(asker, owner) for asker in askers), default=0.0)
+        if unheard_s > self._within_s:
+            raise ViolationError(f"{pack.name} runs {pack.true_a} A, and {owner} has heard no asker for {unheard_s:.1f} s")
+
+    def _asks(self, asker: str, owner: str) -> bool:
+        specs = self._fleet.hosts[asker].topology.batteries
+        return any(isinstance(each, NetworkSpec) and self._fleet.host_at(each.target or "") == owner for each in specs)
+
+    def _unheard_s(self, asker: str, owner: str) -> float:
+        """Return for how long an owner has not heard an asker."""
+        down_s = self._fleet.loop.time() - self._died_s.get(asker, math.inf) if self._fleet.hosts[asker].process is None else 0.0
+        return max(down_s, self._fleet.wires.silent_s(asker, owner))
 
 
 def digest(trace: Trace) -> str:

@@ -12,7 +12,7 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import SET, FenceJudge, LimitJudge, StopJudge, SumJudge, Top
+from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, StopJudge, SumJudge, Top
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
@@ -21,6 +21,8 @@ SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
 LIMIT_S = 12.0
 """Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
+UNHEARD_S = 15.0
+"""Longer than an owner acts for who is not heard: a beat may be 1 s old, 3 s of lease, a stall of 6 s then, 4 s of hold."""
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
@@ -73,7 +75,8 @@ class RandomFaults:
         self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
         self.fence = FenceJudge(self.fleet)
         self.stops = StopJudge()
-        self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops]
+        self.leases = LeaseJudge(self.fleet, self.tops, UNHEARD_S)
+        self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops, self.leases]
         self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
         self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
         if limits:
@@ -237,8 +240,14 @@ class RandomFaults:
         return self.chance.choice(list(self.fleet.hosts.values()))
 
     def _pair(self) -> tuple[str, str]:
-        hosts = list(self.fleet.hosts)
-        one, other = self.chance.sample(hosts, 2)
+        """Return two hosts between which there is a session, in any order."""
+        links = [
+            (host.name, self.fleet.host_at(spec.target))
+            for host in self.fleet.hosts.values()
+            for spec in host.topology.batteries
+            if isinstance(spec, NetworkSpec) and spec.target is not None
+        ]
+        one, other = self.chance.sample(self.chance.choice(links), 2)
         return one, other
 
     def _may_start(self, host: Host) -> bool:
@@ -269,6 +278,7 @@ class RandomFaults:
     def _died(self, host: Host) -> None:
         """Let the judges know; a stop that the disk did not take is forgotten with the run that knew of it."""
         self.sums.died(host)
+        self.leases.died(host)
         for pack in tuple(self.stops.stopped):
             if (name := self._name_at(host, pack)) and name not in host.store.stops:
                 self.stops.stopped.discard(pack)
