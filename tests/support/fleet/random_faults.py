@@ -29,8 +29,11 @@ MOST_STARTS = 4
 WINDOW_S = 60.0
 STOPPED_S = (0.5, 3.0, 10.0, 25.0)
 """How long what was stopped stays so: the last is longer than a board is without power."""
-QUIET_S = SETTLE_S + 15.0
-"""At times nobody asks for so long: what had an end is over by then, and is seen to be."""
+TTLS_S = (2.0, 10.0, 3600.0, 3600.0)
+OVER_S = SETTLE_S + 12.0
+"""From when a set point with a short time to live is over, and was sampled since."""
+QUIET_S = OVER_S
+"""At times nobody asks for so long."""
 QUIET_CHANCE = 0.08
 RESTART_CHANCE = 0.3
 """Of the owner of what was stopped: a stop survives it."""
@@ -154,9 +157,9 @@ class RandomFaults:
         return self.fleet.loop.time() - began_s
 
     async def _check_whole(self) -> None:
-        """Every top takes a request and its packs follow it exactly."""
+        """What had a short time to live is over; every top takes a request, and its packs follow it exactly."""
         for top in self.tops:
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(OVER_S)
             limit_a = top.host.up.node.status(top.name).max_discharge_current_a
             wanted_a = 0.5 * limit_a
             confirmed = self.sums.asks(top, wanted_a)
@@ -214,7 +217,7 @@ class RandomFaults:
             low_a, high_a = -status.max_charge_current_a, status.max_discharge_current_a
             current_a = self.chance.choice([0.0, high_a, low_a, self.chance.uniform(low_a, high_a)])
             self.requests += 1
-            ttl_s = self.chance.choice([2.0, 10.0, 3600.0, 3600.0])
+            ttl_s = self.chance.choice(TTLS_S)
             confirmed = self.sums.asks(top, current_a, ttl_s)
             try:
                 answer = await self.fleet.set(top.host, top.name, current_a, ttl_s=ttl_s)
