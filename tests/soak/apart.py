@@ -119,7 +119,8 @@ def row(directory: Path, book: Book, *, first: str) -> None:
             lambda: caller.status("q").applied_current_a > 0.9 * NEW_A, timeout_s=MOST_S, because="nothing else can run any more"
         )
         given_s = time.monotonic() - begun_s
-        book.note(f"{name}: share given to the other", given_s, most=APART_S + SOFT_TWO_HOPS_S + LATE_S)
+        least_s = (SOFT_TWO_HOPS_S if first == "relay" else TIMERS.safe_within_s(0.0)) - TIMERS.heartbeat_s - LOOK_S
+        book.note(f"{name}: share given to the other", given_s, least=least_s, most=APART_S + SOFT_TWO_HOPS_S + LATE_S)
         again_s = time.monotonic()
         relay.start()
         owner.start()
