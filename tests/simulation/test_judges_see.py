@@ -40,9 +40,9 @@ def _raise_first(patch: pytest.MonkeyPatch) -> None:
     """What is to be raised is told before what is to be lowered."""
     phases_of = execute.phases_of
 
-    def swapped(moves: Sequence[Move]) -> tuple[list[Move], list[Move]]:
-        lowering, raising = phases_of(moves)
-        return raising, lowering
+    def swapped(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]]:
+        lowering, settling, raising = phases_of(moves)
+        return raising, settling, lowering
 
     patch.setattr(execute, "phases_of", swapped)
 
