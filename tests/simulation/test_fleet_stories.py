@@ -5,14 +5,19 @@ import math
 
 import pytest
 
-from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.bal.status import Link, Quality
 from bosd.errors import CurrentOutOfRangeError
-from tests.support.fleet.fleet import UTC_S, Fleet, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.slow_world import slow_down
 from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
 pytestmark = pytest.mark.timeout(300)
+
+FOUND_S = 15.0
+"""For a read-back to name what does not follow."""
+SLOWER = 20.0
+"""Every time of a session and every period, for stories of hours; the rules do not know the difference."""
 
 
 def test_a_silent_members_share_is_given_away_once() -> None:
@@ -181,6 +186,89 @@ def test_old_values_keep_their_old_times() -> None:
     told(story)
 
 
+async def _frozen(fleet: Fleet, shown_a: float, told_a: float) -> Host:
+    """Freeze what the pack of a shows of 2 x `shown_a` over a and b, then tell both another current; return who commands."""
+    owners(fleet, "a", "b")
+    host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+    await ready(fleet)
+    await fleet.set(host, "all", 2.0 * shown_a)
+
+    def measured() -> bool:
+        return own.up.node.status("b").current_a == pytest.approx(shown_a, rel=1e-3)
+
+    await fleet.until(measured, within_s=3.0, because="it is measured")
+    fleet.packs["a"].frozen = own.up.node.directory["b"].sample  # type: ignore[attr-defined]
+    await fleet.set(host, "all", 2.0 * told_a)
+    return host
+
+
+async def _never_above(fleet: Fleet, most_a: float) -> None:
+    """See for five seconds that a and b together stay below."""
+    for _ in range(100):
+        assert math.fsum(flows_a(fleet, "a", "b")) <= most_a + 1e-9
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(("shown_a", "told_a"), [(10.0, 4.0), (4.0, 10.0)])
+def test_frozen_values_with_fresh_times_are_found(shown_a: float, told_a: float) -> None:
+    """A pack shows the current of before for ever, each time as a fresh sample: read back, named, and trusted with no more."""
+
+    async def story(fleet: Fleet) -> None:
+        host = await _frozen(fleet, shown_a, told_a)
+        assert flows_a(fleet, "a", "b") == pytest.approx([told_a, told_a], rel=1e-3)
+        await fleet.until(
+            lambda: "NOT_FOLLOWED: commanded" in host.up.node.status("sa").reason, within_s=FOUND_S, because="it is named"
+        )
+        status = host.up.node.status("sa")
+        assert f"held {told_a:g} A, measured {shown_a:g} A" in status.reason
+        assert status.quality is Quality.GOOD  # by its times
+        assert status.current_a == pytest.approx(shown_a, rel=1e-3)
+        assert status.max_discharge_current_a <= told_a * 1.001
+        await _never_above(fleet, 2.0 * told_a)
+
+    told(story)
+
+
+@pytest.mark.parametrize(("shown_a", "told_a"), [(10.0, 4.0), (4.0, 10.0)])
+def test_frozen_values_are_not_what_counts(shown_a: float, told_a: float) -> None:
+    """Its node is lost before anybody has found out: the larger of commanded and shown counts, not what is fresh."""
+
+    async def story(fleet: Fleet) -> None:
+        host = await _frozen(fleet, shown_a, told_a)
+        await asyncio.sleep(2.0)
+        assert not host.up.node.status("sa").reason
+        fleet.cut("m", "a")
+        await fleet.until(
+            lambda: "may still run: sa up to" in host.up.node.status("all").reason, within_s=4.0, because="it is counted"
+        )
+        assert host.up.node.directory["sa"].counts_at_a == pytest.approx(10.0, rel=1e-3)
+        await _never_above(fleet, 2.0 * told_a)
+
+    told(story)
+
+
+def test_a_device_that_confirms_and_does_not_follow() -> None:
+    """A regulator says yes and goes on as before: read back, named, and asked for nothing; never above the older request."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.packs["a"].stuck = True
+        await fleet.set(host, "all", 8.0)
+        await fleet.until(
+            lambda: "A, held 10 A, measured 10 A" in host.up.node.status("sa").reason,
+            within_s=FOUND_S,
+            because="it is read back",
+        )
+        assert fleet.hosts["a"].up.node.status("b").max_discharge_current_a == 0.0
+        await _never_above(fleet, 20.0)
+
+    told(story)
+
+
 def test_one_blocked_node_does_not_drag_the_others() -> None:
     """C hangs: commands to the others take as long as ever, and what is below c alone is affected."""
 
@@ -202,23 +290,66 @@ def test_one_blocked_node_does_not_drag_the_others() -> None:
     told(story)
 
 
-def test_limits_do_not_creep() -> None:
-    """Half an hour of small set points, both ways: the limit is at the end what it was at the beginning."""
+def test_one_blocked_member_does_not_drag_the_sum() -> None:
+    """C, a member of what is commanded, blocks, then its node hangs: the others carry on, limits are theirs, c is named."""
 
     async def story(fleet: Fleet) -> None:
-        owners(fleet, "a", "b")
-        host = controller(fleet, "a", "b")
+        owners(fleet, "a", "b", "c")
+        host = controller(fleet, "a", "b", "c")
         await ready(fleet)
-        before = host.up.node.status("all")
-        for number in range(12):
-            await fleet.set(host, "all", 0.4 if number % 2 else -0.4, ttl_s=150.0)
-            await asyncio.sleep(150.0)
-        await asyncio.sleep(5.0)
-        after = host.up.node.status("all")
-        assert after.max_discharge_current_a == pytest.approx(before.max_discharge_current_a, rel=1e-3)
-        assert after.max_charge_current_a == pytest.approx(before.max_charge_current_a, rel=1e-3)
+        await fleet.set(host, "all", 30.0)
+        fleet.packs["c"].change(blocks=True)
 
-    told(story, SLOW)
+        def others_alone() -> bool:
+            status = host.up.node.status("all")
+            return status.max_discharge_current_a == pytest.approx(40.0, rel=1e-2) and flows_a(fleet, "a", "b", "c") == (
+                pytest.approx([15.0, 15.0, 0.0], rel=1e-2)
+            )
+
+        await fleet.until(others_alone, within_s=5.0, because="the others take its share")
+        explained = await fleet.within(host, host.up.node.explain("all"))
+        assert "sc left out" in explained.discharge[-1].text
+        hung = fleet.loop.create_task(fleet.stall(fleet.hosts["c"], 30.0))
+        for number in range(25):
+            began_s, asked_a = fleet.loop.time(), 30.0 + number % 10
+            await fleet.set(host, "all", asked_a)
+            assert fleet.loop.time() - began_s < 1.1  # as below: two packs, each asked twice, behind a sample under way
+            assert flows_a(fleet, "a", "b", "c") == pytest.approx([asked_a / 2.0, asked_a / 2.0, 0.0], rel=1e-2)
+            await asyncio.sleep(0.6)
+        status = host.up.node.status("all")
+        assert (host.up.node.status("sc").link, status.commandable) == (Link.LOST, True)
+        assert status.max_discharge_current_a == pytest.approx(40.0, rel=1e-2)
+        assert "left out, unavailable: sc (c:7000 is silent" in status.reason
+        await hung
+        fleet.packs["c"].change(blocks=False)
+        await fleet.until(lambda: flows_a(fleet, "c")[0] > 10.0, within_s=20.0, because="c is back")
+
+    told(story)
+
+
+def test_limits_do_not_creep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six hours of small set points, both ways: the limit is at the end what it was at the beginning."""
+    links = slow_down(monkeypatch, SLOWER)
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("a", "own"):
+            fleet.add_pack(name, hold_s=None)
+        fleet.add_host("a", Topology(batteries=(pack_spec("b", "a", period_s=60.0),), splitters=()))
+        members = (pack_spec("own", "own", period_s=60.0), stub_spec("sa", "a", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*members, sum_spec("all", "own", "sa")), splitters=()))
+        fleet.start()
+        await fleet.until(fleet.all_ready, within_s=600.0, because="all is ready", step_s=1.0)
+        before = host.up.node.status("all")
+        assert before.max_discharge_current_a == pytest.approx(40.0)
+        while fleet.loop.time() < 6.0 * 3600.0:
+            for current_a in (0.4, -0.4):
+                await fleet.set(host, "all", current_a, ttl_s=600.0)
+                await asyncio.sleep(600.0)
+                status = host.up.node.status("all")
+                assert status.max_discharge_current_a == pytest.approx(before.max_discharge_current_a, rel=1e-3)
+                assert status.max_charge_current_a == pytest.approx(before.max_charge_current_a, rel=1e-3)
+
+    told(story, links)
 
 
 def test_two_nodes_do_not_fence_each_other() -> None:
@@ -243,31 +374,5 @@ def test_two_nodes_do_not_fence_each_other() -> None:
             assert flows_a(fleet, "p") == [7.0]
             n.start()
         assert fleet.hosts["o"].up.sessions.peers()["node:m"].epoch <= 2  # type: ignore[union-attr]
-
-    told(story)
-
-
-def test_a_clock_from_1970_begins_no_booking() -> None:
-    """A board without a battery clock wakes in 1970: what is booked for then does not run; with the right time it does."""
-
-    async def story(fleet: Fleet) -> None:
-        fleet.add_pack("p", hold_s=2.0)
-        host = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
-        await ready(fleet)
-        now_s = host.clock.utc_s()
-        await fleet.within(
-            host,
-            host.up.node.book("p", 5.0, Moment(utc_s=now_s + 100.0), Moment(utc_s=now_s + 200.0), holder="person"),
-        )
-        host.cut_power()
-        host.clock.utc_wrong_s, host.clock_trusted = -UTC_S, False
-        host.start()
-        for _ in range(600):
-            assert flows_a(fleet, "p") == [0.0]
-            await asyncio.sleep(0.1)
-        assert "clock" in host.up.node.status("p").reason
-        host.clock.utc_wrong_s, host.clock_trusted = 0.0, True
-        await fleet.until(lambda: flows_a(fleet, "p") == [5.0], within_s=60.0, because="the booking begins at its time")
-        assert host.clock.utc_s() == pytest.approx(now_s + 100.0, abs=2.0)
 
     told(story)

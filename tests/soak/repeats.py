@@ -16,6 +16,7 @@ import grpc
 
 from bosd.fleet.timers import SessionTimers
 from bosd.v1 import battery_pb2 as pb
+from tests.soak import apart
 from tests.soak.outcome import Outcome, Progress, Series, first_line
 from tests.soak.site import ASKED_A, SHARE_A, TTL_S, Sample, Sampler, Site, excess_as, shared, site
 from tests.support.processes import Node, until
@@ -27,6 +28,11 @@ GUARD_S = 3.0
 """What the guard may take for a pack (README, "What happens when the daemon dies or hangs"); it begins at once."""
 LOOK_S = 0.1
 """Of a busy machine and of the samples: what is measured from outside may be so much late."""
+READY_S = 3.0
+"""satellites.md section 4, scenario 2."""
+RAMP_S = 10.0 + 2.0
+"""A full return is ramped over 10 s (control.md, "Limits over a distance"), and may wait for a pause after a failure."""
+RESTART_S = 2.0
 MOST_S = 30.0
 """What is waited for anything before it counts as never."""
 
@@ -50,7 +56,9 @@ class Measured:
         self._add("controller frozen: noticed by the owners", least=early_s, most=late_s)
         self._add("controller frozen: packs safe", least=early_s, most=SAFE_WITHIN_S + GUARD_S + LOOK_S)
         self._add("controller frozen: recovery from the thaw")
-        for name in ("owner killed", "controller killed", "controller frozen"):
+        self._add("owner restarted: ready from its start", most=READY_S)
+        self._add("owner restarted: its share back from ready", most=RAMP_S)
+        for name in ("owner killed", "owner restarted", "controller killed", "controller frozen"):
             self.series[f"{name}: overshoot"] = Series(f"{name}: overshoot", unit="A s", most=0.001)
 
     def _add(self, name: str, *, least: float | None = None, most: float | None = None) -> None:
@@ -92,6 +100,26 @@ def owner_killed(at: Site, measured: Measured) -> None:
         whole_s = sampler.first(began_s, shared, MOST_S, "all share again")
         measured.note(f"{name}: recovery from the start", whole_s - began_s)
         until(lambda: caller.status("qa").applied_current_a < SHARE_A * 1.1, because="the software shares again")
+
+
+def owner_restarted(at: Site, measured: Measured) -> None:
+    """Scenario 2: `kill -9` of an owner that is started again after 2 s: its share comes back, the others never notice."""
+    name, owner = "owner restarted", at.owners[-1]
+    with _watched(at, measured, name) as sampler, at.at_main() as caller:
+        before = [len(each.events("session_ready")) for each in at.owners[:-1]]
+        restarts = len(at.main.events("peer_restarted"))
+        killed_s = time.monotonic()
+        owner.kill()
+        time.sleep(max(0.0, killed_s + RESTART_S - time.monotonic()))
+        began_s = time.monotonic()
+        owner.start()
+        until(lambda: caller.status("qc").link == pb.LINK_READY, timeout_s=MOST_S, because="it is ready")
+        ready_s = time.monotonic()
+        measured.note(f"{name}: ready from its start", ready_s - began_s)
+        whole_s = sampler.first(ready_s, shared, MOST_S, "all share again")
+        measured.note(f"{name}: its share back from ready", whole_s - ready_s)
+        assert len(at.main.events("peer_restarted")) == restarts + 1
+        assert [len(each.events("session_ready")) for each in at.owners[:-1]] == before, "another session was begun anew"
 
 
 def controller_killed(at: Site, measured: Measured) -> None:
@@ -143,7 +171,7 @@ def _ended_at(owner: Node, from_utc_s: float) -> float:
     return next((stamp for stamp in stamps if stamp >= from_utc_s), 0.0)
 
 
-SCENARIOS: tuple[Scenario, ...] = (owner_killed, controller_killed, controller_frozen)
+SCENARIOS: tuple[Scenario, ...] = (owner_killed, owner_restarted, controller_killed, controller_frozen)
 
 
 class _Rounds:
@@ -152,7 +180,8 @@ class _Rounds:
     def __init__(self, times: int, progress: Progress) -> None:
         self.measured = Measured()
         self.failures: list[str] = []
-        self.done = 0
+        self.done = self.done_apart = 0
+        self.book = apart.Book()
         self._tried = 0
         self._times = times
         self._progress = progress
@@ -172,6 +201,24 @@ class _Rounds:
                 except FAILED as error:
                     self._failed("start", error)
 
+    def apart(self) -> None:
+        """Run what needs nodes of its own, each as many times."""
+        for name, scenario in apart.SCENARIOS.items():
+            for number in range(1, self._times + 1):
+                if self._progress.left_s <= 0.0:
+                    return
+                self._progress.tell(f"{name}: {number} of {self._times}")
+                with tempfile.TemporaryDirectory(prefix="bosd-soak-") as directory:
+                    try:
+                        scenario(Path(directory), self.book)
+                    except apart.IMPOSSIBLE as error:
+                        self._progress.tell(f"{name}: not on this machine: {error}", now=True)
+                        break
+                    except FAILED as error:
+                        self._failed(name, error, number)
+                    else:
+                        self.done_apart += 1
+
     def _in(self, at: Site) -> None:
         while not self.over:
             self._tried += 1
@@ -187,11 +234,12 @@ class _Rounds:
                     return
             self.done += 1
 
-    def _failed(self, name: str, error: BaseException) -> None:
+    def _failed(self, name: str, error: BaseException, number: int | None = None) -> None:
         if name == "start":
             self._tried += 1
-        self._progress.tell(f"round {self._tried}: {name}: {error}", now=True)
-        self.failures.append(f"round {self._tried}: {name}: {first_line(error)}")
+        round_number = self._tried if number is None else number
+        self._progress.tell(f"round {round_number}: {name}: {error}", now=True)
+        self.failures.append(f"round {round_number}: {name}: {first_line(error)}")
 
 
 FAILED = (AssertionError, OSError, grpc.RpcError)
@@ -202,16 +250,19 @@ def run(times: int, minutes: float) -> Outcome:
     progress = Progress("repeats", minutes * 60.0)
     progress.tell(f"{times} rounds of {len(SCENARIOS)} scenarios, {minutes:g} minutes at most", now=True)
     rounds = _Rounds(times, progress)
+    rounds.apart()
     rounds.run()
-    series = list(rounds.measured.series.values())
+    series = [*rounds.measured.series.values(), *rounds.book.series.values()]
     beyond = [f"{each.name}: {value:.3f} {each.unit}, bound {each.bound}" for each in series for value in each.beyond]
     return Outcome(
         part="repeats",
-        summary=f"{rounds.done} of {times} rounds of {len(SCENARIOS)} scenarios whole, in {progress.taken_s:.0f} s; "
+        summary=f"{rounds.done} of {times} rounds of {len(SCENARIOS)} scenarios whole, and {rounds.done_apart} runs of "
+        f"{len(apart.SCENARIOS)} with nodes of their own, in {progress.taken_s:.0f} s; "
         f"{len(rounds.failures)} failed, {len(beyond)} values beyond their bound (min / median / max below)",
         figures={
             "rounds": rounds.done,
             "wanted": times,
+            "apart": rounds.done_apart,
             "taken_s": progress.taken_s,
             "series": [each.as_json() for each in series],
         },

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bosd.bal.spec import NetworkSpec
 from bosd.node.adopt import LEAST_HELD_A
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
@@ -18,6 +19,8 @@ HELLO = "/bosd.v1.NodeService/Hello"
 TOLERANCE_A = 1e-5
 """Ten times what a pack's measurement is off."""
 DRIFT = 1.001
+UNDER_WAY_S = 10.0
+"""No command is longer under way at an owner: a device is waited for 5 s, behind one that is told something else."""
 EARLIER_RUN = "it was meant for an earlier run"
 """What is never carried out; all else is where it lowers (control.md: "lowering by the holder needs the first two")."""
 
@@ -47,10 +50,29 @@ class StopJudge(Judge):
         self.stopped.add(pack)
         self.stops += 1
 
+    def check(self, pack: str, *, latched: bool) -> None:
+        """Look at one pack before it is released: its owner knows of the stop, in whatever run it is."""
+        if pack in self.stopped and not latched:
+            raise ViolationError(f"{pack} was stopped, and its owner has forgotten")
+
     def current_changed(self, pack: Pack) -> None:
         """Look at one pack."""
         if pack.name in self.stopped and pack.true_a != 0.0:
             raise ViolationError(f"{pack.name} is stopped and runs {pack.true_a} A")
+
+
+@dataclass(slots=True)
+class _Command:
+    """A command that need not be refused: when it arrived, what it asks for, and when it was carried out."""
+
+    sent: Sent
+    at_s: float
+    current_a: float
+    done_s: float = math.inf
+
+    def may_run(self, from_s: float) -> bool:
+        """Tell whether it may have come into force after an instant, or shortly before and nobody has said so yet."""
+        return self.done_s >= from_s and self.at_s >= from_s - UNDER_WAY_S
 
 
 class FenceJudge(Judge):
@@ -65,7 +87,7 @@ class FenceJudge(Judge):
         self._fleet = fleet
         self._newest: dict[tuple[Life, str], Life] = {}
         self._barred: dict[Sent, tuple[float, str]] = {}
-        self._done: dict[tuple[Life, str, str], list[tuple[float, float]]] = {}
+        self._commands: dict[tuple[Life, str, str], list[_Command]] = {}
         self._hello_s: dict[tuple[Life, str], float] = {}
         self._sequences: dict[tuple[Life, int, str], int] = {}
         self.refused = 0
@@ -79,6 +101,14 @@ class FenceJudge(Judge):
         if why := self._why_barred(told, sent, server):
             self._barred[sent] = self._fleet.loop.time(), why
             self.refused += 1
+        else:
+            command = _Command(sent, self._fleet.loop.time(), told.current_a)
+            self._of(server, sent, told.name).append(command)
+
+    def _of(self, server: Process, sent: Sent, battery: str) -> list[_Command]:
+        """Return the commands of a host to a battery in a run of its owner."""
+        host = sent.client.name.rpartition(".")[0]
+        return self._commands.setdefault((server.life, host, battery), [])
 
     def _why_barred(self, told: pb.SetCurrentRequest, sent: Sent, server: Process) -> str:
         if sent.server is not None and sent.server is not server.life:
@@ -119,10 +149,13 @@ class FenceJudge(Judge):
             told = pb.SetCurrentRequest.FromString(request)
             number = server.life, told.fence.epoch, told.name
             self._sequences[number] = max(told.fence.sequence, self._sequences.get(number, 0))
-            done = self._done.setdefault((server.life, host, told.name), [])
             arrived_s, why = self._barred.pop(sent, (0.0, ""))
-            lowered = any(at_s >= arrived_s and 0.0 <= told.current_a / larger_a <= 1.0 for at_s, larger_a in done if larger_a)
-            done.append((self._fleet.loop.time(), told.current_a))
+            commands = self._of(server, sent, told.name)
+            larger_a = [each.current_a for each in commands if each.current_a and each.may_run(arrived_s)]
+            lowered = any(0.0 <= told.current_a / each_a <= 1.0 for each_a in larger_a)
+            for command in commands:
+                if command.sent is sent and command.done_s == math.inf:
+                    command.done_s = self._fleet.loop.time()
             if why and not (lowered and why != EARLIER_RUN):
                 raise ViolationError(
                     f"{server.life.name} carried out {told.name} {told.current_a} A of {sent.client.name}: {why}"
@@ -238,6 +271,47 @@ class SumJudge(Judge):
 def _unfound_a(pack: Pack) -> float:
     """Return what a pack may hold without being found by a node that starts anew."""
     return LEAST_HELD_A if pack.holds else 0.0
+
+
+class LeaseJudge(Judge):
+    """A pack that expires, of an owner whose asker it cannot hear, is at 0 A before long (control.md, "When something dies").
+
+    That a link is cut either way, or the asker down, is known from outside. What holds may run on where its owner died, too.
+    """
+
+    def __init__(self, fleet: Fleet, tops: list[Top], within_s: float) -> None:
+        self._fleet = fleet
+        self._tops = tops
+        self._within_s = within_s
+        self._died_s: dict[str, float] = {}
+
+    def died(self, host: Host) -> None:
+        """Note when a node went down."""
+        self._died_s[host.name] = self._fleet.loop.time()
+
+    def current_changed(self, pack: Pack) -> None:
+        """Look at one pack."""
+        if pack.holds or pack.true_a == 0.0:
+            return
+        for top in self._tops:
+            for each, owner in zip(top.packs, top.owners, strict=True):
+                if each is pack and owner != top.host.name:
+                    self._check(top, pack, owner)
+
+    def _check(self, top: Top, pack: Pack, owner: str) -> None:
+        askers = [name for name in (top.relay, top.host.name) if name and self._asks(name, owner)]
+        unheard_s = min((self._unheard_s(asker, owner) for asker in askers), default=0.0)
+        if unheard_s > self._within_s:
+            raise ViolationError(f"{pack.name} runs {pack.true_a} A, and {owner} has heard no asker for {unheard_s:.1f} s")
+
+    def _asks(self, asker: str, owner: str) -> bool:
+        specs = self._fleet.hosts[asker].topology.batteries
+        return any(isinstance(each, NetworkSpec) and self._fleet.host_at(each.target or "") == owner for each in specs)
+
+    def _unheard_s(self, asker: str, owner: str) -> float:
+        """Return for how long an owner has not heard an asker."""
+        down_s = self._fleet.loop.time() - self._died_s.get(asker, math.inf) if self._fleet.hosts[asker].process is None else 0.0
+        return max(down_s, self._fleet.wires.silent_s(asker, owner))
 
 
 def digest(trace: Trace) -> str:

@@ -23,7 +23,7 @@ class Pack:
     """One pack: `true_a` is what flows (positive discharges), `held_a` what its regulator was told; `changed` hears of changes.
 
     `deaf` answers nothing and hears nothing; `mute` hears and answers nothing; `blocks` lets no current flow; `frozen` answers
-    with old values under new times.
+    with old values under new times, `stuck` confirms new set points and goes on with the one before.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Pack:
     mute: bool = False
     blocks: bool = False
     frozen: Sample | None = None
+    stuck: bool = False
     writes: int = 0
     latency_s: tuple[float, float] = (0.05, 0.25)
     changed: Callable[["Pack"], None] = lambda _: None
@@ -70,6 +71,8 @@ class Pack:
     def write(self, current_a: float) -> None:
         """Follow a set point from now on, for as long as it holds one."""
         self.writes += 1
+        if self.stuck:
+            return
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None

@@ -12,7 +12,7 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import SET, FenceJudge, LimitJudge, StopJudge, SumJudge, Top
+from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, StopJudge, SumJudge, Top
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
@@ -21,10 +21,22 @@ SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
 LIMIT_S = 12.0
 """Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
+UNHEARD_S = 15.0
+"""Longer than an owner acts for who is not heard: a beat may be 1 s old, 3 s of lease, a stall of 6 s then, 4 s of hold."""
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
 MOST_STARTS = 4
 WINDOW_S = 60.0
+STOPPED_S = (0.5, 3.0, 10.0, 25.0)
+"""How long what was stopped stays so: the last is longer than a board is without power."""
+TTLS_S = (2.0, 10.0, 3600.0, 3600.0)
+OVER_S = SETTLE_S + 12.0
+"""From when a set point with a short time to live is over, and was sampled since."""
+QUIET_S = OVER_S
+"""At times nobody asks for so long."""
+QUIET_CHANCE = 0.08
+RESTART_CHANCE = 0.3
+"""Of the owner of what was stopped: a stop survives it."""
 REPEATED_S = 20.0
 """Every command arrives a second time within so long, in the same session or a later one."""
 
@@ -66,7 +78,8 @@ class RandomFaults:
         self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
         self.fence = FenceJudge(self.fleet)
         self.stops = StopJudge()
-        self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops]
+        self.leases = LeaseJudge(self.fleet, self.tops, UNHEARD_S)
+        self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops, self.leases]
         self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
         self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
         if limits:
@@ -144,9 +157,9 @@ class RandomFaults:
         return self.fleet.loop.time() - began_s
 
     async def _check_whole(self) -> None:
-        """Every top takes a request and its packs follow it exactly."""
+        """What had a short time to live is over; every top takes a request, and its packs follow it exactly."""
         for top in self.tops:
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(OVER_S)
             limit_a = top.host.up.node.status(top.name).max_discharge_current_a
             wanted_a = 0.5 * limit_a
             confirmed = self.sums.asks(top, wanted_a)
@@ -197,14 +210,14 @@ class RandomFaults:
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(self.chance.expovariate(1 / 6.0))
+            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / 6.0))
             if top.host.process is None or not top.host.process.serving:
                 continue
             status = top.host.process.node.status(top.name)
             low_a, high_a = -status.max_charge_current_a, status.max_discharge_current_a
             current_a = self.chance.choice([0.0, high_a, low_a, self.chance.uniform(low_a, high_a)])
             self.requests += 1
-            ttl_s = self.chance.choice([2.0, 10.0, 3600.0, 3600.0])
+            ttl_s = self.chance.choice(TTLS_S)
             confirmed = self.sums.asks(top, current_a, ttl_s)
             try:
                 answer = await self.fleet.set(top.host, top.name, current_a, ttl_s=ttl_s)
@@ -222,6 +235,7 @@ class RandomFaults:
             await asyncio.sleep(self.chance.expovariate(1 / 4.0))
             if self.fleet.loop.time() >= until_s:
                 return
+            self.fleet.check_bugs()
             self.faults += 1
             group.create_task(self.chance.choice(kinds)())
 
@@ -229,8 +243,14 @@ class RandomFaults:
         return self.chance.choice(list(self.fleet.hosts.values()))
 
     def _pair(self) -> tuple[str, str]:
-        hosts = list(self.fleet.hosts)
-        one, other = self.chance.sample(hosts, 2)
+        """Return two hosts between which there is a session, in any order."""
+        links = [
+            (host.name, self.fleet.host_at(spec.target))
+            for host in self.fleet.hosts.values()
+            for spec in host.topology.batteries
+            if isinstance(spec, NetworkSpec) and spec.target is not None
+        ]
+        one, other = self.chance.sample(self.chance.choice(links), 2)
         return one, other
 
     def _may_start(self, host: Host) -> bool:
@@ -250,11 +270,29 @@ class RandomFaults:
             await asyncio.sleep(0.5)
         host.start()
 
+    @staticmethod
+    def _name_at(host: Host, pack: str) -> str:
+        """Return the name of the battery on a pack at its owner; empty where the host does not own it."""
+        return next((each.name for each in host.topology.batteries if isinstance(each, JbdSpec) and each.port == DEV + pack), "")
+
+    def _owner_of(self, pack: str) -> Host:
+        return next(host for host in self.fleet.hosts.values() if self._name_at(host, pack))
+
+    def _died(self, host: Host) -> None:
+        """Let the judges know; a stop that the disk did not take is forgotten with the run that knew of it."""
+        self.sums.died(host)
+        self.leases.died(host)
+        for pack in tuple(self.stops.stopped):
+            if (name := self._name_at(host, pack)) and name not in host.store.stops:
+                self.stops.stopped.discard(pack)
+
     async def _kill(self) -> None:
-        host = self._host()
+        await self._kill_one(self._host())
+
+    async def _kill_one(self, host: Host) -> None:
         if host.process is not None and not host.process.life.frozen and self._may_start(host):
             host.kill()
-            self.sums.died(host)
+            self._died(host)
             await asyncio.sleep(self.chance.uniform(0.3, 8.0))
             await self._start(host)
 
@@ -262,7 +300,7 @@ class RandomFaults:
         host = self._host()
         if host.process is not None and not host.process.life.frozen and self._may_start(host):
             host.cut_power()
-            self.sums.died(host)
+            self._died(host)
             await asyncio.sleep(self.chance.uniform(2.0, 20.0))
             await self._start(host)
 
@@ -335,7 +373,12 @@ class RandomFaults:
                 self.stops.stop(pack)
         except (BosError, TimeoutError):
             pass
-        await asyncio.sleep(self.chance.uniform(0.5, 10.0))
+        owner = self._owner_of(pack)
+        if self.chance.random() < RESTART_CHANCE:
+            await self._kill_one(owner)
+        await asyncio.sleep(self.chance.choice(STOPPED_S))
+        if owner.process is not None and owner.process.serving:
+            self.stops.check(pack, latched=owner.process.node.directory[self._name_at(owner, pack)].stopped)
         self.stops.stopped.discard(pack)
         while not await self._released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
             await asyncio.sleep(1.0)

@@ -16,11 +16,12 @@ SLOW = SessionTimers(heartbeat_s=5.0, stale_s=15.0, lease_s=30.0, max_command_ag
 """A tenth of the beats, for stories that take hours."""
 
 
-def told(story: Callable[[Fleet], Awaitable[None]], timers: SessionTimers | None = None) -> None:
+def told(story: Callable[[Fleet], Awaitable[None]], timers: SessionTimers | LinkTimers | None = None) -> None:
     """Run a story in a fleet of its own, to its end; no node met a programming error."""
+    links = timers if isinstance(timers, LinkTimers) else LinkTimers(session=timers or SessionTimers())
 
     async def main() -> None:
-        fleet = Fleet(this_loop(), 1, LinkTimers(session=timers or SessionTimers()))
+        fleet = Fleet(this_loop(), 1, links)
         try:
             await story(fleet)
             fleet.check_bugs()

@@ -1,0 +1,130 @@
+"""Bookings in a simulated fleet: wrong clocks begin none (peers.md), and a controller that is back in time finds its own."""
+
+import asyncio
+
+import pytest
+
+from bosd.bal.schedule import Moment
+from bosd.bal.spec import Topology
+from bosd.bal.status import SetpointSource
+from bosd.fleet.timers import SessionTimers
+from tests.support.fleet.fleet import UTC_S, Fleet, Host, pack_spec
+from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
+
+LEASE_S = 6.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+async def _flows_within(fleet: Fleet, host: Host, seconds: float) -> set[float]:
+    """Return what flowed in p meanwhile; the clock's doubt is told as long as it is not trusted."""
+    seen = set()
+    for _ in range(round(seconds / 0.1)):
+        seen |= set(flows_a(fleet, "p"))
+        assert host.clock_trusted or "no booking begins" in host.up.node.status("p").reason
+        await asyncio.sleep(0.1)
+    return seen
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_what_is_booked_for_1970_does_not_run_in_1970(*, trusted: bool) -> None:
+    """A board without a battery clock is booked by its own wrong time, which then comes: nothing runs unless it is trusted."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=2.0)
+        host = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()), utc_wrong_s=-UTC_S)
+        host.clock_trusted = trusted
+        await ready(fleet)
+        booked = host.up.node.book("p", 5.0, Moment(in_s=20.0), Moment(in_s=80.0), holder="person")
+        await fleet.within(host, booked)
+        assert host.clock.utc_s() < 86400.0  # the first of January 1970
+        assert await _flows_within(fleet, host, 100.0) == ({0.0, 5.0} if trusted else {0.0})
+        host.clock.utc_wrong_s, host.clock_trusted = 0.0, True
+        assert await _flows_within(fleet, host, 20.0) == {0.0}  # it was over long ago
+
+    told(story)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+def test_a_clock_that_stood_still_begins_no_booking(*, trusted: bool) -> None:
+    """A board is dark for an hour and wakes at the time it went down, just before a booking that is over: only trust runs it."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=2.0)
+        host = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        await ready(fleet)
+        booked = host.up.node.book("p", 5.0, Moment(in_s=20.0), Moment(in_s=80.0), holder="person")
+        await fleet.within(host, booked)
+        host.cut_power()
+        await asyncio.sleep(3600.0)
+        host.clock.utc_wrong_s, host.clock_trusted = -3600.0, trusted
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        assert await _flows_within(fleet, host, 100.0) == ({0.0, 5.0} if trusted else {0.0})
+        host.clock.utc_wrong_s, host.clock_trusted = 0.0, True
+        assert await _flows_within(fleet, host, 20.0) == {0.0}
+
+    told(story)
+
+
+def test_a_clock_from_1970_begins_no_booking() -> None:
+    """A board without a battery clock wakes in 1970: what is booked for then does not run; with the right time it does."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=2.0)
+        host = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        await ready(fleet)
+        now_s = host.clock.utc_s()
+        await fleet.within(
+            host,
+            host.up.node.book("p", 5.0, Moment(utc_s=now_s + 100.0), Moment(utc_s=now_s + 200.0), holder="person"),
+        )
+        host.cut_power()
+        host.clock.utc_wrong_s, host.clock_trusted = -UTC_S, False
+        host.start()
+        for _ in range(600):
+            assert flows_a(fleet, "p") == [0.0]
+            await asyncio.sleep(0.1)
+        assert "clock" in host.up.node.status("p").reason
+        host.clock.utc_wrong_s, host.clock_trusted = 0.0, True
+        await fleet.until(lambda: flows_a(fleet, "p") == [5.0], within_s=60.0, because="the booking begins at its time")
+        assert host.clock.utc_s() == pytest.approx(now_s + 100.0, abs=2.0)
+
+    told(story)
+
+
+def _epochs(fleet: Fleet) -> list[int]:
+    """Return the epochs of m's sessions at both owners."""
+    sessions = [fleet.hosts[name].up.sessions.peers()["node:m"] for name in "ab"]
+    return [session.epoch for session in sessions if session is not None]
+
+
+async def _no_step(fleet: Fleet, seconds: float) -> None:
+    """See that each pack stays within 0.5 A of 10 A."""
+    for _ in range(round(seconds / 0.02)):
+        assert flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0], abs=0.5)
+        await asyncio.sleep(0.02)
+
+
+def test_a_controller_that_is_back_in_time_finds_its_booking_running() -> None:
+    """Scenario 3's variant (satellites.md section 4): a lease of 6 s, its controller back after 1 s: no step over 0.5 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        booked = host.up.node.book("all", 20.0, Moment(in_s=1.0), Moment(in_s=600.0), holder="person")
+        await fleet.within(host, booked)
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0]), within_s=4.0, because="it begins")
+        before = _epochs(fleet)
+        host.kill()
+        await _no_step(fleet, 1.0)
+        host.start()
+        await _no_step(fleet, 3.0 * LEASE_S)
+        assert _epochs(fleet) == [epoch + 1 for epoch in before]
+        assert host.up.node.status("all").setpoint_source is SetpointSource.SCHEDULE
+        host.kill()
+        await asyncio.sleep(LEASE_S + LET_GO_S)
+        assert flows_a(fleet, "a", "b") == [0.0, 0.0]  # it was the controller's, and lived by its lease
+
+    told(story, SessionTimers(lease_s=LEASE_S))

@@ -1,0 +1,105 @@
+"""The judges of random faults see: nodes with one rule of control.md taken out of them are found out, by seeds that are known to.
+
+A seed stops soon after the first violation, so the cheapest that find it are named. Where a change of the fleet gives seeds
+another course, others find it: of cheap ones a quarter to all, of a lease that does not end about a fifth.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from bosd.bal.setpoint import SetPoint
+from bosd.errors import FencedError
+from bosd.fleet.owner import Session, SessionFence
+from bosd.node import execute
+from bosd.node.execute import Move
+from bosd.node.stops import Stops
+from bosd.rpc.remote_battery import RemoteBattery
+from tests.soak.outcome import roots
+from tests.support.fleet.random_faults import run_seed
+
+FAULTS_S = 90.0
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def _any_command(patch: pytest.MonkeyPatch) -> None:
+    """An owner checks no command: boot id, epoch, lease, age and sequence are nothing to it."""
+
+    def judged(fence: SessionFence, _battery: str) -> Session:
+        session = fence._sessions.peers().get(fence._peer)
+        if session is None:
+            raise FencedError("says hello first", check="SESSION")
+        return session
+
+    patch.setattr(SessionFence, "_judged", judged)
+
+
+def _raise_first(patch: pytest.MonkeyPatch) -> None:
+    """What is to be raised is told before what is to be lowered."""
+    phases_of = execute.phases_of
+
+    def swapped(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]]:
+        lowering, settling, raising = phases_of(moves)
+        return raising, settling, lowering
+
+    patch.setattr(execute, "phases_of", swapped)
+
+
+def _no_lease(patch: pytest.MonkeyPatch) -> None:
+    """A set point of a node that is not heard any more lives on for its time to live."""
+    patch.setattr(SetPoint, "over_s", property(lambda setpoint: setpoint.ends_s))
+
+
+def _no_time_to_live(patch: pytest.MonkeyPatch) -> None:
+    """A set point lives on until somebody asks for another, or its lease ends."""
+    patch.setattr(SetPoint, "over_s", property(lambda setpoint: setpoint.lease.ends_s if setpoint.lease else math.inf))
+
+
+def _stops_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A node that starts reads no stops."""
+
+    async def load(_stops: Stops) -> None:
+        """Read nothing."""
+
+    patch.setattr(Stops, "load", load)
+
+
+def _unseen_is_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A battery that is lost counts no more, at once."""
+    count = RemoteBattery._count_the_unseen
+
+    def forget(stub: RemoteBattery) -> None:
+        count(stub)
+        stub.assume_safe()
+
+    patch.setattr(RemoteBattery, "_count_the_unseen", forget)
+
+
+MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
+    (_any_command, (4, 3)),
+    (_raise_first, (4, 1)),
+    (_no_lease, (3, 10)),
+    (_no_time_to_live, (4, 13)),
+    (_stops_forgotten, (4, 7)),
+    (_unseen_is_nothing, (10, 7)),
+]
+
+
+def _found(seed: int) -> str:
+    """Return what a seed finds wrong, by a judge or at the end; empty if it finds nothing."""
+    try:
+        run_seed(seed, FAULTS_S)
+    except (AssertionError, BaseExceptionGroup) as error:
+        wrong = list(roots(error))
+        assert all(isinstance(each, AssertionError) for each in wrong), wrong
+        return "; ".join(map(str, wrong))
+    return ""
+
+
+@pytest.mark.parametrize(("mutate", "seeds"), MUTANTS, ids=[mutate.__name__.strip("_") for mutate, _ in MUTANTS])
+def test_they_see(mutate: Callable[[pytest.MonkeyPatch], None], seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without this rule does not get through these seeds."""
+    mutate(monkeypatch)
+    assert any(map(_found, seeds))
