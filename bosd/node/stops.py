@@ -59,6 +59,7 @@ class Stops:
         self._failure = ""
         self._latches: dict[str, StopLatch] = {}
         self._unrecorded_stops: dict[str, StopLatch] = {}
+        self._storing = asyncio.Lock()
         self._late = LateStops()
 
     async def load(self) -> None:
@@ -157,13 +158,14 @@ class Stops:
 
     async def _try_to_record(self) -> None:
         """Record the stops that the store does not know yet; where it fails they are kept and tried again."""
-        latches = dict(self._unrecorded_stops)
-        try:
-            await self._store.set_stops(tuple(latches.values()))
-        except StoreError as error:
-            self._failure = error.message
-            _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
-            return
+        async with self._storing:  # a release that is being stored goes first: what it ends is not recorded behind it
+            latches = dict(self._unrecorded_stops)
+            try:
+                await self._store.set_stops(tuple(latches.values()))
+            except StoreError as error:
+                self._failure = error.message
+                _log.error("store_failed", detail=error.message, unrecorded_stops=len(self._unrecorded_stops))
+                return
         self._failure = ""
         for name, latch in latches.items():
             if self._unrecorded_stops.get(name) is latch:
@@ -255,21 +257,27 @@ class Stops:
 
     async def _end(self, batteries: Sequence[Battery], meant: Mapping[str, StopLatch], refused: dict[str, BosError]) -> None:
         """End latches that are still the ones that were `meant`, on the disk first; add to `refused` what is not ended."""
-        ending = [each for each in batteries if self._latches.get(each.name) is meant.get(each.name)]
-        try:
-            await self._store.clear_stops([battery.name for battery in ending])
-        except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
-            refused |= {battery.name: error for battery in ending if self.is_latched(battery.name)}
-        for battery in batteries:
-            name, latch = battery.name, self._latches.get(battery.name)
-            if latch is None or name in refused:
-                continue
-            if latch is meant.get(name):
-                self._unrecorded_stops.pop(name, None)
-                self._unlatch(battery)
-            else:
-                self._unrecorded_stops[name] = latch
-                refused[name] = StoppedError(f"{name} was stopped again by {latch.who} while it was being released", name=name)
+        async with self._storing:
+            ending = [each for each in batteries if self._latches.get(each.name) is meant.get(each.name)]
+            try:
+                await self._store.clear_stops([battery.name for battery in ending])
+            except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
+                refused |= {battery.name: error for battery in ending if self.is_latched(battery.name)}
+            except asyncio.CancelledError:  # it stays, and the disk may know it no more
+                self._to_record(latch for each in ending if (latch := self._latches.get(each.name)) is not None)
+                raise
+            for battery in batteries:
+                name, latch = battery.name, self._latches.get(battery.name)
+                if latch is None or name in refused:
+                    continue
+                if latch is meant.get(name):
+                    self._unrecorded_stops.pop(name, None)
+                    self._unlatch(battery)
+                else:
+                    self._unrecorded_stops[name] = latch
+                    refused[name] = StoppedError(
+                        f"{name} was stopped again by {latch.who} while it was being released", name=name
+                    )
 
     def _known(self, names: Sequence[str], refused: dict[str, BosError]) -> list[Battery]:
         """Return the batteries of these names; a name that none has is among what is refused."""

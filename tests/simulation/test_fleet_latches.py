@@ -11,6 +11,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
+from bosd.node.stops import RECORD_PAUSE_S
 from tests.support.fleet.fleet import Fleet, Host, stub_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -112,6 +113,27 @@ def test_a_stop_that_was_released_before_its_asker_went_is_over() -> None:
         await asyncio.wait((stop,))
         await asyncio.sleep(10.0)
         assert await own.store.load_stops() == ()
+
+    told(story)
+
+
+def test_what_is_released_is_not_recorded_behind_the_release() -> None:
+    """A disk that was full takes a stop while its release is being stored: a restart latches nothing."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        own.store.failed = True
+        await _stopped(fleet, own)
+        own.store.failed = False
+        own.store.takes_s = lambda: 2.0 * RECORD_PAUSE_S
+        release = fleet.loop.create_task(fleet.within(own, own.up.node.release(["b"], holder="admin"), 60.0))
+        await asyncio.sleep(RECORD_PAUSE_S)  # by now the stop is being recorded again
+        await release
+        await asyncio.sleep(60.0)
+        assert await own.store.load_stops() == ()
+        await fleet.set(asker, "all", 10.0)
 
     told(story)
 
