@@ -136,6 +136,7 @@ class RandomFaults:
                     group.create_task(self._person(top, faults_s))
                     if self._limits:
                         group.create_task(self._operator(limited, faults_s))
+            fleet.repeats = {}  # a fault, too: a late lowering is carried out, and what it was behind is asked for no more
             recovery_s = await self._whole(RECOVERY_S)
             await self._check_whole()
             fleet.check_bugs()
