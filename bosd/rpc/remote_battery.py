@@ -133,7 +133,7 @@ class RemoteBattery(NetworkLeaf):
         if same:
             self.unconfirmed_a = None
         elif worst_a or self.counts_at_a:
-            self.lower_caps(RAMP, math.inf if facts.unread else abs(worst_a))  # it comes back from what runs there
+            self.lower_caps(RAMP, 0.0 if facts.unread else abs(worst_a))  # it comes back from what is known to run there
             self.lost_answer(worst_a)
             self.look_again()
         self.touch()

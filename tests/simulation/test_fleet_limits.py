@@ -199,6 +199,31 @@ def test_a_battery_that_somebody_else_commands_keeps_a_part() -> None:
     told(story)
 
 
+def test_what_comes_back_is_ramped_though_its_owner_has_not_looked() -> None:
+    """A board that is slow to answer when its node is back: what it counted at is no place to rise from."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        pack = fleet.packs["a"]
+        fleet.hosts["a"].kill()
+        pack.write(0.0)  # as the guard does
+        await asyncio.sleep(2.0)
+        pack.latency_s = (0.4, 0.6)
+        fleet.hosts["a"].start()
+        steps_a, before_a = [], 0.0
+        while before_a < 9.9:
+            await asyncio.sleep(0.02)
+            steps_a.append(pack.true_a - before_a)
+            before_a = pack.true_a
+        assert max(steps_a) <= 5.0, "the commands of a slow device are some seconds apart, at 2 A a second"
+
+    told(story)
+
+
 @pytest.mark.parametrize("hold_s", [1.0, None], ids=["expires", "holds"])
 def test_what_comes_back_is_ramped(hold_s: float | None) -> None:
     """A is back after a cut: from nothing to its share at a tenth of its 20 A a second, and the other gives way.
