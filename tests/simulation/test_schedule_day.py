@@ -23,7 +23,7 @@ SETTLED_S = 2.0
 """An edge is met within a second (the wall clock is looked at that often), then the controller within 50 ms."""
 PARTS = ("p", "q", "r")
 TOLERANCE_A = 1e-9
-SLOWER = 60.0
+SLOWER = 20.0
 """Every period beside the scheduler's and the controller's own, which are what this is about."""
 
 

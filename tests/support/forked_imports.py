@@ -1,5 +1,6 @@
 """What every process of tests/support/forked.py has imported before it is forked."""
 
+import gc
 import importlib
 import pkgutil
 
@@ -22,3 +23,6 @@ for _package in (bosd.v1, bosd.node, bosd.rpc, bosd.store, bosd.limits, bosd.dri
     for _found in pkgutil.walk_packages(_package.__path__, f"{_package.__name__}."):
         if not _found.name.endswith("__main__"):
             importlib.import_module(_found.name)
+
+gc.collect()
+gc.freeze()  # or the first collection of each copies all of it
