@@ -39,7 +39,7 @@ def test_a_killed_owner_with_a_guard(tmp_path: Path) -> None:
             hut.start()
             ready(home, "far")
             until(lambda: switches(pack) == (False, True), because="what is still wanted is asked again")
-            assert applied(hut, "b") == 10.0
+            until(lambda: applied(hut, "b") == 10.0, because="it is back, ramped from nothing")
             until(lambda: not errors(home), because="all is well again")
             assert len(home.events("peer_restarted")) == 1
             assert len(home.events("error_raised", type="LINK_LOST")) == 1

@@ -29,7 +29,7 @@ from tests.support.jumping_loop import run_jumping
 pytestmark = pytest.mark.timeout(900)
 
 LINES = 20
-TCP_LINES = 5
+TCP_LINES = 2
 """Lines know nothing of each other; sockets cost more than the memory of a line."""
 BOARDS = 10
 SETTLED_S = 12.0
