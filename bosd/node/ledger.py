@@ -347,18 +347,18 @@ class Ledger:
         Raises BadNameError, StoreError.
         """
         wanted = filter_for(self._directory, name, since_utc_s, until_utc_s)
-        waiting = self._unwritten(self._clock.now_s())
-        stored = await self._table.page(wanted, after_number, limit)
-        if len(stored) >= limit:
-            return stored
-        return (*stored, *(entry for entry in waiting if wanted.admits(entry)))
+        async with self._writing:  # or what is being written were there twice
+            waiting = self._unwritten(self._clock.now_s())
+            stored = await self._table.page(wanted, after_number, limit)
+        return stored if len(stored) >= limit else (*stored, *(entry for entry in waiting if wanted.admits(entry)))
 
     async def statement(self, name: str, *, since_utc_s: float | None, until_utc_s: float | None) -> Statement:
         """Return the sums of a period, what is still open included. Raises BadNameError, StoreError."""
         wanted = filter_for(self._directory, name, since_utc_s, until_utc_s)
-        now_s = self._clock.now_s()
-        waiting = [entry for entry in self._unwritten(now_s) if wanted.admits(entry)]
-        return state(self._directory, name, await self._table.sums(wanted), waiting, now_s)
+        async with self._writing:
+            now_s = self._clock.now_s()
+            waiting = [entry for entry in self._unwritten(now_s) if wanted.admits(entry)]
+            return state(self._directory, name, await self._table.sums(wanted), waiting, now_s)
 
     def _unwritten(self, now_s: float) -> list[LedgerEntry]:
         self._look(now_s, whole=True)

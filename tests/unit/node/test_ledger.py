@@ -1,5 +1,6 @@
 """The node's ledger over a real store: what it writes, what survives a restart, what it answers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -167,6 +168,20 @@ async def test_periods_pages_and_what_is_open(tmp_path: Path) -> None:
         assert [entry.number for entry in await node.entries("p1", limit=1)] == [1]
         assert [entry.number for entry in await node.entries("p1", after_number=1)] == [2, 0]
         assert await node.entries("p2") == ()
+
+
+async def test_what_is_being_written_is_read_once(tmp_path: Path) -> None:
+    """Read while a write is under way, before and after: two hours at 10 A are two entries of 10 Ah, and 20 Ah in all."""
+    async with home(tmp_path) as node:
+        node.run(10.0, 0.0)
+        node.pass_hours(2.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(node.ledger.write(whole=True))
+            await asyncio.sleep(0.0)  # the write is on its way to the disk
+            reading = group.create_task(node.entries("p1"))
+            stating = group.create_task(node.ledger.statement("p1", since_utc_s=None, until_utc_s=None))
+        assert [entry.charge_ah for entry in reading.result() if entry.charge_ah] == about([10.0, 10.0])
+        assert sum(each.out_ah for each in stating.result().counterparties) == about(20.0)
 
 
 async def test_reading_the_ledger_changes_nothing(tmp_path: Path) -> None:
