@@ -12,15 +12,9 @@ from bosd.bal.spec import JbdSpec, SimulatedRegulatorSpec
 from bosd.config.topology_toml import parse_stored, parse_topology
 from bosd.drivers.absent import AbsentDevice
 from bosd.errors import ConfigError
+from tests.support.bal_makers import jbd_spec
 
-CHARGED = JbdSpec(
-    name="b1",
-    port="/dev/b1",
-    current_control="external",
-    max_discharge_current_a=5.0,
-    max_charge_current_a=5.0,
-    regulator=SimulatedRegulatorSpec(port="/run/load"),
-)
+CHARGED = jbd_spec("b1", 5.0, current_control="external", regulator=SimulatedRegulatorSpec(port="/run/load"))
 TABLE = """
 [[battery]]
 name = "b1"

@@ -12,17 +12,11 @@ from bosd.bal.spec import BatterySpec, JbdSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.absent import AbsentDevice
 from bosd.node.orphans import AGAIN_S, Orphans
 from bosd.safeguard.device_list import Devices, decode, devices_of, encode
+from tests.support.bal_makers import jbd_spec
 
 pytestmark = pytest.mark.jumping
 
-SPEC = JbdSpec(
-    name="b1",
-    port="/dev/b1",
-    current_control="external",
-    max_discharge_current_a=5.0,
-    max_charge_current_a=5.0,
-    regulator=SimulatedRegulatorSpec(port="/run/load"),
-)
+SPEC = jbd_spec("b1", 5.0, current_control="external", regulator=SimulatedRegulatorSpec(port="/run/load"))
 
 
 def leaf(spec: BatterySpec) -> PhysicalBattery:
