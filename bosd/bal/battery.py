@@ -50,6 +50,7 @@ class SetpointFields(TypedDict):
     applied_current_a: float | None
     setpoint_source: SetpointSource | None
     setpoint_ends_s: float | None
+    holder: str
 
 
 class SampleFields(TypedDict):
@@ -138,6 +139,11 @@ class Battery(metaclass=_Port):
     def counts_at_a(self) -> float:
         """The current it may be running because it was told to."""
         return self.applied_a
+
+    @property
+    def held_elsewhere(self) -> str:
+        """Who else has its claim at its owner, another node; empty where nobody does."""
+        return ""
 
     @property
     def sources(self) -> tuple["Battery", ...]:
@@ -247,12 +253,13 @@ class Battery(metaclass=_Port):
         self.touch()
 
     def setpoint_fields(self, *, controllable: bool) -> SetpointFields:
-        """Return requested and applied current, their source and end, as a status shows them."""
-        requested_a, source, ends_s = None, None, None
+        """Return requested and applied current, their source and end, and whose they are, as a status shows them."""
+        requested_a, source, ends_s, holder = None, None, None, ""
         if self.user is not None:
             requested_a = self.target_a
         elif self.setpoint is not None:
             requested_a, source, ends_s = self.setpoint.current_a, self.setpoint.source, self.setpoint.ends_s
+            holder = self.setpoint.holder
         elif self.booked is not None:
             requested_a, source, ends_s = self.booked.current_a, SetpointSource.SCHEDULE, self.booked.ends_s
         elif controllable:
@@ -262,6 +269,7 @@ class Battery(metaclass=_Port):
             "applied_current_a": self.applied_a if controllable else None,
             "setpoint_source": source,
             "setpoint_ends_s": ends_s,
+            "holder": holder,
         }
 
 

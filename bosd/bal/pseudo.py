@@ -195,6 +195,7 @@ class PseudoBattery(ComputedLeaf):
                 applied_current_a=setpoint["applied_current_a"],
                 setpoint_source=setpoint["setpoint_source"],
                 setpoint_ends_s=setpoint["setpoint_ends_s"],
+                holder=setpoint["holder"],
                 sampled_from_s=math.inf,
                 sampled_to_s=math.inf,
                 sampled_from=math.inf,

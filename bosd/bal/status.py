@@ -48,7 +48,8 @@ class BatteryStatus:
     Currents are positive on discharge; the four limits are magnitudes. `sampled_from_s` and `sampled_to_s` are the oldest and
     the newest sample it rests on, on this node's monotonic clock; `sampled_from` and `sampled_to` the same by the sampler's wall
     clock, seconds since 1970-01-01 UTC. `expected_charge_ah` holds at `expected_at_s` and falls by `expected_rate_a` from there.
-    Until `valid_until_s` nothing in it changes by the passing of time alone. `setpoint_ends_s` is monotonic.
+    Until `valid_until_s` nothing in it changes by the passing of time alone. `setpoint_ends_s` is monotonic,
+    `holder` whose set point is in force, empty where nobody's is.
     `path` names what it rests on at other nodes.
     """
 
@@ -73,6 +74,7 @@ class BatteryStatus:
     applied_current_a: float | None = None
     setpoint_source: SetpointSource | None = None
     setpoint_ends_s: float | None = None
+    holder: str = ""
     sampled_from_s: float | None = None
     sampled_to_s: float | None = None
     sampled_from: float | None = None

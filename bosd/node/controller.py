@@ -149,7 +149,7 @@ class Controller:
             lowers = lowers_own(battery, current_a, holder, now_s)
             lease = None if request.fence is None or dry_run else lease_for(battery, request, request.fence, lowers=lowers)
             if not dry_run:
-                ask_anew(battery)
+                ask_anew(battery, asked=True)
             planned = self._planned(battery, request, now_s)
             loser = other_holder(battery, holder, now_s) if request.takes else ""
             if dry_run:

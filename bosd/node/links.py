@@ -31,8 +31,11 @@ class NetworkLeaf(DeviceLeaf):
         """Count it no more although it is not heard; return whether it was counted."""
 
     @abstractmethod
-    def ask_anew(self) -> None:
-        """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more."""
+    def ask_anew(self, *, by_itself: bool = False) -> None:
+        """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more.
+
+        Where something is asked of it `by_itself`, the owner says whether it is free, whatever its last status said.
+        """
 
     @abstractmethod
     async def grant(self, grant: Grant) -> None:

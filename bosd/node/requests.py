@@ -69,6 +69,11 @@ def check_holder(battery: Battery, holder: str, now_s: float) -> None:
         )
 
 
+def _check_holder_elsewhere(battery: Battery, status: BatteryStatus) -> None:
+    if (other := battery.held_elsewhere) and not status.commandable:
+        raise ClaimedError(f"{battery.name} follows {other} at its owner: {status.reason}", battery=battery.name, holder=other)
+
+
 def check_free(battery: Battery) -> None:
     """Raise BatteryInUseError if the battery is a source of another one."""
     if battery.user is not None:
@@ -98,6 +103,7 @@ def check_request(battery: Battery, request: Request, status: BatteryStatus, now
         raise StoppedError(f"{battery.name} is stopped at its owner ({status.reason}); release it first", battery=battery.name)
     if not request.takes:
         check_holder(battery, holder, now_s)
+    _check_holder_elsewhere(battery, status)
     if not status.controllable:
         raise UnsupportedError(
             f"{battery.name} cannot follow a set point: {status.reason}", battery=battery.name, detail=status.reason

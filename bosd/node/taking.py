@@ -50,11 +50,11 @@ def whatever_follows(battery: str, loser: str) -> Iterator[None]:
         raise
 
 
-def ask_anew(battery: Battery) -> None:
-    """Let stubs below whose claim was taken be asked again: something new is asked of `battery`, or nothing any more."""
+def ask_anew(battery: Battery, *, asked: bool = False) -> None:
+    """Let stubs below whose claim was taken be asked again: something new is `asked` of `battery`, or nothing any more."""
     for leaf in members_of(battery):
         if isinstance(leaf, NetworkLeaf):
-            leaf.ask_anew()
+            leaf.ask_anew(by_itself=asked and leaf is battery)
 
 
 def ask_anew_if_idle(top: Battery) -> bool:

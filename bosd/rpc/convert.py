@@ -18,6 +18,7 @@ MAX_PATH = 256
 MAX_HOPS = 16
 _MAX_ITEMS = 1024
 _MAX_NAME = 63
+_MAX_HOLDER = 256
 _MAX_TEXT = 8192
 _MAX_MAGNITUDE = 1e9
 
@@ -95,6 +96,7 @@ def to_message(
         controllable=s.controllable,
         max_staleness_s=s.max_staleness_s,
         unallocated_ah=s.unallocated_ah,
+        holder=s.holder,
     )
 
 
@@ -164,6 +166,7 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.stopped = m.stopped
     d.controllable = m.controllable
     d.reason = m.reason
+    d.holder = m.holder
     d.cells_v = tuple(m.cells_v[:]) or None
     d.temperatures_c = tuple(m.temperatures_c[:]) or None
     d.cycles = m.cycles or (0 if m.HasField("cycles") else None)
@@ -219,7 +222,7 @@ def _nonsense(d: _Draft) -> str | None:
 
 
 def _nonsense_of_sizes(d: _Draft) -> str | None:
-    if not 0 < len(d.name) <= _MAX_NAME or len(d.kind) > _MAX_NAME or len(d.reason) > _MAX_TEXT:
+    if not 0 < len(d.name) <= _MAX_NAME or len(d.kind) > _MAX_NAME or len(d.reason) > _MAX_TEXT or len(d.holder) > _MAX_HOLDER:
         return "a text without measure"
     if len(d.path) > MAX_PATH:
         return f"a path of {len(d.path)} batteries, at most {MAX_PATH}"

@@ -12,12 +12,13 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import HEARD, BatteryStatus, Link, Quality, SetpointSource
+from bosd.bal.status import HEARD, BatteryStatus, Link, Quality
 from bosd.errors import ClaimedError, CycleError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink, RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
+from bosd.rpc.held_there import HeldThere
 from bosd.v1 import battery_pb2 as pb
 
 ADDED_STALENESS_S = 1.0
@@ -41,8 +42,7 @@ class RemoteBattery(NetworkLeaf):
     __slots__ = (
         "_alone_w",
         "_counted_until_s",
-        "_free_at_s",
-        "_free_for_s",
+        "_held",
         "_in_session",
         "_left_running",
         "_link",
@@ -51,7 +51,6 @@ class RemoteBattery(NetworkLeaf):
         "_own",
         "_remote",
         "_safe_within_s",
-        "_taken_by",
         "_wire",
     )
 
@@ -65,8 +64,7 @@ class RemoteBattery(NetworkLeaf):
         self._alone_w: tuple[float | None, float | None] = (None, None)
         self._in_session = False
         self._may_run_a: float | None = None
-        self._taken_by = ""
-        self._free_at_s, self._free_for_s = math.inf, pool.timers.session.stale_s
+        self._held = HeldThere(f"node:{pool.node}", pool.timers.session.stale_s)
         self._counted_until_s = math.inf
         self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
         self.owner_run = self._wire.owner_run
@@ -97,6 +95,7 @@ class RemoteBattery(NetworkLeaf):
         """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
         del half_rtt_s
         before, self._remote = self._remote, status
+        self._held.heard()
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
             return
         self.touch()
@@ -113,6 +112,11 @@ class RemoteBattery(NetworkLeaf):
             self.touch()
 
     @property
+    def held_elsewhere(self) -> str:
+        """Who else has its claim at its owner, as far as that is known."""
+        return self._held.taken_by or ("" if self._remote is None else self._held.holder(self._remote))
+
+    @property
     def let_go_s(self) -> float | None:
         """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
         return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
@@ -125,8 +129,8 @@ class RemoteBattery(NetworkLeaf):
         if not facts.unread:
             self.unread_until_s = -math.inf
             self._left_running = False
-        if claim_a is None and (self._taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
-            self._lose(self._taken_by or facts.taken_by)
+        if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
+            self._lose(self._held.taken_by or facts.taken_by)
             return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
@@ -141,14 +145,16 @@ class RemoteBattery(NetworkLeaf):
 
     def _lose(self, by: str) -> None:
         """Run nothing of this node's any more: what flows there is asked by somebody else, and counts there."""
-        self._taken_by, self._may_run_a, self._free_at_s = by, None, math.inf
+        self._held.take(by)
+        self._may_run_a = None
         super().settled(0.0, 0.0)
         self.look_again()
 
-    def ask_anew(self) -> None:
-        """Be asked again: what was taken is forgotten, the owner says whether it is free."""
-        if self._taken_by:
-            self._taken_by, self._free_at_s = "", math.inf
+    def ask_anew(self, *, by_itself: bool = False) -> None:
+        """Be asked again: what was taken is forgotten, and where it is asked `by_itself` the owner says whether it is free."""
+        if by_itself:
+            self._held.ask()
+        if self._held.forget() or by_itself:
             self.touch()
 
     def _count_the_unseen(self) -> None:
@@ -187,23 +193,10 @@ class RemoteBattery(NetworkLeaf):
         """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
         if now_s >= self._counted_until_s:
             self.assume_safe()
-        if self._taken_by:
-            self._look_whether_free(now_s)
-        return super().status(now_s)
-
-    def _look_whether_free(self, now_s: float) -> None:
-        """Be asked again once its owner has shown for a while that nobody's set point is in force there.
-
-        While a claim is taken by force there is none for a moment, until the device is at its safe value.
-        """
-        remote = self._remote
-        if self._link is not Link.READY or remote is None or remote.setpoint_source is SetpointSource.MANUAL:
-            self._free_at_s = math.inf
-        elif self._free_at_s == math.inf:
-            self._free_at_s = now_s + self._free_for_s
-        elif now_s >= self._free_at_s:
+        if self._held.taken_by and self._held.is_free(self._remote, now_s, ready=self._link is Link.READY):
             self.ask_anew()
             self.look_again()
+        return super().status(now_s)
 
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Ask the remote for `current_a`, for `ttl_s` of what remains.
@@ -296,7 +289,7 @@ class RemoteBattery(NetworkLeaf):
         return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
-        return remote.commandable and not self._barred(remote) and not self._taken_by
+        return remote.commandable and not self._barred(remote) and not self._held.bars(remote, self.counts_at_a)
 
     def _staleness_s(self, remote: BatteryStatus | None) -> float:
         if self.network.max_staleness_s is not None:
@@ -326,10 +319,8 @@ class RemoteBattery(NetworkLeaf):
 
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = [self.stopped_text] if self.stopped else []
-        if self._taken_by:
-            reasons.append(
-                f"CLAIMED: {self._taken_by} took it at its node; told nothing more until it is free there, or asked for again"
-            )
+        if claimed := self._held.reason(remote, self.counts_at_a):
+            reasons.append(claimed)
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
         if self._link_reason:
@@ -349,7 +340,7 @@ class RemoteBattery(NetworkLeaf):
         if barred := self._barred(remote):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
         quality, valid_until_s = self._quality(remote, now_s)
-        valid_until_s = min(valid_until_s, self._counted_until_s, self._free_at_s)
+        valid_until_s = min(valid_until_s, self._counted_until_s, self._held.free_at_s)
         away = quality is Quality.UNAVAILABLE
         commandable = self._commandable(remote) and self._link in HEARD and not self.stopped and not away
         asked = self.setpoint_fields(controllable=remote.controllable)
@@ -359,6 +350,7 @@ class RemoteBattery(NetworkLeaf):
                 "applied_current_a": remote.applied_current_a,
                 "setpoint_source": remote.setpoint_source,
                 "setpoint_ends_s": remote.setpoint_ends_s,
+                "holder": self._held.holder(remote),
             }
         reserve = reserved(
             self.spec, remote.charge_ah, remote.capacity_ah, remote.usable_charge_ah, remote.balanced_usable_charge_ah

@@ -125,7 +125,8 @@ def _setpoint(status: pb.BatteryStatus) -> str:
     source = source_word(status.setpoint_source)
     until = f", until {text.moment(status.setpoint_ends_at)}" if status.HasField("setpoint_ends_at") else ""
     asked = " asked" if " of " in text.setpoint(status) else ""
-    return f"{text.setpoint(status)} A{asked}{f', {source}' if source else ''}{until}"
+    holder = f" by {status.holder}" if status.holder else ""
+    return f"{text.setpoint(status)} A{asked}{f', {source}' if source else ''}{holder}{until}"
 
 
 def _sampled(status: pb.BatteryStatus) -> str:

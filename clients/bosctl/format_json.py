@@ -75,6 +75,8 @@ def status_document(status: pb.BatteryStatus) -> Document:
         document["balancing_cells"] = list(status.balancing_cells) if switches else None
         document["charge_switch_closed"] = status.charge_switch_closed if switches else None
         document["discharge_switch_closed"] = status.discharge_switch_closed if switches else None
+    if status.holder:
+        document["holder"] = status.holder
     if status.path:
         document["path"] = list(status.path)
     if status.HasField("unallocated_ah"):

@@ -16,6 +16,7 @@ CANNOT_BE_KNOWN = (
     "applied_current_a",
     "setpoint_source",
     "setpoint_ends_at",
+    "holder",
     "max_discharge_current_a",
     "max_charge_current_a",
     "commandable",

@@ -33,8 +33,9 @@ def test_alone_limits(tmp_path: Path) -> None:
             assert "alone discharge limit 39 W" in answer.reason
             assert "(clamped to the alone discharge limit 39 W)" in sat.ask("explain", "b")["in_force"]["text"]
             main.start()
-            ready(main, "far")
+            until(lambda: main.status("far")["link"] == "ready")
             runs(8.0)
+            assert main.status("far")["reason"] == "CLAIMED: ann holds it at its node"
             assert sat.events("not_alone", battery="b")
             at_sat.set("b", -20.0, 60.0)
             main.kill()

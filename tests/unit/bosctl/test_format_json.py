@@ -33,10 +33,12 @@ PHYSICAL = [
 
 
 def test_a_status_has_exactly_the_documented_keys() -> None:
-    """Machines rely on the keys; only a path is added where there is one."""
+    """Machines rely on the keys; only a holder and a path are added where there is one."""
     assert list(STATUS_KEYS) == DOCUMENTED.split(", ")
     assert list(status_document(pb.BatteryStatus(name="p", kind="pseudo"))) == list(STATUS_KEYS)
     assert list(status_document(aggregate())) == [*STATUS_KEYS, "path"]
+    held = pb.BatteryStatus(name="p", kind="pseudo", holder="node:shed")
+    assert status_document(held) == {**status_document(pb.BatteryStatus(name="p", kind="pseudo")), "holder": "node:shed"}
 
 
 def test_a_physical_battery_has_keys_of_its_own() -> None:

@@ -121,7 +121,7 @@ class Stub(NetworkLeaf):
     def assume_safe(self) -> bool:
         return False
 
-    def ask_anew(self) -> None:
+    def ask_anew(self, *, by_itself: bool = False) -> None:
         """Nothing was taken."""
 
     async def explain(self, within_s: float) -> Explanation:

@@ -413,3 +413,38 @@ async def test_what_another_one_holds_is_refused_once() -> None:
     stub.ask_anew()
     with pytest.raises(ClaimedError):
         await stub.command(0.0, 60.0)  # 0 A for a time is asked for as any current is
+
+
+@pytest.mark.parametrize(("holder", "free"), [("", True), ("node:here", True), ("node:there", False), ("user:ann", False)])
+async def test_what_somebody_else_holds_may_not_be_asked(holder: str, *, free: bool) -> None:
+    """Commandable follows from the claim, too, and is no with both limits 0 (control.md, "Quality, link and commandability")."""
+    stub, pool = make()
+    ready(stub)
+    stub.on_status(remote(holder=holder), HALF_RTT_S)
+    status = stub.status(100.0)
+    assert (status.commandable, status.max_discharge_current_a, status.max_charge_current_a) == (
+        (True, 40.0, 20.0) if free else (False, 0.0, 0.0)
+    )
+    assert status.reason == ("" if free else f"CLAIMED: {holder} holds it at its node")
+    assert status.holder == ("" if free else holder)
+    stub.on_status(remote(), HALF_RTT_S)
+    assert stub.status(100.0).commandable
+    assert pool.wire.asked == []
+
+
+async def test_whether_it_is_free_is_for_its_owner_to_say() -> None:
+    """A status may be older than the end of what it tells of: who asks hears from the owner, what runs here is judged by that."""
+    stub, _ = make()
+    ready(stub)
+    stub.on_status(remote(holder="user:ann"), HALF_RTT_S)
+    stub.ask_anew()  # of what rests on it: the next status will do
+    assert not stub.status(100.0).commandable
+    stub.ask_anew(by_itself=True)
+    assert stub.status(100.0).commandable
+    stub.on_status(remote(holder="user:ann"), HALF_RTT_S)
+    assert not stub.status(100.0).commandable
+    stub.ask_anew(by_itself=True)
+    await stub.command(10.0, 60.0)
+    stub.settled(10.0, 100.0)
+    stub.on_status(remote(holder="user:ann"), HALF_RTT_S)  # sent before the owner heard of this node's
+    assert (stub.status(100.0).commandable, stub.status(100.0).max_discharge_current_a) == (True, 40.0)

@@ -60,7 +60,7 @@ def test_a_seed_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(seeds, "run_seed", hangs)
     monkeypatch.setattr(seeds, "SEED_S", 0.05)
-    assert seeds.run_one(1, 1.0) == "StuckError: did not end within 0.05 s of real time"
+    assert seeds.run_one(1, 1.0) == "StuckError: did not end within 0.05 s of a core"
 
 
 def test_groups_are_taken_apart() -> None:
