@@ -110,7 +110,8 @@ class OwnerSessions:
         """Open a session of `peer`, or return the one this nonce opened; the newest Hello of a peer wins.
 
         `elsewhere` are owners' boot ids that the same run of the peer has sessions at by another address: where this one is among
-        them, two of its links would end each other's session for ever, so the second is refused.
+        them, two of its links would end each other's session for ever, so the second is refused. An earlier run of the peer that
+        is back lives beside the later one: two nodes have one identity, whatever their addresses.
         Raises UnavailableError while a peer that restarts over and over is paused, UnsupportedError with `cause` SAME_NODE.
         """
         now_s = self.clock.now_s()
@@ -122,6 +123,7 @@ class OwnerSessions:
             raise UnsupportedError(
                 f"{peer} has a session here by another address: one is all it gets", cause=SAME_NODE, boot_id=self.boot_id
             )
+        came_back = any(boot_id == each for _, each in known.boots)
         self._note_boot(peer, known, boot_id, now_s)
         if now_s < known.paused_until_s:
             raise UnavailableError(
@@ -130,7 +132,7 @@ class OwnerSessions:
                 cause="CRASH_LOOP",
             )
         if old is not None and old.peer_boot_id != boot_id:
-            moved = old.address != address and old.lease.ends_s > now_s
+            moved = came_back or (old.address != address and old.lease.ends_s > now_s)
             self._tell(
                 "identity_moved" if moved else "peer_restarted", peer, before=old.address, now=address, epoch=self._epoch + 1
             )

@@ -50,7 +50,10 @@ class PeerFaults:
         elif event == "session_ready":
             self._faults.clear("PEER_RESTARTED", module=module)
         elif event == "identity_moved":
-            message = f"two hosts say to be {peer}: the session moved from {facts.get('before')} to {facts.get('now')}"
+            before, now = facts.get("before"), facts.get("now")
+            message = f"two hosts say to be {peer}: the session moved from {before} to {now}"
+            if before == now:
+                message = f"two nodes at {now} say to be {peer}: each ends the other's session"
             self._note(Noticed("IDENTITY_MOVED", Severity.HIGH, message, module), STANDS_S)
         elif event == "crash_loop":
             message = f"{facts.get('boots')} starts within {self._timers.crash_window_s:g} s: no session for a while"

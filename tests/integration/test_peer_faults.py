@@ -231,3 +231,7 @@ async def test_events_of_sessions_kept_here(world: World) -> None:
     world.watched.on_session("crash_loop", "node:main", {"boots": 6})
     world.watched.on_session("identity_moved", "node:main", {"before": "a", "now": "b"})
     assert world.now() == [("CRASH_LOOP", Severity.HIGH, "node:main"), ("IDENTITY_MOVED", Severity.HIGH, "node:main")]
+    world.watched.on_session("identity_moved", "node:main", {"before": "a", "now": "a"})
+    assert "two nodes at a say to be node:main: each ends the other's session" in {
+        each.message for each in world.watched.noticed()
+    }

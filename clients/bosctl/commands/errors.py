@@ -37,7 +37,7 @@ REMEDIES = {
     "INCOMPATIBLE": "give both nodes the same major version",
     "SAME_NODE": "give all stubs of that node the same target (or node), then apply the topology",
     "CRASH_LOOP": "read that node's log: journalctl -u bosd",
-    "IDENTITY_MOVED": "two hosts have one certificate: stop one, and issue it another (bosctl ca issue --node NAME)",
+    "IDENTITY_MOVED": "two nodes have one name or certificate: stop one, and give it its own (bosctl ca issue --node NAME)",
     "LOOP_LAG": "is that machine overloaded? Leases of its batteries may end",
     "OVERFLOW": "clear the causes listed first; the others show when there is room",
 }

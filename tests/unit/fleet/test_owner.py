@@ -206,6 +206,17 @@ def test_one_identity_at_two_hosts(world: World) -> None:
     assert ("identity_moved", A) in world.heard.events
 
 
+def test_one_identity_twice_at_one_host(world: World) -> None:
+    """A run that is back after another one has lived beside it: no restart does that. The newest Hello wins all the same."""
+    first = world.ready()
+    second = world.ready(boot_id="a2", nonce="n2")
+    assert ("identity_moved", A) not in world.heard.events
+    third = world.ready(boot_id="a1", nonce="n3")
+    assert ("identity_moved", A) in world.heard.events
+    assert (world.refused(first), world.refused(second)) == ("EPOCH", "EPOCH")
+    world.check(third)
+
+
 def test_a_crash_loop_pauses(world: World) -> None:
     """More than five new boot ids in 60 s: CRASH_LOOP, and a pause of 60 s."""
     for number in range(5):
