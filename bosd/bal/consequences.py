@@ -6,6 +6,7 @@ from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.graph import Graph
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, NullSpec, PartitionSpec, Topology
 from bosd.bal.splitter import Splitter
 
@@ -49,6 +50,8 @@ def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, grap
     name = battery.name
     if isinstance(battery, DeviceLeaf) and battery.counts_at_a != 0.0 and spec != battery.spec:
         yield f"{name} carries {battery.counts_at_a:g} A: it is brought to 0 A first"
+    if _leaves_gate_open(battery, spec):
+        yield f"the switches of {name} stay open, nothing flows through it: only its maker's app closes them then"
     if spec is not None and not battery.sources and spec != battery.spec:
         yield f"{name} begins its meter anew"
     setpoint = battery.setpoint
@@ -63,6 +66,13 @@ def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, grap
         yield f"{what} is not followed while a null battery stands there"
     elif spec != battery.spec and isinstance(spec, JbdSpec) and spec.current_control == "none":
         yield f"{what} cannot be followed any more: no current control"
+
+
+def _leaves_gate_open(battery: Battery, spec: BatterySpec | PartitionSpec | None) -> bool:
+    """Return whether this node opened switches that it moves no more under `spec`."""
+    if not isinstance(battery, PhysicalBattery) or not battery.is_gate or not battery.told:
+        return False
+    return getattr(spec, "current_control", "none") != "gate"
 
 
 def _of_splitter(splitter: Splitter, changed: Collection[str] | None, *, written_anew: bool) -> Iterator[str]:

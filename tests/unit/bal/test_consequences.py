@@ -45,11 +45,24 @@ def test_a_member_that_carries_something_is_replaced() -> None:
     after = replace(BASE, batteries=(NULL, *BASE.batteries[1:]))
     assert told(directory, after) == (
         "a carries 5 A: it is brought to 0 A first",
+        "the switches of a stay open, nothing flows through it: only its maker's app closes them then",
         "a begins its meter anew",
         "the meters of p, q begin anew at their fractions of what is below sp then",
     )
     assert [leaf.name for leaf in leaving(directory, after)] == ["a"]
     assert leaving(directory, BASE) == []
+
+
+def test_a_gate_that_is_taken_away_leaves_its_switches() -> None:
+    """A pack that goes dark for good is worth a sentence; one whose switches were never moved, or still are, is not."""
+    directory = house()
+    directory["c"].settled(0.0, 0.0)  # type: ignore[attr-defined]
+    open_for_good = "the switches of c stay open, nothing flows through it: only its maker's app closes them then"
+    gone = replace(BASE, batteries=(*BASE.batteries[:2], WHOLE))
+    free = replace(BASE, batteries=(*BASE.batteries[:2], jbd_spec("c", current_control="none"), WHOLE))
+    lower = replace(BASE, batteries=(*BASE.batteries[:2], jbd_spec("c", 10.0), WHOLE))
+    assert [open_for_good in told(directory, after) for after in (gone, free, lower)] == [True, True, False]
+    assert open_for_good not in told(house(), gone)
 
 
 def test_set_points_that_end() -> None:
