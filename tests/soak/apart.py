@@ -16,8 +16,9 @@ import pytest
 
 from bosd.fleet.timers import SessionTimers
 from bosd.v1 import battery_pb2 as pb
-from tests.soak.outcome import Series
+from tests.soak.outcome import Book
 from tests.soak.site import NEAR_A, TTL_S, Sample, Sampler, excess_as
+from tests.soak.starting import late
 from tests.support.certificates import authority
 from tests.support.lan import HERE, PORT, THERE, Lan
 from tests.support.namespaces import cable
@@ -43,17 +44,6 @@ BLIP_S = 0.8
 LONGEST_BLIP_S = 1.0
 """A cut that lasted longer is no blip of 0.8 s: this machine was busy."""
 PACK_AH = 500.0
-
-
-class Book:
-    """The series of these scenarios, by name."""
-
-    def __init__(self) -> None:
-        self.series: dict[str, Series] = {}
-
-    def note(self, name: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "s") -> None:
-        """Note one value beside its bound."""
-        self.series.setdefault(name, Series(name, unit=unit, most=most, least=least)).values.append(value)
 
 
 def _commandable(caller: Caller, name: str) -> bool:
@@ -230,4 +220,5 @@ SCENARIOS: dict[str, Scenario] = {
     "row, owner first": partial(row, first="owner"),
     "controller back": adopted,
     "blip": blip,
+    "late start": late,
 }

@@ -96,6 +96,17 @@ class Series:
         return {"name": self.name, "unit": self.unit, "least": self.least, "most": self.most, "count": len(seen), **figures}
 
 
+class Book:
+    """The series of these scenarios, by name."""
+
+    def __init__(self) -> None:
+        self.series: dict[str, Series] = {}
+
+    def note(self, name: str, value: float, *, most: float | None = None, least: float | None = None, unit: str = "s") -> None:
+        """Note one value beside its bound."""
+        self.series.setdefault(name, Series(name, unit=unit, most=most, least=least)).values.append(value)
+
+
 def percentile(values: Sequence[float], part: float) -> float:
     """Return the value that `part` (0..1) of `values` do not exceed."""
     ordered = sorted(values)

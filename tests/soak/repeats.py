@@ -17,7 +17,7 @@ import grpc
 from bosd.fleet.timers import SessionTimers
 from bosd.v1 import battery_pb2 as pb
 from tests.soak import apart
-from tests.soak.outcome import Outcome, Progress, Series, first_line
+from tests.soak.outcome import Book, Outcome, Progress, Series, first_line
 from tests.soak.site import ASKED_A, SHARE_A, TTL_S, Sample, Sampler, Site, excess_as, shared, site
 from tests.support.processes import Node, until
 
@@ -181,7 +181,7 @@ class _Rounds:
         self.measured = Measured()
         self.failures: list[str] = []
         self.done = self.done_apart = 0
-        self.book = apart.Book()
+        self.book = Book()
         self._tried = 0
         self._times = times
         self._progress = progress
