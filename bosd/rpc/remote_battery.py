@@ -208,7 +208,7 @@ class RemoteBattery(NetworkLeaf):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
-        before_a = self.counts_at_a
+        before_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a  # without what it is being told now
         if current_a * before_a > 0.0 and abs(current_a) <= abs(before_a):
             self._wire.note_running_soon(self._safe_within_s)  # lowering never waits for the disk
         elif current_a != 0.0:

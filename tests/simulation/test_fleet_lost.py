@@ -2,12 +2,13 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
 from bosd.bal.spec import Topology
 from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
-from tests.support.fleet.stories import flows_a, owners, ready, told
+from tests.support.fleet.stories import LET_GO_S, flows_a, owners, ready, told
 
 
 @pytest.mark.parametrize("asked_a", [30.0, -30.0])
@@ -68,3 +69,22 @@ def test_one_that_is_lost_two_below_counts_once() -> None:
 def _over(*names: str) -> Topology:
     stubs = tuple(stub_spec(f"s{name}", name, "b") for name in names)
     return Topology(batteries=(*stubs, sum_spec("all", *(stub.name for stub in stubs))), splitters=())
+
+
+def test_a_safe_value_over_stubs_lasts() -> None:
+    """What owners are told without an end they keep for their default time alone, 60 s: it is told again before that."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        total = replace(sum_spec("all", "sa"), safe_current_a=4.0)
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"), total), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 10.0, ttl_s=5.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [4.0], within_s=10.0, because="the set point has ended")
+        for _ in range(300):
+            await asyncio.sleep(0.5)
+            assert flows_a(fleet, "a") == [4.0]
+        host.kill()
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=3.0 + LET_GO_S, because="the lease is over")
+
+    told(story)

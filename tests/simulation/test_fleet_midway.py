@@ -6,8 +6,9 @@ import math
 
 import pytest
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.errors import BosError
+from bosd.errors import BosError, UnavailableError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
@@ -247,5 +248,54 @@ def test_a_restarted_controller_waits_as_long_as_the_whole_chain() -> None:
             assert math.fsum(flows_a(fleet, "far", "near")) <= 20.0 + 1e-9
             await asyncio.sleep(0.2)
         assert fleet.loop.time() - began_s > SAFE_WITHIN_S
+
+    told(story)
+
+
+def test_a_booking_that_begins_while_devices_are_made_safe_tells_nothing() -> None:
+    """One device does not answer at the end of the node, and meanwhile the other's booking begins: it stays at 0 A."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=None)
+        fleet.add_pack("q", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"), pack_spec("q", "q")), splitters=()))
+        await ready(fleet)
+        await fleet.within(own, own.up.node.book("p", 8.0, Moment(in_s=2.5), Moment(in_s=600.0), holder="person"))
+        await asyncio.sleep(2.0)
+        fleet.packs["q"].deaf = True
+        unconfirmed = fleet.loop.create_task(fleet.within(own, own.up.node.shut_down()))
+        await fleet.until(lambda: own.up.node.directory["p"].booked is not None, within_s=1.0, because="the booking begins")
+        assert not unconfirmed.done()
+        assert await unconfirmed == ("q",)
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "p") == [0.0]
+
+    told(story)
+
+
+def test_what_cannot_be_noted_for_a_restart_is_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk a stub's set point is lowered and ended, and not raised: a node that died would not know what it left."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", 5.0)
+
+        async def full(key: str, safe_within_s: float | None) -> None:
+            raise UnavailableError(f"no space left for {key}, {safe_within_s}")
+
+        monkeypatch.setattr(host.notes, "note", full)
+        refused = await fleet.refused(fleet.set(host, "all", 10.0))
+        assert refused is not None
+        assert "no space left for b@a:7000" in refused.message
+        assert flows_a(fleet, "a") == [5.0]
+        await fleet.set(host, "all", 4.0)
+        assert flows_a(fleet, "a") == [4.0]
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        assert flows_a(fleet, "a") == [0.0]
+        refused = await fleet.refused(fleet.set(host, "all", 1.0))
+        assert refused is not None
+        assert flows_a(fleet, "a") == [0.0]
 
     told(story)
