@@ -250,7 +250,7 @@ def test_a_stop_says_by_whom_since_when_and_why() -> None:
 
 
 def test_a_stop_holds_while_a_raise_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked of stubs is noted for a restart before it is sent: a stop overtakes it there, and nothing is sent behind it."""
+    """What is asked of stubs is noted for a restart before it is sent: a stop overtakes it, and nothing is sent behind that."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", "b", hold_s=None)

@@ -12,6 +12,7 @@ from bosd.errors import BosError, UnavailableError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
+from bosd.store.limits import Limit
 from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
@@ -297,5 +298,36 @@ def test_what_cannot_be_noted_for_a_restart_is_not_raised(monkeypatch: pytest.Mo
         refused = await fleet.refused(fleet.set(host, "all", 1.0))
         assert refused is not None
         assert flows_a(fleet, "a") == [0.0]
+
+    told(story)
+
+
+def test_a_limit_that_falls_while_others_are_lowered_is_not_exceeded() -> None:
+    """p waits at 0 A for q, which is slow, to turn with it: a limit of 5 A comes, and p is not told its 10 A of before."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p")
+        fleet.add_pack("q", hold_s=None, latency_s=(0.45, 0.45))
+        batteries = (pack_spec("p", "p", period_s=5.0), pack_spec("q", "q", period_s=5.0), sum_spec("all", "p", "q"))
+        host = fleet.add_host("m", Topology(batteries=batteries, splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        await asyncio.sleep(4.0)
+        turned = fleet.loop.create_task(fleet.refused(fleet.set(host, "all", -20.0)))
+        await fleet.until(lambda: flows_a(fleet, "p", "q") == [0.0, 10.0], within_s=1.0, because="p waits", step_s=0.01)
+        assert host.up.limits is not None
+        limit = Limit(source="operator", battery="p", direction="charge", limit_w=240.0)  # at 48 V
+        await fleet.within(host, host.up.limits.book.put(limit))
+        least_a = 0.0
+        for _ in range(300):
+            least_a = min(least_a, flows_a(fleet, "p")[0])
+            await asyncio.sleep(0.02)
+        assert least_a == 0.0
+        refused = await turned
+        assert refused is not None
+        assert "a limit of p fell meanwhile" in refused.message
+        await fleet.refused(fleet.set(host, "all", -20.0))
+        await fleet.until(lambda: flows_a(fleet, "p")[0] < 0.0, within_s=5.0, because="it is asked again")
+        assert flows_a(fleet, "p") == pytest.approx([-5.0])
 
     told(story)
