@@ -303,7 +303,7 @@ def test_what_cannot_be_noted_for_a_restart_is_not_raised(monkeypatch: pytest.Mo
 
 
 def test_a_limit_that_falls_while_others_are_lowered_is_not_exceeded() -> None:
-    """p waits at 0 A for q, which is slow, to turn with it: a limit of 5 A comes, and p is not told its 10 A of before."""
+    """Pack p waits at 0 A for q, which is slow, to turn with it: a limit of 5 A comes, and p is not told its 10 A of before."""
 
     async def story(fleet: Fleet) -> None:
         fleet.add_pack("p")
