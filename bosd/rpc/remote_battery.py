@@ -25,7 +25,6 @@ ADDED_STALENESS_S = 1.0
 """What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
-
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
@@ -70,8 +69,7 @@ class RemoteBattery(NetworkLeaf):
         self.owner_run = self._wire.owner_run
         left_s = self._wire.left_running_s()
         self._left_running = left_s is not None
-        if left_s is None:
-            left_s = pool.timers.session.safe_within_s(self.command_deadline_s)
+        left_s = pool.timers.session.safe_within_s(self.command_deadline_s) if left_s is None else left_s
         self.unread_until_s = self._wire.session_now_s() + left_s
 
     def waits_for(self, now_s: float) -> str:
@@ -191,8 +189,10 @@ class RemoteBattery(NetworkLeaf):
 
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
-        if now_s >= self._counted_until_s:
-            self.assume_safe()
+        if now_s >= self._counted_until_s and self._safe_within_s is not None:
+            self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)  # beats that are answered renew its lease
+            if now_s >= self._counted_until_s:
+                self.assume_safe()
         if self._held.taken_by and self._held.is_free(self._remote, now_s, ready=self._link is Link.READY):
             self.ask_anew()
             self.look_again()
