@@ -7,7 +7,7 @@ from typing import ClassVar
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.cap import RAMP, Grant
 from bosd.bal.explain import Explanation
-from bosd.bal.facts import Facts
+from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
@@ -41,6 +41,7 @@ class RemoteBattery(NetworkLeaf):
     __slots__ = (
         "_alone_w",
         "_counted_until_s",
+        "_gone",
         "_held",
         "_in_session",
         "_left_running",
@@ -61,7 +62,7 @@ class RemoteBattery(NetworkLeaf):
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
         self._alone_w: tuple[float | None, float | None] = (None, None)
-        self._in_session = False
+        self._in_session = self._gone = False
         self._may_run_a: float | None = None
         self._held = HeldThere(f"node:{pool.node}", pool.timers.session.stale_s)
         self._counted_until_s = math.inf
@@ -121,6 +122,10 @@ class RemoteBattery(NetworkLeaf):
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._gone = claim_a is None and facts is NONE_KNOWN
+        if self._gone:  # its owner has it no more, and nothing there renews what it ran: that counts to its bound
+            self.unread_until_s, self._left_running = -math.inf, False
+            return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
@@ -190,7 +195,8 @@ class RemoteBattery(NetworkLeaf):
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
         if now_s >= self._counted_until_s and self._safe_within_s is not None:
-            self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)  # beats that are answered renew its lease
+            if not self._gone:  # beats that are answered renew its lease
+                self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
             if now_s >= self._counted_until_s:
                 self.assume_safe()
         if self._held.taken_by and self._held.is_free(self._remote, now_s, ready=self._link is Link.READY):

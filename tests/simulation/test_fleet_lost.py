@@ -10,10 +10,11 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.bal.status import BatteryStatus, Link
 from bosd.errors import DriverError
+from bosd.node.api import Edit
 from bosd.rpc import remote_node
 from bosd.rpc.convert import from_message
 from bosd.v1 import battery_pb2 as pb
-from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, flows_a, owners, ready, told
 
 
@@ -118,5 +119,27 @@ def test_what_is_not_understood_counts_as_long_as_its_session_lives(monkeypatch:
         await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=SAFE_WITHIN_S, because="the lease is over")
         assert flows_a(fleet, "b") == pytest.approx([10.0], rel=1e-2)
         await fleet.until(lambda: flows_a(fleet, "b")[0] > 19.0, within_s=SAFE_WITHIN_S + 5.0, because="b has the share of a")
+
+    told(story)
+
+
+def test_a_battery_that_its_owner_took_out_counts_to_its_bound() -> None:
+    """The session lives on for another one: the share of the one that is gone is given away then, and not before."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        fleet.add_pack("x")
+        own = fleet.hosts["a"]
+        own.topology = Topology(batteries=(pack_spec("b", "a"), pack_spec("x", "x")), splitters=())
+        stubs = (stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"), stub_spec("sx", "a", "x"))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb")), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        edits = [Edit(action="remove", name="b")]
+        await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        await asyncio.sleep(SAFE_WITHIN_S - 1.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([0.0, 10.0], rel=1e-2)
+        await fleet.until(lambda: flows_a(fleet, "b")[0] > 19.0, within_s=7.0, because="it counts no more")
+        assert host.up.node.status("sx").link is Link.READY
 
     told(story)
