@@ -71,17 +71,24 @@ def asked_a(battery: Battery) -> float:
 def told_until_s(battery: Battery, now_s: float) -> float | None:
     """Return the end of what is asked of a free battery, as devices that let go at an end are told it at `now_s`.
 
-    A booking is told in pieces, each 30 to 60 s ahead, so that it never outlives its owner for long at another node.
+    A booking, or a safe value that is not 0, is told in pieces, each 30 to 60 s ahead, so that it never outlives its owner for
+    long at another node, which keeps nothing without an end.
     """
     if battery.setpoint is not None:
         return battery.setpoint.ends_s
-    if battery.booked is None:
+    if not is_told_in_pieces(battery):
         return None
-    return min(battery.booked.ends_s, next_piece_s(now_s) + BOOKED_PIECE_S)
+    piece_s = next_piece_s(now_s) + BOOKED_PIECE_S
+    return piece_s if battery.booked is None else min(battery.booked.ends_s, piece_s)
+
+
+def is_told_in_pieces(battery: Battery) -> bool:
+    """Return whether what is asked of a free battery has no end of its own that devices could be told."""
+    return battery.setpoint is None and (battery.booked is not None or battery.spec.safe_current_a != 0.0)
 
 
 def next_piece_s(now_s: float) -> float:
-    """Return when devices are told the next piece of a booking."""
+    """Return when devices are told the next piece of a booking or a safe value."""
     return (now_s // BOOKED_PIECE_S + 1.0) * BOOKED_PIECE_S
 
 

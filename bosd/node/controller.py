@@ -306,12 +306,12 @@ class Controller:
                 self._retire(battery)
             elif battery.component in self._running:
                 self._running[battery.component][battery] = None
-            else:
+            elif not self.closing:  # else devices are made safe, and are told nothing behind that
                 self._attend(battery, now_s)
 
     def due_s(self) -> float:
         """Return when something is due: a look, or the end of a set point; infinite when nothing is."""
-        for battery in self._active:
+        for battery in () if self.closing else self._active:
             if battery.setpoint is None or battery.component in self._running:
                 continue
             if battery.setpoint.over_s < self._due_s.get(battery, math.inf):
@@ -363,7 +363,7 @@ class Controller:
         """Plan again and tell devices; a failure is tried again."""
         try:
             async with self._turns.exclusive(battery.name) as present:
-                if present is not battery or battery.user is not None:
+                if present is not battery or battery.user is not None or self.closing:
                     return
                 now_s = self._clock.now_s()
                 planned = self._plan_again(battery, now_s)

@@ -8,7 +8,7 @@ import structlog
 from bosd.bal import foresight
 from bosd.bal.aggregator import Aggregator, devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.dispatch import SHARE_MOVE, next_piece_s
+from bosd.bal.dispatch import SHARE_MOVE, is_told_in_pieces, next_piece_s
 from bosd.bal.partition import Partition
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import SetPoint
@@ -46,7 +46,7 @@ def over_first_s(tops: Iterable[Battery]) -> float:
 def changes_s(top: Battery, now_s: float) -> float:
     """Return when time alone will change what may be asked: something empty or full, a drift judged, shares moved."""
     instants_s = [top.status(now_s).valid_until_s]
-    told_in_pieces = top.setpoint is None and top.booked is not None
+    told_in_pieces = is_told_in_pieces(top)
     for below in members_of(top):
         if isinstance(below, PseudoBattery):
             instants_s.append(below.ends_s())

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.dispatch import Plan
+from bosd.bal.caps import clamp_to_caps
+from bosd.bal.dispatch import Plan, clamp
 from bosd.clock import Clock
 from bosd.errors import BosError, DriverError, NotFollowedError, TransientError, UnavailableError
 
@@ -22,6 +23,8 @@ LOST_PAUSE_S = 5.0
 
 
 LEAST_LOOK_S = 0.001
+FELL = 0.02
+"""A limit that is lower by more than this part fell; the voltage alone moves limits in watts (control.md: tolerance 2 %)."""
 Over: TypeAlias = Callable[[], float]
 """Returns until when what is done is wanted, on the node's clock; asked anew, since leases are renewed."""
 
@@ -118,6 +121,24 @@ def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
         raise UnavailableError("superseded by a stop or an edit; nothing more was raised")
 
 
+def _refuse_beyond(plan: Plan, last: Sequence[Move], now_s: float) -> None:
+    """Refuse to raise what a limit does not allow any more that fell since the plan; trifles are followed afterwards."""
+    raised = [move for move in last if not move.lowers]
+    fell: list[Battery] = [
+        move.leaf for move in raised if _is_less(clamp(move.new_a, move.leaf, move.leaf.status(now_s), now_s)[0], move.new_a)
+    ]
+    for battery, (current_a, _) in plan.clamped.items() if raised else ():
+        if battery.caps and _is_less(clamp_to_caps(battery, current_a, now_s)[0], current_a):
+            fell.append(battery)
+    if fell:
+        name = fell[0].name
+        raise UnavailableError(f"a limit of {name} fell meanwhile; nothing more was raised: ask again", battery=name)
+
+
+def _is_less(allowed_a: float, planned_a: float) -> bool:
+    return abs(allowed_a) < abs(planned_a) * (1.0 - FELL)
+
+
 def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
 
@@ -198,6 +219,7 @@ class Executor:
             outcome = await self._tell_until(phase, over_s)
             if phase is not phases[-1]:
                 outcome.doubt(phase)
+                _refuse_beyond(plan, phases[-1], self._clock.now_s())
             outcome.forgive(plan.lost)
             _refuse_unless(still_wanted)
             if outcome.errors:
@@ -221,6 +243,7 @@ class Executor:
                 outcome = await self._tell_until(due, over_s)
                 if phase is not phases[-1]:
                     outcome.doubt(phase)
+                    _refuse_beyond(plan, phases[-1], self._clock.now_s())
                 outcome.forgive(plan.lost)
                 _refuse_unless(still_wanted)
                 outcome.raise_any()

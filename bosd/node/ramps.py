@@ -34,6 +34,8 @@ class Ramps:
         """Hold down what is away, and let what is back rise; return whether there is any."""
         now_s = self._clock.now_s()
         present = {battery for battery in self._directory if isinstance(battery, DeviceLeaf)}
+        self._away = {leaf: from_a for leaf, from_a in self._away.items() if leaf in present}
+        self._inherit(present)
         for leaf in present:
             self._look(leaf, now_s)
         self._reached &= present
@@ -42,6 +44,17 @@ class Ramps:
         for battery in list(self._rising):
             self._rise(battery, now_s)
         return bool(self._away or self._rising)
+
+    def _inherit(self, present: set[DeviceLeaf]) -> None:
+        """Go on with what an edit replaced while it was held down, or rose: the ramp's caps stay with the name."""
+        for battery in self._directory:
+            if not battery.caps or battery in self._away or battery in self._rising or _allowed_a(battery) == math.inf:
+                continue
+            if battery in present:
+                self._reached.add(battery)
+                self._away[battery] = _allowed_a(battery)
+            else:
+                self.returned(battery, _allowed_a(battery))
 
     def _look(self, leaf: DeviceLeaf, now_s: float) -> None:
         if not _is_lost(leaf, now_s):
@@ -87,9 +100,9 @@ class Ramps:
         return tuple(Cap(source=RAMP, discharging=out, limit_a=most_a, text=text) for out in (True, False))
 
 
-def _allowed_a(leaf: DeviceLeaf) -> float:
-    """Return what the ramp allows at most, which a stub lowers by itself when it hears what its owner runs."""
-    return min((cap.limit_a for cap in leaf.caps if cap.source == RAMP and cap.limit_a is not None), default=math.inf)
+def _allowed_a(battery: Battery) -> float:
+    """Return what the ramp allows at most, which a stub lowers by itself when it hears what its owner runs; infinite without."""
+    return min((cap.limit_a for cap in battery.caps if cap.source == RAMP and cap.limit_a is not None), default=math.inf)
 
 
 def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:

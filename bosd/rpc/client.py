@@ -11,7 +11,7 @@ from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
-from bosd.errors import BadNameError
+from bosd.errors import BadNameError, FencedError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
@@ -197,6 +197,7 @@ class RemoteLink:
         self._remote = remote
         self._sink = sink
         self._closed = False
+        self._commands = 0
 
     @property
     def key(self) -> str:
@@ -211,8 +212,15 @@ class RemoteLink:
         return math.inf if bound_s is None else bound_s
 
     async def note_running(self, safe_within_s: float | None) -> None:
-        """Note that it is about to run something. Raises UnavailableError where that cannot be noted."""
+        """Note that it is about to run something.
+
+        Raises UnavailableError where that cannot be noted, FencedError where a command that did not wait for the disk (a stop's,
+        an edit's) was sent meanwhile: what is about to be sent would undo it.
+        """
+        before = self._commands
         await self._pool.running.note(self.key, safe_within_s)
+        if self._commands != before:
+            raise FencedError(f"{self.key}: another command was sent while this one waited for the disk", check="SEQUENCE")
 
     def note_running_soon(self, safe_within_s: float | None) -> None:
         """Note the bound of what runs already; never waits for the disk."""
@@ -224,6 +232,7 @@ class RemoteLink:
 
     async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
         """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default."""
+        self._commands += 1
         request = pb.SetCurrentRequest(
             name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id, fence=self._remote.session.fence()
         )
@@ -246,6 +255,7 @@ class RemoteLink:
 
     async def clear(self) -> pb.SetCurrentResponse:
         """End this node's own set point there."""
+        self._commands += 1
         request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))

@@ -83,7 +83,7 @@ def to_message(
         link=s.link,
         commandable=s.commandable,
         stopped=s.stopped,
-        reason=s.reason,
+        reason=s.reason if len(s.reason) <= _MAX_TEXT else f"{s.reason[: _MAX_TEXT - 1]}…",
         cells_v=s.cells_v,
         temperatures_c=s.temperatures_c,
         cycles=s.cycles,

@@ -7,7 +7,7 @@ from typing import ClassVar
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.cap import RAMP, Grant
 from bosd.bal.explain import Explanation
-from bosd.bal.facts import Facts
+from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.schedule import Moment
@@ -25,7 +25,6 @@ ADDED_STALENESS_S = 1.0
 """What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
-
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
@@ -42,6 +41,7 @@ class RemoteBattery(NetworkLeaf):
     __slots__ = (
         "_alone_w",
         "_counted_until_s",
+        "_gone",
         "_held",
         "_in_session",
         "_left_running",
@@ -62,7 +62,7 @@ class RemoteBattery(NetworkLeaf):
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
         self._alone_w: tuple[float | None, float | None] = (None, None)
-        self._in_session = False
+        self._in_session = self._gone = False
         self._may_run_a: float | None = None
         self._held = HeldThere(f"node:{pool.node}", pool.timers.session.stale_s)
         self._counted_until_s = math.inf
@@ -70,8 +70,7 @@ class RemoteBattery(NetworkLeaf):
         self.owner_run = self._wire.owner_run
         left_s = self._wire.left_running_s()
         self._left_running = left_s is not None
-        if left_s is None:
-            left_s = pool.timers.session.safe_within_s(self.command_deadline_s)
+        left_s = pool.timers.session.safe_within_s(self.command_deadline_s) if left_s is None else left_s
         self.unread_until_s = self._wire.session_now_s() + left_s
 
     def waits_for(self, now_s: float) -> str:
@@ -123,6 +122,10 @@ class RemoteBattery(NetworkLeaf):
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        self._gone = claim_a is None and facts is NONE_KNOWN
+        if self._gone:  # its owner has it no more, and nothing there renews what it ran: that counts to its bound
+            self.unread_until_s, self._left_running = -math.inf, False
+            return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
@@ -191,8 +194,11 @@ class RemoteBattery(NetworkLeaf):
 
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; when its bound has passed, what is not seen counts no more."""
-        if now_s >= self._counted_until_s:
-            self.assume_safe()
+        if now_s >= self._counted_until_s and self._safe_within_s is not None:
+            if not self._gone:  # beats that are answered renew its lease
+                self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
+            if now_s >= self._counted_until_s:
+                self.assume_safe()
         if self._held.taken_by and self._held.is_free(self._remote, now_s, ready=self._link is Link.READY):
             self.ask_anew()
             self.look_again()
@@ -208,7 +214,7 @@ class RemoteBattery(NetworkLeaf):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
-        before_a = self.counts_at_a
+        before_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a  # without what it is being told now
         if current_a * before_a > 0.0 and abs(current_a) <= abs(before_a):
             self._wire.note_running_soon(self._safe_within_s)  # lowering never waits for the disk
         elif current_a != 0.0:

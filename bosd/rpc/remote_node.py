@@ -105,6 +105,7 @@ class RemoteNode:
         known = self._told.setdefault(name, _End(link=Link.CONNECTING, reason=f"connecting to {self.target}"))
         sink.on_link(self._shown(known.link), known.reason)
         self._pauses.hope()
+        self.session.agree_anew()
         self._restart()
 
     def remove(self, name: str, sink: Sink) -> None:

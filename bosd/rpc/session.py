@@ -115,6 +115,10 @@ class PeerSession:
         """Whether the owner's configuration is another one than both ends agreed on."""
         return self._digest != self.agreed_digest
 
+    def agree_anew(self) -> None:
+        """Sync anew, since more is wanted of the owner than at the last Sync; the session goes on meanwhile."""
+        self._resync_wanted.set()
+
     def fence(self) -> pb.Fence:
         """Return what a command of this session carries."""
         stamp = self.state.stamp()
@@ -198,6 +202,7 @@ class PeerSession:
         sync = pb.SyncRequest(boot_id=state.boot_id, epoch=state.epoch)
         told = await stub.Sync(sync, timeout=self._call_s, metadata=self._metadata)
         state.heard(told.owner_s)
+        self._resync_wanted.clear()
         kept = self._user.on_snapshot(
             Snapshot(
                 {claim.name: claim.current_a for claim in told.claims},
@@ -315,7 +320,7 @@ class PeerSession:
             await asyncio.sleep(self._timers.heartbeat_s)
 
     async def _resync(self, stub: NodeServiceStub) -> None:
-        """Sync anew whenever the owner's configuration changed, until both agree; the session goes on meanwhile."""
+        """Sync anew whenever the owner's configuration changed, or more is wanted, until both agree; the session goes on."""
         while True:
             await self._resync_wanted.wait()
             self._resync_wanted.clear()

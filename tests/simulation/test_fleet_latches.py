@@ -247,3 +247,26 @@ def test_a_stop_says_by_whom_since_when_and_why() -> None:
         assert text in own.up.node.status("b").reason
 
     told(story)
+
+
+def test_a_stop_holds_while_a_raise_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of stubs is noted for a restart before it is sent: a stop overtakes it, and nothing is sent behind that."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        asker = controller(fleet, "a", "b")
+        await ready(fleet)
+        monkeypatch.setattr(asker.notes, "note", _slow(asker.notes.note))
+        raised = fleet.loop.create_task(fleet.refused(fleet.set(asker, "all", 20.0)))
+        await asyncio.sleep(DISK_S / 2.0)
+        assert flows_a(fleet, "a", "b") == [0.0, 0.0], "it waits for the disk"
+        stopped = await fleet.within(asker, asker.up.node.stop(["all"], holder="person"))
+        assert (stopped.stopped, stopped.unconfirmed) == (("all",), ())
+        for _ in range(round(4.0 * DISK_S / 0.05)):
+            await asyncio.sleep(0.05)
+            assert flows_a(fleet, "a", "b") == [0.0, 0.0]
+        refused = await raised
+        assert refused is not None
+        assert "superseded by a stop" in refused.message
+
+    told(story)

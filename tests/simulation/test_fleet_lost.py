@@ -2,12 +2,20 @@
 
 import asyncio
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bosd.bal.spec import Topology
-from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
-from tests.support.fleet.stories import flows_a, owners, ready, told
+from bosd.bal.status import BatteryStatus, Link
+from bosd.errors import DriverError
+from bosd.node.api import Edit
+from bosd.rpc import remote_node
+from bosd.rpc.convert import from_message
+from bosd.v1 import battery_pb2 as pb
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, flows_a, owners, ready, told
 
 
 @pytest.mark.parametrize("asked_a", [30.0, -30.0])
@@ -68,3 +76,70 @@ def test_one_that_is_lost_two_below_counts_once() -> None:
 def _over(*names: str) -> Topology:
     stubs = tuple(stub_spec(f"s{name}", name, "b") for name in names)
     return Topology(batteries=(*stubs, sum_spec("all", *(stub.name for stub in stubs))), splitters=())
+
+
+def test_a_safe_value_over_stubs_lasts() -> None:
+    """What owners are told without an end they keep for their default time alone, 60 s: it is told again before that."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        total = replace(sum_spec("all", "sa"), safe_current_a=4.0)
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"), total), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 10.0, ttl_s=5.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [4.0], within_s=10.0, because="the set point has ended")
+        for _ in range(300):
+            await asyncio.sleep(0.5)
+            assert flows_a(fleet, "a") == [4.0]
+        host.kill()
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=3.0 + LET_GO_S, because="the lease is over")
+
+    told(story)
+
+
+def test_what_is_not_understood_counts_as_long_as_its_session_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner's statuses become nonsense while its beats go on, so its lease does: its share is given away after that alone."""
+
+    def garbled(message: pb.BatteryStatus, *arguments: Any, **named: Any) -> BatteryStatus:
+        if message.path[:1] == ["a/b"]:
+            raise DriverError("the remote sent nonsense")
+        return from_message(message, *arguments, **named)
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = fleet.add_host("m", _over("a", "b"))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        monkeypatch.setattr(remote_node, "from_message", garbled)
+        await fleet.until(lambda: host.up.node.status("sa").link is Link.REFUSED, within_s=2.0, because="nothing is understood")
+        for _ in range(round(3.0 * SAFE_WITHIN_S / 0.05)):
+            await asyncio.sleep(0.05)
+            assert flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0], rel=1e-2)
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=SAFE_WITHIN_S, because="the lease is over")
+        assert flows_a(fleet, "b") == pytest.approx([10.0], rel=1e-2)
+        await fleet.until(lambda: flows_a(fleet, "b")[0] > 19.0, within_s=SAFE_WITHIN_S + 5.0, because="b has the share of a")
+
+    told(story)
+
+
+def test_a_battery_that_its_owner_took_out_counts_to_its_bound() -> None:
+    """The session lives on for another one: the share of the one that is gone is given away then, and not before."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        fleet.add_pack("x")
+        own = fleet.hosts["a"]
+        own.topology = Topology(batteries=(pack_spec("b", "a"), pack_spec("x", "x")), splitters=())
+        stubs = (stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"), stub_spec("sx", "a", "x"))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb")), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        edits = [Edit(action="remove", name="b")]
+        await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        await asyncio.sleep(SAFE_WITHIN_S - 1.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([0.0, 10.0], rel=1e-2)
+        await fleet.until(lambda: flows_a(fleet, "b")[0] > 19.0, within_s=7.0, because="it counts no more")
+        assert host.up.node.status("sx").link is Link.READY
+
+    told(story)

@@ -6,11 +6,13 @@ import math
 
 import pytest
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.errors import BosError
+from bosd.errors import BosError, UnavailableError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
+from bosd.store.limits import Limit
 from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
@@ -247,5 +249,85 @@ def test_a_restarted_controller_waits_as_long_as_the_whole_chain() -> None:
             assert math.fsum(flows_a(fleet, "far", "near")) <= 20.0 + 1e-9
             await asyncio.sleep(0.2)
         assert fleet.loop.time() - began_s > SAFE_WITHIN_S
+
+    told(story)
+
+
+def test_a_booking_that_begins_while_devices_are_made_safe_tells_nothing() -> None:
+    """One device does not answer at the end of the node, and meanwhile the other's booking begins: it stays at 0 A."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p", hold_s=None)
+        fleet.add_pack("q", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"), pack_spec("q", "q")), splitters=()))
+        await ready(fleet)
+        await fleet.within(own, own.up.node.book("p", 8.0, Moment(in_s=2.5), Moment(in_s=600.0), holder="person"))
+        await asyncio.sleep(2.0)
+        fleet.packs["q"].deaf = True
+        unconfirmed = fleet.loop.create_task(fleet.within(own, own.up.node.shut_down()))
+        await fleet.until(lambda: own.up.node.directory["p"].booked is not None, within_s=1.0, because="the booking begins")
+        assert not unconfirmed.done()
+        assert await unconfirmed == ("q",)
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "p") == [0.0]
+
+    told(story)
+
+
+def test_what_cannot_be_noted_for_a_restart_is_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk a stub's set point is lowered and ended, and not raised: a node that died would not know what it left."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", 5.0)
+
+        async def full(key: str, safe_within_s: float | None) -> None:
+            raise UnavailableError(f"no space left for {key}, {safe_within_s}")
+
+        monkeypatch.setattr(host.notes, "note", full)
+        refused = await fleet.refused(fleet.set(host, "all", 10.0))
+        assert refused is not None
+        assert "no space left for b@a:7000" in refused.message
+        assert flows_a(fleet, "a") == [5.0]
+        await fleet.set(host, "all", 4.0)
+        assert flows_a(fleet, "a") == [4.0]
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        assert flows_a(fleet, "a") == [0.0]
+        refused = await fleet.refused(fleet.set(host, "all", 1.0))
+        assert refused is not None
+        assert flows_a(fleet, "a") == [0.0]
+
+    told(story)
+
+
+def test_a_limit_that_falls_while_others_are_lowered_is_not_exceeded() -> None:
+    """Pack p waits at 0 A for q, which is slow, to turn with it: a limit of 5 A comes, and p is not told its 10 A of before."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p")
+        fleet.add_pack("q", hold_s=None, latency_s=(0.45, 0.45))
+        batteries = (pack_spec("p", "p", period_s=5.0), pack_spec("q", "q", period_s=5.0), sum_spec("all", "p", "q"))
+        host = fleet.add_host("m", Topology(batteries=batteries, splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        await asyncio.sleep(4.0)
+        turned = fleet.loop.create_task(fleet.refused(fleet.set(host, "all", -20.0)))
+        await fleet.until(lambda: flows_a(fleet, "p", "q") == [0.0, 10.0], within_s=1.0, because="p waits", step_s=0.01)
+        assert host.up.limits is not None
+        limit = Limit(source="operator", battery="p", direction="charge", limit_w=240.0)  # at 48 V
+        await fleet.within(host, host.up.limits.book.put(limit))
+        least_a = 0.0
+        for _ in range(300):
+            least_a = min(least_a, flows_a(fleet, "p")[0])
+            await asyncio.sleep(0.02)
+        assert least_a == 0.0
+        refused = await turned
+        assert refused is not None
+        assert "a limit of p fell meanwhile" in refused.message
+        await fleet.refused(fleet.set(host, "all", -20.0))
+        await fleet.until(lambda: flows_a(fleet, "p")[0] < 0.0, within_s=5.0, because="it is asked again")
+        assert flows_a(fleet, "p") == pytest.approx([-5.0])
 
     told(story)

@@ -2,8 +2,13 @@
 
 import asyncio
 
-from tests.support.fleet.fleet import Fleet
-from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+from bosd.bal.spec import Topology
+from bosd.config.topology_toml import format_topology
+from bosd.node.api import Edit
+from bosd.node.links import NetworkLeaf
+from bosd.node.ramps import FULL_S
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec
+from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
 
 RESYNC_S = 5.0
 """A beat (0.5 s) tells that something changed; a call may take 2 s, a pause after a failure takes 2 s more."""
@@ -51,5 +56,54 @@ def test_a_device_that_is_looked_at_late_is_known_to_be() -> None:
         await asyncio.sleep(RESYNC_S)
         await fleet.set(host, "all", 12.0)
         assert flows_a(fleet, "a") == [12.0]
+
+    told(story)
+
+
+def test_a_stub_that_is_added_to_a_living_session_is_agreed_on() -> None:
+    """Its bound is known as that of one that was there at Hello, so it counts no longer than that once it is lost."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=1.0)
+        fleet.add_pack("p", hold_s=1.0)
+        fleet.hosts["a"].topology = Topology(batteries=(pack_spec("b", "a"), pack_spec("p", "p")), splitters=())
+        host = controller(fleet, "a")
+        await ready(fleet)
+        (remote,) = host.up.pool.remotes.values()
+        epoch = remote.session.state.epoch
+        edit = Edit(action="add", toml=format_topology(Topology(batteries=(stub_spec("sp", "a", "p"),), splitters=())))
+        await fleet.within(host, host.up.node.apply([edit], expected_revision=None, holder="person"))
+        stubs = [host.up.node.directory[name] for name in ("sa", "sp")]
+        await fleet.until(lambda: fleet.ready(host), within_s=RESYNC_S, because="it may be commanded")
+        await fleet.set(host, "sp", 10.0)
+        assert remote.session.state.epoch == epoch, "it is the session of before"
+        assert [stub.let_go_s for stub in stubs if isinstance(stub, NetworkLeaf)] == [SAFE_WITHIN_S, SAFE_WITHIN_S]
+        fleet.hosts["a"].cut_power()
+        await fleet.until(lambda: "counted at 10 A" in host.up.node.status("sp").reason, within_s=5.0, because="it is lost")
+        free = lambda: "counted at" not in host.up.node.status("sp").reason  # noqa: E731
+        await fleet.until(free, within_s=SAFE_WITHIN_S, because="it is safe by itself")
+
+    told(story)
+
+
+def test_a_ramp_goes_on_where_its_stub_is_replaced() -> None:
+    """A lost stub is held down, then written otherwise: when its owner is back it rises as the old one would have."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a", "b")[1] > 19.0, within_s=20.0, because="b has the share of a")
+        toml, line = host.up.node.topology().toml, 'name = "sa"\n'
+        assert line in toml
+        edit = Edit(action="whole", toml=toml.replace(line, line + "max_staleness_s = 9.0\n"))
+        await fleet.within(host, host.up.node.apply([edit], expected_revision=None, holder="person"))
+        fleet.heal("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a")[0] > 0.0, within_s=10.0, because="a comes back")
+        assert flows_a(fleet, "a")[0] < 5.0, "slowly"
+        await fleet.until(lambda: flows_a(fleet, "a")[0] > 9.5, within_s=FULL_S + 5.0, because="a has its share")
+        await fleet.until(lambda: not host.up.node.directory["sa"].caps, within_s=FULL_S, because="nothing holds it down")
 
     told(story)

@@ -135,6 +135,13 @@ def test_power_is_voltage_times_current() -> None:
     assert not to_message(replace(status, current_a=None), NOW_S, UTC_S).HasField("power_w")
 
 
+def test_a_reason_without_measure_is_cut_and_refuses_no_battery() -> None:
+    """Each virtual battery tells the reasons of those below: three deep they are longer than who hears them takes."""
+    status = from_message(to_message(BatteryStatus(name="b", kind="aggregator", reason="lost; " * 5000), NOW_S, UTC_S), NOW_S)
+    assert status.reason.startswith("lost; lost; ")
+    assert status.reason.endswith("…")
+
+
 def test_a_note_joins_the_reason() -> None:
     """What the receiver has to say stands behind what the remote said."""
     message = pb.BatteryStatus(name="b", quality=pb.QUALITY_GOOD, link=pb.LINK_LOCAL, reason="lazy")
