@@ -61,7 +61,7 @@ def _check_writable(out: Path) -> None:
 
 
 async def _record(spec: PhysicalSpec, capture: CaptureTo, seconds: float) -> tuple[int, int]:
-    """Read at the battery's own period and return how often that worked and failed; SIGTERM and SIGINT end it sooner."""
+    """Read at the battery's own period and return how often that worked and failed; SIGTERM, SIGINT and SIGHUP end it sooner."""
     lines = CapturedLines(Lines(), capture)
     device = make_device(spec, DriverContext(capture.clock, lines))
     if not lines.used:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -25,6 +26,9 @@ from bosd.drivers.lines import Lines
 from bosd.errors import BadNameError, InvalidArgumentError, StoreError, UnavailableError
 
 Row = tuple[str, ...]
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""They cancel the reading, as Ctrl-C does (asyncio.run), so that a device is not left in a mode of its own."""
 
 
 def main(topology: Topology, name: str, verb: str, file: Path | None, clock: Clock, *, as_json: bool) -> int:
@@ -62,11 +66,24 @@ def _read(spec: PhysicalSpec, clock: Clock) -> Configuration:
         raise not_readable(spec)
     read: ReadSettings = EntryPoint(spec.kind, kind.settings, DRIVERS).load()
 
+    ended_by: list[int] = []
+
     async def run() -> Configuration:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 (a coroutine runs in a task)
+
+        def end(number: int) -> None:
+            ended_by.append(number)
+            task.cancel()
+
+        for number in _ENDING:
+            loop.add_signal_handler(number, end, number)
         return await read(spec, DriverContext(clock, Lines()))
 
     try:
         return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise SystemExit(128 + ended_by[0]) from None
     except UnavailableError as error:
         if "in use" in error.message:
             error.also("a running node has it: stop that node first, its settings are in `bosctl device` as far as it reads them")

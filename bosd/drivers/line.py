@@ -186,6 +186,9 @@ class Line:
         if self._closed:
             raise UnavailableError(f"{self.port}: closed", port=self.port)
         await self._transport.open(self)
+        if self._closed:  # the last device left meanwhile: nobody else would close it
+            self._transport.close()
+            raise UnavailableError(f"{self.port}: closed", port=self.port)
         self._is_open = True
         self._quiet_at_s = 0.0
         self._answered = None

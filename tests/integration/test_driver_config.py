@@ -1,6 +1,7 @@
 """`bosd driver config`: a board's settings shown, kept and compared, on a simulated pack; refused while a node has the port."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,6 +69,22 @@ def test_show_backup_compare(pack: Pack, tmp_path: Path) -> None:
     assert different.returncode == 1
     found = json.loads(different.stdout)
     assert [(each["address"], each["matters"]) for each in found["differences"]] == [("0x17", False), ("0x24", True)]
+    assert pack.tell("get")["state"]["factory_mode"] is False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ended_by_a_signal(pack: Pack, tmp_path: Path, number: signal.Signals) -> None:
+    """A signal in the middle of reading ends it as a shell expects, and the board is out of configuration mode."""
+    board = Board(pack, tmp_path)
+    pack.tell("inject", fault="delay", delay_s=0.2, register=0x24)  # its first setting is asked twice: there is time to see it
+    command = [sys.executable, "-m", "bosd", "driver", "config", "b1", "show", "--config", str(board.config)]
+    try:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as program:
+            until(lambda: pack.tell("get")["state"]["factory_mode"], because="the board is in configuration mode")
+            program.send_signal(number)
+            assert program.wait(30.0) == 128 + number
+    finally:
+        pack.tell("clear")
     assert pack.tell("get")["state"]["factory_mode"] is False
 
 

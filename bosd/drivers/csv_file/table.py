@@ -8,6 +8,7 @@ import asyncio
 import csv
 import io
 import math
+import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ async def read_table(path: Path) -> Table:
     Raises UnavailableError when it cannot be read, DriverError for what it holds.
     """
     try:
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for its writer, and the whole node with it
+            raise UnavailableError(f"{path}: is a pipe; name a regular file", path=str(path))
         with path.open("rb") as file:
             data = file.read(LARGEST_BYTES + 1)
     except OSError as error:

@@ -6,17 +6,19 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 @contextmanager
 def told_to_stop() -> Iterator[asyncio.Event]:
-    """Give the event that SIGTERM and SIGINT set while the block runs."""
+    """Give the event that SIGTERM, SIGINT and SIGHUP set while the block runs."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDING:
             loop.remove_signal_handler(number)
 
 

@@ -98,7 +98,7 @@ class Board:
 
     async def _write(self, register: int, payload: bytes) -> None:
         if register not in self._writers:
-            self._writers[register] = FrameReader(register, self._address)
+            self._writers[register] = FrameReader(register, self._address, written=True)
         request = encode_write(register, payload, self._address)
         frame = await self.line.transact(request, self._writers[register], _EMPTY_BYTES, urgent=True)
         self._decoded(frame, bytes)

@@ -9,7 +9,7 @@ so it is compared too. Not verified on hardware; ordinary boards do not answer t
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bosd.drivers.jbd.registers import WRITABLE
 from bosd.errors import UnsupportedError
@@ -23,18 +23,23 @@ _OVERHEAD_BYTES = 7
 MAX_FRAME_BYTES = 255 + _OVERHEAD_BYTES
 
 OK = 0x00
+_ONE_BIT_FROM_OK = 0x80
 SAW_BAD_CHECKSUM = 0x82
 REFUSALS = {0x80: "unknown register", 0x81: "not in factory mode or locked by a password", 0x83: "wrong password"}
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One whole frame with a true checksum; any status but 0 is a refusal. `address` is None in the form without one."""
+    """One whole frame with a true checksum; any status but 0 is a refusal. `address` is None in the form without one.
+
+    `unsummed` is a bare refusal with 0000 for a checksum, as some firmware sends it.
+    """
 
     register: int
     status: int
     payload: bytes
     address: int | None = None
+    unsummed: bool = field(default=False, compare=False)
 
 
 def _request(opcode: int, register: int, payload: bytes, address: int | None = None) -> bytes:
@@ -127,7 +132,9 @@ class FrameParser:
             return "bad_end"
         if not _checksum_holds(buffer[at + 2 : end]):
             return "bad_checksum"
-        return Frame(buffer[at + 1], buffer[at + 2], bytes(buffer[at + 4 : end - 2]), buffer[at] if lead else None)
+        status, payload = buffer[at + 2], bytes(buffer[at + 4 : end - 2])
+        unsummed = status != OK and not payload and buffer[end - 2] == buffer[end - 1] == 0
+        return Frame(buffer[at + 1], status, payload, buffer[at] if lead else None, unsummed)
 
     def _lose_step(self, reason: str) -> None:
         if self._in_step or reason not in ("bad_start", "truncated"):
@@ -146,12 +153,14 @@ class FrameReader:
 
     Beside the parser's reasons: `echo` (the request came back, as on half-duplex adapters), `register_mismatch`,
     `address_mismatch` (another board's reply), `status_80` and the like, `timeout` when nothing came. A board that saw a bad
-    checksum (82) has not answered.
+    checksum (82) has not answered. To a write (`written`) a refusal with 80 and no checksum is `doubtful_80` and no answer:
+    one flipped bit makes it of the acknowledgement DD xx 00 00 00 00 77, and the board has done what it was told.
     """
 
-    def __init__(self, register: int, address: int | None = None) -> None:
+    def __init__(self, register: int, address: int | None = None, *, written: bool = False) -> None:
         self._register = register
         self._address = address
+        self._written = written
         self._parser = FrameParser(addressed=address is not None)
         self._heard = False
         self.rejects = self._parser.rejects
@@ -194,6 +203,8 @@ class FrameReader:
                 self.rejects["address_mismatch"] += 1
             elif frame.register != self._register:
                 self.rejects["register_mismatch"] += 1
+            elif self._written and frame.unsummed and frame.status == _ONE_BIT_FROM_OK:
+                self.rejects["doubtful_80"] += 1
             else:
                 if frame.status != OK:
                     self.rejects[f"status_{frame.status:02x}"] += 1

@@ -8,7 +8,7 @@ import pytest
 
 from bosd.drivers.jbd.framing import Frame, FrameReader
 from bosd.drivers.line import Line
-from bosd.drivers.transport import MemoryEnd, MemoryTransport, memory_pair
+from bosd.drivers.transport import ByteReceiver, MemoryEnd, MemoryTransport, memory_pair
 from bosd.errors import DriverError, UnavailableError
 from tests.support.jbd_frames import READ_BASIC, READ_CELLS, basic_payload, cells_payload, reply
 
@@ -322,3 +322,26 @@ class Babbler:
 
     def connection_lost(self, error: Exception | None) -> None:
         """Never here."""
+
+
+async def test_closed_while_it_opens() -> None:
+    """A line whose last device leaves while its port opens closes it again: nothing holds the port."""
+    near, far = memory_pair()
+    opening = asyncio.Event()
+    opened = near.open
+
+    async def slowly(receiver: ByteReceiver) -> None:
+        opening.set()
+        await asyncio.sleep(1.0)
+        await opened(receiver)
+
+    near.open = slowly  # type: ignore[method-assign]
+    line = Line(near)
+    line.share()
+    asking = asyncio.ensure_future(ask_basic(line))
+    await opening.wait()
+    line.close()
+    with pytest.raises(UnavailableError, match="closed"):
+        await asking
+    assert (line.is_open, near._receiver) == (False, None)
+    del far

@@ -1,6 +1,7 @@
 """A CSV file of readings: what is taken, and faults with file, line and column."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,13 @@ def test_a_file_that_cannot_be_read_is_unavailable(tmp_path: Path) -> None:
         asyncio.run(read_table(tmp_path / "none.csv"))
     with pytest.raises(UnavailableError, match="is a directory"):
         asyncio.run(read_table(tmp_path))
+
+
+def test_a_pipe_does_not_stop_the_node(tmp_path: Path) -> None:
+    """Opening one waits until somebody writes to it, in the loop."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnavailableError, match="is a pipe; name a regular file"):
+        asyncio.run(read_table(tmp_path / "pipe"))
 
 
 def test_too_large_a_file_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tests.support.jbd_bench import Bench, bench
 pytestmark = pytest.mark.jumping
 
 WRITE = 0x5A
+ACKNOWLEDGED = bytes.fromhex("dd 00 00 00 00 00 77")
 PIN: dict[str, Any] = {"password": "123456"}
 PROTECTED = JbdOptions(read_protection=True, rating=Rating(250.0, 250.0))
 
@@ -211,6 +212,38 @@ async def test_silent_exit_is_repeated() -> None:
             b1.simulator.inject(fault="drop", register=FACTORY_EXIT, count=2)
         assert b1.asked(FACTORY_EXIT, WRITE) == 3
         assert is_out(b1)
+
+
+@pytest.mark.parametrize("register", [FACTORY_ENTER, FACTORY_EXIT])
+async def test_an_acknowledgement_with_a_flipped_bit(register: int) -> None:
+    """DD xx 00 00 00 00 77 with the status' top bit flipped looks like a refusal without a checksum: the mode is left all the same."""
+    async with bench(PROTECTED, factory_timeout_s=None) as b1:
+        written, flipped = b1.transport.write, False
+
+        def flip(data: bytes) -> None:
+            nonlocal flipped
+            if data[1:3] != bytes((WRITE, register)) or flipped:
+                written(data)
+                return
+            flipped = True
+            receive = b1.simulator.memory.on_bytes
+            heard = bytearray()
+
+            def once(piece: bytes) -> None:
+                heard.extend(piece)
+                if len(heard) == len(ACKNOWLEDGED):
+                    b1.simulator.memory.on_bytes = receive
+                    receive(bytes((*heard[:2], heard[2] ^ 0x80, *heard[3:])))
+
+            b1.simulator.memory.on_bytes = once
+            written(data)
+
+        b1.transport.write = flip  # type: ignore[method-assign]
+        sample = await b1.driver.read()
+        assert flipped
+        assert is_out(b1)
+        assert sample.limit_charge_a == 230.0
+        assert b1.line.counters["doubtful_80"] == 1
 
 
 async def test_left_by_another_program() -> None:

@@ -163,6 +163,15 @@ def test_refusal_with_checksum_zero() -> None:
     assert FrameParser().feed(bytes.fromhex("dd008100000077")) == [Frame(0x00, 0x81, b"")]
 
 
+def test_refusal_of_a_write_that_is_one_bit_from_its_acknowledgement() -> None:
+    """80 with checksum 0000 is no answer to a write; with its own checksum, or with a status of more bits, it is."""
+    for refusal_hex, status in (("dde18000000077", None), ("dde18000ff8077", 0x80), ("dde18100000077", 0x81)):
+        reader = FrameReader(0xE1, written=True)
+        reader.begin()
+        found = reader.feed(bytes.fromhex(refusal_hex)) or reader.expire()
+        assert (found and found.status, reader.rejects["doubtful_80"]) == (status, int(status is None))
+
+
 def test_own_request_coming_back() -> None:
     """A half-duplex adapter that echoes the request is no reply, not even for a write whose sums agree."""
     reader = FrameReader(0xE1)
