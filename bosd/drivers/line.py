@@ -183,16 +183,21 @@ class Line:
         return attempt_s * (1.0 / _PROBE_LINE_SHARE - 1.0) if self.shared else 0.0
 
     async def _open(self) -> None:
-        if self._closed:
-            raise UnavailableError(f"{self.port}: closed", port=self.port)
+        self._check_used()
         await self._transport.open(self)
-        if self._closed:  # the last device left meanwhile: nobody else would close it
-            self._transport.close()
-            raise UnavailableError(f"{self.port}: closed", port=self.port)
+        try:
+            self._check_used()
+        except UnavailableError:
+            self._transport.close()  # the last device left while it opened: nobody else would
+            raise
         self._is_open = True
         self._quiet_at_s = 0.0
         self._answered = None
         self.counters["opens"] += 1
+
+    def _check_used(self) -> None:
+        if self._closed:
+            raise UnavailableError(f"{self.port}: closed", port=self.port)
 
     async def _await_quiet(self) -> None:
         delay_s = self._quiet_at_s - asyncio.get_running_loop().time()

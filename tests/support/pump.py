@@ -142,6 +142,8 @@ class PumpPeer:
             capacity_ah=100.0,
             soc=0.495 if known else None,
             held_a=self.held_a,
+            temperatures_c=(25.0,),
+            limit_discharge_a=20.0,
         )
 
     def load(self, current_a: float, number: int = 0) -> bool:

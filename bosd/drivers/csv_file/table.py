@@ -8,7 +8,6 @@ import asyncio
 import csv
 import io
 import math
-import stat
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -101,18 +100,23 @@ def _begins(row: Row) -> float:
     return row.at_s
 
 
+def _bytes_of(path: Path) -> bytes:
+    """Return what a file holds, one byte more than allowed at most. Raises UnavailableError."""
+    if path.is_fifo():  # opening it would wait for its writer, and the whole node with it
+        raise UnavailableError(f"{path}: is a pipe; name a regular file", path=str(path))
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise UnavailableError(f"{path}: {(error.strerror or str(error)).lower()}", path=str(path)) from None
+
+
 async def read_table(path: Path) -> Table:
     """Return the rows of a file, letting others run now and then.
 
     Raises UnavailableError when it cannot be read, DriverError for what it holds.
     """
-    try:
-        if stat.S_ISFIFO(path.stat().st_mode):  # opening it would wait for its writer, and the whole node with it
-            raise UnavailableError(f"{path}: is a pipe; name a regular file", path=str(path))
-        with path.open("rb") as file:
-            data = file.read(LARGEST_BYTES + 1)
-    except OSError as error:
-        raise UnavailableError(f"{path}: {(error.strerror or str(error)).lower()}", path=str(path)) from None
+    data = _bytes_of(path)
     if len(data) > LARGEST_BYTES:
         raise DriverError(f"{path}: more than {LARGEST_BYTES} bytes; thin out its rows or split it", path=str(path))
     try:

@@ -55,6 +55,7 @@ class JbdPeer:
             capacity_ah=capacity_ah if known else None,
             soc=min(1.0, pack.remaining_ah / pack.capacity_ah),
             cells_v=tuple(plant.cell_voltages_v),
+            temperatures_c=(pack.temperature_c,) * unit.options.ntc_count,
             charge_open=plant.charge_fet,
             discharge_open=plant.discharge_fet,
         )

@@ -55,7 +55,8 @@ class Truth:
     """What a simulated device does now, in the units and signs of `Sample`; None is what it cannot tell anybody.
 
     `held_a` is the set point it goes on with by itself; None where it has none. The switches are those of a gate: whether a
-    current may flow that way, whatever commanded it.
+    current may flow that way, whatever commanded it. Temperatures, and the limits that the device tells of itself (magnitudes),
+    are judged where they are given.
     """
 
     voltage_v: float | None = None
@@ -67,6 +68,9 @@ class Truth:
     held_a: float | None = None
     charge_open: bool | None = None
     discharge_open: bool | None = None
+    temperatures_c: tuple[float, ...] | None = None
+    limit_discharge_a: float | None = None
+    limit_charge_a: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,8 @@ class Tolerance:
     soc: float = 0.005
     cells_v: float = 0.0005
     held_a: float = 0.005
+    temperatures_c: float = 0.05
+    limit_a: float = 0.05
     lag_s: float = 0.0
 
 

@@ -12,6 +12,7 @@ from bosd.errors import BosError, UnsupportedError
 _SET_A = 2.0
 _FOREVER_S = 3600.0
 _DWELL_S = 6.0
+_MOST_OF_HOLD = 0.9
 
 
 async def following(world: World) -> str:
@@ -25,6 +26,7 @@ async def following(world: World) -> str:
                 raise CheckFailed(f"set_current({current_a:g}) without control: {error!r}; it is refused as UnsupportedError")
         _unchanged(before, world.peer.truth())
         return "refused as UnsupportedError: no current control"
+    await _holds_as_told(world, device, "before it was commanded ")
     return ", ".join([await _follow(world, device, current_a) for current_a in (_SET_A, -_SET_A, 0.0)])
 
 
@@ -41,15 +43,20 @@ async def _follow(world: World, device: Device, current_a: float) -> str:
         raise CheckFailed(f"set_current({current_a:g}) of a healthy device: {error}") from error
     if said := not_following(world, world.peer.truth(), current_a):
         raise CheckFailed(f"set_current({current_a:g}) was confirmed, but {said}")
-    held_a = await within(COMMAND_DEADLINE_S, device.held_current_a(), "held_current_a")
-    true_a = world.peer.truth().held_a
-    if (held_a is None) != (true_a is None):
-        raise CheckFailed(f"held_current_a says {held_a!r}, the device holds {true_a!r}")
-    if held_a is not None and true_a is not None and abs(held_a - true_a) > world.trial.bench.tolerance.held_a + 1e-9:
-        raise CheckFailed(f"held_current_a says {held_a:g} A, the device holds {true_a:g} A")
+    await _holds_as_told(world, device, "")
     if world.control == "gate":
         await asyncio.sleep(_DWELL_S)
     return f"{current_a:g} A followed"
+
+
+async def _holds_as_told(world: World, device: Device, when: str) -> None:
+    """Raise CheckFailed unless the set point that is read back is the device's own; `when` begins the sentence."""
+    held_a = await within(COMMAND_DEADLINE_S, device.held_current_a(), "held_current_a")
+    true_a = world.peer.truth().held_a
+    if (held_a is None) != (true_a is None):
+        raise CheckFailed(f"{when}held_current_a says {held_a!r}, the device holds {true_a!r}")
+    if held_a is not None and true_a is not None and abs(held_a - true_a) > world.trial.bench.tolerance.held_a + 1e-9:
+        raise CheckFailed(f"{when}held_current_a says {held_a:g} A, the device holds {true_a:g} A")
 
 
 def not_following(world: World, truth: Truth, current_a: float) -> str:
@@ -110,12 +117,13 @@ async def hold(world: World) -> str:
         if said := not_following(world, world.peer.truth(), set_a):
             raise CheckFailed(f"after an hour nobody wrote, {said}; hold_s None says that it holds for ever")
         return "holds for an hour and longer: hold_s None"
-    await asyncio.sleep(device.hold_s * 0.5)
+    await asyncio.sleep(device.hold_s * _MOST_OF_HOLD)
     if said := not_following(world, world.peer.truth(), set_a):
-        raise CheckFailed(f"at half of hold_s ({device.hold_s:g} s) {said}")
-    await asyncio.sleep(device.hold_s * 0.5 + 1.0)
+        raise CheckFailed(f"at {_MOST_OF_HOLD:.0%} of hold_s ({device.hold_s:g} s) {said}")
+    await asyncio.sleep(device.hold_s * (1.0 - _MOST_OF_HOLD) + 1.0)
     if not_following(world, world.peer.truth(), 0.0):
         raise CheckFailed(f"1 s after hold_s ({device.hold_s:g} s) it still holds {world.peer.truth().held_a!r} A")
+    await _holds_as_told(world, device, f"1 s after hold_s ({device.hold_s:g} s) ")
     return f"lets go within hold_s = {device.hold_s:g} s"
 
 

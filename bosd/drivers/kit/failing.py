@@ -18,6 +18,8 @@ _NOISY_READS = 60
 _SHARED_READS = 30
 _MOST_WAITS = 300
 _BACK_S = 10.0
+_STALLS_TOGETHER_S = (0.4, 0.8, 1.2, 1.6, 2.0, 2.4, STALL_S)
+"""One of them ends while the second device waits: the first one's attempts take a second or so."""
 _MOST_OF_A_LINE = 0.15
 """What a dead device may take of a line that others use."""
 
@@ -191,6 +193,8 @@ async def sharing(world: World) -> str:
     world.peer.load(6.0, 0)
     world.peer.load(-4.0, 1)
     await _read_all(world, devices)
+    if world.can(Fault.STALL):
+        await _stalled_together(world, devices)
     world.fault(Fault.POWER, active=True, number=1)
     await refused(READ_DEADLINE_S, devices[1].read(), "reading the dead one")
     loop, begun_s, dead_s = asyncio.get_running_loop(), asyncio.get_running_loop().time(), 0.0
@@ -225,6 +229,28 @@ async def _read_all(world: World, devices: list[Device]) -> None:
                 group.create_task(one(number), name=f"read {number}")
     except* CheckFailed as failed:
         raise failed.exceptions[0] from None
+
+
+async def _stalled_together(world: World, devices: list[Device]) -> None:
+    """Answers that come late meet the request of another device: none is taken for its own."""
+    loop = asyncio.get_running_loop()
+    judges = [world.judge(number, memory_s=STALL_S) for number in range(len(devices))]
+    for stall_s in _STALLS_TOGETHER_S:
+        world.fault(Fault.STALL, active=True)
+        loop.call_later(stall_s, lambda: world.fault(Fault.STALL, active=False))
+        until_s = loop.time() + stall_s + 2.0
+        while loop.time() < until_s:
+            for device, judge in zip(devices, judges, strict=True):
+                judge.begin()
+                try:
+                    sample = await within(READ_DEADLINE_S, device.read(), "reading two in a stall")
+                except TransientError:
+                    continue
+                if wrong := judge.wrong(sample):
+                    raise CheckFailed(f"a late answer of the other one: {joined(wrong)}")
+            await asyncio.sleep(0.2)
+        for device in devices:
+            await _recovered(world, device, "after a stall of both")
 
 
 async def closing(world: World) -> str:

@@ -2,30 +2,39 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 from math import isfinite
 
 from bosd.bal.device import Sample
 from bosd.drivers.kit.bench import Tolerance, Truth
 
 VALUES = ("voltage_v", "current_a", "charge_ah", "capacity_ah", "soc")
-
+_LIMITS = ("limit_discharge_a", "limit_charge_a")
 
 _KEPT_S = 600.0
 """Cells may be older than the rest of a sample, up to here."""
 _ANSWER_S = 5.0
 """Longest time from the moment a device took its cells' voltages to the moment that the driver dates them at."""
+_CLOCKS_APART_S = 1.0
+"""A sample's two instants are the same one by two clocks; so much may pass between looking at the one and at the other."""
 
 
 class Judge:
     """Compares samples with what was true: from the begin of their reading on, and up to `memory_s` seconds before that."""
 
     def __init__(
-        self, truth: Callable[[], Truth], tolerance: Tolerance, now_s: Callable[[], float], memory_s: float = 0.0
+        self,
+        truth: Callable[[], Truth],
+        tolerance: Tolerance,
+        now_s: Callable[[], float],
+        memory_s: float = 0.0,
+        utc_s: Callable[[], float] | None = None,
     ) -> None:
         self._truth = truth
         self._tolerance = tolerance
         self._now_s = now_s
         self._memory_s = memory_s
+        self._utc_s = utc_s
         self._past: deque[tuple[int, float, Truth]] = deque()
         self._looks = 0
         self._begun = 0
@@ -51,7 +60,14 @@ class Judge:
             seen = self._between(self._begun_s - self._memory_s, self._now_s())
         else:
             seen = [truth for number, _, truth in self._past if number >= self._begun]
-        return [*self._values(sample, seen), *self._cells(sample), *impossible(sample)]
+        said = (
+            self._values(sample, seen),
+            self._others(sample, seen),
+            self._cells(sample),
+            self._instants(sample),
+            impossible(sample),
+        )
+        return [*chain.from_iterable(said)]
 
     def wrong_held(self, held_a: float | None) -> list[str]:
         """Return what is wrong with a set point that was read back, in words."""
@@ -80,6 +96,36 @@ class Judge:
             slack = getattr(self._tolerance, key) + 1e-9
             if not min(true) - slack <= said <= max(true) + slack:
                 yield f"{key}: says {said:g}, true was {_span(true)} (tolerance {slack:g})"
+
+    def _others(self, sample: Sample, seen: list[Truth]) -> Iterator[str]:
+        """Judge what a bench may leave out of its truth: the device's own limits, and temperatures."""
+        for key in _LIMITS:
+            said, true = getattr(sample, key), [value for truth in seen if (value := getattr(truth, key)) is not None]
+            slack = self._tolerance.limit_a + 1e-9
+            if said is not None and true and not min(true) - slack <= said <= max(true) + slack:
+                yield f"{key}: says {said:g}, true was {_span(true)} (tolerance {slack:g})"
+        told_c = [truth.temperatures_c for truth in seen if truth.temperatures_c is not None]
+        if sample.temperatures_c is None or not told_c:
+            return
+        if len(sample.temperatures_c) != len(told_c[-1]):
+            yield f"temperatures_c: says {len(sample.temperatures_c)} sensors, true are {len(told_c[-1])}"
+            return
+        slack = self._tolerance.temperatures_c + 1e-9
+        for number, said in enumerate(sample.temperatures_c):
+            values = [each[number] for each in told_c]
+            if not min(values) - slack <= said <= max(values) + slack:
+                yield f"temperatures_c: sensor {number + 1} says {said:g} degC, true was {_span(values)} degC"
+
+    def _instants(self, sample: Sample) -> Iterator[str]:
+        """Judge when a sample says that it was taken: age is counted from there."""
+        now_s = self._now_s()
+        if not self._begun_s - self._memory_s - _ANSWER_S <= sample.sampled_s <= now_s + 1e-9:
+            reading = f"the reading, {self._begun_s:g} to {now_s:g} s"
+            yield f"sampled_s: {sample.sampled_s:g} s is no instant of {reading}; it comes from context.clock"
+        elif self._utc_s is not None:
+            apart_s = (self._utc_s() - sample.sampled_utc_s) - (now_s - sample.sampled_s)
+            if not abs(apart_s) <= _CLOCKS_APART_S:
+                yield f"sampled_utc_s: {apart_s:g} s from the instant that sampled_s names; it comes from context.clock"
 
     def _cells(self, sample: Sample) -> Iterator[str]:
         cells_v, cells_s = sample.cells_v, sample.cells_s

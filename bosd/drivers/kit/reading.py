@@ -10,6 +10,8 @@ from bosd.drivers.kit.result import CheckFailed, DoesNotApply, joined
 from bosd.drivers.kit.world import READ_DEADLINE_S, World, good_sample, within
 
 _LOADS_A = (0.0, 10.0, -10.0, 2.5, -2.5, 0.0)
+_NEEDED = ("voltage_v", "current_a")
+"""What a battery is of no use without, where its device knows it."""
 _POLLS = 100
 _WARM_READS = 300
 _GROWTH_BYTES = 32_768
@@ -35,6 +37,8 @@ async def units(world: World) -> str:
         told |= {key for key in (*VALUES, "cells_v") if getattr(sample, key) is not None}
     truth = world.peer.truth()
     silent = [key for key in (*VALUES, "cells_v") if getattr(truth, key) is not None and key not in told]
+    if missing := [key for key in _NEEDED if key in silent]:
+        raise CheckFailed(f"never told: {', '.join(missing)}, which the device knows")
     return f"{', '.join(sorted(told))} true at {len(_LOADS_A)} points" + (f"; never told: {', '.join(silent)}" if silent else "")
 
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from bosd.bal.device import Device, Sample
@@ -135,7 +136,8 @@ class World:
         """Return a judge of one device's samples."""
         loop = asyncio.get_running_loop()
         tolerance = self.trial.bench.tolerance
-        return Judge(lambda: self.peer.truth(number), tolerance, loop.time, memory_s + tolerance.lag_s)
+        truth = partial(self.peer.truth, number)
+        return Judge(truth, tolerance, loop.time, memory_s + tolerance.lag_s, self.clock.utc_s)
 
     def _open(self, port: str, baud: int) -> ByteTransport:
         return self.faults.wrap(self.peer.transport(port, baud))

@@ -216,7 +216,7 @@ async def test_silent_exit_is_repeated() -> None:
 
 @pytest.mark.parametrize("register", [FACTORY_ENTER, FACTORY_EXIT])
 async def test_an_acknowledgement_with_a_flipped_bit(register: int) -> None:
-    """DD xx 00 00 00 00 77 with the status' top bit flipped looks like a refusal without a checksum: the mode is left all the same."""
+    """DD xx 00 00 00 00 77 with the top bit of its status flipped looks like a refusal without a checksum: the mode is left."""
     async with bench(PROTECTED, factory_timeout_s=None) as b1:
         written, flipped = b1.transport.write, False
 

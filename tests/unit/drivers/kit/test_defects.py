@@ -9,6 +9,9 @@ from dataclasses import replace
 import pytest
 
 from bosd.bal.device import Sample
+from bosd.drivers.jbd import DRIVER as JBD
+from bosd.drivers.jbd.bench import JbdBench
+from bosd.drivers.jbd.framing import Frame, FrameReader
 from bosd.drivers.kind import DriverContext
 from bosd.drivers.kit import blocking
 from bosd.drivers.kit.hours import run_hours
@@ -211,6 +214,62 @@ class Converting(Pump):
             raise UnavailableError("no answer") from error
 
 
+class Untold(Pump):
+    """Knows nothing, ever."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), voltage_v=None, current_a=None)
+
+
+class OtherClock(Pump):
+    """Dates its samples by a clock of its own: their age is below 0 for ever, and the battery never stale."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), sampled_s=1.7e9)
+
+
+class OtherDate(Pump):
+    """Dates its samples by a wall clock that is an hour off."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        right = super().sample(values)
+        return replace(right, sampled_utc_s=right.sampled_utc_s + 3600.0)
+
+
+class Milliamperes(Pump):
+    """Passes on the unit of the protocol for a limit."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), limit_discharge_a=20_000.0)
+
+
+class Kelvin(Pump):
+    """Passes on the unit of the protocol for a temperature."""
+
+    def sample(self, values: Mapping[str, str]) -> Sample:
+        return replace(super().sample(values), temperatures_c=(298.15,))
+
+
+class Remembering(Pump):
+    """Tells what was commanded last for what the device holds."""
+
+    told_a = 0.0
+
+    async def set_current(self, current_a: float) -> None:
+        await super().set_current(current_a)
+        self.told_a = current_a
+
+    async def held_current_a(self) -> float | None:
+        held_a = await super().held_current_a()
+        return self.told_a if held_a == 0.0 else held_a
+
+
+class Longer(Pump):
+    """Declares half as much again as the device's hold."""
+
+    hold_s = HOLD_S * 1.5
+
+
 def test_a_driver_without_a_defect_passes_every_check() -> None:
     """And the details are what the made-up device is made of."""
     results = run_checks(Trial(pump_kind(), BENCH, 1), READS)
@@ -227,6 +286,13 @@ def test_a_driver_without_a_defect_passes_every_check() -> None:
     [
         (Charging, "signs", "it charges with 10 A and current_a says 10: discharge is positive"),
         (Millivolts, "units", "voltage_v: says 13250, true was 13.25"),
+        (Untold, "units", "never told: voltage_v, current_a, which the device knows"),
+        (OtherClock, "units", "sampled_s: 1.7e+09 s is no instant of the reading"),
+        (OtherDate, "units", "sampled_utc_s: -3600 s from the instant that sampled_s names"),
+        (Milliamperes, "units", "limit_discharge_a: says 20000, true was 20 "),
+        (Kelvin, "units", "temperatures_c: sensor 1 says 298.15 degC, true was 25 degC"),
+        (Remembering, "hold", "1 s after hold_s (10 s) held_current_a says 2 A, the device holds 0 A"),
+        (Longer, "hold", "at 90% of hold_s (15 s) the device holds 0 A"),
         (Zero, "unknown is None", "charge_ah says 0.0"),
         (Unblocked, "limits", "charge_allowed is still true"),
         (Patient, "timeouts", "no end within 5 s"),
@@ -238,7 +304,7 @@ def test_a_driver_without_a_defect_passes_every_check() -> None:
         (Trusting, "honest refusals", "was confirmed by a device with deaf"),
         (Backwards, "set points", "set_current(2) was confirmed, but the device holds -2 A"),
         (Forever, "hold", "hold_s None says that it holds for ever"),
-        (TooShort, "hold", "at half of hold_s (30 s) the device holds 0 A"),
+        (TooShort, "hold", "at 90% of hold_s (30 s) the device holds 0 A"),
         (Careless, "safe action", "make_safe was confirmed, but the device holds 2 A"),
         (Strange, "timeouts", "raised ValueError"),
         (Hoarding, "memory", f"bytes more after {READS} readings"),
@@ -251,6 +317,18 @@ def test_a_defect_fails_its_check(driver: type[Pump], check: str, says: str) -> 
     (result,) = run_checks(Trial(pump_kind(driver), BENCH, 1), READS, only=(check,))
     assert result.verdict is Verdict.FAILED, result
     assert says in result.detail
+
+
+def test_answers_of_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that looks at the register alone takes the late answer of the board beside it for its own."""
+
+    def careless(self: FrameReader, frames: list[Frame]) -> Frame | None:
+        return next((frame for frame in frames if frame.register == self._register), None)
+
+    monkeypatch.setattr(FrameReader, "_pick", careless)
+    (result,) = run_checks(Trial(JBD, JbdBench(), 1), READS, only=("two on a line",))
+    assert result.verdict is Verdict.FAILED, result
+    assert "a late answer of the other one: " in result.detail
 
 
 def test_a_driver_that_computes_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
