@@ -2,13 +2,15 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
 from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
+from bosd.clock import Clock
+from bosd.drivers.impossible import is_number, no_numbers
 from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 T = TypeVar("T")
@@ -26,10 +28,11 @@ class Contained:
     A driver that blocks the loop is beyond this: the guard ends a daemon that stands still.
     """
 
-    def __init__(self, device: Device, name: str) -> None:
+    def __init__(self, device: Device, name: str, clock: Clock) -> None:
         self.hold_s: float | None = device.hold_s
         self.name = name
         self._device = device
+        self._clock = clock
         self._told = ""
 
     def __getattr__(self, name: str) -> object:
@@ -52,11 +55,26 @@ class Contained:
         return told if isinstance(told, DeviceFacts) else DeviceFacts(notes=(f"its driver's facts are {told!r:.80}",))
 
     async def read(self) -> Sample:
-        """Return a fresh sample, as the device does."""
+        """Return a fresh sample, as the device does; one that cannot be is a DriverError."""
         sample: object = await self._in_time(self._device.read(), "read")
         if not isinstance(sample, Sample):
             raise DriverError(f"{self.name}: defect of its driver: read returned {sample!r:.80}, no Sample", battery=self.name)
+        if defects := [*self._undated(sample), *no_numbers(sample)]:
+            raise DriverError(
+                f"{self.name}: defect of its driver: a sample that cannot be: {'; '.join(defects)}", battery=self.name
+            )
         return sample
+
+    def _undated(self, sample: Sample) -> Iterator[str]:
+        """Yield an instant that is none or has not come yet: with that a battery would never become stale."""
+        for key in ("sampled_s", "cells_s"):
+            at_s: object = getattr(sample, key)
+            if at_s is None and key == "cells_s":
+                continue
+            if not is_number(at_s) or at_s > self._clock.now_s():
+                yield f"{key}: {at_s!r} is no instant until now, {self._clock.now_s():g} s; it comes from context.clock"
+        if not is_number(sample.sampled_utc_s):
+            yield f"sampled_utc_s: {sample.sampled_utc_s!r} is no instant"
 
     async def set_current(self, current_a: float) -> None:
         """Make the device follow `current_a`; a refusal of any kind is passed on."""
@@ -64,7 +82,11 @@ class Contained:
 
     async def held_current_a(self) -> float | None:
         """Return what the device goes on with."""
-        return await self._in_time(self._device.held_current_a(), "held_current_a")
+        held_a = await self._in_time(self._device.held_current_a(), "held_current_a")
+        if held_a is not None and not is_number(held_a):
+            message = f"{self.name}: defect of its driver: held_current_a returned {held_a!r:.80}, no finite number"
+            raise DriverError(message, battery=self.name)
+        return held_a
 
     async def make_safe(self) -> str:
         """Apply the safe action."""

@@ -39,7 +39,7 @@ def _whole(spec: PhysicalSpec, context: DriverContext) -> Device:
         device = Regulated(device, kind.make(spec.regulator, context), spec.name)
         contained = contained or not is_shipped(spec.regulator.kind)
     if contained:
-        device = Contained(device, spec.name)
+        device = Contained(device, spec.name, context.clock)
     return device if device.hold_s is None else Renewing(device, device.hold_s)
 
 

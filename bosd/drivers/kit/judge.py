@@ -3,12 +3,11 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
-from math import isfinite
 
 from bosd.bal.device import Sample
+from bosd.drivers.impossible import VALUES, impossible
 from bosd.drivers.kit.bench import Tolerance, Truth
 
-VALUES = ("voltage_v", "current_a", "charge_ah", "capacity_ah", "soc")
 _LIMITS = ("limit_discharge_a", "limit_charge_a")
 
 _KEPT_S = 600.0
@@ -144,24 +143,6 @@ class Judge:
             values = [each[number] for each in true]
             if not min(values) - slack <= said <= max(values) + slack:
                 yield f"cells_v: cell {number + 1} says {said:g} V, true was {_span(values)} V"
-
-
-def impossible(sample: Sample) -> Iterator[str]:
-    """Yield what no sample may say, whatever is true: numbers that are none, ratios and magnitudes out of range."""
-    for key in (*VALUES, "limit_discharge_a", "limit_charge_a"):
-        value = getattr(sample, key)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
-            yield f"{key}: {value!r} is no finite number"
-    for key in ("limit_discharge_a", "limit_charge_a", "voltage_v", "charge_ah", "capacity_ah"):
-        value = getattr(sample, key)
-        if value is not None and value < 0.0:
-            yield f"{key}: {value:g} is negative"
-    if sample.soc is not None and not 0.0 <= sample.soc <= 1.0:
-        yield f"soc: {sample.soc:g} is no ratio of capacity, 0 to 1"
-    if sample.cells_v is not None and sample.cells_s is None:
-        yield "cells_s: None beside cells_v; it is the instant of their reading"
-    if not (sample.charge_allowed and sample.discharge_allowed) and not sample.blocked_by:
-        yield "blocked_by: empty, where a direction is not allowed; it names why"
 
 
 def _span(values: list[float]) -> str:

@@ -4,8 +4,8 @@ import asyncio
 import gc
 import tracemalloc
 
+from bosd.drivers.impossible import VALUES
 from bosd.drivers.kit.bench import Fault
-from bosd.drivers.kit.judge import VALUES
 from bosd.drivers.kit.result import CheckFailed, DoesNotApply, joined
 from bosd.drivers.kit.world import READ_DEADLINE_S, World, good_sample, within
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -177,7 +179,7 @@ class Defective:
 
 async def test_defects_become_errors_of_the_port() -> None:
     """Refusals pass; what would end the daemon does not; cancellation is no defect."""
-    device = Contained(Defective(), "f")
+    device = Contained(Defective(), "f", SystemClock())
     assert (device.hold_s, device.extra) == (5.0, "known")
     with pytest.raises(DriverError, match="f: defect of its driver: read raised ZeroDivisionError: nothing"):
         await device.read()
@@ -191,6 +193,44 @@ async def test_defects_become_errors_of_the_port() -> None:
     await device.close()
     with pytest.raises(DriverError, match="hold_open raised LookupError: no switch"):
         await device.hold_open(discharge=True, charge=False)  # type: ignore[operator]
+
+
+class Impossible(Defective):
+    """A device whose driver tells what cannot be."""
+
+    def __init__(self, **said: object) -> None:
+        self.said = said
+
+    async def read(self) -> Sample:
+        values: dict[str, object] = {"sampled_s": 0.0, "sampled_utc_s": 0.0, "voltage_v": 13.0, "current_a": 1.0}
+        return Sample(**{"charge_ah": None, "capacity_ah": None, "soc": None, **values, **self.said})  # type: ignore[arg-type]
+
+    async def held_current_a(self) -> float | None:
+        return math.nan
+
+
+@pytest.mark.jumping
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ({"sampled_s": 1.7e9}, "sampled_s: 1700000000.0 is no instant until now, 0 s"),
+        ({"sampled_s": math.nan}, "sampled_s: nan is no instant"),
+        ({"cells_v": (3.3,), "cells_s": 5.0}, "cells_s: 5.0 is no instant until now"),
+        ({"sampled_utc_s": None}, "sampled_utc_s: None is no instant"),
+        ({"current_a": math.nan}, "current_a: nan is no finite number"),
+        ({"voltage_v": "13.2"}, "voltage_v: '13.2' is no finite number"),
+        ({"soc": 50.0}, "soc: 50 is no ratio"),
+        ({"limit_charge_a": -5.0}, "limit_charge_a: -5 is negative"),
+    ],
+)
+async def test_a_sample_that_cannot_be_is_an_error(said: dict[str, object], names: str) -> None:
+    """Else a battery dated ahead were good for ever, and one that is not a number would spoil every sum above it."""
+    clock = LoopClock(asyncio.get_running_loop())
+    await Contained(Impossible(), "f", clock).read()
+    with pytest.raises(DriverError, match=f"f: defect of its driver: a sample that cannot be: {re.escape(names)}"):
+        await Contained(Impossible(**said), "f", clock).read()
+    with pytest.raises(DriverError, match="held_current_a returned nan, no finite number"):
+        await Contained(Impossible(), "f", clock).held_current_a()
 
 
 class Waiting(Defective):
@@ -208,7 +248,7 @@ class Waiting(Defective):
 @pytest.mark.jumping
 async def test_a_driver_that_waits_for_ever_is_an_error() -> None:
     """Else its battery, lazy ones for good, would be worth its last sample, and what was asked of it stay in force."""
-    device = Contained(Waiting(), "f")
+    device = Contained(Waiting(), "f", SystemClock())
     for ask in (device.read, device.held_current_a):
         began_s = asyncio.get_running_loop().time()
         with pytest.raises(UnavailableError, match=f"f: its driver did not answer within 10 s: {ask.__name__}"):
@@ -229,7 +269,7 @@ def test_a_defect_beside_the_port_is_contained() -> None:
         def facts(self) -> DeviceFacts:
             raise ZeroDivisionError
 
-    device = Contained(Odd(), "f")  # type: ignore[arg-type]
+    device = Contained(Odd(), "f", SystemClock())  # type: ignore[arg-type]
     assert not isinstance(device, Straying)
     assert getattr(device, "strays", "none") == "none"
     assert facts_of_device(device).notes == ("f: defect of its driver: facts raised ZeroDivisionError: ",)

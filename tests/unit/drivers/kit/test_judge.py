@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from bosd.bal.device import Sample
+from bosd.drivers.impossible import impossible
 from bosd.drivers.kit.bench import Tolerance, Truth
-from bosd.drivers.kit.judge import Judge, impossible
+from bosd.drivers.kit.judge import Judge
 
 SAMPLE = Sample(
     sampled_s=0.0,
