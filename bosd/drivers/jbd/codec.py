@@ -41,7 +41,7 @@ _WORDS = tuple(Struct(f">{count}H") for count in range(128))
 _ZERO_C = 2731
 """Temperatures are tenths of a kelvin: 273.1 K is read as 0 degC."""
 _BY_TEN = 0x80
-"""Unit flag in the byte after the temperatures: current and capacities count in tenths. Experimental: no capture has it."""
+"""Unit flag in the first byte of a tail: current and capacities count in tenths. Experimental: no capture has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def decode_basic(payload: bytes) -> BasicInfo:
     if len(payload) < end:
         raise _bad_payload("basic information", payload)
     extra = payload[end:]
-    per_unit = 10 if extra and extra[0] & _BY_TEN else 100
+    per_unit = 10 if len(extra) >= _TAIL.size and extra[0] & _BY_TEN else 100
     return BasicInfo(
         volts / 100,
         amps / per_unit,

@@ -189,3 +189,10 @@ def test_unknown_setting_is_refused() -> None:
 def test_fault_names(bits: int, names: tuple[str, ...]) -> None:
     """Protections have names, the lock by command (bit 12) is no fault, undefined bits keep their number."""
     assert name_faults(bits) == names
+
+
+@pytest.mark.parametrize(("extra_bytes", "inflow_a"), [(8, 5.0), (9, 50.0), (16, 50.0)])
+def test_a_tail_that_is_no_tail_has_no_unit_flag(extra_bytes: int, inflow_a: float) -> None:
+    """The flag is bit 7 of the standard tail (9 bytes or more); the 8 bytes that clones append say nothing of units."""
+    payload = basic_payload(current_10ma=500) + b"\x80" + bytes(extra_bytes - 1)
+    assert decode_basic(payload).inflow_a == inflow_a
