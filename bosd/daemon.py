@@ -7,7 +7,6 @@ while devices are made safe (all lines at the same time), let go of lines, store
 import asyncio
 import contextlib
 import gc
-import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +16,7 @@ import structlog
 from bosd import __version__
 from bosd.clock import Clock, SteppedClock, SystemClock
 from bosd.config import Config
+from bosd.drivers.far_end.program import ending_signals
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
@@ -380,10 +380,10 @@ class Daemon:
 
 
 async def serve(config: Config, *, simulated: bool = False, guarded: bool = True) -> None:
-    """Run the daemon until SIGTERM or SIGINT; on a simulated clock time moves by ticks alone, and no guard is needed."""
+    """Run the daemon until SIGTERM, SIGINT or SIGHUP; on a simulated clock time moves by ticks alone, and no guard is needed."""
     daemon = Daemon(config, SteppedClock(SystemClock()) if simulated else None, guarded=guarded and not simulated)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ending_signals():
         loop.add_signal_handler(number, daemon.end)
     await daemon.run()
 

@@ -21,14 +21,12 @@ from bosd.drivers.configuration import (
     not_readable,
     to_json,
 )
+from bosd.drivers.far_end.program import ending_signals
 from bosd.drivers.kind import DriverContext, DriverKind
 from bosd.drivers.lines import Lines
 from bosd.errors import BadNameError, InvalidArgumentError, StoreError, UnavailableError
 
 Row = tuple[str, ...]
-
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""They cancel the reading, as Ctrl-C does (asyncio.run), so that a device is not left in a mode of its own."""
 
 
 def main(topology: Topology, name: str, verb: str, file: Path | None, clock: Clock, *, as_json: bool) -> int:
@@ -76,8 +74,9 @@ def _read(spec: PhysicalSpec, clock: Clock) -> Configuration:
             ended_by.append(number)
             task.cancel()
 
-        for number in _ENDING:
-            loop.add_signal_handler(number, end, number)
+        for number in ending_signals():
+            if number != signal.SIGINT:  # which asyncio.run takes: all of them cancel, so that no device is left in a mode
+                loop.add_signal_handler(number, end, number)
         return await read(spec, DriverContext(clock, Lines()))
 
     try:

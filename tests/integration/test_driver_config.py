@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bosd.drivers.jbd.limits import TRIP_POINTS
 from tests.support.processes import Node, Pack, until
 
 
@@ -121,3 +122,18 @@ def test_while_a_node_has_the_port(pack: Pack, tmp_path: Path) -> None:
         assert "in use by" in answer.stderr
         assert "stop that node first" in answer.stderr
         assert node.status("b1")["quality"] == "GOOD"
+
+
+def test_a_node_whose_terminal_is_closed(pack: Pack, tmp_path: Path) -> None:
+    """SIGHUP ends a node as SIGTERM does: the board that it was asking for its trip points is out of configuration mode."""
+    for register in TRIP_POINTS:  # so that there is time to see it
+        pack.tell("inject", fault="delay", delay_s=0.2, register=register)
+    table = pack.toml("b1", read_protection=True, max_charge_current_a=20.0, max_discharge_current_a=20.0)
+    try:
+        with Node(tmp_path, table) as node:
+            until(lambda: pack.tell("get")["state"]["factory_mode"], because="the board is in configuration mode")
+            node.signal(signal.SIGHUP)
+            assert node.wait() == 0
+    finally:
+        pack.tell("clear")
+    assert pack.tell("get")["state"]["factory_mode"] is False

@@ -6,19 +6,23 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Return what ends a program in an orderly way: also a terminal that is closed, unless `nohup` said to ignore that."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM, signal.SIGINT) if ignored else (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
 def told_to_stop() -> Iterator[asyncio.Event]:
     """Give the event that SIGTERM, SIGINT and SIGHUP set while the block runs."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in _ENDING:
+    stop, loop, numbers = asyncio.Event(), asyncio.get_running_loop(), ending_signals()
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:
-        for number in _ENDING:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
