@@ -149,7 +149,11 @@ def _add_detect(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     detect.add_argument(
-        "--ports", nargs="+", metavar="PORT", help="ask there alone: a device path, usb:SERIAL, tcp://host:port, ble://ADDRESS"
+        "--ports",
+        nargs="+",
+        action="extend",
+        metavar="PORT",
+        help="ask there alone: a device path, usb:SERIAL, tcp://host:port, ble://ADDRESS",
     )
     detect.add_argument("--ble", action="store_true", help="listen for Bluetooth modules, too, and ask those of JBD boards")
     detect.add_argument("--seconds", type=float, default=8.0, metavar="S", help="how long to listen (default %(default)g)")

@@ -40,7 +40,7 @@ def test_found_written_checked_and_read(tmp_path: Path) -> None:
     path = tmp_path / "bosd.toml"
     with Pack(tmp_path, "a", series=4) as a, Pack(tmp_path, "b", series=16) as b:
         links = [str(a.port), str(b.port)]
-        done = detect("--ports", *links, "--write", str(path))
+        done = detect("--ports", links[0], "--ports", links[1], "--write", str(path))  # as good as both at once
         assert done.returncode == 0, done.stderr
         assert "BOSD-SIM-JBD" in done.stdout
         check = subprocess.run((*BOSD, "check", "--config", str(path)), capture_output=True, text=True, timeout=50, check=False)
