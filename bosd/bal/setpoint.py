@@ -24,6 +24,10 @@ class Lease:
 class Fence(Protocol):
     """Judges one command of another node at the moment it is about to be executed."""
 
+    def stands(self, battery: str) -> bool:
+        """Return whether the command would pass now; nothing follows from asking."""
+        ...
+
     def check(self, battery: str, *, lowers: bool) -> Lease | None:
         """Return the lease the command lives by; None for one that lowers and renews nothing. Raises FencedError."""
         ...

@@ -296,6 +296,14 @@ class SessionFence:
         sessions.commanded(battery, self._peer)
         return sessions.lease_of(session)
 
+    def stands(self, battery: str) -> bool:
+        """Return whether the command would pass now; nothing follows from asking."""
+        try:
+            self._judged(battery)
+        except FencedError:
+            return False
+        return True
+
     def _judged(self, battery: str) -> Session:
         """Return the session of a command that may be executed. Raises FencedError."""
         sessions = self._sessions

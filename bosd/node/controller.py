@@ -8,6 +8,7 @@ a time; a stop waits for nobody.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, over_first_s
 from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Over, commit, moves_of
+from bosd.node.overtaking import Overtaking
 from bosd.node.requests import (
     Request,
     check_carried,
@@ -80,6 +82,7 @@ class Controller:
         self._answers: Answers[SetCurrentResult] = Answers()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
+        self._overtaking = Overtaking(directory, clock, executor, self._turns, self._active, self.look_again)
         self.taken = Taken()
         self.closing = False
 
@@ -104,18 +107,6 @@ class Controller:
             self._due_s[battery] = due_s
             self._wake.set()
 
-    def _asked(self, battery: Battery) -> dict[Battery, float]:
-        """Return what is asked of the free batteries connected with `battery`."""
-        tops = self._directory.tops_with(battery)
-        return {
-            top: asked_a(top) for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked
-        }
-
-    def _still_wanted(self, planned: Plan, lease: Lease | None) -> Callable[[], bool]:
-        """Return a check that no stop, no edit and no end of the lease came between a plan and its execution."""
-        now_s = self._clock.now_s
-        return still_wanted(planned, self._directory, lambda: not self.closing and (lease is None or lease.carries(now_s())))
-
     async def set_current(
         self,
         name: str,
@@ -139,6 +130,10 @@ class Controller:
         return await self._ask(name, Request(current_a, ttl_s, holder, request_id, dry_run, takes=True))
 
     async def _ask(self, name: str, request: Request) -> SetCurrentResult:
+        with self._overtaking.asking(name, request, self._group):
+            return await self._ask_in_turn(name, request)
+
+    async def _ask_in_turn(self, name: str, request: Request) -> SetCurrentResult:
         current_a, holder, dry_run = request.current_a, request.holder, request.dry_run
         async with self._turns.exclusive(name) as battery:
             if self.closing:
@@ -164,7 +159,8 @@ class Controller:
                 result = replace(answer(battery, current_a, ends_s, planned), taken_from=loser)
                 asked = SetPoint(current_a=current_a, ends_s=ends_s, holder=holder, request_id=request.request_id, lease=lease)
                 with lower_all_the_same(lambda: self._directory.batteries.get(name), asked, self._clock.now_s, lowers=lowers):
-                    await self._done(battery, planned, self._executor.execute, None if lowers else lease, asked)
+                    async with self._overtaking.executing(battery, request):
+                        await self._done(battery, planned, self._executor.execute, None if lowers else lease, asked)
             battery.setpoint = asked
             self.taken.told(holder, name)
             battery.touch()
@@ -176,7 +172,7 @@ class Controller:
         current_a, holder = request.current_a, request.holder
         check_request(battery, request, battery.status(now_s), now_s)
         ends_s = {battery: now_s + request.ttl_s}
-        planned = plan({**self._asked(battery), battery: current_a}, now_s, ends_s=ends_s)
+        planned = plan({**self._overtaking.asked(battery), battery: current_a}, now_s, ends_s=ends_s)
         check_carried(battery, current_a, holder, planned, now_s)
         return planned
 
@@ -187,7 +183,7 @@ class Controller:
         self._activate(battery)
         self.taken.note(battery.name, loser, by)
         _log.warning("claim_taken", battery=battery.name, holder=loser, by=by)
-        planned = plan({**self._asked(battery), battery: battery.spec.safe_current_a}, self._clock.now_s())
+        planned = plan({**self._overtaking.asked(battery), battery: battery.spec.safe_current_a}, self._clock.now_s())
         if not await self._done(battery, planned, self._executor.enforce):
             raise UnavailableError(f"{battery.name} is not confirmed at its safe value yet: ask again", battery=battery.name)
 
@@ -203,7 +199,7 @@ class Controller:
 
         After a failure, or when it was given up, have it looked at what is in force.
         """
-        wanted = self._still_wanted(planned, lease)
+        wanted = still_wanted(planned, self._directory, self._clock.now_s, lease, lambda: not self.closing)
         beside = [top for top in self._directory.tops_with(battery) if top is not battery or asked is None]
         over_s: Over = lambda: min(over_first_s(beside), math.inf if asked is None else asked.over_s)  # noqa: E731
         try:
@@ -216,18 +212,19 @@ class Controller:
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point; the booking or the safe value is in force again."""
-        async with self._turns.exclusive(name) as battery:
-            check_free(battery)
-            now_s = self._clock.now_s()
-            check_holder(battery, holder, now_s)
-            planned = Plan()
-            if battery.setpoint is not None:
-                battery.setpoint = None
-                battery.touch()
-                self._activate(battery)
-                planned = plan(self._asked(battery), now_s)
-                await self._done(battery, planned, self._executor.enforce)
-            return with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
+        with self._overtaking.letting_go(name, holder, self._group):
+            async with self._turns.exclusive(name) as battery:
+                check_free(battery)
+                now_s = self._clock.now_s()
+                check_holder(battery, holder, now_s)
+                planned = Plan()
+                if battery.setpoint is not None:
+                    battery.setpoint = None
+                    battery.touch()
+                    self._activate(battery)
+                    planned = plan({**self._overtaking.asked(battery), battery: asked_a(battery)}, now_s)
+                    await self._done(battery, planned, self._executor.enforce)
+                return with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
 
     def _activate(self, battery: Battery, pause_s: float | None = None) -> None:
         self._active[battery] = None
@@ -289,11 +286,9 @@ class Controller:
             if self._standing:
                 await asyncio.sleep(0.0)  # however much is due at one instant, others have their turn
             timeout_s = math.inf if self._standing else self.due_s() - self._clock.now_s()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(None if timeout_s == math.inf else max(LEAST_SLEEP_S, timeout_s)):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
 
     def attend_due(self) -> None:
         """Look at all that is due by now. What needs devices goes on in tasks of its own; all else is done on return."""
@@ -304,9 +299,12 @@ class Controller:
             del self._due_s[battery]
             if not self._present(battery):
                 self._retire(battery)
+            elif self.closing:
+                continue  # devices are made safe, and are told nothing behind that
             elif battery.component in self._running:
                 self._running[battery.component][battery] = None
-            elif not self.closing:  # else devices are made safe, and are told nothing behind that
+                self._overtaking.lower(battery, self._group)
+            else:
                 self._attend(battery, now_s)
 
     def due_s(self) -> float:
@@ -331,6 +329,8 @@ class Controller:
             if not moves_of(planned, now_s):
                 self._settle(battery, planned, now_s)
                 return
+        else:
+            self._overtaking.lower(battery, self._group)
         assert self._group is not None  # noqa: S101 (what needs devices is looked after by `run`)
         self._running[battery.component] = {}
         self._idle.clear()
@@ -338,7 +338,7 @@ class Controller:
 
     def _plan_again(self, battery: Battery, now_s: float) -> Plan:
         """Plan what is in force for all that is connected with `battery`, without what has ended."""
-        asked = self._asked(battery)
+        asked = self._overtaking.asked(battery)
         for top in asked:
             end_what_is_over(top, now_s, self.taken.lease_over)
             self._due_s.pop(top, None)
@@ -352,7 +352,7 @@ class Controller:
         if planned.computed:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
-        for top in self._asked(battery):
+        for top in self._overtaking.asked(battery):
             end_s, idle = changes_s(top, now_s), ask_anew_if_idle(top)
             if end_s < math.inf:
                 self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
@@ -370,7 +370,9 @@ class Controller:
                 try:
                     done = await self._done(battery, planned, self._executor.enforce)
                 except BosError as error:
-                    self._complain(battery, error)
+                    if self._complaints.get(component) != error.message:
+                        self._complaints[component] = error.message
+                        _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
                 else:
                     self._enforced(battery, planned, now_s, done=done)
         except BadNameError:
@@ -392,9 +394,3 @@ class Controller:
         if planned.lost:
             self._look(battery, LOST_PAUSE_S)
         self._settle(battery, Plan(), self._clock.now_s())
-
-    def _complain(self, battery: Battery, error: BosError) -> None:
-        """Log why something is not in force, once."""
-        if self._complaints.get(battery.component) != error.message:
-            self._complaints[battery.component] = error.message
-            _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)

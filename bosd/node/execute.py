@@ -121,21 +121,27 @@ def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
         raise UnavailableError("superseded by a stop or an edit; nothing more was raised")
 
 
+def _fallen(plan: Plan, moves: Sequence[Move], now_s: float) -> list[Battery]:
+    """Return what may carry less by now than these moves tell devices, or than the plan gave it, where it has caps."""
+    fell: list[Battery] = [
+        move.leaf for move in moves if is_less(clamp(move.new_a, move.leaf, move.leaf.status(now_s), now_s)[0], move.new_a)
+    ]
+    for battery, (current_a, _) in plan.clamped.items():
+        if battery.caps and is_less(clamp_to_caps(battery, current_a, now_s)[0], current_a):
+            fell.append(battery)
+    return fell
+
+
 def _refuse_beyond(plan: Plan, last: Sequence[Move], now_s: float) -> None:
     """Refuse to raise what a limit does not allow any more that fell since the plan; trifles are followed afterwards."""
     raised = [move for move in last if not move.lowers]
-    fell: list[Battery] = [
-        move.leaf for move in raised if _is_less(clamp(move.new_a, move.leaf, move.leaf.status(now_s), now_s)[0], move.new_a)
-    ]
-    for battery, (current_a, _) in plan.clamped.items() if raised else ():
-        if battery.caps and _is_less(clamp_to_caps(battery, current_a, now_s)[0], current_a):
-            fell.append(battery)
-    if fell:
+    if raised and (fell := _fallen(plan, raised, now_s)):
         name = fell[0].name
         raise UnavailableError(f"a limit of {name} fell meanwhile; nothing more was raised: ask again", battery=name)
 
 
-def _is_less(allowed_a: float, planned_a: float) -> bool:
+def is_less(allowed_a: float, planned_a: float) -> bool:
+    """Return whether a magnitude is less than another by more than a trifle."""
     return abs(allowed_a) < abs(planned_a) * (1.0 - FELL)
 
 
@@ -223,7 +229,7 @@ class Executor:
             outcome.forgive(plan.lost)
             _refuse_unless(still_wanted)
             if outcome.errors:
-                await self._bring_back(phase, done, outcome, still_wanted)
+                await self._bring_back(plan, phase, done, outcome, still_wanted)
                 outcome.raise_any()
             done += phase
         commit(plan, self._clock.now_s())
@@ -253,17 +259,17 @@ class Executor:
         return True
 
     async def _bring_back(
-        self, told: Sequence[Move], lowered: Sequence[Move], outcome: Outcome, still_wanted: Callable[[], bool]
+        self, plan: Plan, told: Sequence[Move], lowered: Sequence[Move], outcome: Outcome, still_wanted: Callable[[], bool]
     ) -> None:
-        """Undo what was raised; restore what was lowered only if every member is certain again."""
+        """Undo what was raised; restore what was lowered only if every member is certain again, and no limit fell meanwhile."""
         outcome.states.update({move.leaf.name: "new" for move in lowered})
         done = [move for move in (*told, *lowered) if outcome.states[move.leaf.name] == "new"]
-        raised = [move for move in done if not move.lowers]
+        raised = [move for move in done if not move.lowers and not is_less(move.leaf.counts_at_a, move.back_a)]
         if raised:
             outcome.take_back((await self.tell([move.undone() for move in raised])).states)
         if "unknown" not in outcome.states.values() and still_wanted():
             restored = [move.undone() for move in done if move.lowers]
-            if restored:
+            if restored and not _fallen(plan, restored, self._clock.now_s()):
                 outcome.take_back((await self.tell(restored)).states)
 
     async def _tell_until(self, moves: Sequence[Move], over_s: Over) -> Outcome:

@@ -4,10 +4,13 @@ from collections.abc import Callable
 
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan
+from bosd.bal.setpoint import Lease
 
 
-def still_wanted(planned: Plan, directory: Directory, goes_on: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a check that nothing of a plan was stopped or edited since now, and that `goes_on` holds."""
+def still_wanted(
+    planned: Plan, directory: Directory, now_s: Callable[[], float], lease: Lease | None, goes_on: Callable[[], bool]
+) -> Callable[[], bool]:
+    """Return a check that nothing of a plan was stopped or edited since now, that a `lease` carries, and `goes_on` holds."""
     if not planned.devices:
         return lambda: True
     involved = tuple(planned.clamped)
@@ -18,6 +21,7 @@ def still_wanted(planned: Plan, directory: Directory, goes_on: Callable[[], bool
         present = directory.batteries
         return (
             goes_on()
+            and (lease is None or lease.carries(now_s()))
             and all(present.get(each.name) is each and (not each.stopped or each in stopped) for each in involved)
             and all(each.user is None for each in free)
         )

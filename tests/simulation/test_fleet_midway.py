@@ -7,14 +7,14 @@ import math
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import Topology
+from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.errors import BosError, UnavailableError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
 from bosd.store.limits import Limit
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
 
 pytestmark = pytest.mark.timeout(300)
@@ -329,5 +329,89 @@ def test_a_limit_that_falls_while_others_are_lowered_is_not_exceeded() -> None:
         await fleet.refused(fleet.set(host, "all", -20.0))
         await fleet.until(lambda: flows_a(fleet, "p")[0] < 0.0, within_s=5.0, because="it is asked again")
         assert flows_a(fleet, "p") == pytest.approx([-5.0])
+
+    told(story)
+
+
+async def _raising(fleet: Fleet) -> tuple[Host, "asyncio.Task[BosError | None]"]:
+    """Return the host of an own pack and of a far one that is not heard any more, while both are told 15 A in place of 10."""
+    owners(fleet, "far")
+    fleet.add_pack("near", hold_s=None)
+    batteries = (stub_spec("sf", "far", "b"), pack_spec("near", "near"), sum_spec("all", "sf", "near"))
+    host = fleet.add_host("m", Topology(batteries=batteries, splitters=()))
+    await ready(fleet)
+    await fleet.set(host, "all", 20.0)
+    fleet.cut("m", "far")
+    raising = fleet.loop.create_task(fleet.refused(fleet.set(host, "all", 30.0)))
+    await fleet.until(lambda: flows_a(fleet, "near") == [15.0], within_s=1.0, because="the own pack follows", step_s=0.01)
+    assert not raising.done()
+    return host, raising
+
+
+def test_a_limit_does_not_wait_for_another_node() -> None:
+    """A raise waits for a node that is not heard; a limit of 5 A on an own pack holds within a second (control.md)."""
+
+    async def story(fleet: Fleet) -> None:
+        host, raising = await _raising(fleet)
+        assert host.up.limits is not None
+        limit = Limit(source="operator", battery="near", direction="discharge", limit_w=240.0)  # at 48 V
+        await fleet.within(host, host.up.limits.book.put(limit))
+        await fleet.until(lambda: flows_a(fleet, "near")[0] <= 5.0, within_s=1.0, because="the limit holds", step_s=0.01)
+        assert not raising.done()
+        assert await raising is not None
+        for _ in range(500):
+            await asyncio.sleep(0.02)
+            assert flows_a(fleet, "near")[0] <= 5.0 * (1.0 + 1e-9)
+
+    told(story)
+
+
+@pytest.mark.parametrize("less_a", [10.0, 0.0])
+def test_a_holder_that_asks_for_less_does_not_wait_for_another_node(less_a: float) -> None:
+    """Nor does a lowering by who asked for more a moment ago: that request ends, and the own pack is lowered within a second."""
+
+    async def story(fleet: Fleet) -> None:
+        host, raising = await _raising(fleet)
+        lowering = fleet.loop.create_task(fleet.refused(fleet.set(host, "all", less_a)))
+        await fleet.until(lambda: flows_a(fleet, "near")[0] <= less_a / 2.0, within_s=1.0, because="it is less", step_s=0.01)
+        refused = await raising
+        assert refused is not None
+        assert "asked for less of all meanwhile" in refused.message
+        await lowering
+        assert host.up.node.status("all").requested_current_a == less_a
+        fleet.heal("m", "far")
+        await fleet.until(
+            lambda: math.fsum(flows_a(fleet, "far", "near")) == pytest.approx(less_a), within_s=30.0, because="all is as asked"
+        )
+
+    told(story)
+
+
+def test_what_another_asks_for_less_does_not_wait_for_another_node() -> None:
+    """Two parts of one battery: one is raised and waits for a node that is not heard, the other one's holder asks for nothing."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "far")
+        fleet.add_pack("near", hold_s=None)
+        batteries = (stub_spec("sf", "far", "b"), pack_spec("near", "near"), sum_spec("all", "sf", "near"))
+        parts = tuple(PartitionSpec(name=name, fraction=0.5) for name in ("one", "other"))
+        splitter = SplitterSpec(name="sp", policy="proportional", source="all", partitions=parts)
+        host = fleet.add_host("m", Topology(batteries=batteries, splitters=(splitter,)))
+        await ready(fleet)
+        await fleet.set(host, "one", 10.0)
+        await fleet.set(host, "other", 10.0)
+        fleet.cut("m", "far")
+        raising = fleet.loop.create_task(fleet.refused(fleet.set(host, "one", 14.0)))
+        await fleet.until(
+            lambda: flows_a(fleet, "near") == pytest.approx([12.0], rel=1e-3),
+            within_s=1.0,
+            because="the own pack follows",
+            step_s=0.01,
+        )
+        lowering = fleet.loop.create_task(fleet.refused(fleet.set(host, "other", 0.0)))
+        await fleet.until(lambda: flows_a(fleet, "near")[0] <= 7.01, within_s=1.0, because="it is less", step_s=0.01)
+        assert not raising.done()
+        assert await raising is not None
+        await lowering
 
     told(story)

@@ -597,6 +597,9 @@ class _Fence:
     def __init__(self, lease: Lease) -> None:
         self.lease = lease
 
+    def stands(self, battery: str) -> bool:
+        return bool(battery)
+
     def check(self, battery: str, *, lowers: bool) -> Lease | None:
         del battery, lowers
         return self.lease
@@ -665,6 +668,9 @@ async def test_a_lower_request_stays_though_its_device_did_not_hear_it() -> None
 
 class _Late:
     """The fence of a command that comes too late for all but lowering."""
+
+    def stands(self, battery: str) -> bool:
+        return bool(battery)
 
     def check(self, battery: str, *, lowers: bool) -> Lease | None:
         if lowers:

@@ -21,6 +21,9 @@ class _Fence:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
 
+    def stands(self, battery: str) -> bool:
+        return bool(battery)
+
     def check(self, battery: str, *, lowers: bool) -> Lease | None:
         del battery, lowers
         return self._lease

@@ -1,0 +1,165 @@
+"""What does not wait for its turn: limits that fell, and a holder that asks for less than it did a moment ago.
+
+Lowering and a tighter limit never wait for another node (control.md, "Stop always works"), and a command that is under way may
+wait for one. A stop overtakes everything (controller.py).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+from bosd.bal.battery import Battery
+from bosd.bal.directory import Directory
+from bosd.bal.dispatch import asked_a, plan
+from bosd.clock import Clock
+from bosd.errors import UnavailableError
+from bosd.node.execute import RETRY_S, Executor, Move, is_less, moves_of
+from bosd.node.requests import Request, lowers_own
+from bosd.node.stopping import lower_computed
+from bosd.node.turns import Turns
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A request that is being executed, in a `scope` that ends it; `ended` says that it was."""
+
+    request: Request
+    scope: asyncio.Timeout
+    ended: bool = False
+
+
+class Overtaking:
+    """What is asked of free batteries, the requests that are being executed, and what overtakes them.
+
+    `active` are those looked after although nothing may be asked of them; `look_again` has batteries looked at.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        executor: Executor,
+        turns: Turns,
+        active: Collection[Battery],
+        look_again: Callable[[Iterable[Battery]], None],
+    ) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._executor = executor
+        self._turns = turns
+        self._active = active
+        self._look_again = look_again
+        self._under_way: dict[Battery, _UnderWay] = {}
+        self._less: dict[Battery, Request] = {}
+
+    def asked(self, battery: Battery) -> dict[Battery, float]:
+        """Return what is asked of the free batteries connected with `battery`, and no more than holders that wait ask now."""
+        tops = self._directory.tops_with(battery)
+        asked = [top for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked]
+        return {top: self._at_most(top, asked_a(top)) for top in asked}
+
+    def _at_most(self, top: Battery, in_force_a: float) -> float:
+        less = self._less.get(top)
+        return in_force_a if less is None or not _is_less_of(less.current_a, in_force_a) else less.current_a
+
+    @asynccontextmanager
+    async def executing(self, battery: Battery, request: Request) -> AsyncIterator[None]:
+        """Execute a request of `battery` in the block. Raises UnavailableError when its holder asks for less meanwhile."""
+        scope = asyncio.timeout(None)
+        self._under_way[battery] = _UnderWay(request, scope)
+        try:
+            async with scope:
+                yield
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            message = f"superseded: {request.holder} asked for less of {battery.name} meanwhile"
+            raise UnavailableError(message, battery=battery.name) from None
+        finally:
+            del self._under_way[battery]
+
+    @contextmanager
+    def asking(self, name: str, request: Request, group: asyncio.TaskGroup | None) -> Iterator[None]:
+        """Let a request, in the block, for less than its holder asked not wait for what is under way.
+
+        What raises `battery` for that holder ends; what was told counts until it is confirmed. All devices that are not being
+        told are told less in `group`, at once. A node has to be in session, as for any command: a copy of an earlier one is none.
+        """
+        battery = self._directory.batteries.get(name)
+        if battery is None or not self._turns.busy(battery) or not self._is_less(battery, request):
+            yield
+            return
+        self._less[battery] = request
+        under_way = self._under_way.get(battery)
+        if under_way is not None and _takes_back(battery, under_way.request, request):
+            under_way.ended = True
+            under_way.scope.reschedule(asyncio.get_running_loop().time())
+        self.lower(battery, group)
+        try:
+            yield
+        finally:
+            if self._less.get(battery) is request:
+                del self._less[battery]
+
+    @contextmanager
+    def letting_go(self, name: str, holder: str, group: asyncio.TaskGroup | None) -> Iterator[None]:
+        """Let the end of a holder's set point, in the block, not wait: a request for what is in force then, if that is less."""
+        battery = self._directory.batteries.get(name)
+        after_a = 0.0
+        if battery is not None and battery.setpoint is not None:
+            after_a = battery.spec.safe_current_a if battery.booked is None else battery.booked.current_a
+            after_a = after_a if _is_less_of(after_a, battery.setpoint.current_a) else 0.0
+        with self.asking(name, Request(after_a, 0.0, holder, "", dry_run=False), group):
+            yield
+
+    def _is_less(self, battery: Battery, request: Request) -> bool:
+        if request.dry_run or (request.fence is not None and not request.fence.stands(battery.name)):
+            return False
+        under_way = self._under_way.get(battery)
+        takes_back = under_way is not None and _takes_back(battery, under_way.request, request)
+        return takes_back or lowers_own(battery, request.current_a, request.holder, self._clock.now_s())
+
+    def lower(self, battery: Battery, group: asyncio.TaskGroup | None) -> None:
+        """Lower what is more than is asked, or than limits allow: software at once, devices in a task of `group`.
+
+        This concerns all that is connected with `battery`. What is being told already, or has not confirmed, is left to the
+        command under way: it is nobody else's answer.
+        """
+        now_s = self._clock.now_s()
+        asked = {top: self._at_least(top, current_a) for top, current_a in self.asked(battery).items()}
+        planned = plan(asked, now_s, move_shares=False)
+        lower_computed(planned, now_s)
+        moves = [move for move in moves_of(planned, now_s) if _overtakes(move, now_s)]
+        if moves and group is not None:
+            group.create_task(self._tell(moves, tuple(asked)), name="overtake")
+
+    def _at_least(self, top: Battery, current_a: float) -> float:
+        """Return the larger of what is asked and what is being executed, where both go one way."""
+        under_way = self._under_way.get(top)
+        if under_way is None or under_way.ended or top in self._less:
+            return current_a
+        return under_way.request.current_a if _is_less_of(current_a, under_way.request.current_a) else current_a
+
+    async def _tell(self, moves: Sequence[Move], tops: Iterable[Battery]) -> None:
+        try:
+            await self._executor.tell(moves)
+        finally:
+            self._look_again(tops)
+
+
+def _is_less_of(current_a: float, than_a: float) -> bool:
+    """Return whether a current is a part of another one, or nothing."""
+    return current_a == 0.0 or (current_a * than_a > 0.0 and abs(current_a) < abs(than_a))
+
+
+def _takes_back(battery: Battery, before: Request, now: Request) -> bool:
+    """Return whether the holder of a request that raises `battery` asks for less than that by now."""
+    raises = before.current_a * battery.applied_a < 0.0 or abs(before.current_a) > abs(battery.applied_a)
+    return now.holder == before.holder and raises and _is_less_of(now.current_a, before.current_a)
+
+
+def _overtakes(move: Move, now_s: float) -> bool:
+    """Return whether a device is to be told less past the turn of whatever is under way."""
+    idle = move.leaf.telling_a is None and now_s >= move.leaf.failed_s + RETRY_S
+    return idle and move.certain and not move.turns and is_less(move.new_a, move.old_a)
