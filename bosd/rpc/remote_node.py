@@ -106,6 +106,7 @@ class RemoteNode:
         sink.on_link(self._shown(known.link), known.reason)
         self._pauses.hope()
         self._restart()
+        self.session.agree_anew()
 
     def remove(self, name: str, sink: Sink) -> None:
         """Want it no more."""
