@@ -6,6 +6,10 @@ from typing import Any
 
 from bosd.v1 import audit_pb2 as pb
 from clients.bosctl.format_json import Document, rfc3339
+from clients.bosctl.printable import printable
+
+MOST_NAME = 64
+"""Letters of a name that are shown; batteries' names have 63 at most."""
 
 _SIGNS = {"add": "+", "remove": "-", "replace": "~"}
 
@@ -73,17 +77,12 @@ def what(record: pb.AuditRecord) -> str:
         parts = [_pairs(after if after is not None else asked)]
     if record.comment:
         parts.append(f"“{record.comment}”")
-    return _printable("; ".join(part for part in parts if part))
-
-
-def _printable(text: str) -> str:
-    """Return a text in which what a terminal would obey is written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return printable("; ".join(part for part in parts if part))
 
 
 def batteries(record: pb.AuditRecord, most: int = 4) -> str:
-    """Return the first few names."""
-    names = ", ".join(record.names[:most])
+    """Return the first few names; a refused one may be any text of any length."""
+    names = ", ".join(printable(name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}…") for name in record.names[:most])
     return names if len(record.names) <= most else f"{names} and {len(record.names) - most} more"
 
 
