@@ -7,8 +7,9 @@ look a server's serial up among the revoked: replace a stolen node by one of ano
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 import grpc
 import grpc.aio
@@ -192,7 +193,8 @@ class Keyring:
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials that demand a certificate of our authority, and follow what `look` finds."""
         news = Shown(self)
-        return grpc.dynamic_ssl_server_credentials(news.configuration(), news, require_client_authentication=True)
+        fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", news)  # None is documented: unchanged
+        return grpc.dynamic_ssl_server_credentials(news.configuration(), fetch, require_client_authentication=True)
 
     def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
         """Return a channel to a node: `node`, or the one named in `peers`, else any of our authority."""

@@ -14,6 +14,7 @@ import pytest
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle, places_in
 from bosd.pki.identity import ANY_NODE
+from bosd.rpc.server import MAX_CONNECTIONS
 from bosd.rpc.tls import named
 from tests.support.certificates import authority, issue
 from tests.support.fifth import FIFTH, LEASE_S, asked, errors, fleet, ready, records, stamp_s
@@ -148,13 +149,14 @@ async def test_the_certificate_decides_who_it_is(site: Site) -> None:
 
 
 def test_connections_that_say_nothing_end_no_node(tmp_path: Path) -> None:
-    """Hundreds at once, closed before any handshake, by who has no certificate: the node goes on."""
+    """Hundreds at once, closed before any handshake, by who has no certificate: the node goes on, with files left."""
     by = authority(tmp_path / "ca")
     places = issue(by, "node:hut").install(tmp_path / "tls-hut")
     port = free_port()
     with secured_node(tmp_path / "hut", places, "hut", f"127.0.0.1:{port}", FIFTH + pseudo("b")) as hut:
         for _ in range(ROUNDS):
             crowd = [socket.create_connection(("127.0.0.1", port), timeout=10.0) for _ in range(CROWD)]
+            assert len(list(Path(f"/proc/{hut.pid}/fd").iterdir())) < MAX_CONNECTIONS + 100
             for each in crowd:
                 each.close()
             assert hut.status("b")["commandable"]
