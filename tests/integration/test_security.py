@@ -282,7 +282,7 @@ def test_a_listener_is_told_of_another_certificate_once(tmp_path: Path) -> None:
     by.revoke("operator:eve", time.time())
     keyring.install_revocations(by.revoked_pem)
     assert shown() is None
-    issue(by, "node:home").install(tmp_path / "tls")
+    by.issue(Role.NODE, "home", time.time(), again=True).install(tmp_path / "tls")
     keyring.look()
     assert isinstance(shown(), grpc.ServerCertificateConfiguration)
     assert [shown() for _ in range(3)] == [None] * 3
