@@ -18,6 +18,8 @@ MAX_RECENT = 200
 MAX_VIA = 16
 OVERFLOW = "OVERFLOW"
 BEAT_S = 1.0
+AGED_S = 2.5 * BEAT_S
+"""What is older was not told again when it was due."""
 _PAUSE_S = 0.1
 
 _log = structlog.get_logger("node")
@@ -41,7 +43,10 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One error. `via` names the nodes it came through, the nearest first; `heard_s` is when it was last known to be so."""
+    """One error. `via` names the nodes it came through, the nearest first; `heard_s` is when the nearest told it.
+
+    `aged_s` is how long ago that node itself last knew it to be so, as it told.
+    """
 
     id: str
     type: str
@@ -57,6 +62,7 @@ class Fault:
     repeats: int = 0
     via: tuple[str, ...] = ()
     heard_s: float = 0.0
+    aged_s: float = 0.0
 
 
 Cause: TypeAlias = tuple[str, str, str, str]
@@ -161,7 +167,7 @@ class Faults:
         if not fault.via:
             return 0.0
         heard_s = max((peer.heard_s for peer in self._peers.values() if peer.node == fault.via[0]), default=fault.heard_s)
-        return max(0.0, self.clock.now_s() - heard_s)
+        return max(0.0, self.clock.now_s() - heard_s) + fault.aged_s
 
     def heard(self, target: str, node: str, boot_id: str, faults: Sequence[Fault]) -> None:
         """Take all that is active at the node behind `target`; what it has from this node, or through it, is no news."""
@@ -191,17 +197,23 @@ class Faults:
             self._changed()
 
     async def watch(self) -> AsyncIterator[list[Fault] | None]:
-        """Yield all that is active at once and after each change (the latest alone); None each second without one."""
+        """Yield all that is active at once and after each change (the latest alone); each second without one None.
+
+        While some of it is from a node that is not heard, all is yielded each second, as it grows older, and once after that.
+        """
         wake = asyncio.Event()
         wake.set()
         self._wakes.add(wake)
+        aged = False
         try:
             while True:
                 try:
                     async with asyncio.timeout(BEAT_S):
                         await wake.wait()
                 except TimeoutError:
-                    yield None
+                    active, before = self.active(), aged
+                    aged = any(self.age_s(fault) > AGED_S for fault in active)
+                    yield active if aged or before else None
                     continue
                 wake.clear()
                 yield self.active()
@@ -238,7 +250,7 @@ class Faults:
 
 
 def _differ(before: dict[str, Fault], now: dict[str, Fault]) -> bool:
-    """Return whether what a node tells is news; the moment it was heard is none."""
+    """Return whether what a node tells is news; when it was heard, and its age, are none."""
     return before.keys() != now.keys() or any(
-        replace(fault, heard_s=before[key].heard_s) != before[key] for key, fault in now.items()
+        replace(fault, heard_s=before[key].heard_s, aged_s=before[key].aged_s) != before[key] for key, fault in now.items()
     )

@@ -1,5 +1,6 @@
 """ErrorService: the errors of a node, and those of other nodes that it follows."""
 
+import math
 from collections.abc import Iterable
 
 from bosd.node.faults import MAX_ACTIVE, Fault, Faults, State
@@ -81,4 +82,5 @@ def from_error_message(message: pb.NodeError) -> Fault:
         state=State.ACTIVE,
         repeats=message.repeats,
         via=tuple(message.via),
+        aged_s=message.age_s if 0.0 <= message.age_s < math.inf else 0.0,
     )

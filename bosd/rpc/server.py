@@ -35,11 +35,17 @@ if TYPE_CHECKING:
 MAX_RECEIVED_BYTES = 4 * 1024 * 1024
 MAX_STREAMS_PER_CONNECTION = 1024
 MAX_CALLS = 4096
+MAX_CONNECTIONS = 384
+"""Of one listener, handshakes included: who fills one leaves files for devices, and the unix socket for `bosctl stop`."""
+HANDSHAKE_S = 5.0
+"""What says nothing for so long is hung up on."""
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.so_reuseport", 0),  # a second daemon on the same port is refused, not load-balanced with
     ("grpc.max_receive_message_length", MAX_RECEIVED_BYTES),
     ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
     ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
+    ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
     ("grpc.keepalive_time_ms", 10_000),  # a peer that lost its power ends its streams within 15 s
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),

@@ -7,8 +7,9 @@ look a server's serial up among the revoked: replace a stolen node by one of ano
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import cast
 
 import grpc
 import grpc.aio
@@ -191,11 +192,9 @@ class Keyring:
 
     def server_credentials(self) -> grpc.ServerCredentials:
         """Return credentials that demand a certificate of our authority, and follow what `look` finds."""
-
-        def fetch() -> grpc.ServerCertificateConfiguration:  # on a thread of gRPC's, at every new connection
-            return _configuration(self.material)
-
-        return grpc.dynamic_ssl_server_credentials(_configuration(self.material), fetch, require_client_authentication=True)
+        news = Shown(self)
+        fetch = cast("Callable[[], grpc.ServerCertificateConfiguration]", news)  # None is documented: unchanged
+        return grpc.dynamic_ssl_server_credentials(news.configuration(), fetch, require_client_authentication=True)
 
     def dial(self, target: str, options: Sequence[tuple[str, int]], node: str | None = None) -> grpc.aio.Channel:
         """Return a channel to a node: `node`, or the one named in `peers`, else any of our authority."""
@@ -207,6 +206,32 @@ class Keyring:
         )
 
 
+class Shown:
+    """What one listener shows; asked by threads of gRPC's at every new connection.
+
+    It is told of another certificate once. gRPC takes whatever it is told into use and frees what it had, also while other new
+    connections begin with that: told at each of them, a few hundred at the same time end the process.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+        self._lock = threading.Lock()
+        self._shown = keyring.material
+
+    def configuration(self) -> grpc.ServerCertificateConfiguration:
+        """Return what is shown."""
+        return _configuration(self._shown)
+
+    def __call__(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what is shown from now on; None where that is what was shown before."""
+        with self._lock:
+            material = self._keyring.material
+            if _pems(material) == _pems(self._shown):
+                return None
+            self._shown = material
+            return self.configuration()
+
+
 def named(name: str) -> tuple[str, str]:
     """Return the option by which a channel demands a DNS name in the server's certificate."""
     return ("grpc.ssl_target_name_override", name)
@@ -215,6 +240,10 @@ def named(name: str) -> tuple[str, str]:
 def channel_credentials(material: Material) -> grpc.ChannelCredentials:
     """Return what a client shows and trusts."""
     return grpc.ssl_channel_credentials(material.ca_pem, material.key_pem, material.certificate_pem)
+
+
+def _pems(material: Material) -> tuple[bytes, bytes, bytes]:
+    return material.ca_pem, material.certificate_pem, material.key_pem
 
 
 def _configuration(material: Material) -> grpc.ServerCertificateConfiguration:

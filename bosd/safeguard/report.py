@@ -21,6 +21,8 @@ from bosd.safeguard.safe_action import Outcome
 NAME = "guard.json"
 LEFT = "unconfirmed_toml"
 """The key of the tables of what was not made safe."""
+TOLD = "told"
+"""The key that says that a later daemon has told it."""
 _LARGEST_BYTES = 16 * 1024 * 1024
 
 
@@ -58,6 +60,15 @@ def write_report(state_dir: Path, report: Report) -> str:
         "devices": [asdict(outcome) for outcome in report.outcomes],
         LEFT: format_topology(Topology(batteries=report.left)),
     }
+    return _write(state_dir, document)
+
+
+def note_told(state_dir: Path, report: Mapping[str, Any]) -> None:
+    """Note in `guard.json`, if that can be written, that a daemon has told this report: later ones do not tell it again."""
+    _write(state_dir, {**report, TOLD: True})
+
+
+def _write(state_dir: Path, document: Mapping[str, Any]) -> str:
     draft = state_dir / f".{NAME}.{os.getpid()}"
     try:
         with draft.open("w", encoding="utf-8") as file:

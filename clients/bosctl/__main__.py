@@ -8,8 +8,10 @@ import sys
 import typer
 
 from clients.bosctl.errors import ExitStatus, Failure
+from clients.bosctl.printable import printable
 
 PROGRAM = "bosctl"
+LINE_END = "\n"
 COMPLETE_VARIABLE = "_BOSCTL_COMPLETE"
 
 
@@ -77,7 +79,7 @@ def _tell(failure: Failure, *, as_json: bool, hint: str | None = None, command: 
     from clients.bosctl.hints import hint_for  # noqa: PLC0415 (only people want advice)
 
     red, end = ("\033[1;31m", "\033[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
-    print(f"{red}error:{end} {failure.message}", file=sys.stderr)
+    print(f"{red}error:{end} {printable(failure.message, keep=LINE_END)}", file=sys.stderr)
     advice = hint or hint_for(failure, command)
     if advice:
         print(advice, file=sys.stderr)

@@ -6,7 +6,14 @@ from typing import Any
 
 from bosd.v1 import audit_pb2 as pb
 from clients.bosctl.format_json import Document, rfc3339
+from clients.bosctl.format_text import moment
+from clients.bosctl.printable import printable
 
+MOST_NAME = 64
+"""Letters of a name that are shown; batteries' names have 63 at most."""
+
+MOST_TEXT = 40
+"""Letters of a text that a record holds beside its message."""
 _SIGNS = {"add": "+", "remove": "-", "replace": "~"}
 
 
@@ -73,17 +80,12 @@ def what(record: pb.AuditRecord) -> str:
         parts = [_pairs(after if after is not None else asked)]
     if record.comment:
         parts.append(f"“{record.comment}”")
-    return _printable("; ".join(part for part in parts if part))
-
-
-def _printable(text: str) -> str:
-    """Return a text in which what a terminal would obey is written out."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    return printable("; ".join(part for part in parts if part))
 
 
 def batteries(record: pb.AuditRecord, most: int = 4) -> str:
-    """Return the first few names."""
-    names = ", ".join(record.names[:most])
+    """Return the first few names; a refused one may be any text of any length."""
+    names = ", ".join(printable(name if len(name) <= MOST_NAME else f"{name[:MOST_NAME]}…") for name in record.names[:most])
     return names if len(record.names) <= most else f"{names} and {len(record.names) - most} more"
 
 
@@ -129,12 +131,26 @@ def _edit(after: object) -> str:
 def _pairs(values: object) -> str:
     if not isinstance(values, Mapping):
         return ""
-    return ", ".join(f"{key} {_short(value)}" for key, value in values.items() if value not in ([], None))
+    return ", ".join(
+        f"{key.removesuffix('_utc_s')} {_short(moment(value) if _is_moment(key, value) else value)}"
+        for key, value in values.items()
+        if value not in ([], None)
+    )
+
+
+def _is_moment(key: str, value: object) -> bool:
+    return key.endswith("_utc_s") and isinstance(value, float)
 
 
 def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return json.dumps(value) if not isinstance(value, str) else value[:16]
+        return ", ".join(_device(each) if isinstance(each, Mapping) else str(each) for each in value)
+    return json.dumps(value) if not isinstance(value, str) else value[:MOST_TEXT]
+
+
+def _device(outcome: Mapping[str, Any]) -> str:
+    """Return what a guard made of one device."""
+    said = f"{outcome.get('name', '')}: {outcome.get('result', '')}"
+    return said if outcome.get("confirmed") is True else f"{said} (NOT confirmed)"

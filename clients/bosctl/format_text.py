@@ -2,6 +2,7 @@
 
 from bosd.v1 import battery_pb2 as pb
 from clients.bosctl.format_json import number, quality_word, rfc3339
+from clients.bosctl.printable import printable
 
 UNKNOWN = "-"
 
@@ -59,7 +60,7 @@ def line(status: pb.BatteryStatus, *, at_utc_s: float) -> str:
     ]
     if status.reason:
         parts.append(f"({status.reason})")
-    return "  ".join(parts)
+    return printable("  ".join(parts))
 
 
 def setpoint(status: pb.BatteryStatus) -> str:

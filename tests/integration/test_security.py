@@ -33,7 +33,7 @@ from bosd.rpc.guard import Guard
 from bosd.rpc.rights import METHODS, Rights
 from bosd.rpc.server import RpcServer
 from bosd.rpc.status import from_rpc_error
-from bosd.rpc.tls import Keyring
+from bosd.rpc.tls import Keyring, Shown
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import schedule_pb2, security_pb2, topology_pb2
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
@@ -270,6 +270,22 @@ async def test_certificates_are_exchanged_without_a_restart(node: Secured, tmp_p
         assert await code(set_(channel, "b1")) is grpc.StatusCode.OK
     async with node.as_("operator:old") as channel:
         assert await code(set_(channel, "b1")) is UNAVAILABLE
+
+
+def test_a_listener_is_told_of_another_certificate_once(tmp_path: Path) -> None:
+    """Not at each connection, where gRPC frees what other connections begin with; a new list of the revoked is none."""
+    by = authority(tmp_path / "ca")
+    keyring = Keyring(secured(by, tmp_path / "tls", "home", {}), "home")
+    shown = Shown(keyring)
+    assert shown() is None
+    issue(by, "operator:eve")
+    by.revoke("operator:eve", time.time())
+    keyring.install_revocations(by.revoked_pem)
+    assert shown() is None
+    by.issue(Role.NODE, "home", time.time(), again=True).install(tmp_path / "tls")
+    keyring.look()
+    assert isinstance(shown(), grpc.ServerCertificateConfiguration)
+    assert [shown() for _ in range(3)] == [None] * 3
 
 
 async def test_a_unix_socket_has_all_rights_beside_tls(node: Secured, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fifth import FIFTH, SAFE_WITHIN_S, applied, owner, ready, shares, stub
-from tests.support.processes import Caller, Node, aggregator, until
+from tests.support.fifth import FIFTH, SAFE_WITHIN_S, applied, asked, owner, ready, shares, stub
+from tests.support.processes import Caller, Node, aggregator, pseudo, until
 
 BEAT_S = 0.1
 """So old its last answer may have been."""
@@ -83,3 +83,20 @@ def test_a_killed_owner(tmp_path: Path) -> None:
                 because="all share again",
             )
             assert len(main.events("peer_restarted")) == 1
+
+
+def test_a_stub_that_comes_while_the_session_lives(tmp_path: Path) -> None:
+    """What is added at a known node hears its bounds, too: lost, it counts as long as it may run, and no longer."""
+    far = Node(tmp_path / "far", FIFTH + pseudo("b") + pseudo("c"), name="far")
+    with far, Node(tmp_path / "main", FIFTH + stub("s", far), name="main") as main:
+        ready(main, "s")
+        (tmp_path / "late.toml").write_text(stub("late", far, "c"))
+        main.ask("add", str(tmp_path / "late.toml"))
+        until(
+            lambda: main.ask("explain", "late")["safe_within_s"] == pytest.approx(2.0 * SAFE_WITHIN_S),
+            because="it has heard how soon its owner lets go",
+        )
+        ready(main, "late")
+        assert asked(main, "late", 10.0)["applied_current_a"] == 10.0
+        far.kill()
+        until(lambda: main.status("late")["reason"].startswith("counted at 10 A for"), because="it is counted for a time")

@@ -1,5 +1,6 @@
 """Certificates that end while a session lives and its set point is in force (control.md, "Transport security"); a fifth."""
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +14,19 @@ import pytest
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle, places_in
 from bosd.pki.identity import ANY_NODE
+from bosd.rpc.server import MAX_CONNECTIONS
 from bosd.rpc.tls import named
 from tests.support.certificates import authority, issue
 from tests.support.fifth import FIFTH, LEASE_S, asked, errors, fleet, ready, records, stamp_s
-from tests.support.processes import Node, Pack, battery, free_port, until
+from tests.support.processes import Node, Pack, battery, free_port, pseudo, until
 from tests.support.raw_session import RawSession
 from tests.support.secured import secured_node
 
 END_WITHIN_S = 5.0
 """Revocation and expiry end running streams (control.md)."""
 LIFE_S = 8.0
+ROUNDS, CROWD = 3, 700
+"""Below the 1024 files that a process may have open by default."""
 REGULATOR_S = 1.0
 """What a command to the simulated regulator, and its entry in the log, may take on a busy machine."""
 
@@ -142,3 +146,18 @@ async def test_the_certificate_decides_who_it_is(site: Site) -> None:
             assert site.pack.load_a == 5.0
     (record,) = records(site.hut, action="set", outcome="refused")
     assert (record["who"], record["reason"]) == ("node:other", "FENCED")
+
+
+def test_connections_that_say_nothing_end_no_node(tmp_path: Path) -> None:
+    """Hundreds at once, closed before any handshake, by who has no certificate: the node goes on, with files left."""
+    by = authority(tmp_path / "ca")
+    places = issue(by, "node:hut").install(tmp_path / "tls-hut")
+    port = free_port()
+    with secured_node(tmp_path / "hut", places, "hut", f"127.0.0.1:{port}", FIFTH + pseudo("b")) as hut:
+        for _ in range(ROUNDS):
+            crowd = [socket.create_connection(("127.0.0.1", port), timeout=10.0) for _ in range(CROWD)]
+            assert len(list(Path(f"/proc/{hut.pid}/fd").iterdir())) < MAX_CONNECTIONS + 100
+            for each in crowd:
+                each.close()
+            assert hut.status("b")["commandable"]
+        assert hut.running

@@ -166,3 +166,16 @@ def test_the_table() -> None:
     assert lines[1] == "…  2026-11-21 10:00:00Z  ann@desk  set refused x12  p  CLAIMED; asked 5 A; held by bob"
     assert lines[2] == "3  2026-11-21 10:00:00Z  ann@desk  set  p  none -> +5 A"
     assert lines[-1] == "4 records wait for the store; 2 found no room and are lost."
+
+
+def test_times_and_devices_of_a_record_are_for_people() -> None:
+    """A booking's times are moments, a guard's devices say what became of them."""
+    booked = json.dumps({"booking_id": 1, "current_a": 5.0, "start_utc_s": 1_796_006_322.0})
+    assert what(pb.AuditRecord(outcome="done", action="book", after=booked)) == (
+        "booking_id 1, current_a 5, start 2026-11-30 02:38:42Z"
+    )
+    devices = [{"name": "a", "result": "both switches open", "confirmed": True}, {"name": "b", "result": "no answer"}]
+    guarded = json.dumps({"why": "the daemon ended without a word", "devices": devices})
+    assert what(pb.AuditRecord(outcome="done", action="guard", after=guarded)) == (
+        "why the daemon ended without a word, devices a: both switches open, b: no answer (NOT confirmed)"
+    )

@@ -1,12 +1,16 @@
 """The registry of errors: one active entry a cause, bounds, repeats, clearing by UUID, and other nodes' errors."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bosd.clock import SteppedClock, SystemClock
-from bosd.node.faults import MAX_ACTIVE, OVERFLOW, Fault, Faults, Severity, State
+from bosd.clock import LoopClock, SteppedClock, SystemClock
+from bosd.node.faults import AGED_S, BEAT_S, MAX_ACTIVE, OVERFLOW, Fault, Faults, Severity, State
 from bosd.node.noticed import Noticed, Notices
+from bosd.rpc.error_service import from_error_message, to_error_message
+from tests.support.jumping_loop import run_jumping
 
 
 def registry(node: str = "here") -> Faults:
@@ -104,3 +108,39 @@ def test_a_condition_that_stands_is_raised_once_and_cleared(looks: int) -> None:
     standing.clear()
     notices.look()
     assert not faults.active()
+
+
+def test_the_age_of_what_a_relay_no_longer_hears() -> None:
+    """Above a relay it grows from the last word of the node it is of, not from the relay's, and is young again with that node."""
+
+    async def story() -> None:
+        clock = LoopClock(asyncio.get_running_loop())
+        far, relay, near = (Faults(name, clock) for name in ("far", "relay", "near"))
+        far.raise_("X")
+        relay.heard("far", "far", far.boot_id, far.active())
+
+        async def follow() -> None:
+            async for active in relay.watch():
+                if active is None:
+                    near.beat("relay")
+                else:
+                    told = [from_error_message(to_error_message(each, relay.age_s(each))) for each in active]
+                    near.heard("relay", "relay", relay.boot_id, told)
+
+        async with asyncio.TaskGroup() as group:
+            following = group.create_task(follow())
+            for _ in range(20):
+                relay.beat("far")
+                await asyncio.sleep(1.0)
+            (known,) = near.active()
+            assert near.age_s(known) <= 2.0 * BEAT_S
+            await asyncio.sleep(60.0)
+            (known,) = near.active()
+            assert near.age_s(known) == pytest.approx(61.0, abs=2.0 * BEAT_S)
+            relay.heard("far", "far", far.boot_id, far.active())
+            await asyncio.sleep(AGED_S)
+            (known,) = near.active()
+            assert near.age_s(known) <= 2.0 * AGED_S
+            following.cancel()
+
+    run_jumping(story())
