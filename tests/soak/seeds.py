@@ -36,7 +36,7 @@ def run_one(seed: int, faults_s: float) -> Report | str:
     signal.signal(signal.SIGPROF, _stuck)
     signal.setitimer(signal.ITIMER_PROF, SEED_S, AGAIN_S)
     try:
-        return run_seed(seed, faults_s, limits=seed % 2 == 1)
+        return run_seed(seed, faults_s, limits=seed % 2 == 1, people=seed % 4 >= 2)
     except (Exception, StuckError, BaseExceptionGroup) as error:  # noqa: BLE001 (whatever it is, it is what was looked for)
         return message_of(error)
     finally:
