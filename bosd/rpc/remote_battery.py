@@ -225,7 +225,9 @@ class RemoteBattery(NetworkLeaf):
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
             except ClaimedError as error:
-                self._lose(error.metadata.get("holder", "somebody else"))
+                remote_name = self.network.remote_name
+                if error.metadata.get("battery", remote_name) == remote_name:  # and none of those below it there
+                    self._lose(error.metadata.get("holder", "somebody else"))
                 raise
         self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):

@@ -121,15 +121,15 @@ class People:
         if host is None:
             return
         sums = [each.name for each in host.topology.batteries if isinstance(each, AggregatorSpec)]
-        how = self.chance.choice(["node", "all", *sums])
-        packs = self._latched_by(host, everything=how == "all") if how not in sums else set()
+        node, everything, *what = self.chance.choice([(True, False), (False, True), *((False, False, each) for each in sums)])
+        packs = set() if what else self._latched_by(host, everything=everything)
         tops = {top.host.name: top for top in self._world.tops if top.host is host and sums}
         key = f"sums of {host.name}"
         if packs & self._world.stopping or key in self._world.stopping:
             return
         self._world.stopping |= packs | {key}
-        stopping = host.up.node.stop([how] if how in sums else [], node=how == "node", everything=how == "all", holder="other")
-        names: Sequence[str] = [each.name for each in host.topology.batteries] if how not in sums else [how]
+        names = what or [each.name for each in host.topology.batteries if everything or not isinstance(each, NetworkSpec)]
+        stopping = host.up.node.stop(what, node=node, everything=everything, holder="other")
         try:
             answer = await self._fleet.within(host, stopping)
             missed = {*answer.unconfirmed, *answer.not_at_owner}
