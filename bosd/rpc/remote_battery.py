@@ -133,7 +133,12 @@ class RemoteBattery(NetworkLeaf):
             self.unread_until_s = -math.inf
             self._left_running = False
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
+            left_a = facts.unconfirmed_a or 0.0
+            left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
             self._lose(self._held.taken_by or facts.taken_by)
+            if left_a:  # it is being brought to its safe value: counts until it was given back for sure
+                self.lost_answer(left_a)
+            return False
             return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)

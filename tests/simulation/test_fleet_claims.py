@@ -5,9 +5,10 @@ import asyncio
 from bosd.bal.spec import Topology
 from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
-from tests.support.fleet.stories import owners, ready, told
+from tests.support.fleet.stories import controller, owners, ready, told
 
 ASKED_A = 30.0
+LIMIT_A = 20.0
 
 
 def test_a_claim_taken_below_a_relay_is_not_that_of_the_relay() -> None:
@@ -30,5 +31,30 @@ def test_a_claim_taken_below_a_relay_is_not_that_of_the_relay() -> None:
             flows_a = [fleet.packs[name].true_a for name in "bc"]
             assert sum(flows_a) <= ASKED_A + TOLERANCE_A, flows_a
             await asyncio.sleep(0.05)
+
+    told(story)
+
+
+def test_what_was_taken_counts_until_the_safe_value_is_confirmed() -> None:
+    """A claim is taken and its device is slow to let go: beats tell its holder, who gives the share away only afterwards."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["a"].latency_s = (0.48, 0.49)  # about a beat
+        await asyncio.sleep(5.0)
+        own = fleet.hosts["a"]
+        force = fleet.within(own, own.up.node.force_current("b", -5.0, ttl_s=30.0, holder="person"))
+        taking = fleet.loop.create_task(force)
+        seen = set()
+        for _ in range(100):
+            flows_a = [max(0.0, fleet.packs[name].true_a) for name in "ab"]
+            assert sum(flows_a) <= ASKED_A + TOLERANCE_A, flows_a
+            seen.add(round(flows_a[1]))
+            await asyncio.sleep(0.05)
+        await taking
+        assert max(seen) == LIMIT_A  # and then it is given away
 
     told(story)

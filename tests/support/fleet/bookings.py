@@ -15,6 +15,8 @@ from tests.support.fleet.judges import Request, ViolationError
 if TYPE_CHECKING:
     from tests.support.fleet.random_faults import RandomFaults
 
+RIVAL = "x"
+"""The second controller; its stubs are named by it and the pack."""
 DURATIONS_S = (3.0, 10.0, 30.0)
 AHEAD_S = 20.0
 LOOK_S = 0.5
@@ -70,7 +72,8 @@ class Booker:
         pack = self._chance.choice(list(self._fleet.packs.values()))
         owner = self._world.owner_of(pack.name)
         at = [(owner, each.name) for each in owner.topology.batteries if each.name in (pack.name, "own")]
-        at += [(self._fleet.hosts["x"], each.name) for each in self._fleet.hosts["x"].topology.batteries if each.name == f"x{pack.name}"]
+        rival = self._fleet.hosts[RIVAL]
+        at += [(rival, each.name) for each in rival.topology.batteries if each.name == RIVAL + pack.name]
         host, name = self._chance.choice(at)
         current_a = self._chance.uniform(-1.0, 1.0) * pack.limit_a
         request = self._world.others.asks(pack, current_a)
@@ -142,6 +145,6 @@ class Booker:
             if doubted_s is not None and watched.idle_s > doubted_s + LATE_S:
                 raise ViolationError(f"{now_s:.3f}: {what} began by a clock in doubt since {doubted_s:.3f}")
         if now_s > watched.begun_s + watched.lasts_s + LATE_S:
-            raise ViolationError(f"{now_s:.3f}: {what} runs since {watched.begun_s:.3f}, or again, and is for {watched.lasts_s:g} s")
-
-
+            raise ViolationError(
+                f"{now_s:.3f}: {what} runs since {watched.begun_s:.3f}, or again, and is for {watched.lasts_s:g} s"
+            )

@@ -14,7 +14,7 @@ from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, Top
 from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError
 from bosd.node.api import Edit
-from tests.support.fleet.bookings import Booker
+from tests.support.fleet.bookings import RIVAL, Booker
 from tests.support.fleet.fleet import DEV, UTC_S, Fleet, Host, stub_spec
 from tests.support.fleet.judges import Top
 from tests.support.fleet.packs import Pack
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tests.support.fleet.random_faults import RandomFaults
 
 EVERY_S = 5.0
-RIVAL = "x"
 TTLS_S = (2.0, 6.0, 15.0)
 STOPPED_S = (0.5, 4.0, 12.0)
 AWAY_S = (0.5, 3.0, 10.0)
@@ -58,7 +57,7 @@ class People:
         """Put a node there that wants batteries that others command, too."""
         far = [pack for pack in self._packs if not pack.name.startswith("local")]
         wanted = self.chance.sample(far, min(2, len(far)))
-        self._rivals = {f"x{pack.name}": pack for pack in wanted}
+        self._rivals = {RIVAL + pack.name: pack for pack in wanted}
         stubs = tuple(stub_spec(name, self._world.owner_of(pack.name).name, pack.name) for name, pack in self._rivals.items())
         self._fleet.add_host(RIVAL, Topology(batteries=stubs, splitters=()))
 
@@ -121,8 +120,10 @@ class People:
         if host is None:
             return
         sums = [each.name for each in host.topology.batteries if isinstance(each, AggregatorSpec)]
-        node, everything, *what = self.chance.choice([(True, False), (False, True), *((False, False, each) for each in sums)])
-        packs = set() if what else self._latched_by(host, everything=everything)
+        node, everything, what = self.chance.choice(
+            [(True, False, []), (False, True, []), *((False, False, [each]) for each in sums)]
+        )
+        packs: set[str] = set() if what else self._latched_by(host, everything=everything)
         tops = {top.host.name: top for top in self._world.tops if top.host is host and sums}
         key = f"sums of {host.name}"
         if packs & self._world.stopping or key in self._world.stopping:
@@ -172,8 +173,13 @@ class People:
         owner = self._world.owner_of(pack.name)
         spec = spec_of(owner, self._name_of(owner, pack))
         limit_a = self.chance.uniform(LEAST_LIMIT_A, self._limit_a[pack.name])
-        if not isinstance(spec, JbdSpec):
+        if not isinstance(spec, JbdSpec) or (owner.name, spec.name) in self._away:
             return
+        self._away.add((owner.name, spec.name))
+        await self._limit(owner, spec, pack, limit_a)
+        self._away.discard((owner.name, spec.name))
+
+    async def _limit(self, owner: Host, spec: JbdSpec, pack: Pack, limit_a: float) -> None:
         written = replace(spec, max_discharge_current_a=limit_a, max_charge_current_a=limit_a)
         pack.limit_a = max(pack.limit_a, limit_a)
         try:
@@ -197,12 +203,16 @@ class People:
         spec = spec_of(owner, self._name_of(owner, pack))
         if spec is None or pack.name in self._world.stopping:
             return
-        self._world.stopping.add(pack.name)
+        self._world.stopping.add(pack.name)  # who stops it must find it
         uses = {each.name for each in owner.topology.batteries if isinstance(each, AggregatorSpec)}
         await (self._without(owner, spec.name, "all") if uses else self._gone(owner, spec))
         self._world.stopping.discard(pack.name)
 
     async def _gone(self, owner: Host, spec: BatterySpec) -> None:
+        key = (owner.name, spec.name)
+        if key in self._away:
+            return
+        self._away.add(key)
         try:
             await self._apply(owner, Edit(action="remove", name=spec.name))
             self.done["taken away"] += 1
@@ -216,6 +226,7 @@ class People:
             return spec_of(owner, spec.name) is not None
 
         await self._until(back)
+        self._away.discard(key)
 
     async def _take_member(self) -> None:
         """Take a member out of what is added up, with its stub or without; put it back after a while."""
@@ -226,21 +237,21 @@ class People:
 
     async def _without(self, host: Host, name: str, total: str) -> None:
         whole = {each.name: each for each in host.topology.batteries}
-        key = (host.name, total)
-        if key in self._away or len(whole) < 3:
+        keys = {(host.name, total), (host.name, name)}
+        if keys & self._away or len(whole) < 3:
             return
-        self._away.add(key)
+        self._away |= keys
+        member = spec_of(host, name) or whole[name]
         gone = self.chance.random() < 0.5
 
         async def change(*, there: bool) -> bool:
             adder = spec_of(host, total)
-            present = spec_of(host, name)
             if not isinstance(adder, AggregatorSpec):
                 return False
             sources = tuple(each for each in adder.sources if each != name)
             written = replace(adder, sources=(*sources, name) if there else sources)
             others = [each for each in host.up.node.directory.topology.batteries if each.name not in (name, total)]
-            kept = [] if gone and not there else [present or whole[name]]
+            kept = [] if gone and not there else [member]
             toml = self._written(*others, *kept, written)
             unconfirmed = await self._apply(host, Edit(action="whole", toml=toml))
             for pack in () if not unconfirmed else self._below(host, name):
@@ -255,7 +266,7 @@ class People:
                 self._world.others.asks(pack, pack.held_a, 0.0)
         await asyncio.sleep(self.chance.choice(AWAY_S))
         await self._until(lambda: change(there=True))
-        self._away.discard(key)
+        self._away -= keys
 
     def _below(self, host: Host, name: str) -> list[Pack]:
         """Return the packs below a battery of a node."""
