@@ -115,7 +115,10 @@ class Outcome:
         first, *others = self.errors.values()
         kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
         lead = "not every member followed: " if len(self.states) > 1 else ""
-        raise kind(lead + told, **{**({**first.metadata, "battery": member} if not others else {}), **self.states})
+        known = {} if others else dict(first.metadata)
+        if "battery" in known:
+            known["battery"] = member
+        raise kind(lead + told, **{**known, **self.states})
 
 
 def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
