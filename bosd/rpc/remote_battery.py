@@ -139,7 +139,6 @@ class RemoteBattery(NetworkLeaf):
             if left_a:  # it is being brought to its safe value: counts until it was given back for sure
                 self.lost_answer(left_a)
             return False
-            return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bosd.bal.schedule import Schedule, Segment
 from bosd.bal.setpoint import SetPoint
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
-from bosd.node import execute
+from bosd.node import editor, execute
+from bosd.node.clock_trust import ClockTrust
 from bosd.node.execute import Move
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
@@ -77,6 +79,27 @@ def _unseen_is_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RemoteBattery, "_count_the_unseen", forget)
 
 
+def _nothing_drained(patch: pytest.MonkeyPatch) -> None:
+    """What an edit takes out, or writes otherwise, is not brought to 0 A before."""
+    patch.setattr(editor, "leaving", lambda _directory, _topology: [])
+
+
+def _no_doubt(patch: pytest.MonkeyPatch) -> None:
+    """Every wall clock is trusted."""
+    patch.setattr(ClockTrust, "doubt", lambda _trust, _utc_s: "")
+
+
+def _no_end(patch: pytest.MonkeyPatch) -> None:
+    """A booking goes on until the next one."""
+
+    def at(schedule: Schedule, utc_s: float) -> Segment | None:
+        begun = [segment for segment in schedule.segments if segment.start_utc_s <= utc_s]
+        return begun[-1] if begun else None
+
+    patch.setattr(Schedule, "at", at)
+    patch.setattr(Schedule, "over", lambda _schedule, _utc_s: ())
+
+
 MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
     (_any_command, (4, 3)),
     (_raise_first, (4, 1)),
@@ -87,10 +110,18 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
 ]
 
 
-def _found(seed: int) -> str:
+PEOPLE: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
+    (_nothing_drained, (5, 13)),
+    (_no_doubt, (2,)),
+    (_no_end, (3, 1)),
+]
+"""Those that need people in the fleet to be found."""
+
+
+def _found(seed: int, *, people: bool = False) -> str:
     """Return what a seed finds wrong, by a judge or at the end; empty if it finds nothing."""
     try:
-        run_seed(seed, FAULTS_S)
+        run_seed(seed, FAULTS_S, people=people)
     except (AssertionError, BaseExceptionGroup) as error:
         wrong = list(roots(error))
         assert all(isinstance(each, AssertionError) for each in wrong), wrong
@@ -98,8 +129,21 @@ def _found(seed: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize(("mutate", "seeds"), MUTANTS, ids=[mutate.__name__.strip("_") for mutate, _ in MUTANTS])
+def _name(mutate: object) -> str | None:
+    return mutate.__name__.strip("_") if callable(mutate) else None
+
+
+@pytest.mark.parametrize(("mutate", "seeds"), MUTANTS, ids=_name)
 def test_they_see(mutate: Callable[[pytest.MonkeyPatch], None], seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """A node without this rule does not get through these seeds."""
     mutate(monkeypatch)
     assert any(map(_found, seeds))
+
+
+@pytest.mark.parametrize(("mutate", "seeds"), PEOPLE, ids=_name)
+def test_they_see_people(
+    mutate: Callable[[pytest.MonkeyPatch], None], seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where people edit, book and stop meanwhile."""
+    mutate(monkeypatch)
+    assert any(_found(seed, people=True) for seed in seeds)

