@@ -18,9 +18,7 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
     """Return what a person should know before `topology` is put in force; splitters in `recut` keep their meters."""
     graph = Graph(topology)
     specs = _specs(topology)
-    told = [
-        f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in leaving(directory, topology)
-    ]
+    told = [f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in leaving(directory, topology)]
     told += [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
     changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
     fragments = {spec.name: spec for spec in topology.splitters}
