@@ -14,7 +14,6 @@ from bosd.bal.setpoint import SetPoint
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
 from bosd.node import editor, execute
-from bosd.node.clock_trust import ClockTrust
 from bosd.node.execute import Move
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
@@ -84,11 +83,6 @@ def _nothing_drained(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(editor, "leaving", lambda _directory, _topology: [])
 
 
-def _no_doubt(patch: pytest.MonkeyPatch) -> None:
-    """Every wall clock is trusted."""
-    patch.setattr(ClockTrust, "doubt", lambda _trust, _utc_s: "")
-
-
 def _no_end(patch: pytest.MonkeyPatch) -> None:
     """A booking goes on until the next one."""
 
@@ -111,9 +105,8 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
 
 
 PEOPLE: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
-    (_nothing_drained, (5, 13)),
-    (_no_doubt, (2,)),
-    (_no_end, (3, 1)),
+    (_nothing_drained, (10, 5)),
+    (_no_end, (4, 3)),
 ]
 """Those that need people in the fleet to be found."""
 
