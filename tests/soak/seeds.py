@@ -33,7 +33,6 @@ def _stuck(_number: int, _frame: FrameType | None) -> None:
 
 def run_one(seed: int, faults_s: float) -> Report | str:
     """Run one seed in this process, an odd one with limits, half of each with people; return its report, or what went wrong."""
-    """Run one seed in this process, an odd one with limits, half of each with people; return its report, or what went wrong."""
     signal.signal(signal.SIGPROF, _stuck)
     signal.setitimer(signal.ITIMER_PROF, SEED_S, AGAIN_S)
     try:
