@@ -1,8 +1,8 @@
 """What an edit ends or begins anew, in words: set points, meters and currents of batteries that another one replaces."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from bosd.bal.aggregator import members_of
+from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.graph import Graph
@@ -18,7 +18,8 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
     """Return what a person should know before `topology` is put in force; splitters in `recut` keep their meters."""
     graph = Graph(topology)
     specs = _specs(topology)
-    told = [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
+    told = [f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in leaving(directory, topology)]
+    told += [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
     changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
     fragments = {spec.name: spec for spec in topology.splitters}
     for splitter in directory.splitters.values():
@@ -31,13 +32,28 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
 
 
 def leaving(directory: Directory, topology: Topology) -> list[DeviceLeaf]:
-    """Return the devices that carry a current and would be replaced or removed."""
-    specs = _specs(topology)
-    return [
-        battery
-        for battery in directory
-        if isinstance(battery, DeviceLeaf) and battery.counts_at_a != 0.0 and specs.get(battery.name) != battery.spec
-    ]
+    """Return the devices that carry a current and would be replaced, removed, or taken out of an aggregator that stays."""
+    specs, graph = _specs(topology), Graph(topology)
+    return [battery for battery in directory if isinstance(battery, DeviceLeaf) and _is_drained(battery, specs, graph)]
+
+
+def _is_drained(leaf: DeviceLeaf, specs: Mapping[str, BatterySpec | PartitionSpec], graph: Graph) -> bool:
+    """Tell whether a device must be at 0 A first: else an aggregator would give its share away while it runs on."""
+    return leaf.counts_at_a != 0.0 and (specs.get(leaf.name) != leaf.spec or _is_taken_out(leaf, graph))
+
+
+def _is_taken_out(leaf: DeviceLeaf, graph: Graph) -> bool:
+    """Tell whether an aggregator above a device is there afterwards, and no more above it."""
+    before, battery = set(), leaf.user
+    while isinstance(battery, Aggregator):
+        before.add(battery.name)
+        battery = battery.user
+    after: set[str] = set()
+    names = [leaf.name]
+    while names:
+        names = [user for name in names for user in graph.users.get(name, ())]
+        after.update(names)
+    return bool({name for name in before if name in graph.kinds} - after)
 
 
 def _specs(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:
@@ -48,8 +64,6 @@ def _specs(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:
 
 def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, graph: Graph) -> Iterator[str]:
     name = battery.name
-    if isinstance(battery, DeviceLeaf) and battery.counts_at_a != 0.0 and spec != battery.spec:
-        yield f"{name} carries {battery.counts_at_a:g} A: it is brought to 0 A first"
     if _leaves_gate_open(battery, spec):
         yield f"the switches of {name} stay open, nothing flows through it: only its maker's app closes them then"
     if spec is not None and not battery.sources and spec != battery.spec:

@@ -14,6 +14,7 @@ class Facts(NamedTuple):
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
     own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
+    `left_a` is what may flow of a set point that has ended, 0.0 while one or a booking is in force.
     """
 
     safe_within_s: float | None = None
@@ -23,6 +24,7 @@ class Facts(NamedTuple):
     taken_by: str = ""
     alone_discharge_limit_w: float | None = None
     alone_charge_limit_w: float | None = None
+    left_a: float = 0.0
 
 
 NONE_KNOWN = Facts()
@@ -38,6 +40,7 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
         alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
         alone_charge_limit_w=battery.spec.alone_charge_limit_w,
+        left_a=most_a if battery.setpoint is None and battery.booked is None else 0.0,
     )
 
 

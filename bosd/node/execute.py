@@ -105,15 +105,20 @@ class Outcome:
     def raise_any(self) -> None:
         """Raise the failure of the members that did not follow, with the state of each.
 
-        What all of them refuse with is what the whole is refused with; different failures are a DriverError.
+        What all of them refuse with is what the whole is refused with; different failures are a DriverError. A member is named
+        as it is here: another node's refusal of a battery below it is none of the battery that was asked for.
         """
         if not self.errors:
             return
         told = "; ".join(f"{name}: {error.message}" for name, error in self.errors.items())
+        member = next(iter(self.errors))
         first, *others = self.errors.values()
         kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
         lead = "not every member followed: " if len(self.states) > 1 else ""
-        raise kind(lead + told, **{**(first.metadata if not others else {}), **self.states})
+        known = {} if others else dict(first.metadata)
+        if "battery" in known:
+            known["battery"] = member
+        raise kind(lead + told, **{**known, **self.states})
 
 
 def _refuse_unless(still_wanted: Callable[[], bool]) -> None:

@@ -133,7 +133,11 @@ class RemoteBattery(NetworkLeaf):
             self.unread_until_s = -math.inf
             self._left_running = False
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
+            left_a = facts.unconfirmed_a or 0.0
+            left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
             self._lose(self._held.taken_by or facts.taken_by)
+            if left_a:  # it is being brought to its safe value: counts until it was given back for sure
+                self.lost_answer(left_a)
             return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
@@ -225,7 +229,9 @@ class RemoteBattery(NetworkLeaf):
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
             except ClaimedError as error:
-                self._lose(error.metadata.get("holder", "somebody else"))
+                remote_name = self.network.remote_name
+                if error.metadata.get("battery", remote_name) == remote_name:  # and none of those below it there
+                    self._lose(error.metadata.get("holder", "somebody else"))
                 raise
         self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):

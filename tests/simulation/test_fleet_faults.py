@@ -14,6 +14,8 @@ from tests.support.fleet.random_faults import RECOVERY_S, run_seed
 
 ROOT = Path(__file__).parents[2]
 FAULTS_S = 120.0
+PEOPLE = (0, 3, 4, 103)
+"""Seeds in which people edit, book, stop, and take claims by force meanwhile."""
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -21,8 +23,9 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(6))
 def test_under_faults(seed: int) -> None:
     """Two minutes of faults: limits and stops kept, no fenced command carried out, no sum above old and new."""
-    report = run_seed(seed, FAULTS_S)
+    report = run_seed(seed, FAULTS_S, people=seed in PEOPLE)
     assert report.faults > 10
+    assert (len(report.people) > 5) is (seed in PEOPLE)
     assert report.carried_out > 0
     assert report.recovery_s < RECOVERY_S
 
@@ -30,7 +33,7 @@ def test_under_faults(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(101, 104))
 def test_limits_under_faults(seed: int) -> None:
     """The same with limits that come and go: none exceeded for longer than it takes to be safe, what cannot be seen set aside."""
-    report = run_seed(seed, FAULTS_S, limits=True)
+    report = run_seed(seed, FAULTS_S, limits=True, people=seed in PEOPLE)
     assert report.limits > 3
     assert report.recovery_s < RECOVERY_S
 

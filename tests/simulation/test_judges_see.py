@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bosd.bal.schedule import Schedule, Segment
 from bosd.bal.setpoint import SetPoint
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
-from bosd.node import execute
+from bosd.node import editor, execute
 from bosd.node.execute import Move
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
@@ -77,6 +78,22 @@ def _unseen_is_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RemoteBattery, "_count_the_unseen", forget)
 
 
+def _nothing_drained(patch: pytest.MonkeyPatch) -> None:
+    """What an edit takes out, or writes otherwise, is not brought to 0 A before."""
+    patch.setattr(editor, "leaving", lambda _directory, _topology: [])
+
+
+def _no_end(patch: pytest.MonkeyPatch) -> None:
+    """A booking goes on until the next one."""
+
+    def at(schedule: Schedule, utc_s: float) -> Segment | None:
+        begun = [segment for segment in schedule.segments if segment.start_utc_s <= utc_s]
+        return begun[-1] if begun else None
+
+    patch.setattr(Schedule, "at", at)
+    patch.setattr(Schedule, "over", lambda _schedule, _utc_s: ())
+
+
 MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
     (_any_command, (4, 3)),
     (_raise_first, (4, 1)),
@@ -87,10 +104,17 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
 ]
 
 
-def _found(seed: int) -> str:
+PEOPLE: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
+    (_nothing_drained, (10, 5)),
+    (_no_end, (4, 3)),
+]
+"""Those that need people in the fleet to be found."""
+
+
+def _found(seed: int, *, people: bool = False) -> str:
     """Return what a seed finds wrong, by a judge or at the end; empty if it finds nothing."""
     try:
-        run_seed(seed, FAULTS_S)
+        run_seed(seed, FAULTS_S, people=people)
     except (AssertionError, BaseExceptionGroup) as error:
         wrong = list(roots(error))
         assert all(isinstance(each, AssertionError) for each in wrong), wrong
@@ -103,3 +127,12 @@ def test_they_see(mutate: Callable[[pytest.MonkeyPatch], None], seeds: tuple[int
     """A node without this rule does not get through these seeds."""
     mutate(monkeypatch)
     assert any(map(_found, seeds))
+
+
+@pytest.mark.parametrize(("mutate", "seeds"), PEOPLE, ids=[mutate.__name__.strip("_") for mutate, _ in PEOPLE])
+def test_they_see_people(
+    mutate: Callable[[pytest.MonkeyPatch], None], seeds: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where people edit, book and stop meanwhile."""
+    mutate(monkeypatch)
+    assert any(_found(seed, people=True) for seed in seeds)

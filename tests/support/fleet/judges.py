@@ -1,7 +1,8 @@
 """What must hold at every instant, judged from outside: limits, fenced commands, and the sum of true currents."""
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bosd.bal.spec import NetworkSpec
@@ -163,18 +164,57 @@ class FenceJudge(Judge):
 
 
 @dataclass(slots=True)
-class _Request:
+class Request:
     """A current somebody asked for, which counts until `ends_s`."""
 
     current_a: float
     ends_s: float = math.inf
 
 
+class Others:
+    """What is asked of single packs beside what a top asks of them: by force, in bookings, by a second controller.
+
+    One of them is in force at a time. What a pack holds whose board cannot tell it counts `settle_s` longer than that.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, settle_s: float, tells: Callable[[Pack], bool]) -> None:
+        self._loop = loop
+        self._settle_s = settle_s
+        self._tells = tells
+        self._asked: dict[str, list[Request]] = {}
+
+    def asks(self, pack: Pack, current_a: float, lives_s: float = math.inf) -> Request:
+        """Note that a current is asked of a pack for so long."""
+        request = Request(current_a, self._loop.time() + lives_s + self._settle_s)
+        self._asked.setdefault(pack.name, []).append(request)
+        return request
+
+    def over(self, request: Request) -> None:
+        """Note that a request is over."""
+        request.ends_s = min(request.ends_s, self._loop.time() + self._settle_s)
+
+    def alive(self, pack: Pack) -> Sequence[Request]:
+        """Return what counts of a pack now."""
+        asked = self._asked.get(pack.name)
+        if not asked:
+            return ()
+        now_s = self._loop.time()
+        asked[:] = [request for request in asked if request.ends_s >= now_s]
+        if pack.holds and not self._tells(pack):
+            for request in asked:
+                request.ends_s = max(request.ends_s, now_s + self._settle_s)
+        return asked
+
+    def most_a(self, packs: Iterable[Pack], sign: float) -> float:
+        """Return what may flow in these packs for others, in a direction."""
+        return math.fsum(max((0.0, *(sign * request.current_a for request in self.alive(pack)))) for pack in packs)
+
+
 @dataclass(eq=False)
 class Top:
     """A battery over packs that a person commands at `host`; `owners` are the hosts of the packs, in their order.
 
-    Between them may stand a `relay`.
+    Between them may stand a `relay`. While it is `stopped`, and has confirmed that, nothing that was asked of it counts.
     """
 
     host: Host
@@ -183,8 +223,10 @@ class Top:
     owners: tuple[str, ...]
     relay: str = ""
     restarted: bool = False
+    stopped: bool = False
     unseen_s: dict[str, float] = field(default_factory=dict)
-    asked: list[_Request] = field(default_factory=lambda: [_Request(0.0)])
+    asked: list[Request] = field(default_factory=lambda: [Request(0.0)])
+    booked: list[Request] = field(default_factory=list)
 
     @property
     def true_a(self) -> float:
@@ -200,15 +242,16 @@ class SumJudge(Judge):
     that commanded it was started anew: set points are never stored.
     """
 
-    def __init__(self, fleet: Fleet, tops: list[Top], settle_s: float) -> None:
+    def __init__(self, fleet: Fleet, tops: list[Top], settle_s: float, others: Others) -> None:
         self._fleet = fleet
         self._tops = tops
         self._settle_s = settle_s
+        self._others = others
         self.worst_a = 0.0
 
     def asks(self, top: Top, current_a: float, ttl_s: float = math.inf) -> Callable[[SetCurrentResult], None]:
         """Note that a request for so long begins; call the result with the answer, if there is one."""
-        request = _Request(current_a, self._fleet.loop.time() + ttl_s + self._settle_s)
+        request = Request(current_a, self._fleet.loop.time() + ttl_s + self._settle_s)
         top.asked.append(request)
 
         def confirmed(answer: SetCurrentResult) -> None:
@@ -227,7 +270,7 @@ class SumJudge(Judge):
             if top.host is host:
                 for request in top.asked:
                     request.ends_s = min(request.ends_s, ends_s)
-                top.asked.append(_Request(0.0))
+                top.asked.append(Request(0.0))
 
     @staticmethod
     def _certain(top: Top) -> bool:
@@ -253,14 +296,15 @@ class SumJudge(Judge):
             if not self.sees(top, owner):
                 top.unseen_s[owner] = now_s
         if any(pack.holds and not self.sees(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
-            for request in top.asked:
+            for request in (*top.asked, *top.booked):
                 if now_s < request.ends_s < math.inf:
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)
         top.asked = [request for request in top.asked if request.ends_s >= now_s]
+        top.booked = [request for request in top.booked if request.ends_s >= now_s]
         for sign in (1.0, -1.0):
             flows_a = math.fsum(sign * pack.true_a for pack in top.packs if sign * pack.true_a > _unfound_a(pack))
-            bound_a = max((sign * request.current_a for request in top.asked), default=0.0)
-            over_a = flows_a - max(0.0, bound_a)
+            asked_a = () if top.stopped else (sign * request.current_a for request in (*top.asked, *top.booked))
+            over_a = flows_a - max((0.0, *asked_a)) - self._others.most_a(top.packs, sign)
             self.worst_a = max(self.worst_a, over_a)
             if over_a > TOLERANCE_A:
                 packs = {each.name: each.true_a for each in top.packs}
@@ -277,11 +321,13 @@ class LeaseJudge(Judge):
     """A pack that expires, of an owner whose asker it cannot hear, is at 0 A before long (control.md, "When something dies").
 
     That a link is cut either way, or the asker down, is known from outside. What holds may run on where its owner died, too.
+    What others ask of a pack at its owner needs no asker.
     """
 
-    def __init__(self, fleet: Fleet, tops: list[Top], within_s: float) -> None:
+    def __init__(self, fleet: Fleet, tops: list[Top], within_s: float, others: Others) -> None:
         self._fleet = fleet
         self._tops = tops
+        self._others = others
         self._within_s = within_s
         self._died_s: dict[str, float] = {}
 
@@ -291,7 +337,7 @@ class LeaseJudge(Judge):
 
     def current_changed(self, pack: Pack) -> None:
         """Look at one pack."""
-        if pack.holds or pack.true_a == 0.0:
+        if pack.holds or pack.true_a == 0.0 or self._others.alive(pack):
             return
         for top in self._tops:
             for each, owner in zip(top.packs, top.owners, strict=True):

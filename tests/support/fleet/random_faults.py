@@ -3,8 +3,8 @@
 import asyncio
 import math
 import random
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -12,9 +12,10 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, StopJudge, SumJudge, Top
+from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, Others, StopJudge, SumJudge, Top
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
+from tests.support.fleet.people import People
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
 
 SETTLE_S = 30.0
@@ -57,12 +58,13 @@ class Report:
     worst_over_a: float
     recovery_s: float
     limits: int = 0
+    people: Mapping[str, int] = field(default_factory=dict)
 
 
 class RandomFaults:
     """One world: owners with packs, at times a relay, controllers over stubs of them; `run` for so long under faults."""
 
-    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False) -> None:
+    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False, people: bool = False) -> None:
         self.seed = seed
         self._limits = limits
         self.fleet = Fleet(loop, seed)
@@ -70,20 +72,22 @@ class RandomFaults:
         self.chance = random.Random(self.fleet.chance.random())
         self.tops: list[Top] = []
         self.faults = self.requests = self.confirmed = 0
-        self._stopping: set[str] = set()
+        self.stopping: set[str] = set()
         self._starts: dict[str, list[float]] = {}
         self._unseen_s: dict[tuple[str, str, str], float] = {}
         self.limits_put = 0
         self._topology()
-        self.sums = SumJudge(self.fleet, self.tops, SETTLE_S)
+        self.others = Others(loop, SETTLE_S, lambda pack: self.tells(pack.name))
+        self.sums = SumJudge(self.fleet, self.tops, SETTLE_S, self.others)
         self.fence = FenceJudge(self.fleet)
         self.stops = StopJudge()
-        self.leases = LeaseJudge(self.fleet, self.tops, UNHEARD_S)
+        self.leases = LeaseJudge(self.fleet, self.tops, UNHEARD_S, self.others)
         self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops, self.leases]
         self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
         self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
         if limits:
             self.fleet.judges.append(self.book)
+        self.people = People(self) if people else None
 
     def _pack(self, name: str) -> Pack:
         hold_s = self.chance.choice([1.0, 2.0, 4.0, None])
@@ -136,13 +140,18 @@ class RandomFaults:
                     group.create_task(self._person(top, faults_s))
                     if self._limits:
                         group.create_task(self._operator(limited, faults_s))
+                if self.people is not None:
+                    group.create_task(self.people.run(faults_s, group))
             fleet.repeats = {}  # a fault, too: a late lowering is carried out, and what it was behind is asked for no more
+            if self.people is not None:
+                await self.people.leave(RECOVERY_S)
             recovery_s = await self._whole(RECOVERY_S)
             await self._check_whole()
             fleet.check_bugs()
             return Report(
                 self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
                 self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s, self.limits_put,
+                self.people.done if self.people is not None else {},
             )  # fmt: skip
         finally:
             await fleet.close()
@@ -276,8 +285,14 @@ class RandomFaults:
         """Return the name of the battery on a pack at its owner; empty where the host does not own it."""
         return next((each.name for each in host.topology.batteries if isinstance(each, JbdSpec) and each.port == DEV + pack), "")
 
-    def _owner_of(self, pack: str) -> Host:
+    def owner_of(self, pack: str) -> Host:
+        """Return the host that owns the battery on a pack."""
         return next(host for host in self.fleet.hosts.values() if self._name_at(host, pack))
+
+    def tells(self, pack: str) -> bool:
+        """Tell whether the board of a pack can tell it something."""
+        owner = self.owner_of(pack)
+        return owner.process is not None and owner.process.life.runs
 
     def _died(self, host: Host) -> None:
         """Let the judges know; a stop that the disk did not take is forgotten with the run that knew of it."""
@@ -286,6 +301,8 @@ class RandomFaults:
         for pack in tuple(self.stops.stopped):
             if (name := self._name_at(host, pack)) and name not in host.store.stops:
                 self.stops.stopped.discard(pack)
+        for top in self.tops:
+            top.stopped &= top.host is not host or top.name in host.store.stops
 
     async def _kill(self) -> None:
         await self._kill_one(self._host())
@@ -365,27 +382,28 @@ class RandomFaults:
         ]
         host, spec = self.chance.choice(stubs)
         pack = spec.port.removeprefix(DEV) if isinstance(spec, JbdSpec) else spec.remote_name
-        if host.process is None or not host.process.serving or pack in self._stopping:
+        if host.process is None or not host.process.serving or pack in self.stopping:
             return
-        self._stopping.add(pack)
+        self.stopping.add(pack)
         try:
             answer = await self.fleet.within(host, host.process.node.stop([spec.name], holder="person"))
             if not (answer.unconfirmed or answer.not_at_owner):
                 self.stops.stop(pack)
         except (BosError, TimeoutError):
             pass
-        owner = self._owner_of(pack)
+        owner = self.owner_of(pack)
         if self.chance.random() < RESTART_CHANCE:
             await self._kill_one(owner)
         await asyncio.sleep(self.chance.choice(STOPPED_S))
         if owner.process is not None and owner.process.serving:
             self.stops.check(pack, latched=owner.process.node.directory[self._name_at(owner, pack)].stopped)
         self.stops.stopped.discard(pack)
-        while not await self._released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
+        while not await self.released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
             await asyncio.sleep(1.0)
-        self._stopping.discard(pack)
+        self.stopping.discard(pack)
 
-    async def _released(self, host: Host, name: str) -> bool:
+    async def released(self, host: Host, name: str) -> bool:
+        """Ask once that a stop is released; tell whether it was."""
         if host.process is None or not host.process.serving:
             return False
         try:
@@ -398,11 +416,11 @@ class RandomFaults:
         await self._for_a_while(self._any_pack(), "blocks")
 
 
-def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False) -> Report:
-    """Run one world on a loop of its own, silently; with `limits` put on its batteries at random, too."""
+def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False) -> Report:
+    """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, limits=limits).run(faults_s)
+        return await RandomFaults(this_loop(), seed, limits=limits, people=people).run(faults_s)
 
     return run_processes(main())

@@ -1,0 +1,85 @@
+"""Claims that others take in a fleet: what is still held counts."""
+
+import asyncio
+
+from bosd.bal.spec import Topology
+from bosd.config.topology_toml import format_topology
+from bosd.node.api import Edit
+from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.judges import TOLERANCE_A
+from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+
+ASKED_A = 30.0
+LIMIT_A = 20.0
+
+
+def test_a_claim_taken_below_a_relay_is_not_that_of_the_relay() -> None:
+    """A person takes one of a relay's two batteries: the relay holds its sum on, and its share is given to nobody else."""
+
+    async def story(fleet: Fleet) -> None:
+        stubs = owners(fleet, "a", "b", "c")
+        below = [stub_spec(name, name.removeprefix("s"), "b") for name in stubs]
+        part = sum_spec("part", "sa", "sb")
+        fleet.add_host("r", Topology(batteries=(*below[:2], part), splitters=()))
+        total = sum_spec("all", "spart", "sc")
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("spart", "r", "part"), below[2], total), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        await asyncio.sleep(5.0)
+        own = fleet.hosts["a"]
+        await fleet.within(own, own.up.node.force_current("b", -5.0, ttl_s=30.0, holder="person"))
+        for _ in range(40):
+            await fleet.refused(fleet.set(host, "all", ASKED_A))
+            running_a = flows_a(fleet, "b", "c")
+            assert sum(running_a) <= ASKED_A + TOLERANCE_A, running_a
+            await asyncio.sleep(0.05)
+
+    told(story)
+
+
+def test_what_was_taken_counts_until_the_safe_value_is_confirmed() -> None:
+    """A claim is taken and its device is slow to let go: beats tell its holder, who gives the share away only afterwards."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["a"].latency_s = (0.48, 0.49)  # about a beat
+        await asyncio.sleep(5.0)
+        own = fleet.hosts["a"]
+        force = fleet.within(own, own.up.node.force_current("b", -5.0, ttl_s=30.0, holder="person"))
+        taking = fleet.loop.create_task(force)
+        seen = set()
+        for _ in range(100):
+            running_a = [max(0.0, each_a) for each_a in flows_a(fleet, "a", "b")]
+            assert sum(running_a) <= ASKED_A + TOLERANCE_A, running_a
+            seen.add(round(running_a[1]))
+            await asyncio.sleep(0.05)
+        await taking
+        assert max(seen) == LIMIT_A  # and then it is given away
+
+    told(story)
+
+
+def test_what_is_taken_out_of_a_sum_is_at_rest_before_its_share_is_given_away() -> None:
+    """An edit takes a running member out of an aggregator: it is brought to 0 A first, and then the other one has all."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", LIMIT_A)
+        fleet.packs["a"].latency_s = (0.48, 0.49)
+        await asyncio.sleep(2.0)
+        stubs = [stub_spec(f"s{name}", name, "b") for name in "ab"]
+        toml = format_topology(Topology(batteries=(*stubs, sum_spec("all", "sb")), splitters=()))
+        whole = host.up.node.apply([Edit(action="whole", toml=toml)], expected_revision=None, holder="person")
+        edit = fleet.loop.create_task(fleet.within(host, whole))
+        for _ in range(200):
+            assert sum(flows_a(fleet, "a", "b")) <= LIMIT_A + TOLERANCE_A, flows_a(fleet, "a", "b")
+            await asyncio.sleep(0.02)
+        assert "sa carries 10 A: it is brought to 0 A first" in (await edit).warnings
+        assert flows_a(fleet, "a", "b") == [0.0, LIMIT_A]
+
+    told(story)
