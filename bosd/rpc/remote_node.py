@@ -107,7 +107,6 @@ class RemoteNode:
         self._pauses.hope()
         self.session.agree_anew()
         self._restart()
-        self.session.agree_anew()
 
     def remove(self, name: str, sink: Sink) -> None:
         """Want it no more."""

@@ -124,10 +124,6 @@ class PeerSession:
         stamp = self.state.stamp()
         return pb.Fence(boot_id=stamp.boot_id, epoch=stamp.epoch, sequence=stamp.sequence, owner_s=stamp.owner_s)
 
-    def agree_anew(self) -> None:
-        """Ask once more what is in force there, and the facts of each battery: somebody came who has not heard them."""
-        self._resync_wanted.set()
-
     async def run(self, channel: grpc.aio.Channel) -> str:
         """Keep the session over `channel` until the peer is not heard for a lease; return why."""
         stub = NodeServiceStub(channel)
@@ -156,7 +152,6 @@ class PeerSession:
                 self._user.on_session(Link.SYNC, self._second(other))
                 return ""
             self._opened()
-            self._resync_wanted.clear()
             for _ in range(TRIES):
                 if await self._agree(stub):
                     return await self._beat(stub)
