@@ -23,8 +23,7 @@ from bosd.v1 import battery_pb2 as pb
 
 ADDED_STALENESS_S = 1.0
 """What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
-LEAST_STALENESS_S = 1.5
-UNAVAILABLE_FACTOR = 3.0
+LEAST_STALENESS_S, UNAVAILABLE_FACTOR = 1.5, 3.0
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
@@ -130,14 +129,9 @@ class RemoteBattery(NetworkLeaf):
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
         if not facts.unread:
-            self.unread_until_s = -math.inf
-            self._left_running = False
+            self.unread_until_s, self._left_running = -math.inf, False
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
-            left_a = facts.unconfirmed_a or 0.0
-            left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
-            self._lose(self._held.taken_by or facts.taken_by)
-            if left_a:  # it is being brought to its safe value: counts until it was given back for sure
-                self.lost_answer(left_a)
+            self._lose(self._held.taken_by or facts.taken_by, facts.unconfirmed_a or 0.0)
             return False
         same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
@@ -150,11 +144,14 @@ class RemoteBattery(NetworkLeaf):
         self.touch()
         return same
 
-    def _lose(self, by: str) -> None:
-        """Run nothing of this node's any more: what flows there is asked by somebody else, and counts there."""
+    def _lose(self, by: str, left_a: float = 0.0) -> None:
+        """Run nothing of this node's any more, but what is left of it: what else flows somebody else asks for, and counts there."""
+        left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
         self._held.take(by)
         self._may_run_a = None
         super().settled(0.0, 0.0)
+        if left_a:  # it is being brought to its safe value: counts until it was given back for sure
+            self.lost_answer(left_a)
         self.look_again()
 
     def ask_anew(self, *, by_itself: bool = False) -> None:
@@ -229,8 +226,7 @@ class RemoteBattery(NetworkLeaf):
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
             except ClaimedError as error:
-                remote_name = self.network.remote_name
-                if error.metadata.get("battery", remote_name) == remote_name:  # and none of those below it there
+                if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"))
                 raise
         self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a

@@ -11,7 +11,7 @@ import pytest
 from bosd.bal.spec import BatterySpec, Topology
 from bosd.errors import BosError
 from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import FenceJudge, LimitJudge, SumJudge, Top
+from tests.support.fleet.judges import FenceJudge, LimitJudge, Others, SumJudge, Top
 from tests.support.fleet.process_loop import run_processes, this_loop
 from tests.support.fleet.slow_world import slow_down
 
@@ -37,7 +37,7 @@ def test_hours_of_ten_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         total = sum_spec("all", *(stub.name for stub in stubs))
         main = fleet.add_host("main", Topology(batteries=(*stubs, total), splitters=()))
         top = Top(main, "all", tuple(fleet.packs.values()), tuple(owners))
-        sums, fence = SumJudge(fleet, [top], SETTLE_S), FenceJudge(fleet)
+        sums, fence = SumJudge(fleet, [top], SETTLE_S, Others(fleet.loop, SETTLE_S, lambda _pack: True)), FenceJudge(fleet)
         fleet.judges += [LimitJudge(), sums, fence]
         confirmed = 0
         try:
