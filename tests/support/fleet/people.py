@@ -77,7 +77,7 @@ class People:
             group.create_task(self.chance.choice(kinds)())
 
     async def leave(self, within_s: float) -> None:
-        """Ask each top for nothing, which asks anew for what was taken from it, and let go, so that the rival may have its own."""
+        """Ask each top for nothing, which asks anew for what was taken from it."""
         for top in self._world.tops:
             await self._until(lambda top=top: self._nothing(top), within_s)  # type: ignore[misc]
 
@@ -85,7 +85,6 @@ class People:
         confirmed = self._world.sums.asks(top, 0.0)
         answer = await self._fleet.set(top.host, top.name, 0.0)
         confirmed(answer)
-        await self._fleet.within(top.host, top.host.up.node.clear_current(top.name, holder="person"))
         return True
 
     async def _until(self, does: Callable[[], Awaitable[bool]], within_s: float = 600.0) -> None:
