@@ -338,6 +338,16 @@ class DeviceLeaf(Battery):
         """What its device was last seen doing against its last command; empty where it does as it was told."""
         return ""
 
+    @property
+    def lost_behind(self) -> bool:
+        """Whether it is at another node that is heard, and that does not hear it itself."""
+        return False
+
+    @property
+    def known_a(self) -> float:
+        """The magnitude that it is known to be told where it is; infinite where nothing is known."""
+        return math.inf
+
     def is_unread(self, now_s: float) -> bool:
         """Return whether what it runs is not known yet, since nobody has looked."""
         return now_s < self.unread_until_s

@@ -31,6 +31,8 @@ class Link(enum.IntEnum):
 
 HEARD = (Link.READY, Link.STALE)
 """The owner's node is in session."""
+UNHEARD = (Link.CONNECTING, Link.SYNC, Link.LOST, Link.REFUSED, Link.EXPECTED_DOWN)
+"""It is in none."""
 
 
 class SetpointSource(enum.IntEnum):

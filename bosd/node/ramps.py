@@ -60,7 +60,7 @@ class Ramps:
         if not _is_lost(leaf, now_s):
             self._reached.add(leaf)
             if (from_a := self._away.pop(leaf, None)) is not None:
-                self.returned(leaf, min(from_a, _allowed_a(leaf)))
+                self.returned(leaf, min(from_a, _allowed_a(leaf), leaf.known_a))
         elif leaf in self._reached:
             if self._asked_above(leaf):
                 self._away[leaf] = min(abs(leaf.counts_at_a), _allowed_a(leaf))
@@ -106,6 +106,6 @@ def _allowed_a(battery: Battery) -> float:
 
 
 def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:
-    """Tell whether a leaf cannot be reached; a stub that is heard was taken by somebody else, or is held down at its owner."""
+    """Tell whether a leaf cannot be reached: a stub whose node is heard may be held by somebody else, or be held down there."""
     status = leaf.status(now_s)
-    return is_beyond_reach(leaf, status) and status.link not in HEARD
+    return is_beyond_reach(leaf, status) and (status.link not in HEARD or leaf.lost_behind)

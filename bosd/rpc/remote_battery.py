@@ -1,24 +1,20 @@
 """The networked battery: a stub that is fed by another node's Watch and read without I/O."""
 
 import math
-from collections.abc import Sequence
 from typing import ClassVar
 
 from bosd.bal.battery import DeviceLeaf
-from bosd.bal.cap import RAMP, Grant
-from bosd.bal.explain import Explanation
+from bosd.bal.cap import RAMP
 from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
-from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import HEARD, BatteryStatus, Link, Quality
+from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
 from bosd.errors import ClaimedError, CycleError, UnavailableError
-from bosd.node.api import BookingView, BookResult, StopResult
-from bosd.node.links import NetworkLeaf
-from bosd.rpc.client import RemoteLink, RemotePool
+from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere
+from bosd.rpc.remote_calls import RemoteCalls
 from bosd.v1 import battery_pb2 as pb
 
 ADDED_STALENESS_S = 1.0
@@ -28,7 +24,7 @@ LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
 
-class RemoteBattery(NetworkLeaf):
+class RemoteBattery(RemoteCalls):
     """A stub of battery `spec.remote_name` at the node on `spec.target`.
 
     The remote's values with the remote's sample times; quality is their age here and never better than the remote's own word.
@@ -50,7 +46,6 @@ class RemoteBattery(NetworkLeaf):
         "_own",
         "_remote",
         "_safe_within_s",
-        "_wire",
     )
 
     def __init__(self, spec: NetworkSpec, pool: RemotePool) -> None:
@@ -65,7 +60,7 @@ class RemoteBattery(NetworkLeaf):
         self._may_run_a: float | None = None
         self._held = HeldThere(f"node:{pool.node}", pool.timers.session.stale_s)
         self._counted_until_s = math.inf
-        self._wire: RemoteLink = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
+        self._wire = pool.attach(spec.target, spec.remote_name, self, max_staleness_s=spec.max_staleness_s or 0.0)
         self.owner_run = self._wire.owner_run
         left_s = self._wire.left_running_s()
         self._left_running = left_s is not None
@@ -115,6 +110,17 @@ class RemoteBattery(NetworkLeaf):
         return self._held.taken_by or ("" if self._remote is None else self._held.holder(self._remote))
 
     @property
+    def lost_behind(self) -> bool:
+        """Whether its owner's node is heard and does not hear it: a node behind a relay, a device that does not answer."""
+        remote = self._remote
+        return self._link in HEARD and remote is not None and (remote.quality is Quality.UNAVAILABLE or remote.link in UNHEARD)
+
+    @property
+    def known_a(self) -> float:
+        """The magnitude in force at its owner, as its last status says."""
+        return math.inf if self._remote is None else abs(self._remote.applied_current_a or 0.0)
+
+    @property
     def let_go_s(self) -> float | None:
         """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
         return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
@@ -145,7 +151,7 @@ class RemoteBattery(NetworkLeaf):
         return same
 
     def _lose(self, by: str, left_a: float = 0.0) -> None:
-        """Run nothing of this node's any more, but what is left of it: what else flows somebody else asks for, and counts there."""
+        """Run nothing of this node's any more but what is left of it; what else flows there is asked by somebody else."""
         left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
         self._held.take(by)
         self._may_run_a = None
@@ -249,41 +255,9 @@ class RemoteBattery(NetworkLeaf):
         elif current_a == 0.0:
             self._wire.forget_running()
 
-    async def grant(self, grant: Grant) -> None:
-        """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
-        await self._wire.grant(grant)
-
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner announced."""
         return self._alone_w[0 if discharging else 1]
-
-    async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
-        """Book at the owner; raises what it refuses with, or UnavailableError."""
-        return await self._wire.book(current_a, start, end, request_id=request_id)
-
-    async def bookings(self) -> tuple[BookingView, ...]:
-        """Return the battery's bookings at its owner."""
-        return await self._wire.bookings()
-
-    async def cancel_booking(self, booking_id: str) -> BookingView:
-        """Cancel one of them by the owner's id."""
-        return await self._wire.cancel_booking(booking_id)
-
-    async def explain(self, within_s: float) -> Explanation:
-        """Return what the remote's node explains. Raises what it refuses with, or UnavailableError."""
-        return await self._wire.explain(within_s)
-
-    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
-        """Stop it at its owner, whatever this node believes of the link. Raises what that refuses with, or UnavailableError."""
-        return await self._wire.stop(reason, via, within_s)
-
-    async def release(self, via: Sequence[str], within_s: float) -> None:
-        """End the stop at its owner. Raises what that refuses with, or UnavailableError."""
-        await self._wire.release(via, within_s)
-
-    async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
-        """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""
-        await self._wire.refresh(recursive=recursive, timeout_s=timeout_s)
 
     def _path(self, remote: BatteryStatus) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self._own, *remote.path)))[:MAX_PATH]

@@ -2,12 +2,14 @@
 
 import asyncio
 
+import pytest
+
 from bosd.bal.spec import Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
 from bosd.node.ramps import FULL_S
-from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
 
 RESYNC_S = 5.0
@@ -105,5 +107,29 @@ def test_a_ramp_goes_on_where_its_stub_is_replaced() -> None:
         assert flows_a(fleet, "a")[0] < 5.0, "slowly"
         await fleet.until(lambda: flows_a(fleet, "a")[0] > 9.5, within_s=FULL_S + 5.0, because="a has its share")
         await fleet.until(lambda: not host.up.node.directory["sa"].caps, within_s=FULL_S, because="nothing holds it down")
+
+    told(story)
+
+
+def test_what_comes_back_behind_a_relay_comes_back_slowly() -> None:
+    """The relay is heard all the while; the owner behind it is not, for longer than its bound."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("far", hold_s=4.0)
+        fleet.add_pack("near")
+        fleet.add_host("o", Topology(batteries=(pack_spec("b", "far"),)))
+        fleet.add_host("q", Topology(batteries=(stub_spec("so", "o", "b"),)))
+        tops = (stub_spec("sq", "q", "so"), pack_spec("own", "near"), sum_spec("all", "sq", "own"))
+        host = fleet.add_host("m", Topology(batteries=tops))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("q", "o")
+        given = lambda: flows_a(fleet, "far", "near") == pytest.approx([0.0, 20.0], rel=1e-2)  # noqa: E731
+        await fleet.until(given, within_s=40.0, because="its share is given away")
+        await asyncio.sleep(3.0)
+        fleet.heal("q", "o")
+        await fleet.until(lambda: flows_a(fleet, "far")[0] > 0.0, within_s=20.0, because="it comes back")
+        assert flows_a(fleet, "far")[0] < 2.0, "slowly"
+        await fleet.until(lambda: flows_a(fleet, "far")[0] > 9.5, within_s=FULL_S + 5.0, because="it has its share")
 
     told(story)

@@ -1,0 +1,50 @@
+"""What a stub passes on to its owner as it is."""
+
+from collections.abc import Sequence
+
+from bosd.bal.cap import Grant
+from bosd.bal.explain import Explanation
+from bosd.bal.schedule import Moment
+from bosd.node.api import BookingView, BookResult, StopResult
+from bosd.node.links import NetworkLeaf
+from bosd.rpc.client import RemoteLink
+
+
+class RemoteCalls(NetworkLeaf):
+    """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
+
+    __slots__ = ("_wire",)
+
+    _wire: RemoteLink
+
+    async def grant(self, grant: Grant) -> None:
+        """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
+        await self._wire.grant(grant)
+
+    async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
+        """Book at the owner; raises what it refuses with, or UnavailableError."""
+        return await self._wire.book(current_a, start, end, request_id=request_id)
+
+    async def bookings(self) -> tuple[BookingView, ...]:
+        """Return the battery's bookings at its owner."""
+        return await self._wire.bookings()
+
+    async def cancel_booking(self, booking_id: str) -> BookingView:
+        """Cancel one of them by the owner's id."""
+        return await self._wire.cancel_booking(booking_id)
+
+    async def explain(self, within_s: float) -> Explanation:
+        """Return what the remote's node explains. Raises what it refuses with, or UnavailableError."""
+        return await self._wire.explain(within_s)
+
+    async def stop(self, reason: str, via: Sequence[str], within_s: float) -> StopResult:
+        """Stop it at its owner, whatever this node believes of the link. Raises what that refuses with, or UnavailableError."""
+        return await self._wire.stop(reason, via, within_s)
+
+    async def release(self, via: Sequence[str], within_s: float) -> None:
+        """End the stop at its owner. Raises what that refuses with, or UnavailableError."""
+        await self._wire.release(via, within_s)
+
+    async def refresh(self, *, recursive: bool = False, timeout_s: float | None = None) -> None:
+        """Have the remote take a fresh sample. Raises what the remote raises, or UnavailableError."""
+        await self._wire.refresh(recursive=recursive, timeout_s=timeout_s)
