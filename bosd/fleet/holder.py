@@ -36,12 +36,14 @@ class HolderSession:
         self.answered_s = -math.inf
         """When the newest answer came, on this node's clock."""
         self._renewed_from_s = -math.inf
+        self._lease_s = timers.lease_s
         self._number = 0
         self._sequence = 0
         self._sent_s: dict[int, float] = {}
 
-    def opened(self, boot_id: str, epoch: int, owner_s: float) -> None:
-        """Take the owner's answer to Hello."""
+    def opened(self, boot_id: str, epoch: int, owner_s: float, lease_s: float = 0.0) -> None:
+        """Take the owner's answer to Hello; a `lease_s` that it does not tell, or that is none, is the one configured here."""
+        self._lease_s = lease_s if 0.0 < lease_s < math.inf else self.timers.lease_s
         self.restarted = bool(self.boot_id) and boot_id != self.boot_id
         if (boot_id, epoch) != (self.boot_id, self.epoch):
             self.owner_s = -math.inf
@@ -82,7 +84,7 @@ class HolderSession:
     @property
     def lease_ends_s(self) -> float:
         """Until when this node may believe to be acted for, on its own clock."""
-        return self._renewed_from_s + self.timers.lease_s - self.timers.margin_s if self.ready else -math.inf
+        return self._renewed_from_s + self._lease_s - self.timers.margin_s if self.ready else -math.inf
 
     def stamp(self) -> Stamp:
         """Return what the next command carries."""

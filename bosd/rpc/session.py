@@ -192,7 +192,7 @@ class PeerSession:
 
     def _opened(self) -> None:
         state, answer = self.state, self.hello
-        state.opened(answer.boot_id, answer.epoch, answer.owner_s)
+        state.opened(answer.boot_id, answer.epoch, answer.owner_s, answer.lease_s)
         if state.restarted:
             _log.warning("peer_restarted", target=self._target, node=answer.node, epoch=answer.epoch)
 
