@@ -48,6 +48,7 @@ from bosd.node.wanted import still_wanted
 T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
+PAUSES_WHILE_RUNNING = 4.0
 FIRST_LOOK_PAUSE_S = 0.25
 LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
@@ -87,8 +88,9 @@ class Controller:
         self.closing = False
 
     def changed(self, battery: Battery) -> None:
-        """Look again at an active battery whose status may have changed."""
-        self._look(battery, self._least_pause_s)
+        """Look again at an active battery whose status may have changed, less often while devices are being told."""
+        pauses = PAUSES_WHILE_RUNNING if battery.component in self._running else 1.0
+        self._look(battery, pauses * self._least_pause_s)
 
     @property
     def _least_pause_s(self) -> float:
