@@ -272,7 +272,7 @@ class Controller:
         lowering = moves_to_stop(planned, batteries)
         try:
             async with asyncio.timeout(deadline_s):
-                await self._executor.tell(lowering)
+                await self._executor.tell(lowering, past=True)
         except TimeoutError:
             pass
         finally:

@@ -216,6 +216,9 @@ class Executor:
         self._clock = clock
         self._settled = settled
         self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
+        self.ahead: dict[DeviceLeaf, asyncio.Task[None]] = {}
+        """Devices that are told less past the turn of whatever is under way: that waits until they are."""
+        self._telling: dict[DeviceLeaf, list[float]] = {}
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> None:
         """Do what was asked for, all or nothing: lower, settle, raise, commit; nothing is waited for beyond `over_s`.
@@ -310,9 +313,11 @@ class Executor:
             if timer is not None:
                 timer.cancel()
 
-    async def tell(self, moves: Sequence[Move]) -> Outcome:
-        """Tell devices at the same time; return what became of each."""
+    async def tell(self, moves: Sequence[Move], *, past: bool = False) -> Outcome:
+        """Tell devices at the same time; return what became of each. What is `ahead` goes first, unless this goes `past` it."""
         outcome = Outcome()
+        if ahead := set() if past else {self.ahead[move.leaf] for move in moves if move.leaf in self.ahead}:
+            await asyncio.wait(ahead)
         if len(moves) == 1:
             await self._tell(moves[0], outcome)
             return outcome
@@ -323,8 +328,8 @@ class Executor:
 
     async def _tell(self, move: Move, outcome: Outcome) -> None:
         leaf = move.leaf
-        leaf.telling_a = move.new_a
         ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
+        self._begin(leaf, move.new_a)
         try:
             async with asyncio.timeout(leaf.command_deadline_s):
                 await leaf.command(move.new_a, ttl_s)
@@ -334,20 +339,33 @@ class Executor:
         except BosError as error:
             self._failed(move, outcome, error, "old")
         except asyncio.CancelledError:
-            leaf.telling_a = None
+            self._end(leaf, move.new_a)
             leaf.lost_answer(move.new_a)
             raise
         else:
-            leaf.telling_a = None
+            self._end(leaf, move.new_a)
             leaf.failed_s = -math.inf
             leaf.told_ends_s = move.ends_s
             leaf.settled(move.new_a, self._clock.now_s())
             outcome.states[leaf.name] = "new"
             self._settled(leaf)
 
+    def _begin(self, leaf: DeviceLeaf, current_a: float) -> None:
+        told_a = self._telling.setdefault(leaf, [])
+        told_a.append(current_a)
+        leaf.telling_a = max(told_a, key=abs)
+
+    def _end(self, leaf: DeviceLeaf, current_a: float) -> None:
+        """Note that one command is over; a stop may have overtaken another one, which is still under way."""
+        told_a = self._telling[leaf]
+        told_a.remove(current_a)
+        if not told_a:
+            del self._telling[leaf]
+        leaf.telling_a = max(told_a, key=abs, default=None)
+
     def _failed(self, move: Move, outcome: Outcome, error: BosError, state: str) -> None:
         leaf = move.leaf
-        leaf.telling_a = None
+        self._end(leaf, move.new_a)
         leaf.failed_s = self._clock.now_s()
         if state == "unknown":
             leaf.lost_answer(move.new_a)

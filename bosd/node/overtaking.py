@@ -5,11 +5,12 @@ wait for one. A stop overtakes everything (controller.py).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import asked_a, plan
 from bosd.clock import Clock
@@ -130,9 +131,11 @@ class Overtaking:
         asked = {top: self._at_least(top, current_a) for top, current_a in self.asked(battery).items()}
         planned = plan(asked, now_s, move_shares=False)
         lower_computed(planned, now_s)
-        moves = [move for move in moves_of(planned, now_s) if _overtakes(move, now_s)]
-        if moves and group is not None:
-            group.create_task(self._tell(moves, tuple(asked)), name="overtake")
+        ahead = self._executor.ahead
+        for move in moves_of(planned, now_s):
+            if group is not None and move.leaf not in ahead and _overtakes(move, now_s):
+                ahead[move.leaf] = group.create_task(self._tell(move, tuple(asked)), name=f"overtake {move.leaf.name}")
+                ahead[move.leaf].add_done_callback(partial(self._told, move.leaf))
 
     def _at_least(self, top: Battery, current_a: float) -> float:
         """Return the larger of what is asked and what is being executed, where both go one way."""
@@ -141,11 +144,14 @@ class Overtaking:
             return current_a
         return under_way.request.current_a if _is_less_of(current_a, under_way.request.current_a) else current_a
 
-    async def _tell(self, moves: Sequence[Move], tops: Iterable[Battery]) -> None:
+    async def _tell(self, move: Move, tops: Iterable[Battery]) -> None:
         try:
-            await self._executor.tell(moves)
+            await self._executor.tell([move], past=True)
         finally:
             self._look_again(tops)
+
+    def _told(self, leaf: DeviceLeaf, _task: "asyncio.Task[None]") -> None:
+        del self._executor.ahead[leaf]
 
 
 def _is_less_of(current_a: float, than_a: float) -> bool:
