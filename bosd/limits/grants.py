@@ -19,16 +19,16 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
-from bosd.limits.granted import Granted, Part
+from bosd.limits.granted import MOVE, Granted, Part
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.meters import meter_of
 from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
-MOVE = 0.01
-"""A part is moved when it should be another one by more than this part of the limit, as shares are (bal.md, "Aggregators")."""
 RETRY_S = 0.5
 CALL_S = 2.0
+UNSURE = math.inf
+"""What is stored while nobody knows whether a grant is in force."""
 
 _log = structlog.get_logger("limits")
 
@@ -75,8 +75,13 @@ class Grants:
         """Know what may be in force at other nodes since an earlier run."""
         for each in await self._table.load_grants():
             value = each.limit_w if each.limit_w is not None else each.limit_a
+            sure = value != UNSURE
             self._granted[each.target, each.remote_name, each.direction == DISCHARGE] = Granted(
-                watts=each.limit_a is None, counted=value, clean=value is None, revision=each.revision
+                watts=each.limit_a is None,
+                counted=value if sure else None,
+                clean=value is None,
+                sure=sure,
+                revision=each.revision,
             )
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -136,7 +141,7 @@ class Grants:
         wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}
         if not any(wanted.values()) and left > 0.0:
             wanted = dict.fromkeys(fractions, left / len(fractions)) if fractions else {}
-        counted = {leaf: self._counted(leaf, amount, watts=watts, discharging=discharging) for leaf, amount in wanted.items()}
+        counted = {leaf: self._counted(leaf, watts=watts, discharging=discharging) for leaf in wanted}
         now = self._stepped(wanted, counted, whole, left)
         for leaf, amount in now.items():
             if isinstance(leaf.spec, NetworkSpec):
@@ -147,16 +152,23 @@ class Grants:
         }
 
     @staticmethod
-    def _stepped(wanted: dict[Battery, float], counted: dict[Battery, float], whole: float, left: float) -> dict[Battery, float]:
-        """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more."""
+    def _stepped(
+        wanted: dict[Battery, float], known: dict[Battery, float | None], whole: float, left: float
+    ) -> dict[Battery, float]:
+        """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more.
+
+        One that has no part yet, None in `known`, is raised from nothing.
+        """
         least = MOVE * whole
+        counted = {leaf: amount or 0.0 for leaf, amount in known.items()}
         steady = math.fsum(counted.values()) <= left * (1.0 + 1e-9)
         now = {}
         for leaf, amount in wanted.items():
             small = abs(amount - counted[leaf]) <= least
             now[leaf] = counted[leaf] if small and steady else min(amount, counted[leaf])
         room = max(0.0, left - math.fsum(counted.values()))
-        more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items() if amount - counted[leaf] > least}
+        more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items()}
+        more = {leaf: amount for leaf, amount in more.items() if amount > (0.0 if known[leaf] is None else least)}
         asked = math.fsum(more.values())
         for leaf, amount in more.items():
             now[leaf] = counted[leaf] + amount * min(1.0, room / asked)
@@ -167,15 +179,12 @@ class Grants:
         assert isinstance(spec, NetworkSpec)  # noqa: S101 (narrowing: callers looked)
         return spec.target, spec.remote_name, discharging
 
-    def _counted(self, leaf: Battery, wanted: float, *, watts: bool, discharging: bool) -> float:
-        """Return what a leaf that is reached may be running by its part; one that has none yet counts as what it is to have."""
+    def _counted(self, leaf: Battery, *, watts: bool, discharging: bool) -> float | None:
+        """Return what a leaf that is reached may be running by its part; None for one that has none yet."""
         if not isinstance(leaf.spec, NetworkSpec):
-            return self._local.get((leaf, discharging), wanted)
+            return self._local.get((leaf, discharging))
         granted = self._granted.get(self._place(leaf, discharging=discharging))
-        if granted is None or granted.counted is None:
-            return wanted
-        counted = granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
-        return wanted if counted is None else counted
+        return None if granted is None else granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
 
     def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
         """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
@@ -184,11 +193,13 @@ class Grants:
         running = running_a * at_v if watts else running_a
         granted = self._granted.get(self._place(leaf, discharging=discharging))
         most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
+        sure = granted is not None and granted.sure
         alone_w = leaf.alone_limit_w(discharging=discharging)
         if alone_w is not None:
             alone = alone_w if watts else alone_w / at_v if at_v > 0.0 else math.inf
-            most = alone if most is None else min(most, max(alone, running))
-        return running if most is None else max(most, min(running, most))
+            alone = max(alone, running)
+            return alone if most is None or not sure else min(most, alone)
+        return running if most is None else most if sure else max(most, running)
 
     def _in_force(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> float:
         """Return what may be asked of a leaf here: of a stub no more than its owner is known to allow."""
@@ -200,11 +211,7 @@ class Grants:
     def _want(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> None:
         place = self._place(leaf, discharging=discharging)
         granted = self._granted.setdefault(place, Granted())
-        if granted.watts is not watts and not granted.sending:
-            counted = granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
-            granted.watts, granted.counted, granted.confirmed = watts, counted, None
-        if granted.watts is watts:
-            granted.wanted = amount if granted.wanted is None else min(amount, granted.wanted)
+        granted.want(amount, watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
 
     # --- sending
 
@@ -233,7 +240,7 @@ class Grants:
             was = self._granted.get((*old, out))
             if was is None or not (now := self._granted.setdefault((*new, out), Granted())).clean:
                 continue
-            now.watts, now.counted, now.clean = was.watts, was.counted, was.clean
+            now.watts, now.counted, now.clean, now.sure = was.watts, was.counted, was.clean, was.sure
             now.revision = max(now.revision, was.revision)
 
     def _drop(self, *places: At) -> None:
@@ -242,7 +249,7 @@ class Grants:
         if self._group is None or any(granted.sending for granted in old):
             return
         for granted in old:
-            granted.counted, granted.confirmed, granted.clean = None, None, True
+            granted.counted, granted.confirmed, granted.clean, granted.sure = None, None, True, True
         self._have_kept(places)
 
     def _have_kept(self, places: Sequence[At]) -> None:
@@ -263,7 +270,7 @@ class Grants:
                 continue
             amount = "an unknown part" if granted.counted is None else f"{granted.counted:.4g} {'W' if granted.watts else 'A'}"
             words.append(f"{amount} {DISCHARGE if out else CHARGE} of {name} at {target}")
-            granted.counted, granted.confirmed = 0.0, None
+            granted.counted, granted.confirmed, granted.sure = 0.0, None, True
         for at in {place[:2] for place in self._granted if place[0] in targets}:
             self._drop(at) if at not in present else self._have_kept([at])
         return words
@@ -280,17 +287,16 @@ class Grants:
                 granted = self._granted.get(self._place(battery, discharging=out))
                 if granted is None:
                     continue
-                wanted, granted.wanted = granted.wanted, None
                 heard = battery.status(now_s).link in HEARD
                 if not heard:
                     granted.confirmed = None  # it is sent again when its owner is heard
-                done = granted.clean if wanted is None else granted.confirmed == wanted
-                if done or granted.sending or now_s < granted.failed_s + RETRY_S or self._group is None:
-                    continue
-                if heard:
+                due = not granted.in_force and not granted.sending and now_s >= granted.failed_s + RETRY_S
+                if due and heard and self._group is not None:
+                    granted.turn(at_v=voltage_v(battery, now_s))
                     granted.sending = True
-                    sending = self._sent(battery, granted, wanted, discharging=out)
+                    sending = self._sent(battery, granted, granted.wanted, discharging=out)
                     self._group.create_task(sending, name=f"grant {battery.name}")
+                granted.wanted = None
 
     async def _sent(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
         try:
@@ -313,6 +319,8 @@ class Grants:
         place = self._place(stub, discharging=discharging)
         looser = wanted is None or (granted.counted is not None and wanted > granted.counted)
         granted.revision += 1
+        if wanted is None or granted.counted is None:
+            granted.sure = False
         if wanted is not None and (looser or granted.counted is None):
             granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
         if looser or wanted is not None:
@@ -326,12 +334,13 @@ class Grants:
         async with asyncio.timeout(CALL_S):
             await self._send(stub, grant)
         granted.counted = granted.confirmed = wanted
-        granted.clean = wanted is None
+        granted.clean, granted.sure = wanted is None, True
         await self._save(place, granted, wanted, must=False)
 
     async def _save(self, place: Place, granted: Granted, value: float | None, *, must: bool) -> None:
         """Keep what counts; where that must be before something is raised, raises StoreError."""
         target, remote_name, discharging = place
+        value = value if granted.sure else UNSURE
         stored = StoredGrant(
             target=target,
             remote_name=remote_name,
@@ -356,7 +365,7 @@ class Grants:
         known = []
         for leaf in lost_below(battery, now_s):
             granted = self._granted.get(self._place(leaf, discharging=cap.discharging))
-            if granted is None or granted.counted is None:
+            if granted is None or granted.counted is None or not granted.sure:
                 return False
             known.append(self.aside(leaf, now_s, watts=watts, discharging=cap.discharging))
         return math.fsum(known) <= whole * (1.0 + 1e-9)

@@ -1,0 +1,106 @@
+"""Parts of a limit at other nodes, at the moments at which nobody is certain of them."""
+
+import asyncio
+import math
+
+import pytest
+
+from bosd.store.limits import Limit
+from tests.simulation.test_fleet_limits import edit, granted_w, limit
+from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+
+
+def test_limits_in_watts_and_in_amperes_over_one_stub() -> None:
+    """48 W on the stub, 20 A on the sum over it: its owner is granted the tighter of the two, 1 A at 48 V, and not 20 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await limit(fleet, host, "sa", 48.0)
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction="charge", limit_a=20.0)))
+        await asyncio.sleep(5.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        await fleet.set(fleet.hosts["a"], "b", -15.0)  # somebody there
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=0.03)]
+
+    told(story)
+
+
+def test_a_first_grant_that_never_arrived_bounds_nothing() -> None:
+    """The line is cut just before: a, which holds, runs its 480 W on, and they are set aside; b has nothing of the 480 W."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "a")
+        fleet.hosts["a"].cut_power()
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [-10.0]
+        assert host.up.limits is not None
+        assert not host.up.limits.views()[0].provable
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+
+    told(story)
+
+
+def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
+    """The answer is lost as the line is cut, and a runs its 480 W: under the next limit these are set aside, not its old part."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.set(host, "all", -20.0)
+        await asyncio.sleep(3.0)
+        far = fleet.hosts["a"]
+        fleet.wires.cut("a", "m")
+        await limit(fleet, host, "all", None)
+        await fleet.until(lambda: flows_a(fleet, "a") == [-10.0], within_s=2.0, because="withdrawn, and told")
+        assert granted_w(far) == []
+        fleet.cut("m", "a")
+        far.cut_power()
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [-10.0]
+        assert host.up.limits is not None
+        assert not host.up.limits.views()[0].provable
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+
+    told(story)
+
+
+def test_who_joins_has_nothing_before_the_others_gave_it() -> None:
+    """All 480 W are a's when sb joins: b is granted a part when a's is lowered, and no sooner."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)], within_s=5.0, because="granted")
+        fleet.cut("m", "a")
+        await edit(fleet, host, stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"), sum_spec("all", "sa", "sb"))
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            parts = [w or 0.0 for name in "ab" for w in granted_w(fleet.hosts[name])]
+            assert math.fsum(parts) <= 480.0 * (1.0 + 1e-9)
+        fleet.heal("m", "a")
+        await fleet.until(
+            lambda: [granted_w(fleet.hosts[name]) for name in "ab"] == [[pytest.approx(240.0)]] * 2,
+            within_s=20.0,
+            because="both have their part",
+        )
+
+    told(story)
