@@ -85,7 +85,7 @@ class LimitBook:
         """Put in force what was when the node went down; a limit whose end is not provably past goes on."""
         for limit in await self._table.load():
             self._number = max(self._number, limit.number)
-            self._entries.setdefault(limit.key, []).append(Entry(limit, durable=True, restored=True))
+            self._entries.setdefault(limit.key, []).append(Entry.restored_of(limit, self.clock))
         self.attend_due()
 
     async def run(self, beside: Callable[[], bool] = lambda: False) -> None:
@@ -136,8 +136,7 @@ class LimitBook:
         now_s, utc_s = self.clock.now_s(), self.clock.utc_s()
         if not self._doubt(utc_s):
             for entries in self._entries.values():
-                for entry in entries:
-                    entry.anchor(now_s, utc_s)
+                self._unrecorded.update({entry: PUT for entry in entries if entry.anchor(now_s, utc_s)})
         self._drop_ended(now_s)
         self._put_caps(now_s)
 
@@ -250,6 +249,7 @@ class LimitBook:
             if entry.loosens(older):
                 key = entry.limit.key
                 self._keep(key, [each for each in self._entries.get(key, ()) if each is not entry])
+                self._unrecorded.pop(entry, None)
                 raise
             self._unrecorded[entry], self._failure = event, error.message
             self._noted(entry, older)
@@ -320,8 +320,8 @@ class LimitBook:
             entry.begins_s = now_s + from_utc_s - utc_s
         if until_utc_s is not None:
             entry.ends_s = now_s + until_utc_s - utc_s
-        if self.doubt() and not entry.relative:
-            entry.begins_s = entry.ends_s = None
+        if self.doubt():
+            entry.mistrust()
         return entry
 
     @staticmethod
@@ -347,10 +347,12 @@ class LimitBook:
         async with self._writing:
             limit = entry.limit
             if any(each.limit.number > limit.number and each.durable for each in self._entries.get(limit.key, ())):
+                self._unrecorded.pop(entry, None)
                 return  # one that was put later is there already
-            await self._table.put(limit, [LimitEvent(at_utc_s=self.clock.utc_s(), event=event, limit=limit)])
+            await self._table.put(entry.kept(), [LimitEvent(at_utc_s=self.clock.utc_s(), event=event, limit=limit)])
             entry.durable = True
-            self._unrecorded.pop(entry, None)
+            if entry.limit is limit:
+                self._unrecorded.pop(entry, None)
             left = [each for each in self._entries.get(limit.key, ()) if each.limit.number >= limit.number]
             if limit.is_none and not limit.revision:
                 left = [each for each in left if each is not entry]
@@ -363,7 +365,6 @@ class LimitBook:
         try:
             for entry, event in list(self._unrecorded.items()):
                 await self._write(entry, event)
-                self._unrecorded.pop(entry, None)
             if ended := list(self._ended):
                 at_utc_s = self.clock.utc_s()
                 await self._table.end([LimitEvent(at_utc_s=at_utc_s, event=ENDED, limit=limit) for limit in ended])

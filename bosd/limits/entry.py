@@ -1,13 +1,17 @@
 """One limit as the book holds it: when it is in force, on the monotonic clock as far as that is known."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from bosd.bal.cap import Cap
+from bosd.clock import Clock
 from bosd.store.limits import Limit
 
 SOURCE = "book"
 """Whose caps these are."""
+ADRIFT_UTC_S = 0.0
+"""When a limit was put, as the store has it, that was put by a clock that nobody trusted: its times are the seconds since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +39,55 @@ class Entry:
     begins_s: float | None = None
     ends_s: float | None = None
     relative: bool = False
+    adrift: bool = False
+    """Whether it has times that were put as relative by a wall clock that was not trusted, and no trusted one was seen since."""
 
-    def anchor(self, now_s: float, utc_s: float) -> None:
-        """Learn from a trusted wall clock when it begins and ends; instants that were put as `relative` go by no wall clock."""
-        if self.relative:
-            return
+    @classmethod
+    def restored_of(cls, limit: Limit, clock: Clock) -> Self:
+        """Return a limit that the store has; one that was put adrift has begun, and all of its time left."""
+        until_s = limit.until_utc_s
+        if limit.put_utc_s != ADRIFT_UTC_S or (until_s is None and limit.from_utc_s is None):
+            return cls(limit, durable=True, restored=True)
+        utc_s = clock.utc_s()
+        until_utc_s = None if until_s is None else utc_s + until_s
+        limit = replace(limit, put_utc_s=utc_s, from_utc_s=None, until_utc_s=until_utc_s)
+        ends_s = None if until_s is None else clock.now_s() + until_s
+        return cls(limit, durable=True, restored=True, ends_s=ends_s, relative=True, adrift=True)
+
+    def mistrust(self) -> None:
+        """Know that it was put while the wall clock is not trusted: that tells nothing of its times."""
+        if not self.relative:
+            self.begins_s = self.ends_s = None
+        self.adrift = self.begins_s is not None or self.ends_s is not None
+
+    def kept(self) -> Limit:
+        """Return what the store is to have."""
+        return self._moved(ADRIFT_UTC_S - self.limit.put_utc_s) if self.adrift else self.limit
+
+    def _moved(self, by_s: float) -> Limit:
         limit = self.limit
+        times_s = {name: getattr(limit, name) for name in ("put_utc_s", "from_utc_s", "until_utc_s")}
+        return replace(limit, **{name: time_s + by_s for name, time_s in times_s.items() if time_s is not None})
+
+    def anchor(self, now_s: float, utc_s: float) -> bool:
+        """Learn from a trusted wall clock when it begins and ends; instants that were put as `relative` go by no wall clock.
+
+        Returns whether that makes its times other ones, which the store is to have.
+        """
+        limit = self.limit
+        if self.adrift:
+            at_s, at_utc_s = (self.begins_s, limit.from_utc_s) if self.ends_s is None else (self.ends_s, limit.until_utc_s)
+            self.adrift = False
+            if at_s is not None and at_utc_s is not None:
+                self.limit = self._moved(utc_s + at_s - now_s - at_utc_s)
+            return True
+        if self.relative:
+            return False
         if limit.from_utc_s is not None:
             self.begins_s = now_s + limit.from_utc_s - utc_s
         if limit.until_utc_s is not None:
             self.ends_s = now_s + limit.until_utc_s - utc_s
+        return False
 
     def begun(self, now_s: float) -> bool:
         """Tell whether it has begun."""

@@ -10,7 +10,7 @@ MOVE = 0.01
 """A part is moved when it should be another one by more than this part of the limit, as shares are (bal.md, "Aggregators")."""
 
 
-def _converted(amount: float, from_watts: bool, to_watts: bool, at_v: float) -> float:
+def _converted(amount: float, at_v: float, *, from_watts: bool, to_watts: bool) -> float:
     """Return an amount in watts or amperes in the other unit."""
     if from_watts is to_watts:
         return amount
@@ -42,12 +42,12 @@ class Granted:
 
     def counted_as(self, *, watts: bool, at_v: float) -> float | None:
         """Return what counts, in the unit of a limit."""
-        return None if self.counted is None else _converted(self.counted, self.watts, watts, at_v)
+        return None if self.counted is None else _converted(self.counted, at_v, from_watts=self.watts, to_watts=watts)
 
     def want(self, amount: float, *, watts: bool, at_v: float) -> None:
         """Want no more than this as well; of two units the one in which it is tighter, by more than MOVE than what is granted."""
         if self.wanted is not None:
-            other = _converted(amount, watts, self.wants_watts, at_v)
+            other = _converted(amount, at_v, from_watts=watts, to_watts=self.wants_watts)
             if watts is not self.wants_watts:
                 other *= 1.0 + MOVE if self.wants_watts is self.watts else 1.0 - MOVE
             if self.wanted <= other:

@@ -68,7 +68,9 @@ def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
         fleet.wires.cut("a", "m")
         await limit(fleet, host, "all", None)
         await fleet.until(
-            lambda: flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)], within_s=1.4, because="withdrawn, and told, unanswered"
+            lambda: flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)],
+            within_s=1.4,
+            because="withdrawn, and told, unanswered",
         )
         assert granted_w(far) == []
         fleet.cut("m", "a")

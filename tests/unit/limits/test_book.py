@@ -375,3 +375,37 @@ async def test_watching() -> None:
     await bench.put(480.0)
     assert [each.limit.limit_w for each in await anext(changes)] == [480.0]
     await changes.aclose()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("trusted_s", [60.0, 120.0], ids=["before", "after"])
+async def test_a_duration_by_an_untrusted_clock_is_kept_over_a_restart(trusted_s: float) -> None:
+    """10 min are asked for while the clock is three days slow; it is set 60 s later; the node restarts before or after that.
+
+    By the clock of then the end was days ago. It goes on: for ten minutes at the least, and by no more than the time of the doubt.
+    """
+    bench = Bench(SlowStore())
+    began_s = bench.clock.now_s()
+    bench.clock.wrong_s, bench.doubted = -3.0 * 86400.0, "the kernel does not call it synchronised"
+
+    async def story() -> None:
+        await bench.put(960.0, ends=Moment(in_s=600.0))
+        await asyncio.sleep(60.0)
+        if trusted_s > 60.0:
+            bench.clock.wrong_s, bench.doubted = 0.0, ""
+            await asyncio.sleep(60.0)
+
+    await running(bench, story)
+    again = Bench(bench.store)
+    again.doubted, again.clock.wrong_s = bench.doubted, bench.clock.wrong_s
+    await again.book.load()
+
+    async def rest() -> None:
+        again.clock.wrong_s, again.doubted = 0.0, ""
+        await asyncio.sleep(began_s + 600.0 - 1.0 - again.clock.now_s())
+        assert again.most_a() == 20.0
+        (standing,) = again.book.standing()
+        assert standing.limit.until_utc_s == pytest.approx(UTC_S + began_s + 600.0, abs=61.0)
+        await asyncio.sleep(63.0)
+        assert again.most_a() == float("inf")
+
+    await running(again, rest)
