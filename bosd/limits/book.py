@@ -110,11 +110,9 @@ class LimitBook:
             if (self._unrecorded or self._ended) and self.clock.now_s() >= retry_s:
                 await self._record()
                 retry_s = self.clock.now_s() + RETRY_S if self._failure else -math.inf
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S if busy and not self._standing else IDLE_S):
                     await self._wake.wait()
-            except TimeoutError:
-                continue
 
     async def settle(self) -> None:
         """Wait until nothing that was begun goes on in a task: nothing does."""
@@ -247,9 +245,11 @@ class LimitBook:
             await self._write(entry, event)
         except StoreError as error:
             if entry.loosens(older):
-                key = entry.limit.key
-                self._keep(key, [each for each in self._entries.get(key, ()) if each is not entry])
+                left = [each for each in self._entries.get(entry.limit.key, ()) if each is not entry]
+                self._keep(entry.limit.key, left)
                 self._unrecorded.pop(entry, None)
+                if isinstance(error.__cause__, TimeoutError):  # the store may have taken it just then
+                    self._unrecorded.update({each: PUT for each in left if each.durable and not each.limit.is_none})
                 raise
             self._unrecorded[entry], self._failure = event, error.message
             self._noted(entry, older)
@@ -366,8 +366,7 @@ class LimitBook:
             for entry, event in list(self._unrecorded.items()):
                 await self._write(entry, event)
             if ended := list(self._ended):
-                at_utc_s = self.clock.utc_s()
-                await self._table.end([LimitEvent(at_utc_s=at_utc_s, event=ENDED, limit=limit) for limit in ended])
+                await self._table.end([LimitEvent(at_utc_s=self.clock.utc_s(), event=ENDED, limit=each) for each in ended])
                 del self._ended[: len(ended)]
         except StoreError as error:
             if not self._failure:
