@@ -417,7 +417,7 @@ async def test_a_duration_by_an_untrusted_clock_is_kept_over_a_restart(trusted_s
 
 
 async def test_a_looser_limit_that_the_store_took_too_late_is_not_in_force_after_a_restart() -> None:
-    """The disk answers after the deadline, and the limit was being committed just then: refused is refused, in the next run too."""
+    """The disk answers after the deadline, and the limit was being committed just then: refused is refused, in the next run."""
     bench = Bench(SlowStore())
 
     async def story() -> None:
