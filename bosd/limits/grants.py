@@ -22,7 +22,7 @@ from bosd.limits.entry import SOURCE
 from bosd.limits.granted import MOVE, Granted, Part
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.meters import meter_of
-from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of
+from bosd.limits.parts import BUDGET, efficiency_above, has_stubs, lost_below, parts_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
 RETRY_S = 0.5
@@ -37,13 +37,19 @@ Send = Callable[[Battery, Grant], Awaitable[None]]
 
 
 def _whole(cap: Cap, battery: Battery) -> tuple[bool, float]:
-    """Return whether a limit is in watts, and what of it is there to be divided: at a meter, what flows beside is not."""
+    """Return whether a limit is in watts, and what of it is there to be divided, at the grid's side of the leaves.
+
+    At a meter, what flows beside is not.
+    """
     if cap.limit_w is None:
         return False, cap.limit_a or 0.0
-    if meter_of(battery) is None or not cap.at_grid or not battery.sources:  # a leaf's cap counts its meter by itself
+    if not cap.at_grid or not battery.sources:  # a leaf's cap counts its meter by itself
         return True, cap.limit_w
-    beside = beside_w(battery, discharging=cap.discharging)
-    return True, left_w(cap.limit_w, beside, discharging=cap.discharging)
+    whole_w = cap.limit_w
+    if meter_of(battery) is not None:
+        whole_w = left_w(whole_w, beside_w(battery, discharging=cap.discharging), discharging=cap.discharging)
+    part = efficiency_above(battery, discharging=cap.discharging)
+    return True, whole_w / part if cap.discharging else whole_w * part
 
 
 class Grants:

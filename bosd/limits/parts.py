@@ -5,7 +5,7 @@ import math
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import is_beyond_reach, share_capped
-from bosd.bal.spec import NetworkSpec
+from bosd.bal.spec import BatterySpec, NetworkSpec
 
 BUDGET = "budget"
 _PASSING = (BUDGET, "ramp")
@@ -32,6 +32,15 @@ def with_a_part(battery: Battery) -> set[Battery]:
     if isinstance(battery, Aggregator):
         return {leaf for member in battery.sources for leaf in with_a_part(member)}
     return {battery}
+
+
+def efficiency_above(battery: Battery, *, discharging: bool) -> float:
+    """Return the efficiency of the converters between a limited battery and its leaves, whose own come on top; the worst way."""
+    if not isinstance(battery, Aggregator):
+        return 1.0
+    below = [efficiency_above(member, discharging=discharging) for member in battery.sources]
+    own = battery.spec.efficiency if isinstance(battery.spec, BatterySpec) else 1.0
+    return own * (max(below, default=1.0) if discharging else min(below, default=1.0))
 
 
 def stubs_below(battery: Battery) -> list[Battery]:

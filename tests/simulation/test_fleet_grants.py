@@ -2,9 +2,11 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
+from bosd.bal.spec import Topology
 from bosd.store.limits import Limit
 from tests.simulation.test_fleet_limits import edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
@@ -106,5 +108,27 @@ def test_who_joins_has_nothing_before_the_others_gave_it() -> None:
             within_s=20.0,
             because="both have their part",
         )
+
+    told(story)
+
+
+def test_parts_are_behind_the_converter_of_the_sum() -> None:
+    """Half is lost in it: of 480 W at the grid 240 W arrive, 2.5 A each at 48 V, where a and b are on their own, too."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        stubs = tuple(stub_spec(f"s{name}", name, "b") for name in "ab")
+        whole = replace(sum_spec("all", "sa", "sb"), efficiency=0.5)
+        host = fleet.add_host("m", Topology(batteries=(*stubs, whole), splitters=()))
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(3.0)
+        for name in "ab":
+            fleet.cut("m", name)
+        await asyncio.sleep(10.0)
+        for name in "ab":
+            await fleet.set(fleet.hosts[name], "b", -15.0)  # somebody there
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.5, -2.5], rel=0.03)
 
     told(story)
