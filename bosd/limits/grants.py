@@ -203,8 +203,7 @@ class Grants:
         alone_w = leaf.alone_limit_w(discharging=discharging)
         if alone_w is not None:
             alone = alone_w if watts else alone_w / at_v if at_v > 0.0 else math.inf
-            alone = max(alone, running)
-            return alone if most is None or not sure else min(most, alone)
+            return alone if most is None or not sure else min(most, max(alone, running))
         return running if most is None else most if sure else max(most, running)
 
     def _in_force(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> float:
