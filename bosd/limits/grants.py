@@ -199,6 +199,8 @@ class Grants:
         running = running_a * at_v if watts else running_a
         granted = self._granted.get(self._place(leaf, discharging=discharging))
         most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
+        if leaf.lost_behind:  # its part is in force at a node that does not reach it either
+            return max(most or 0.0, running)
         sure = granted is not None and granted.sure
         alone_w = leaf.alone_limit_w(discharging=discharging)
         if alone_w is not None:

@@ -132,3 +132,28 @@ def test_parts_are_behind_the_converter_of_the_sum() -> None:
         assert flows_a(fleet, "a", "b") == pytest.approx([-2.5, -2.5], rel=0.03)
 
     told(story)
+
+
+def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
+    """The relay is heard and confirms its part; the pack behind it, which holds and is not reached, runs its 480 W on."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "o", hold_s=None)
+        owners(fleet, "c")
+        fleet.add_host("r", Topology(batteries=(stub_spec("mid", "o", "b"),)))
+        tops = (stub_spec("sr", "r", "mid"), stub_spec("sc", "c", "b"), sum_spec("all", "sr", "sc"))
+        host = fleet.add_host("m", Topology(batteries=tops))
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.hosts["o"].cut_power()
+        await asyncio.sleep(5.0)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "o") == [pytest.approx(-10.0, rel=1e-3)]
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert not view.provable
+        assert "sr is not reached behind its node" in view.reason
+        assert granted_w(fleet.hosts["c"]) == [pytest.approx(0.0, abs=20.0)]
+
+    told(story)
