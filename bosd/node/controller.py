@@ -59,10 +59,7 @@ _log = structlog.get_logger("control")
 
 
 class Controller:
-    """Keeps what is asked of free batteries in force.
-
-    Free batteries that are connected with each other are planned together and told one command at a time.
-    """
+    """Keeps what is asked of free batteries in force; connected ones are planned together and told one command at a time."""
 
     def __init__(
         self, directory: Directory, clock: Clock, executor: Executor, *, default_ttl_s: float, longest_ttl_s: float
@@ -132,15 +129,21 @@ class Controller:
         return await self._ask(name, Request(current_a, ttl_s, holder, request_id, dry_run, takes=True))
 
     async def _ask(self, name: str, request: Request) -> SetCurrentResult:
+        if (answered := self._answered(name, request)) is not None:
+            return answered
         with self._overtaking.asking(name, request, self._group):
             return await self._ask_in_turn(name, request)
+
+    def _answered(self, name: str, request: Request) -> SetCurrentResult | None:
+        """Return what a repeat was answered the first time, which ends nothing else. Raises ShuttingDownError."""
+        if self.closing:
+            raise ShuttingDownError("the node is shutting down")
+        return self._answers.get(request.holder, request.request_id, about=name)
 
     async def _ask_in_turn(self, name: str, request: Request) -> SetCurrentResult:
         current_a, holder, dry_run = request.current_a, request.holder, request.dry_run
         async with self._turns.exclusive(name) as battery:
-            if self.closing:
-                raise ShuttingDownError("the node is shutting down")
-            if (answered := self._answers.get(holder, request.request_id, about=name)) is not None:
+            if (answered := self._answered(name, request)) is not None:
                 return answered
             now_s = self._clock.now_s()
             lowers = lowers_own(battery, current_a, holder, now_s)
@@ -214,7 +217,7 @@ class Controller:
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
         """End the holder's own set point; the booking or the safe value is in force again."""
-        with self._overtaking.letting_go(name, holder, self._group):
+        with self._overtaking.letting_go(name, holder, None if self.closing else self._group):
             async with self._turns.exclusive(name) as battery:
                 check_free(battery)
                 now_s = self._clock.now_s()
@@ -271,10 +274,9 @@ class Controller:
         lower_computed(planned, now_s)
         lowering = moves_to_stop(planned, batteries)
         try:
-            async with asyncio.timeout(deadline_s):
-                await self._executor.tell(lowering, past=True)
-        except TimeoutError:
-            pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(deadline_s):
+                    await self._executor.tell(lowering, past=True)
         finally:
             self.look_again(top for top in tops if self._present(top))
         return not_confirmed(lowering)
@@ -347,7 +349,7 @@ class Controller:
         pause_s = self._shared_s.get(battery.component, -math.inf) + SHARE_PAUSE_S - now_s
         if pause_s > 0.0:
             self._look(battery, pause_s)
-        return plan({top: asked_a(top) for top in asked}, now_s, move_shares=pause_s <= 0.0)
+        return plan({top: self._overtaking.asked_of(top) for top in asked}, now_s, move_shares=pause_s <= 0.0)
 
     def _settle(self, battery: Battery, planned: Plan, now_s: float) -> None:
         """Put a plan without devices in force; find out when to look again."""

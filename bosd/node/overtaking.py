@@ -7,14 +7,14 @@ wait for one. A stop overtakes everything (controller.py).
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import asked_a, plan
 from bosd.clock import Clock
-from bosd.errors import UnavailableError
+from bosd.errors import FencedError, UnavailableError
 from bosd.node.execute import RETRY_S, Executor, Move, is_less, moves_of
 from bosd.node.requests import Request, lowers_own
 from bosd.node.stopping import lower_computed
@@ -58,15 +58,24 @@ class Overtaking:
         """Return what is asked of the free batteries connected with `battery`, and no more than holders that wait ask now."""
         tops = self._directory.tops_with(battery)
         asked = [top for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked]
-        return {top: self._at_most(top, asked_a(top)) for top in asked}
+        return {top: self.asked_of(top) for top in asked}
 
-    def _at_most(self, top: Battery, in_force_a: float) -> float:
-        less = self._less.get(top)
+    def asked_of(self, top: Battery) -> float:
+        """Return what is asked of a free battery, and no more than its holder, who waits, asks now."""
+        in_force_a, less = asked_a(top), self._less_of(top)
         return in_force_a if less is None or not _is_less_of(less.current_a, in_force_a) else less.current_a
+
+    def _less_of(self, top: Battery) -> Request | None:
+        """Return the request for less that waits, while who asks has the claim."""
+        less = self._less.get(top)
+        return less if less is not None and top.setpoint is not None and top.setpoint.holder == less.holder else None
 
     @asynccontextmanager
     async def executing(self, battery: Battery, request: Request) -> AsyncIterator[None]:
         """Execute a request of `battery` in the block. Raises UnavailableError when its holder asks for less meanwhile."""
+        less = self._less.get(battery)
+        if less is not None and _takes_back(battery, request, less):
+            raise _superseded(battery, request)
         scope = asyncio.timeout(None)
         self._under_way[battery] = _UnderWay(request, scope)
         try:
@@ -75,8 +84,7 @@ class Overtaking:
         except TimeoutError:
             if not scope.expired():
                 raise
-            message = f"superseded: {request.holder} asked for less of {battery.name} meanwhile"
-            raise UnavailableError(message, battery=battery.name) from None
+            raise _superseded(battery, request) from None
         finally:
             del self._under_way[battery]
 
@@ -84,8 +92,9 @@ class Overtaking:
     def asking(self, name: str, request: Request, group: asyncio.TaskGroup | None) -> Iterator[None]:
         """Let a request, in the block, for less than its holder asked not wait for what is under way.
 
-        What raises `battery` for that holder ends; what was told counts until it is confirmed. All devices that are not being
-        told are told less in `group`, at once. A node has to be in session, as for any command: a copy of an earlier one is none.
+        What raises `battery` for that holder ends, or is not begun; what was told counts until it is confirmed. All devices that
+        are not being told are told less in `group`, at once. What its holder does not wait for any more is asked all the same.
+        A node has to be in session, as for any command: a copy of an earlier one is none.
         """
         battery = self._directory.batteries.get(name)
         if battery is None or not self._turns.busy(battery) or not self._is_less(battery, request):
@@ -93,15 +102,35 @@ class Overtaking:
             return
         self._less[battery] = request
         under_way = self._under_way.get(battery)
-        if under_way is not None and _takes_back(battery, under_way.request, request):
+        if under_way is not None and not under_way.ended and _takes_back(battery, under_way.request, request):
             under_way.ended = True
             under_way.scope.reschedule(asyncio.get_running_loop().time())
         self.lower(battery, group)
+        before = battery.setpoint
         try:
             yield
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and battery.setpoint is before:
+                self._keep(battery, request)
+            self._look_again(self._directory.tops_with(battery))
+            raise
         finally:
             if self._less.get(battery) is request:
                 del self._less[battery]
+
+    def _keep(self, battery: Battery, request: Request) -> None:
+        """Put in force what was told past its turn and whose holder did not wait: what was asked before must not come back."""
+        now_s, before = self._clock.now_s(), battery.setpoint
+        if before is None or battery.user is not None or not lowers_own(battery, request.current_a, request.holder, now_s):
+            return
+        try:
+            if request.fence is not None:
+                request.fence.check(battery.name, lowers=True)
+        except FencedError:
+            return
+        ends_s = min(before.ends_s, now_s + request.ttl_s)
+        battery.setpoint = replace(before, current_a=request.current_a, ends_s=ends_s, request_id=request.request_id)
+        battery.touch()
 
     @contextmanager
     def letting_go(self, name: str, holder: str, group: asyncio.TaskGroup | None) -> Iterator[None]:
@@ -140,7 +169,7 @@ class Overtaking:
     def _at_least(self, top: Battery, current_a: float) -> float:
         """Return the larger of what is asked and what is being executed, where both go one way."""
         under_way = self._under_way.get(top)
-        if under_way is None or under_way.ended or top in self._less:
+        if under_way is None or under_way.ended or self._less_of(top) is not None:
             return current_a
         return under_way.request.current_a if _is_less_of(current_a, under_way.request.current_a) else current_a
 
@@ -152,6 +181,10 @@ class Overtaking:
 
     def _told(self, leaf: DeviceLeaf, _task: "asyncio.Task[None]") -> None:
         del self._executor.ahead[leaf]
+
+
+def _superseded(battery: Battery, request: Request) -> UnavailableError:
+    return UnavailableError(f"superseded: {request.holder} asked for less of {battery.name} meanwhile", battery=battery.name)
 
 
 def _is_less_of(current_a: float, than_a: float) -> bool:
