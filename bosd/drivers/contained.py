@@ -10,7 +10,7 @@ import structlog
 
 from bosd.bal.device import Device, DeviceFacts, Sample, facts_of_device
 from bosd.clock import Clock
-from bosd.drivers.impossible import is_number, no_numbers
+from bosd.drivers.impossible import is_number, no_numbers, no_texts
 from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Contained:
         sample: object = await self._in_time(self._device.read(), "read")
         if not isinstance(sample, Sample):
             raise DriverError(f"{self.name}: defect of its driver: read returned {sample!r:.80}, no Sample", battery=self.name)
-        if defects := [*self._undated(sample), *no_numbers(sample)]:
+        if defects := [*self._undated(sample), *no_numbers(sample), *no_texts(sample)]:
             raise DriverError(
                 f"{self.name}: defect of its driver: a sample that cannot be: {'; '.join(defects)}", battery=self.name
             )
@@ -72,7 +72,7 @@ class Contained:
             if at_s is None and key == "cells_s":
                 continue
             if not is_number(at_s) or at_s > self._clock.now_s():
-                yield f"{key}: {at_s!r} is no instant until now, {self._clock.now_s():g} s; it comes from context.clock"
+                yield f"{key}: {at_s!r:.80} is no instant until now, {self._clock.now_s():g} s; it comes from context.clock"
         if not is_number(sample.sampled_utc_s):
             yield f"sampled_utc_s: {sample.sampled_utc_s!r} is no instant"
 

@@ -219,7 +219,13 @@ class Impossible(Defective):
         ({"sampled_utc_s": None}, "sampled_utc_s: None is no instant"),
         ({"current_a": math.nan}, "current_a: nan is no finite number"),
         ({"voltage_v": "13.2"}, "voltage_v: '13.2' is no finite number"),
+        ({"voltage_v": 10**400}, "voltage_v: 1000"),
         ({"soc": 50.0}, "soc: 50 is no ratio"),
+        ({"cells_v": (3.3, math.nan), "cells_s": 0.0}, "cells_v: (3.3, nan) is no tuple of finite numbers"),
+        ({"temperatures_c": ("20",)}, "temperatures_c: ('20',) is no tuple of finite numbers"),
+        ({"cycles": 1.5}, "cycles: 1.5 is no count"),
+        ({"balancing_cells": (-1,)}, "balancing_cells: (-1,) is no tuple of numbers of cells"),
+        ({"faults": "cell_overvoltage"}, "faults: 'cell_overvoltage' is no tuple of texts"),
         ({"limit_charge_a": -5.0}, "limit_charge_a: -5 is negative"),
     ],
 )
