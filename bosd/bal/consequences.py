@@ -6,6 +6,7 @@ from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.graph import Graph
+from bosd.bal.may_run import may_run_a
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import BatterySpec, JbdSpec, NullSpec, PartitionSpec, Topology
 from bosd.bal.splitter import Splitter
@@ -44,16 +45,27 @@ def _is_drained(leaf: DeviceLeaf, specs: Mapping[str, BatterySpec | PartitionSpe
 
 def _is_taken_out(leaf: DeviceLeaf, graph: Graph) -> bool:
     """Tell whether an aggregator above a device is there afterwards, and no more above it."""
-    before, battery = set(), leaf.user
-    while isinstance(battery, Aggregator):
-        before.add(battery.name)
-        battery = battery.user
+    before = _aggregators_above(leaf)
     after: set[str] = set()
     names = [leaf.name]
     while names:
         names = [user for name in names for user in graph.users.get(name, ())]
         after.update(names)
     return bool({name for name in before if name in graph.kinds} - after)
+
+
+def _aggregators_above(leaf: DeviceLeaf) -> set[str]:
+    """Return the names of the aggregators above a device; partitions that carry nothing are left out."""
+    found: set[str] = set()
+    users = [leaf.user]
+    while users:
+        user = users.pop()
+        if isinstance(user, Aggregator):
+            found.add(user.name)
+            users.append(user.user)
+        elif isinstance(user, Splitter):
+            users += [part.user for part in user.partitions if may_run_a(part) != 0.0]
+    return found
 
 
 def _specs(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from bosd.bal.spec import Topology
+from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
-from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -81,5 +81,31 @@ def test_what_is_taken_out_of_a_sum_is_at_rest_before_its_share_is_given_away() 
             await asyncio.sleep(0.02)
         assert "sa carries 10 A: it is brought to 0 A first" in (await edit).warnings
         assert flows_a(fleet, "a", "b") == [0.0, LIMIT_A]
+
+    told(story)
+
+
+def test_a_partition_that_is_taken_out_of_a_sum_is_at_rest_before_its_share_is_given_away() -> None:
+    """The same, where the member is a part of a pack: the pack is brought to 0 A first."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in "ab":
+            fleet.add_pack(name, hold_s=None)
+        parts = tuple(PartitionSpec(name=name, fraction=0.5) for name in ("part", "other"))
+        splitter = SplitterSpec(name="sp", policy="proportional", source="a", partitions=parts)
+        packs = (pack_spec("a", "a"), pack_spec("b", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "part", "b")), splitters=(splitter,)))
+        await ready(fleet)
+        await fleet.set(host, "all", 9.0)
+        assert flows_a(fleet, "a", "b") == [3.0, 6.0]  # by charge: half of one pack, and another one
+        fleet.packs["a"].latency_s = (0.48, 0.49)
+        toml = format_topology(Topology(batteries=(*packs, sum_spec("all", "b")), splitters=(splitter,)))
+        whole = host.up.node.apply([Edit(action="whole", toml=toml)], expected_revision=None, holder="person")
+        edit = fleet.loop.create_task(fleet.within(host, whole))
+        for _ in range(100):
+            assert sum(flows_a(fleet, "a", "b")) <= 9.0 + TOLERANCE_A, flows_a(fleet, "a", "b")
+            await asyncio.sleep(0.02)
+        assert "a carries 3 A: it is brought to 0 A first" in (await edit).warnings
+        assert flows_a(fleet, "a", "b") == [0.0, 9.0]
 
     told(story)
