@@ -218,7 +218,7 @@ class Executor:
         self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
         self.ahead: dict[DeviceLeaf, asyncio.Task[None]] = {}
         """Devices that are told less past the turn of whatever is under way: that waits until they are."""
-        self._telling: dict[DeviceLeaf, list[float]] = {}
+        self._telling: dict[DeviceLeaf, list[Move]] = {}
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> None:
         """Do what was asked for, all or nothing: lower, settle, raise, commit; nothing is waited for beyond `over_s`.
@@ -328,8 +328,8 @@ class Executor:
 
     async def _tell(self, move: Move, outcome: Outcome) -> None:
         leaf = move.leaf
+        self._begins(move)
         ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
-        self._begin(leaf, move.new_a)
         try:
             async with asyncio.timeout(leaf.command_deadline_s):
                 await leaf.command(move.new_a, ttl_s)
@@ -339,33 +339,40 @@ class Executor:
         except BosError as error:
             self._failed(move, outcome, error, "old")
         except asyncio.CancelledError:
-            self._end(leaf, move.new_a)
+            self._ends(move)
             leaf.lost_answer(move.new_a)
             raise
         else:
-            self._end(leaf, move.new_a)
+            self._ends(move, confirmed=True)
             leaf.failed_s = -math.inf
             leaf.told_ends_s = move.ends_s
             leaf.settled(move.new_a, self._clock.now_s())
             outcome.states[leaf.name] = "new"
             self._settled(leaf)
 
-    def _begin(self, leaf: DeviceLeaf, current_a: float) -> None:
-        told_a = self._telling.setdefault(leaf, [])
-        told_a.append(current_a)
-        leaf.telling_a = max(told_a, key=abs)
+    def _begins(self, move: Move) -> None:
+        """Count what a device is being told, beside what it is told already: a stop waits for no answer."""
+        under_way = self._telling.setdefault(move.leaf, [])
+        under_way.append(move)
+        self._count(move.leaf, under_way)
 
-    def _end(self, leaf: DeviceLeaf, current_a: float) -> None:
-        """Note that one command is over; a stop may have overtaken another one, which is still under way."""
-        told_a = self._telling[leaf]
-        told_a.remove(current_a)
-        if not told_a:
-            del self._telling[leaf]
-        leaf.telling_a = max(told_a, key=abs, default=None)
+    def _ends(self, move: Move, *, confirmed: bool = False) -> None:
+        """Count it no more; where it is `confirmed`, nor what was sent before it, as the order is kept: unless that is confirmed later."""
+        under_way = self._telling.get(move.leaf, [])
+        place = next((at for at, each in enumerate(under_way) if each is move), None)
+        if place is not None:
+            del under_way[0 if confirmed else place : place + 1]
+        self._count(move.leaf, under_way)
+        if not under_way:
+            self._telling.pop(move.leaf, None)
+
+    @staticmethod
+    def _count(leaf: DeviceLeaf, under_way: Sequence[Move]) -> None:
+        leaf.telling_a = max((move.new_a for move in under_way), key=abs, default=None)
 
     def _failed(self, move: Move, outcome: Outcome, error: BosError, state: str) -> None:
         leaf = move.leaf
-        self._end(leaf, move.new_a)
+        self._ends(move)
         leaf.failed_s = self._clock.now_s()
         if state == "unknown":
             leaf.lost_answer(move.new_a)

@@ -66,8 +66,8 @@ class Bench:
         self.directory = Directory(lambda spec: FakeLeaf(spec.name, self.wire), policy)
         self.directory.change(topology, 0.0)
         self.settled: list[str] = []
-        executor = Executor(self.clock, lambda leaf: self.settled.append(leaf.name))
-        self.controller = Controller(self.directory, self.clock, executor, default_ttl_s=60.0, longest_ttl_s=3600.0)
+        self.executor = Executor(self.clock, lambda leaf: self.settled.append(leaf.name))
+        self.controller = Controller(self.directory, self.clock, self.executor, default_ttl_s=60.0, longest_ttl_s=3600.0)
 
     def __getitem__(self, name: str) -> Battery:
         return self.directory[name]

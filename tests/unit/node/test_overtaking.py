@@ -9,6 +9,7 @@ import pytest
 from bosd.bal.spec import PartitionSpec, SplitterSpec
 from bosd.errors import BosError, ClaimedError, ShuttingDownError, UnavailableError
 from bosd.node.api import SetCurrentResult
+from bosd.node.execute import Move
 from tests.support.fake_leaf import limit
 from tests.unit.node.test_controller import Bench, bench, device, whole
 
@@ -159,3 +160,20 @@ async def test_nothing_overtakes_while_devices_are_made_safe() -> None:
         assert node.wire.told == []
         node.controller.closing = False
         await clearing
+
+
+async def test_two_commands_under_way_to_one_device_both_count() -> None:
+    """The first is confirmed, and the second one counts on: it is not idle, and its room is nobody's."""
+    async with bench(device("a")) as node:
+        await node.set("a", 10.0)
+        leaf, executor = node.leaf("a"), node.executor
+        leaf.takes_s = 1.0
+        first = asyncio.create_task(executor.tell([Move(leaf, 10.0, 8.0, 10.0, None)]))
+        await asyncio.sleep(0.5)
+        second = asyncio.create_task(executor.tell([Move(leaf, 10.0, 12.0, 10.0, None)]))
+        await first
+        assert (leaf.applied_a, leaf.telling_a, leaf.counts_at_a) == (8.0, 12.0, 12.0)
+        await second
+        assert leaf.applied_a == 12.0
+        await asyncio.sleep(3.0)
+        assert (leaf.applied_a, leaf.telling_a) == (10.0, None)  # what is asked
