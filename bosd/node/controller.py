@@ -276,7 +276,7 @@ class Controller:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(deadline_s):
-                    await self._executor.tell(lowering, past=True)
+                    await self._executor.tell(lowering)
         finally:
             self.look_again(top for top in tops if self._present(top))
         return not_confirmed(lowering)

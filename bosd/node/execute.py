@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from bosd.bal.battery import Battery, DeviceLeaf
@@ -145,6 +146,12 @@ def _refuse_beyond(plan: Plan, last: Sequence[Move], now_s: float) -> None:
         raise UnavailableError(f"a limit of {name} fell meanwhile; nothing more was raised: ask again", battery=name)
 
 
+def _look_again(plan: Plan, phase: Sequence[Move], clock: Clock, still_wanted: Callable[[], bool]) -> None:
+    """Refuse a phase that had to wait, where it is wanted no more or a limit fell."""
+    _refuse_unless(still_wanted)
+    _refuse_beyond(plan, phase, clock.now_s())
+
+
 def is_less(allowed_a: float, planned_a: float) -> bool:
     """Return whether a magnitude is less than another by more than a trifle."""
     return abs(allowed_a) < abs(planned_a) * (1.0 - FELL)
@@ -230,7 +237,7 @@ class Executor:
         phases = [phase for phase in phases_of(moves_of(plan, self._clock.now_s(), asked=True)) if phase]
         done: list[Move] = []
         for phase in phases:
-            outcome = await self._tell_until(phase, over_s)
+            outcome = await self._tell_until(phase, over_s, partial(_look_again, plan, phase, self._clock, still_wanted))
             if phase is not phases[-1]:
                 outcome.doubt(phase)
                 _refuse_beyond(plan, phases[-1], self._clock.now_s())
@@ -254,7 +261,7 @@ class Executor:
         for phase in phases:
             due = [move for move in phase if now_s >= move.leaf.failed_s + RETRY_S]
             if due:
-                outcome = await self._tell_until(due, over_s)
+                outcome = await self._tell_until(due, over_s, partial(_look_again, plan, due, self._clock, still_wanted))
                 if phase is not phases[-1]:
                     outcome.doubt(phase)
                     _refuse_beyond(plan, phases[-1], self._clock.now_s())
@@ -274,14 +281,18 @@ class Executor:
         done = [move for move in (*told, *lowered) if outcome.states[move.leaf.name] == "new"]
         raised = [move for move in done if not move.lowers and not is_less(move.leaf.counts_at_a, move.back_a)]
         if raised:
+            await self._let_ahead(raised)
             outcome.take_back((await self.tell([move.undone() for move in raised])).states)
-        if "unknown" not in outcome.states.values() and still_wanted():
-            restored = [move.undone() for move in done if move.lowers]
-            if restored and not _fallen(plan, restored, self._clock.now_s()):
-                outcome.take_back((await self.tell(restored)).states)
+        restored = [move.undone() for move in done if move.lowers]
+        await self._let_ahead(restored)
+        certain = "unknown" not in outcome.states.values()
+        if restored and certain and still_wanted() and not _fallen(plan, restored, self._clock.now_s()):
+            outcome.take_back((await self.tell(restored)).states)
 
-    async def _tell_until(self, moves: Sequence[Move], over_s: Over) -> Outcome:
+    async def _tell_until(self, moves: Sequence[Move], over_s: Over, check: Callable[[], None]) -> Outcome:
         """Tell devices as long as the set point that asks for it lives; beats may make that longer meanwhile.
+
+        What is told `ahead` goes first; whatever came meanwhile, `check` looks again.
 
         Raises UnavailableError once it is over: what did not confirm counts at the larger magnitude and may be told anew at once.
         """
@@ -301,6 +312,8 @@ class Executor:
         try:
             async with scope:
                 look()
+                if await self._let_ahead(moves):
+                    check()
                 return await self.tell(moves)
         except TimeoutError:
             if not scope.expired():
@@ -313,11 +326,15 @@ class Executor:
             if timer is not None:
                 timer.cancel()
 
-    async def tell(self, moves: Sequence[Move], *, past: bool = False) -> Outcome:
-        """Tell devices at the same time; return what became of each. What is `ahead` goes first, unless this goes `past` it."""
-        outcome = Outcome()
-        if ahead := set() if past else {self.ahead[move.leaf] for move in moves if move.leaf in self.ahead}:
+    async def _let_ahead(self, moves: Sequence[Move]) -> bool:
+        """Wait for what is told `ahead` to these devices; return whether there was any."""
+        if ahead := {self.ahead[move.leaf] for move in moves if move.leaf in self.ahead}:
             await asyncio.wait(ahead)
+        return bool(ahead)
+
+    async def tell(self, moves: Sequence[Move]) -> Outcome:
+        """Tell devices at the same time, past what is `ahead`; return what became of each."""
+        outcome = Outcome()
         if len(moves) == 1:
             await self._tell(moves[0], outcome)
             return outcome
@@ -357,7 +374,7 @@ class Executor:
         self._count(move.leaf, under_way)
 
     def _ends(self, move: Move, *, confirmed: bool = False) -> None:
-        """Count it no more; where it is `confirmed`, nor what was sent before it, as the order is kept: unless that is confirmed later."""
+        """Count it no more; where it is `confirmed`, nor what was sent before it, unless that is confirmed later."""
         under_way = self._telling.get(move.leaf, [])
         place = next((at for at, each in enumerate(under_way) if each is move), None)
         if place is not None:

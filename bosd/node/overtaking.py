@@ -175,7 +175,7 @@ class Overtaking:
 
     async def _tell(self, move: Move, tops: Iterable[Battery]) -> None:
         try:
-            await self._executor.tell([move], past=True)
+            await self._executor.tell([move])
         finally:
             self._look_again(tops)
 

@@ -177,3 +177,16 @@ async def test_two_commands_under_way_to_one_device_both_count() -> None:
         assert leaf.applied_a == 12.0
         await asyncio.sleep(3.0)
         assert (leaf.applied_a, leaf.telling_a) == (10.0, None)  # what is asked
+
+
+async def test_a_stop_comes_while_a_turn_waits_for_what_overtook_it() -> None:
+    """The next turn waits until b was told 5 A, which takes 3 s; b is stopped meanwhile: that turn tells it nothing more."""
+    async with _slow() as node:
+        node.leaf("b").takes_s = 3.0
+        limit(node["b"], 5.0)
+        await asyncio.sleep(3.0)
+        assert node.wire.told == [("b", 5.0)]
+        node.leaf("b").takes_s = 0.0
+        assert "b" not in await node.stop("b")
+        await asyncio.sleep(6.0)
+        assert [told for told in node.wire.told if told[0] == "b" and told[1] != 0.0] == [("b", 5.0)]
