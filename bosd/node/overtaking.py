@@ -57,7 +57,9 @@ class Overtaking:
     def asked(self, battery: Battery) -> dict[Battery, float]:
         """Return what is asked of the free batteries connected with `battery`, and no more than holders that wait ask now."""
         tops = self._directory.tops_with(battery)
-        asked = [top for top in tops if top is battery or top in self._active or top.setpoint is not None or top.booked]
+        asked = [
+            top for top in tops if top is battery or top in self._under_way or top in self._active or top.setpoint or top.booked
+        ]
         return {top: self.asked_of(top) for top in asked}
 
     def asked_of(self, top: Battery) -> float:

@@ -190,3 +190,13 @@ async def test_a_stop_comes_while_a_turn_waits_for_what_overtook_it() -> None:
         assert "b" not in await node.stop("b")
         await asyncio.sleep(6.0)
         assert [told for told in node.wire.told if told[0] == "b" and told[1] != 0.0] == [("b", 5.0)]
+
+
+async def test_the_first_request_of_another_part_is_not_taken_back() -> None:
+    """P2 is asked for the first time and one of its devices is slow: the other one keeps what it was told, and hears it once."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b"), splitters=(PARTS,)) as node:
+        await node.set("p1", 10.0, holder="one")
+        node.leaf("a").takes_s = 1.0
+        node.wire.told.clear()
+        await node.set("p2", 10.0, holder="two")
+        assert node.wire.told == [("a", 10.0), ("b", 10.0)]
