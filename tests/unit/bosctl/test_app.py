@@ -32,7 +32,7 @@ def test_reading_as_json_draws_nothing() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def _helps(command: Any) -> Iterator[str]:  # noqa: ANN401 (click's types are typer's own)
+def _helps(command: Any) -> Iterator[str]:
     yield from filter(None, (command.help, *(getattr(each, "help", None) for each in command.params)))
     for each in getattr(command, "commands", {}).values():
         yield from _helps(each)
