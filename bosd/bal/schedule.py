@@ -126,6 +126,13 @@ def _segments(bookings: Iterable[Booking]) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
+def _lasting(for_s: float) -> str:
+    for limit_s, unit_s, unit in ((120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h")):
+        if for_s < limit_s:
+            return f"{for_s / unit_s:.3g} {unit}"
+    return f"{for_s / 86400.0:.0f} d"
+
+
 def checked_times(start: Moment, end: Moment, now_utc_s: float, longest_h: float) -> tuple[float, float]:
     """Return start and end in UTC seconds; a start up to 5 s past is now.
 
@@ -137,13 +144,13 @@ def checked_times(start: Moment, end: Moment, now_utc_s: float, longest_h: float
     late_s = now_utc_s - start_s
     if late_s > START_GRACE_S:
         raise InvalidArgumentError(
-            f"the start is {late_s:.0f} s in the past; at most {START_GRACE_S:g} s are taken for now", field="start"
+            f"the start is {_lasting(late_s)} in the past; at most {START_GRACE_S:g} s are taken for now", field="start"
         )
     if end_s > LAST_UTC_S:
         raise InvalidArgumentError("the end is after the year 9999", field="end")
     start_s = max(start_s, now_utc_s)
     if end_s <= start_s:
-        raise InvalidArgumentError(f"the end is not after the start but {start_s - end_s:g} s before it", field="end")
+        raise InvalidArgumentError(f"the end is not after the start but {_lasting(start_s - end_s)} before it", field="end")
     if end_s - start_s > longest_h * SECONDS_PER_HOUR:
         raise InvalidArgumentError(
             f"a booking of {(end_s - start_s) / SECONDS_PER_HOUR:.1f} h: at most {longest_h:g} h are taken (max_booking_h)",

@@ -111,7 +111,7 @@ class Outcome:
         """
         if not self.errors:
             return
-        told = "; ".join(f"{name}: {error.message}" for name, error in self.errors.items())
+        told = "; ".join(_naming(name, error) for name, error in self.errors.items())
         member = next(iter(self.errors))
         first, *others = self.errors.values()
         kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
@@ -120,6 +120,12 @@ class Outcome:
         if "battery" in known:
             known["battery"] = member
         raise kind(lead + told, **{**known, **self.states})
+
+
+def _naming(name: str, error: BosError) -> str:
+    """Return what failed, led by the member's name where it does not begin with it, as it does after each node of a row."""
+    leads = error.message.startswith((f"{name}: ", f"{name} ")) and error.metadata.get("battery") == name
+    return error.message if leads else f"{name}: {error.message}"
 
 
 def _refuse_unless(still_wanted: Callable[[], bool]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bosd.bal.status import HEARD
 from bosd.errors import BadNameError, BosError, UnavailableError, UnsupportedError
 from bosd.fleet.maintenance import Maintenance
-from bosd.fleet.owner import OwnerSessions, Session
+from bosd.fleet.owner import SAME_NODE, OwnerSessions, Session
 from bosd.fleet.system_state import Standing, SystemState, system_state
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.about import About
@@ -87,6 +87,12 @@ class Fleet:
             if (name := peer.removeprefix(NODE)) not in followed:
                 yield name, session
 
+    def _first_of(self, remote: RemoteNode) -> RemoteNode | None:
+        """Return the remote that has the session with this one's node, where this one is a second way to it and has none."""
+        if remote.session.refused != SAME_NODE:
+            return None
+        return self.pool.remotes.get(remote.session.one.holder(remote.session.peer_run))
+
     # --- the state of the whole
 
     def state(self) -> tuple[SystemState, str]:
@@ -97,6 +103,8 @@ class Fleet:
         named = set()
         for remote in self.pool.remotes.values():
             named |= {remote.node, remote.target}
+            if self._first_of(remote) is not None:
+                continue
             present = remote.standing[0] in HEARD
             yield Standing(self.name_of(remote), present, remote.was_ready, self.is_required(remote))
         for name in self._required:
@@ -112,18 +120,26 @@ class Fleet:
     # --- asking all
 
     async def peers(self, within_s: float) -> list[pb.Peer]:
-        """Return every node that is known, each asked for its facts at the same time, for at most `within_s`."""
-        remotes = list(self.pool.remotes.values())
+        """Return every node that is known, each asked for its facts at the same time, for at most `within_s`.
+
+        A node is one, however many ways lead to it: the stubs of a way without a session, and why it has none, stand with it.
+        """
+        firsts = {each.target: self._first_of(each) for each in self.pool.remotes.values()}
+        remotes = [each for each in self.pool.remotes.values() if firsts[each.target] is None]
         self._heard = {target: heard for target, heard in self._heard.items() if target in self.pool.remotes}
         async with asyncio.TaskGroup() as group:
             asking = [group.create_task(self._ask(each, within_s), name=f"describe {each.target}") for each in remotes]
         stubs: dict[str, list[str]] = {}
         for leaf in self._stubs():
-            stubs.setdefault(leaf.network.target, []).append(leaf.name)
+            first = firsts.get(leaf.network.target)
+            stubs.setdefault(leaf.network.target if first is None else first.target, []).append(leaf.name)
         found = [
             self._followed(remote, stubs.get(remote.target, ()), asked.result())
             for remote, asked in zip(remotes, asking, strict=True)
         ]
+        for target, first in firsts.items():
+            for peer in (each for each in found if first is not None and each.target == first.target):
+                peer.reason = "; ".join(filter(None, (peer.reason, self.pool.remotes[target].standing[1])))
         return [*found, *(self._keeper_alone(name, session) for name, session in self._keepers_alone())]
 
     async def _ask(self, remote: RemoteNode, within_s: float) -> BosError | None:

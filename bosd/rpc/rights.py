@@ -160,6 +160,20 @@ METHODS: Mapping[str, Rule] = {
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo": Rule(Need.ANY, "read", _none),
 }
 
+_DOES: Mapping[str, str] = {
+    "pseudo": "change a pseudo battery",
+    "apply": "apply a topology",
+    "reset": "reset a meter",
+    "session": "keep a session",
+    "unlimit": "remove limits",
+    "assume-safe": "assume a node safe",
+    "maintenance": "expect a node to be away",
+    "certificate": "renew certificates",
+    "tick": "move the clock",
+    "clock": "set the clock",
+}
+"""What a refusal says for actions whose name is no verb, or says too little alone."""
+
 
 def action_of(method: str, request: Any) -> str:  # noqa: ANN401
     """Return what the audit calls a call; `request` is None where it is not known."""
@@ -195,7 +209,9 @@ class Rights:
         if identity.role not in _ROLES[rule.need]:
             role = _ASK_FOR[rule.need]
             raise NotAllowedError(
-                f"{identity.holder} may not {rule.action}: that needs the role {role}", who=identity.holder, role=role
+                f"{identity.holder} may not {_DOES.get(rule.action, rule.action)}: that needs the role {role}",
+                who=identity.holder,
+                role=role,
             )
         if rule.need in (Need.ANY, Need.READ_ALL, Need.SESSION, Need.NODES, Need.RENEW, Need.ADMIN) or request is None:
             return

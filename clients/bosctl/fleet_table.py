@@ -79,7 +79,7 @@ def name(row: Row) -> str:
 def remark(row: Row) -> str:
     """Return why a node is not whole; empty when it is."""
     parts = []
-    if row["status"] not in (DONE, NOT_ASKED) or row["state"] not in ("local", "ready", "session"):
+    if row["status"] not in (DONE, NOT_ASKED) or row["state"] not in ("local", "session"):
         parts.append(row["message"])
     if row["maintenance_s"] is not None:
         why = f" ({row['maintenance_reason']})" if row["maintenance_reason"] else ""

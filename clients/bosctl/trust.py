@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 _FOREIGN = "its certificate is of a foreign CA, has expired, or one of the two clocks is wrong"
-_NOT_ACCEPTED = "it did not accept your certificate ({holder}): it trusts another CA, or yours has expired by its clock"
+_NOT_ACCEPTED = (
+    "it did not accept your certificate ({holder}): it trusts another CA, or by its clock yours has expired or is not valid yet; "
+    "or all its connections are taken, then stop at the node itself, over its unix socket"
+)
 
 
 def directory() -> Path:

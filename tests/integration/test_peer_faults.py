@@ -135,6 +135,10 @@ async def test_two_names_of_one_node_do_not_fence_each_other(world: World) -> No
         await soon(world, [("SAME_NODE", Severity.MEDIUM, "node:far")])
         (same,) = world.watched.noticed()
         assert f"{second} and {first} are one node" in same.message
+        (peer,) = await world.fleet.peers(2.0)  # one node is one line
+        assert (peer.node, peer.target) == ("far", first)
+        assert same.message in peer.reason
+        assert world.fleet.state()[1] == ""
         await asyncio.sleep(2.0 * TIMERS.lease_s)
         assert one.standing[0] is Link.READY
         session = sessions.peers()["node:near"]

@@ -50,7 +50,7 @@ def init(context: typer.Context, directory_: Dir = None, name: Annotated[str, ty
 @app.command("issue")
 def issue(  # noqa: PLR0917 (one parameter per role)
     context: typer.Context,
-    node: Annotated[str | None, typer.Option(metavar="NAME", help="For a node, by its [node] name.")] = None,
+    node: Annotated[str | None, typer.Option(metavar="NAME", help="For a node, by the name in its configuration.")] = None,
     viewer: Annotated[str | None, typer.Option(metavar="NAME", help="For one who reads.")] = None,
     operator: Annotated[str | None, typer.Option(metavar="NAME", help="For one who sets, books and stops.")] = None,
     tenant: Annotated[str | None, typer.Option(metavar="NAME", help="For one who has batteries of its own.")] = None,

@@ -91,6 +91,6 @@ def _draw(console: "Console", answer: pb.ExplainResponse) -> None:
     if answer.HasField("safe_within_s"):
         console.print(f"silence    safe by itself {answer.safe_within_s:.2f} s after the last sign of a node that commands it")
     else:
-        console.print("silence    never safe by itself: hardware below holds what it was told, whatever dies")
+        console.print("silence    not known to be safe by itself: hardware below holds what it was told, or was not heard yet")
     for note in answer.notes:
         console.print(note, style="yellow", markup=False)

@@ -72,9 +72,10 @@ def test_times_that_are_taken() -> None:
 @pytest.mark.parametrize(
     ("start_s", "end_s", "said"),
     [
-        (994.9, 2000.0, "in the past"),
+        (994.9, 2000.0, "5.1 s in the past"),
+        (1000.0 - 3 * 86400.0, 2000.0, "3 d in the past"),
         (1100.0, 1100.0, "not after the start"),
-        (1100.0, 1050.0, "not after the start"),
+        (1100.0, 1050.0, "not after the start but 50 s before it"),
         (996.0, 999.0, "not after the start"),
         (1000.0, 1000.0 + 24.1 * 3600.0, "at most 24 h"),
         (math.nan, 2000.0, "finite"),

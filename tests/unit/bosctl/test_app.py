@@ -1,9 +1,13 @@
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
+from rich.markup import render
 
-from clients.bosctl.app import hoist_globals
+from clients.bosctl.app import app, hoist_globals
 
 
 @pytest.mark.parametrize(
@@ -26,3 +30,16 @@ def test_reading_as_json_draws_nothing() -> None:
     """Start-up stays short: rich is imported only where something is drawn."""
     code = "import sys, clients.bosctl.app; sys.exit(sum(name == 'rich' or name.startswith('rich.') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _helps(command: Any) -> Iterator[str]:
+    yield from filter(None, (command.help, *(getattr(each, "help", None) for each in command.params)))
+    for each in getattr(command, "commands", {}).values():
+        yield from _helps(each)
+
+
+def test_no_help_loses_a_word_in_brackets() -> None:
+    """What stands in brackets is markup to whoever prints it, and is not seen."""
+    helps = list(_helps(typer.main.get_command(app)))
+    assert len(helps) > 200
+    assert [each for each in helps if render(each).plain != each] == []

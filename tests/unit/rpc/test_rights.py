@@ -39,6 +39,13 @@ def test_the_fleet(role: Role, calls: set[str]) -> None:
     assert allowed == calls
 
 
+def test_a_refusal_is_a_sentence() -> None:
+    """It says in words what was asked for, and which role may."""
+    who = Identity(role=Role.VIEWER, name="x", serial=1, begins_utc_s=0.0, ends_utc_s=1.0)
+    with pytest.raises(NotAllowedError, match="viewer:x may not expect a node to be away: that needs the role admin"):
+        Rights({}).check("/bosd.v1.FleetService/Maintenance", who, CALLS["Maintenance"])
+
+
 LIMITS = {
     "Put": lpb.PutLimitRequest(battery="b"),
     "Remove": lpb.RemoveLimitRequest(battery="b"),
