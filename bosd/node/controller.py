@@ -26,7 +26,8 @@ from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
 from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, over_first_s
-from bosd.node.execute import LOST_PAUSE_S, RETRY_S, Executor, Over, commit, moves_of
+from bosd.node.execute import RETRY_S, Executor, Over, commit
+from bosd.node.moves import LOST_PAUSE_S, moves_of
 from bosd.node.overtaking import Overtaking
 from bosd.node.requests import (
     Request,

@@ -7,7 +7,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.dispatch import Plan
 from bosd.bal.explain import chain, summary
 from bosd.node.api import LeafCommand, SetCurrentResult
-from bosd.node.execute import moves_of
+from bosd.node.moves import moves_of
 
 
 def foreseen(result: SetCurrentResult, battery: Battery, planned: Plan, now_s: float) -> SetCurrentResult:

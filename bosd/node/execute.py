@@ -5,8 +5,7 @@ What exists in software only follows in one turn of the loop, without a task. De
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
@@ -14,13 +13,12 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps
 from bosd.bal.dispatch import Plan, clamp
 from bosd.clock import Clock
-from bosd.errors import BosError, DriverError, NotFollowedError, TransientError, UnavailableError
+from bosd.errors import BosError, NotFollowedError, TransientError, UnavailableError
+from bosd.node.moves import Move, moves_of, phases_of
+from bosd.node.outcome import Outcome
 
-SAME_END_S = 0.25
 RETRY_S = 1.0
 """Pause before a device that did not follow is told again."""
-LOST_PAUSE_S = 5.0
-"""The same, where it cannot be commanded now."""
 
 
 LEAST_LOOK_S = 0.001
@@ -33,99 +31,6 @@ Over: TypeAlias = Callable[[], float]
 def never() -> float:
     """Return that there is no end."""
     return math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One device's change: from what it counts at to what it is told; `back_a` is what it was told before.
-
-    One that is not `certain` may run less than it counts at.
-    """
-
-    leaf: DeviceLeaf
-    old_a: float
-    new_a: float
-    back_a: float
-    ends_s: float | None
-    certain: bool = True
-
-    def undone(self) -> "Move":
-        """Return the change that takes this one back."""
-        return Move(self.leaf, self.new_a, self.back_a, self.back_a, self.ends_s)
-
-    def to_zero(self) -> "Move":
-        """Return the part of a change of direction that lowers."""
-        return Move(self.leaf, self.old_a, 0.0, self.back_a, self.ends_s)
-
-    def from_zero(self) -> "Move":
-        """Return the part of a change of direction that raises."""
-        return Move(self.leaf, 0.0, self.new_a, 0.0, self.ends_s)
-
-    @property
-    def turns(self) -> bool:
-        """Whether the direction changes."""
-        return self.new_a * self.old_a < 0.0
-
-    @property
-    def lowers(self) -> bool:
-        """Whether the magnitude does not grow, nor the direction turn; the same again may be more than runs now."""
-        if self.turns or (not self.certain and self.new_a and self.new_a == self.old_a):
-            return False
-        return abs(self.new_a) <= abs(self.old_a)
-
-    @property
-    def settles(self) -> bool:
-        """Whether it may turn out either way: less than it counts at, and perhaps more than runs now."""
-        return self.lowers and not self.certain and self.new_a != 0.0
-
-
-class Outcome:
-    """What became of each device of a plan: `new`, `old` or `unknown`."""
-
-    def __init__(self) -> None:
-        self.states: dict[str, str] = {}
-        self.errors: dict[str, BosError] = {}
-
-    def doubt(self, lowered: Sequence[Move]) -> None:
-        """Count as failed what followed as far as it can say, while something below it may still run more than it was told."""
-        for move in lowered:
-            leaf = move.leaf
-            if self.states.get(leaf.name) == "new" and abs(leaf.counts_at_a) > abs(move.new_a):
-                self.states[leaf.name] = "unknown"
-                self.errors[leaf.name] = UnavailableError(f"may still run {leaf.counts_at_a:g} A", battery=leaf.name)
-
-    def forgive(self, lost: Collection[Battery]) -> None:
-        """Do without the confirmation of devices that cannot be commanded anyway."""
-        for name in [battery.name for battery in lost if battery.name in self.errors]:
-            del self.errors[name]
-
-    def take_back(self, states: Mapping[str, str]) -> None:
-        """Note what became of devices that were told their old current again."""
-        self.states.update({name: "old" if state == "new" else state for name, state in states.items()})
-
-    def raise_any(self) -> None:
-        """Raise the failure of the members that did not follow, with the state of each.
-
-        What all of them refuse with is what the whole is refused with; different failures are a DriverError. A member is named
-        as it is here: another node's refusal of a battery below it is none of the battery that was asked for.
-        """
-        if not self.errors:
-            return
-        told = "; ".join(_naming(name, error) for name, error in self.errors.items())
-        member = next(iter(self.errors))
-        first, *others = self.errors.values()
-        kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
-        lead = "not every member followed: " if len(self.states) > 1 else ""
-        known = {} if others else dict(first.metadata)
-        if "battery" in known:
-            known["battery"] = member
-        raise kind(lead + told, **{**known, **self.states})
-
-
-def _naming(name: str, error: BosError) -> str:
-    """Return what failed, led by the member's name where it does not begin with it, as it does after each node of a row."""
-    leads = error.message.startswith((f"{name}: ", f"{name} ")) and error.metadata.get("battery") == name
-    return error.message if leads else f"{name}: {error.message}"
 
 
 def _refuse_unless(still_wanted: Callable[[], bool]) -> None:
@@ -161,43 +66,6 @@ def _look_again(plan: Plan, phase: Sequence[Move], clock: Clock, still_wanted: C
 def is_less(allowed_a: float, planned_a: float) -> bool:
     """Return whether a magnitude is less than another by more than a trifle."""
     return abs(allowed_a) < abs(planned_a) * (1.0 - FELL)
-
-
-def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
-    """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
-
-    One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is. Where
-    somebody `asked`, what `strays` is told again, and 0 A also to what `rests_unseen`; a booking of 0 A tells what is `untold`.
-    """
-    moves = []
-    for leaf, new_a in plan.devices:
-        ends_s = plan.ends_s.get(leaf)
-        if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
-            continue
-        unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
-        unsure = unsure or (new_a == 0.0 and (leaf.rests_unseen if asked else leaf.untold) and plan.is_meant(leaf))
-        if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
-            moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
-    return moves
-
-
-def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]]:
-    """Return what is lowered first, what is settled then, and what is raised last.
-
-    What is settled needs room that the first made, and may make room for the last. One of several that changes direction goes to
-    0 A first: while its answer is missing it must not count on the wrong side.
-    """
-    by_way_of_zero = [move for move in moves if move.turns] if len(moves) > 1 else []
-    settling = [move for move in moves if move.settles]
-    lowering = [move for move in moves if move.lowers and not move.settles] + [move.to_zero() for move in by_way_of_zero]
-    raising = [move.from_zero() if move in by_way_of_zero else move for move in moves if not move.lowers]
-    return lowering, settling, raising
-
-
-def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
-    if new_a == 0.0 or ends_s is None:
-        return False
-    return leaf.told_ends_s is None or abs(ends_s - leaf.told_ends_s) > SAME_END_S
 
 
 def commit(plan: Plan, now_s: float) -> None:

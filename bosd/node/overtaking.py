@@ -15,7 +15,8 @@ from bosd.bal.directory import Directory
 from bosd.bal.dispatch import asked_a, plan
 from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError
-from bosd.node.execute import RETRY_S, Executor, Move, is_less, moves_of
+from bosd.node.execute import RETRY_S, Executor, is_less
+from bosd.node.moves import Move, moves_of
 from bosd.node.requests import Request, lowers_own
 from bosd.node.stopping import lower_computed
 from bosd.node.turns import Turns

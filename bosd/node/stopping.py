@@ -7,7 +7,7 @@ from bosd.bal.aggregator import Aggregator
 from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan
 from bosd.bal.physical import PhysicalBattery
-from bosd.node.execute import Move, moves_of
+from bosd.node.moves import Move, moves_of
 
 
 def lower_computed(planned: Plan, now_s: float) -> None:

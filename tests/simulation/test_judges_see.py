@@ -14,7 +14,7 @@ from bosd.bal.setpoint import SetPoint
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
 from bosd.node import editor, execute
-from bosd.node.execute import Move
+from bosd.node.moves import Move, phases_of
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
 from tests.soak.outcome import roots
@@ -39,7 +39,6 @@ def _any_command(patch: pytest.MonkeyPatch) -> None:
 
 def _raise_first(patch: pytest.MonkeyPatch) -> None:
     """What is to be raised is told before what is to be lowered."""
-    phases_of = execute.phases_of
 
     def swapped(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]]:
         lowering, settling, raising = phases_of(moves)

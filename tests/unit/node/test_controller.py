@@ -24,7 +24,8 @@ from bosd.errors import (
 )
 from bosd.node.api import SetCurrentResult
 from bosd.node.controller import Controller
-from bosd.node.execute import Executor, Move, phases_of
+from bosd.node.execute import Executor
+from bosd.node.moves import Move, phases_of
 from bosd.policy.registry import policy
 from tests.support.fake_leaf import FakeLeaf, Wire, limit
 

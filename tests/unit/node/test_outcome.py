@@ -3,7 +3,7 @@
 import pytest
 
 from bosd.errors import ClaimedError
-from bosd.node.execute import Outcome
+from bosd.node.outcome import Outcome
 
 
 @pytest.mark.parametrize(

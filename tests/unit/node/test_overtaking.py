@@ -9,7 +9,7 @@ import pytest
 from bosd.bal.spec import PartitionSpec, SplitterSpec
 from bosd.errors import BosError, ClaimedError, ShuttingDownError, UnavailableError
 from bosd.node.api import SetCurrentResult
-from bosd.node.execute import Move
+from bosd.node.moves import Move
 from tests.support.fake_leaf import limit
 from tests.unit.node.test_controller import Bench, bench, device, whole
 

@@ -9,7 +9,7 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import Booked
 from bosd.clock import LoopClock
 from bosd.errors import NotFollowedError
-from bosd.node.execute import moves_of
+from bosd.node.moves import moves_of
 from bosd.node.read_back import ReadBack
 from bosd.node.stopping import moves_to_stop
 from tests.support.bal_makers import FakeDevice, aggregate, jbd_spec, sample, sampled
