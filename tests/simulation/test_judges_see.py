@@ -104,7 +104,7 @@ MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
 
 
 PEOPLE: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
-    (_nothing_drained, (10, 5)),
+    (_nothing_drained, (19, 2, 25)),
     (_no_end, (4, 3)),
 ]
 """Those that need people in the fleet to be found."""
