@@ -25,7 +25,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, over_first_s
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, just_after_s, over_first_s
 from bosd.node.execute import RETRY_S, Executor, Over, commit
 from bosd.node.moves import LOST_PAUSE_S, moves_of
 from bosd.node.overtaking import Overtaking
@@ -50,11 +50,10 @@ T = TypeVar("T")
 
 LEAST_PAUSE_S = 0.05
 PAUSES_WHILE_RUNNING = 4.0
+"""Least pauses between two looks at what overtakes."""
 FIRST_LOOK_PAUSE_S = 0.25
 LEAST_SLEEP_S = 1e-8
 """More than a loop's clock resolves: a timer that fires a trace early must not fire again in the same instant, for ever."""
-JUST_AFTER_S = 1e-9
-"""What an instant is looked at later, so that rounding does not make it one that is still to come."""
 
 _log = structlog.get_logger("control")
 
@@ -360,7 +359,7 @@ class Controller:
         for top in self._overtaking.asked(battery):
             end_s, idle = changes_s(top, now_s), ask_anew_if_idle(top)
             if end_s < math.inf:
-                self._look_at(top, end_s + max(JUST_AFTER_S, 2.0 * math.ulp(end_s)))
+                self._look_at(top, just_after_s(end_s))
             elif idle:
                 self._retire(top)
 

@@ -15,6 +15,7 @@ from bosd.bal.setpoint import SetPoint
 
 SHARE_PAUSE_S = 1.0
 """Shares are moved at most this often (bal.md, "Aggregators")."""
+JUST_AFTER_S = 1e-9
 
 _log = structlog.get_logger("control")
 
@@ -36,6 +37,11 @@ def end_what_is_over(top: Battery, now_s: float, lease_over: Callable[[str, SetP
         _log.info("setpoint_ended", battery=top.name, current_a=setpoint.current_a, holder=setpoint.holder, why=why)
         if why == LEASE_OVER:
             lease_over(top.name, setpoint)
+
+
+def just_after_s(instant_s: float) -> float:
+    """Return when an instant is looked at: a trace later, so that rounding does not make it one that is still to come."""
+    return instant_s + max(JUST_AFTER_S, 2.0 * math.ulp(instant_s))
 
 
 def over_first_s(tops: Iterable[Battery]) -> float:
