@@ -237,6 +237,9 @@ class Stops:
         asking = [self._at_owner(stub, via, lambda stub, on: stub.release(on, within_s * HOP_PART)) for stub in stubs]
         async with self._late.lock if stubs else contextlib.nullcontext():  # a late stop must not come behind it
             answers = await asyncio.gather(*asking)
+            ended = [each.name for each, answer in zip(stubs, answers, strict=True) if answer is None and each.name in meant]
+            for name in ended:  # nor while the disk is waited for
+                self._late.told(name, meant[name])
         for stub, answer in zip(stubs, answers, strict=True):
             if isinstance(answer, NotAllowedError) and not via:
                 latch = self._latches.get(stub.name)
@@ -247,6 +250,8 @@ class Stops:
             elif answer is not None:
                 refused[stub.name] = answer
         await self._end([battery for battery in batteries if battery.name not in refused], meant, refused)
+        for name in set(ended) & refused.keys():
+            self._late.forget(name)  # what stays is told anew
         done = [battery for battery in batteries if battery.name not in refused]
         self._controller.look_again(done)
         if refused and len(set(names)) == 1:

@@ -9,6 +9,7 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
+from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
@@ -268,5 +269,29 @@ def test_a_stop_holds_while_a_raise_waits_for_the_disk(monkeypatch: pytest.Monke
         refused = await raised
         assert refused is not None
         assert "superseded by a stop" in refused.message
+
+    told(story)
+
+
+def test_no_late_stop_comes_behind_a_release_that_waits_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stub was stopped while its owner was away; back in session it is released, on a slow disk: its owner hears of no stop."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        own.kill()
+        answer = await fleet.within(asker, asker.up.node.stop(["sa"], holder="person"))
+        assert list(answer.not_at_owner) == ["sa"]
+        own.start()
+        status = asker.up.node.status
+        await fleet.until(lambda: status("sa").link is Link.READY, within_s=9.0, because="it is back", step_s=0.001)
+        with monkeypatch.context() as patch:
+            patch.setattr(asker.store, "clear_stops", _slow(asker.store.clear_stops))
+            await fleet.within(asker, asker.up.node.release(["sa"], holder="admin"))
+        await asyncio.sleep(10.0)
+        assert not own.up.node.directory["b"].stopped
+        assert not status("sa").stopped
+        await fleet.set(asker, "all", 10.0)
 
     told(story)
