@@ -38,6 +38,13 @@ def leaving(directory: Directory, topology: Topology) -> list[DeviceLeaf]:
     return [battery for battery in directory if isinstance(battery, DeviceLeaf) and _is_drained(battery, specs, graph)]
 
 
+def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[Battery]:
+    """Return this node's own devices that would be replaced or removed, and that nobody has looked at yet."""
+    specs = _specs(topology)
+    own = [battery for battery in directory if isinstance(battery, PhysicalBattery)]
+    return [battery for battery in own if battery.is_unread(now_s) and specs.get(battery.name) != battery.spec]
+
+
 def _is_drained(leaf: DeviceLeaf, specs: Mapping[str, BatterySpec | PartitionSpec], graph: Graph) -> bool:
     """Tell whether a device must be at 0 A first: else an aggregator would give its share away while it runs on."""
     return leaf.counts_at_a != 0.0 and (specs.get(leaf.name) != leaf.spec or _is_taken_out(leaf, graph))

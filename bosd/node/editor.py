@@ -1,10 +1,11 @@
 """The editor: topology edits, one at a time, durable before they are applied."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from bosd.bal.consequences import consequences, leaving
+from bosd.bal.battery import Battery
+from bosd.bal.consequences import consequences, leaving, unread_leaving
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
@@ -28,7 +29,8 @@ class Editor:
 
     `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
     a topology that this node cannot have, `try_devices` for a device that cannot be made, which is asked of what was not
-    accepted before; `is_latched` tells which batteries are stopped. What must not meet an edit halfway holds `lock`.
+    accepted before; `is_latched` tells which batteries are stopped, `look` waits a moment for devices that nobody looked at
+    since the start: what they run is to be brought to 0 A, too. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Editor:
         self._admit = admit
         self.try_devices: Callable[[Topology], None] = lambda _topology: None
         self.is_latched: Callable[[str], bool] = lambda _name: False
+        self.look: Callable[[Sequence[Battery]], Awaitable[object]] | None = None
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
         self._answers: Answers[ApplyResult] = Answers()
@@ -139,6 +142,8 @@ class Editor:
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = self._planned(edits, expected_revision)
+        if self.look is not None and (unread := unread_leaving(self._directory, topology, self._clock.now_s())):
+            await self.look(unread)
         warnings = consequences(self._directory, topology, recuts.steps())
         unconfirmed: tuple[str, ...] = ()
         if differences:

@@ -46,7 +46,7 @@ from bosd.node.explaining import explained
 from bosd.node.faults import Faults
 from bosd.node.hooks import Hooks
 from bosd.node.hub import Hub
-from bosd.node.leaves import Leaves
+from bosd.node.leaves import FIRST_LOOK_S, Leaves
 from bosd.node.ledger import Ledger
 from bosd.node.links import RemoteFactory
 from bosd.node.noticed import Notices, clock_doubt, devices, failsafe
@@ -114,6 +114,7 @@ class Node:
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self._editor.try_devices, self._editor.is_latched = self._try_devices, self._stops.is_latched
+        self._editor.look = lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,

@@ -158,9 +158,9 @@ class People:
 
     # --- edits
 
-    async def _apply(self, host: Host, *edits: Edit) -> tuple[str, ...]:
+    async def _apply(self, host: Host, *edits: Edit, expected: int | None = None) -> tuple[str, ...]:
         """Edit a node; return what did not confirm 0 A. Raises BosError, TimeoutError."""
-        apply = host.up.node.apply(edits, expected_revision=None, holder="other", comment="")
+        apply = host.up.node.apply(edits, expected_revision=expected, holder="other", comment="")
         return (await self._fleet.within(host, apply)).unconfirmed
 
     @staticmethod
@@ -246,7 +246,7 @@ class People:
         gone = self.chance.random() < 0.5
 
         async def change(*, there: bool) -> bool:
-            adder = spec_of(host, total)
+            adder, revision = spec_of(host, total), host.up.node.topology().revision
             if not isinstance(adder, AggregatorSpec):
                 return False
             sources = tuple(each for each in adder.sources if each != name)
@@ -254,7 +254,7 @@ class People:
             others = [each for each in host.up.node.directory.topology.batteries if each.name not in (name, total)]
             kept = [] if gone and not there else [member]
             toml = self._written(*others, *kept, written)
-            unconfirmed = await self._apply(host, Edit(action="whole", toml=toml))
+            unconfirmed = await self._apply(host, Edit(action="whole", toml=toml), expected=revision)
             for pack in () if not unconfirmed else self._below(host, name):
                 self._world.others.asks(pack, pack.held_a, 0.0)  # it was named
             return True
