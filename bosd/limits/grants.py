@@ -147,6 +147,7 @@ class Grants:
         wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}
         if not any(wanted.values()) and left > 0.0:
             wanted = dict.fromkeys(fractions, left / len(fractions)) if fractions else {}
+        wanted = self._beside_uncertain(wanted, left, now_s, watts=watts, discharging=discharging)
         counted = {leaf: self._counted(leaf, watts=watts, discharging=discharging) for leaf in wanted}
         now = self._stepped(wanted, counted, whole, left)
         for leaf, amount in now.items():
@@ -156,6 +157,28 @@ class Grants:
             leaf: Part(self._in_force(leaf, amount, watts=watts, discharging=discharging), watts, cap.text, cap.at_grid)
             for leaf, amount in now.items()
         }
+
+    def _beside_uncertain(
+        self, wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
+    ) -> dict[Battery, float]:
+        """Return the parts that the others have where a stub may run more than its own: what its node does not reach, say."""
+        beyond = {}
+        for leaf, amount in wanted.items():
+            if isinstance(leaf, DeviceLeaf) and isinstance(leaf.spec, NetworkSpec) and leaf.unconfirmed_a is not None:
+                running = self._running(leaf, voltage_v(leaf, now_s), watts=watts, discharging=discharging)
+                if running > amount:
+                    beyond[leaf] = running
+        rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
+        if not beyond or not rest:
+            return wanted
+        part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
+        return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}
+
+    @staticmethod
+    def _running(leaf: DeviceLeaf, at_v: float, *, watts: bool, discharging: bool) -> float:
+        """Return what a leaf may be running in a direction, in the unit of a limit."""
+        running_a = max(0.0, leaf.counts_at_a if discharging else -leaf.counts_at_a)
+        return running_a * at_v if watts else running_a
 
     @staticmethod
     def _stepped(
@@ -195,8 +218,7 @@ class Grants:
     def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
         """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
         at_v = voltage_v(leaf, now_s)
-        running_a = max(0.0, leaf.counts_at_a if discharging else -leaf.counts_at_a)
-        running = running_a * at_v if watts else running_a
+        running = self._running(leaf, at_v, watts=watts, discharging=discharging)
         granted = self._granted.get(self._place(leaf, discharging=discharging))
         most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
         if leaf.lost_behind:  # its part is in force at a node that does not reach it either

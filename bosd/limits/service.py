@@ -166,7 +166,8 @@ class Limits:
                 if is_beyond_reach(leaf, status) and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
                     return None, f"{leaf.name} is not reached and holds what it was told"
                 continue
-            if leaf.lost_behind and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
+            uncertain = leaf.lost_behind or leaf.unconfirmed_a is not None
+            if status.link is Link.READY and uncertain and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
                 return None, f"{leaf.name} is not reached behind its node, and holds what it was told"
             if status.link is Link.READY or (in_parts and leaf in with_parts):
                 bound_s = max(bound_s, SESSION_S)

@@ -157,3 +157,29 @@ def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
         assert granted_w(fleet.hosts["c"]) == [pytest.approx(0.0, abs=20.0)]
 
     told(story)
+
+
+def test_what_a_relay_does_not_reach_below_its_sum_is_set_aside() -> None:
+    """The relay adds up a pack that holds, at 640 W, and is not reached, and another: of 720 W 80 W are left for all others."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "o", hold_s=None)
+        owners(fleet, "p", "c")
+        below = (stub_spec("mid", "o", "b"), stub_spec("fine", "p", "b"), sum_spec("part", "mid", "fine"))
+        fleet.add_host("r", Topology(batteries=below))
+        tops = (stub_spec("sr", "r", "part"), stub_spec("sc", "c", "b"), sum_spec("all", "sr", "sc"))
+        host = fleet.add_host("m", Topology(batteries=tops))
+        await ready(fleet)
+        await fleet.set(host, "all", -40.0)
+        (held_a,) = flows_a(fleet, "o")
+        fleet.hosts["o"].cut_power()
+        await asyncio.sleep(5.0)
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(15.0)
+        assert granted_w(fleet.hosts["c"]) == [pytest.approx(80.0, abs=20.0)]
+        assert flows_a(fleet, "o") == [pytest.approx(held_a)]
+        assert math.fsum(flows_a(fleet, "o", "p", "c")) >= -720.0 / 48.0 * 1.02 - 20.0 / 48.0
+        assert host.up.limits is not None
+        assert not host.up.limits.views()[0].provable
+
+    told(story)
