@@ -6,6 +6,7 @@ What exists in software only follows in one turn of the loop, without a task. De
 import asyncio
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TypeAlias
 
@@ -155,18 +156,18 @@ class Executor:
         done = [move for move in (*told, *lowered) if outcome.states[move.leaf.name] == "new"]
         raised = [move for move in done if not move.lowers and not is_less(move.leaf.counts_at_a, move.back_a)]
         if raised:
-            await self._let_ahead(raised)
-            outcome.take_back((await self.tell([move.undone() for move in raised])).states)
+            outcome.take_back((await self.tell([move.undone() for move in raised], lambda: None)).states)
         restored = [move.undone() for move in done if move.lowers]
-        await self._let_ahead(restored)
-        certain = "unknown" not in outcome.states.values()
-        if restored and certain and still_wanted() and not _fallen(plan, restored, self._clock.now_s()):
-            outcome.take_back((await self.tell(restored)).states)
+        look = partial(_look_again, plan, restored, self._clock, still_wanted)
+        with suppress(UnavailableError):
+            look()
+            if restored and "unknown" not in outcome.states.values():
+                outcome.take_back((await self.tell(restored, look)).states)
 
     async def _tell_until(self, moves: Sequence[Move], over_s: Over, check: Callable[[], None]) -> Outcome:
         """Tell devices as long as the set point that asks for it lives; beats may make that longer meanwhile.
 
-        What is told `ahead` goes first; whatever came meanwhile, `check` looks again.
+        What is told `ahead` to a device goes first; whatever came meanwhile, `check` looks again.
 
         Raises UnavailableError once it is over: what did not confirm counts at the larger magnitude and may be told anew at once.
         """
@@ -186,9 +187,7 @@ class Executor:
         try:
             async with scope:
                 look()
-                if await self._let_ahead(moves):
-                    check()
-                return await self.tell(moves)
+                return await self.tell(moves, check)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -200,22 +199,36 @@ class Executor:
             if timer is not None:
                 timer.cancel()
 
-    async def _let_ahead(self, moves: Sequence[Move]) -> bool:
-        """Wait for what is told `ahead` to these devices; return whether there was any."""
-        if ahead := {self.ahead[move.leaf] for move in moves if move.leaf in self.ahead}:
-            await asyncio.wait(ahead)
-        return bool(ahead)
+    async def tell(self, moves: Sequence[Move], check: Callable[[], None] | None = None) -> Outcome:
+        """Tell devices at the same time; return what became of each.
 
-    async def tell(self, moves: Sequence[Move]) -> Outcome:
-        """Tell devices at the same time, past what is `ahead`; return what became of each."""
-        outcome = Outcome()
+        With `check` each waits for what is told `ahead` to it, and is refused if that raises then; without, it goes past.
+        """
+        outcome, tell = Outcome(), self._tell if check is None else partial(self._tell_behind, check)
         if len(moves) == 1:
-            await self._tell(moves[0], outcome)
+            await tell(moves[0], outcome)
             return outcome
         async with asyncio.TaskGroup() as group:
             for move in moves:
-                group.create_task(self._tell(move, outcome), name=f"command {move.leaf.name}")
+                group.create_task(tell(move, outcome), name=f"command {move.leaf.name}")
         return outcome
+
+    async def _tell_behind(self, check: Callable[[], None], move: Move, outcome: Outcome) -> None:
+        name = move.leaf.name
+        waited = False
+        while (ahead := self.ahead.get(move.leaf)) is not None:
+            await asyncio.wait((ahead,))
+            waited = True
+        try:
+            if waited:
+                check()
+        except UnavailableError as error:
+            outcome.states[name], outcome.errors[name] = "old", error
+            return
+        if waited and not move.leaf.expires and move.leaf.unconfirmed_a is None and move.leaf.counts_at_a == move.new_a:
+            outcome.states[name] = "new"  # that was told ahead
+        else:
+            await self._tell(move, outcome)
 
     async def _tell(self, move: Move, outcome: Outcome) -> None:
         leaf = move.leaf

@@ -77,7 +77,9 @@ class Overtaking:
     async def executing(self, battery: Battery, request: Request) -> AsyncIterator[None]:
         """Execute a request of `battery` in the block. Raises UnavailableError when its holder asks for less meanwhile."""
         less = self._less.get(battery)
-        if less is not None and _takes_back(battery, request, less):
+        if less is request:
+            del self._less[battery]  # it has its turn: nothing of it overtakes itself
+        elif less is not None and _takes_back(battery, request, less):
             raise _superseded(battery, request)
         scope = asyncio.timeout(None)
         self._under_way[battery] = _UnderWay(request, scope)
