@@ -9,8 +9,18 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.store.limits import Limit
 from tests.simulation.test_fleet_limits import edit, granted_w, limit
-from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, Host, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+
+
+async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
+    """Limit all to the 480 W that a, which holds and is not reached, runs on: b is granted nothing, and nothing is provable."""
+    await limit(fleet, host, "all", 480.0)
+    await asyncio.sleep(10.0)
+    assert flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)]
+    assert host.up.limits is not None
+    assert not host.up.limits.views()[0].provable
+    assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
 
 
 def test_limits_in_watts_and_in_amperes_over_one_stub() -> None:
@@ -45,12 +55,7 @@ def test_a_first_grant_that_never_arrived_bounds_nothing() -> None:
         await fleet.set(host, "all", -20.0)
         fleet.cut("m", "a")
         fleet.hosts["a"].cut_power()
-        await limit(fleet, host, "all", 480.0)
-        await asyncio.sleep(10.0)
-        assert flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)]
-        assert host.up.limits is not None
-        assert not host.up.limits.views()[0].provable
-        assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+        await _sets_aside_what_a_runs(fleet, host)
 
     told(story)
 
@@ -77,12 +82,7 @@ def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
         assert granted_w(far) == []
         fleet.cut("m", "a")
         far.cut_power()
-        await limit(fleet, host, "all", 480.0)
-        await asyncio.sleep(10.0)
-        assert flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)]
-        assert host.up.limits is not None
-        assert not host.up.limits.views()[0].provable
-        assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+        await _sets_aside_what_a_runs(fleet, host)
 
     told(story)
 
