@@ -152,6 +152,7 @@ async def _strike(here: World, scenario: Scenario, tally: _Tally, chance: random
 async def _read(here: World, scenario: Scenario, tally: _Tally, chance: random.Random, ends_s: float) -> None:
     """Read as a node does, and judge each sample; a regulator gets another set point where a battery gets another load."""
     loop, device, judge = asyncio.get_running_loop(), here.make(), here.judge(memory_s=scenario.remembers_s)
+    judge.lets_cells_age = scenario.fault in (Fault.LOSS, Fault.FLIPS)
     failures, change_s = 0, loop.time()
     while loop.time() < ends_s:
         begun_s = loop.time()

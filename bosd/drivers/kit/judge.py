@@ -19,7 +19,10 @@ _CLOCKS_APART_S = 1.0
 
 
 class Judge:
-    """Compares samples with what was true: from the begin of their reading on, and up to `memory_s` seconds before that."""
+    """Compares samples with what was true: from the begin of their reading on, and up to `memory_s` seconds before that.
+
+    Where it `lets_cells_age`, as hardly any answer arrives whole, cells that were right once stay so, with their own instant.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,8 @@ class Judge:
         self._now_s = now_s
         self._memory_s = memory_s
         self._utc_s = utc_s
+        self.lets_cells_age = False
+        self._right_cells: tuple[float, tuple[float, ...]] | None = None
         self._past: deque[tuple[int, float, Truth]] = deque()
         self._looks = 0
         self._begun = 0
@@ -128,7 +133,7 @@ class Judge:
 
     def _cells(self, sample: Sample) -> Iterator[str]:
         cells_v, cells_s = sample.cells_v, sample.cells_s
-        if cells_v is None or cells_s is None:
+        if cells_v is None or cells_s is None or (self.lets_cells_age and (cells_s, cells_v) == self._right_cells):
             return
         if not self._now_s() - _KEPT_S <= cells_s <= self._now_s():
             yield f"cells_s: {cells_s:g} s is no instant of the last {_KEPT_S:g} s; now is {self._now_s():g} s"
@@ -143,6 +148,8 @@ class Judge:
             values = [each[number] for each in true]
             if not min(values) - slack <= said <= max(values) + slack:
                 yield f"cells_v: cell {number + 1} says {said:g} V, true was {_span(values)} V"
+                return
+        self._right_cells = (cells_s, cells_v)
 
 
 def _span(values: list[float]) -> str:

@@ -89,6 +89,21 @@ def test_each_wrong_value_is_told(values: dict[str, object], says: str) -> None:
     assert any(found.startswith(says) for found in world.judge.wrong(replace(SAMPLE, **values))), values  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("ages", [False, True])
+def test_cells_that_were_right_may_age_where_hardly_any_answer_arrives(*, ages: bool) -> None:
+    """Eleven minutes old with their own instant: right where only the medium is to blame; others of that age never are."""
+    world = World()
+    world.judge.lets_cells_age = ages
+    world.judge.begin()
+    assert world.judge.wrong(SAMPLE) == []
+    world.now_s = 660.0
+    world.judge.begin()
+    later = replace(SAMPLE, sampled_s=660.0, sampled_utc_s=SAMPLE.sampled_utc_s + 660.0)
+    old = [f"cells_s: {SAMPLE.cells_s:g} s is no instant of the last 600 s; now is 660 s"]
+    assert world.judge.wrong(later) == ([] if ages else old)
+    assert world.judge.wrong(replace(later, cells_v=(3.302, 3.3))) == old
+
+
 def test_what_the_device_does_not_tell_has_no_value() -> None:
     """A number where the truth has none is made up."""
     world = World()
