@@ -63,8 +63,11 @@ class Plan:
 
 def asked_a(battery: Battery) -> float:
     """Return what is asked of a free battery now: its living set point, else its booking, else its safe value."""
-    if battery.setpoint is not None:
-        return battery.setpoint.current_a
+    return battery.setpoint.current_a if battery.setpoint is not None else without_setpoint_a(battery)
+
+
+def without_setpoint_a(battery: Battery) -> float:
+    """Return what is in force on a free battery where no set point is: its booking, else its safe value."""
     return battery.booked.current_a if battery.booked is not None else battery.spec.safe_current_a
 
 

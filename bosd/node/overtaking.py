@@ -12,7 +12,7 @@ from functools import partial
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.directory import Directory
-from bosd.bal.dispatch import asked_a, plan
+from bosd.bal.dispatch import asked_a, plan, without_setpoint_a
 from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError
 from bosd.node.execute import RETRY_S, Executor, is_less
@@ -143,8 +143,8 @@ class Overtaking:
         battery = self._directory.batteries.get(name)
         after_a = 0.0
         if battery is not None and battery.setpoint is not None:
-            after_a = battery.spec.safe_current_a if battery.booked is None else battery.booked.current_a
-            after_a = after_a if _is_less_of(after_a, battery.setpoint.current_a) else 0.0
+            less_a = without_setpoint_a(battery)
+            after_a = less_a if _is_less_of(less_a, battery.setpoint.current_a) else 0.0
         with self.asking(name, Request(after_a, 0.0, holder, "", dry_run=False), group):
             yield
 
