@@ -55,10 +55,15 @@ def pytest_runtest_teardown() -> Generator[None]:
         return (yield)
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    """Leave log lines out: one for each spoiled reply costs more than all else."""
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test sets up for its log lines is not what the next one finds."""
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture
+def quiet(logging_as_before: None) -> None:
+    """Leave log lines out: one for each spoiled reply costs more than all else."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

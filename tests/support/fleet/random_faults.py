@@ -1,6 +1,7 @@
 """A fleet made from a seed, under faults from the same seed, that must be whole again when they end."""
 
 import asyncio
+import logging
 import math
 import random
 from collections.abc import Callable, Coroutine, Mapping
@@ -419,9 +420,13 @@ class RandomFaults:
 
 def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False) -> Report:
     """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
 
     async def main() -> Report:
         return await RandomFaults(this_loop(), seed, limits=limits, people=people).run(faults_s)
 
-    return run_processes(main())
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        return run_processes(main())
+    finally:
+        structlog.configure(**before)
