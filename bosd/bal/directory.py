@@ -3,7 +3,7 @@
 What an edit does not concern stays the same object, with its samples, meter, set point and tasks.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import Aggregator, members_of
@@ -129,6 +129,7 @@ class Directory:
         added = tuple(battery for battery in self.batteries.values() if id(battery) not in old_ids)
         for battery in added:
             _inherit(before.get(battery.name), battery)
+            _succeed(removed, battery)
         new = set(map(id, added))
         for splitter in self.splitters.values():
             if any(id(below) in new for below in members_of(splitter.source)):
@@ -221,10 +222,17 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     new.stopped, new.stop_note = old.stopped, old.stop_note
     new.alone, new.caps, new.beside_w = old.alone, old.caps, old.beside_w
     new.listeners = old.listeners
-    if isinstance(old, DeviceLeaf) and isinstance(new, DeviceLeaf) and _place(old.spec) == _place(new.spec):
-        new.succeed(old)
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
+
+
+def _succeed(removed: Iterable[Battery], new: Battery) -> None:
+    """Let a new leaf count at what may run at its place, whatever the one that had it was called."""
+    if not isinstance(new, DeviceLeaf):
+        return
+    before = [each for each in removed if isinstance(each, DeviceLeaf) and _place(each.spec) == _place(new.spec)]
+    if before:
+        new.succeed(max(before, key=lambda each: abs(each.counts_at_a)))
 
 
 def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:

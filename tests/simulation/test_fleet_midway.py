@@ -7,12 +7,13 @@ import math
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.errors import BosError, UnavailableError
 from bosd.fleet.timers import SessionTimers
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
 from bosd.store.limits import Limit
+from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
@@ -63,6 +64,34 @@ def test_a_stub_is_replaced_while_it_is_cut_off() -> None:
         assert "may still run: sc up to 10 A" in host.up.node.status("all").reason
         fleet.hosts["c"].start()
         await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
+
+    told(story)
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_a_lost_battery_that_gets_another_name_counts_on(*, far: bool) -> None:
+    """An edit calls a member, which holds and is not reached, another name: its 10 A are not given to the other member."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        owners(fleet, "c", hold_s=None)
+        fleet.add_pack("own", hold_s=None)
+
+        def lost(name: str) -> BatterySpec:
+            return stub_spec(name, "c", "b") if far else pack_spec(name, "own")
+
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sb", "b", "b"), lost("old"), sum_spec("all", "sb", "old"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        if far:
+            fleet.hosts["c"].cut_power()
+        fleet.packs["own"].change(deaf=not far)
+        await asyncio.sleep(1.0)
+        await edit(fleet, host, stub_spec("sb", "b", "b"), lost("new"), sum_spec("all", "sb", "new"))
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            assert flows_a(fleet, "b", "c" if far else "own") == pytest.approx([10.0, 10.0])
+        assert "may still run: new up to 10 A" in host.up.node.status("all").reason
 
     told(story)
 
