@@ -13,6 +13,7 @@ import structlog
 
 from bosd.bal.physical import PhysicalBattery
 from bosd.errors import TransientError
+from bosd.node.read_back import is_stopped
 
 LEAST_HELD_A = 0.05
 RETRY_S = 2.0
@@ -25,6 +26,7 @@ _log = structlog.get_logger("adopt")
 async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
     """Find out what the battery's device holds, until the node tells it something; what nobody asks for within `kept_s` ends.
 
+    That of a stopped battery ends at once: nobody may go on with it.
     `looked` is called whenever it has answered, or failed to; `look_again` has what is in force put in force.
     """
     while True:
@@ -42,8 +44,9 @@ async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again
             await asyncio.sleep(AGAIN_S)
             continue
         battery.found_running(held_a)
-        _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=kept_s)
-        await asyncio.sleep(kept_s)
+        left_s = 0.0 if is_stopped(battery) else kept_s
+        _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=left_s)
+        await asyncio.sleep(left_s)
         if battery.unowned:
             look_again()
         return

@@ -13,7 +13,7 @@ from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
-from tests.support.fleet.fleet import Fleet, Host, stub_spec
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 DISK_S = 1.5
@@ -293,5 +293,23 @@ def test_no_late_stop_comes_behind_a_release_that_waits_for_the_disk(monkeypatch
         assert not own.up.node.directory["b"].stopped
         assert not status("sa").stopped
         await fleet.set(asker, "all", 10.0)
+
+    told(story)
+
+
+def test_what_a_stopped_device_is_found_running_ends_at_once() -> None:
+    """It did not hear the stop, and its owner is started anew: 7 A are kept for nobody, though another's are for one lease."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),), splitters=()))
+        await ready(fleet)
+        await fleet.set(own, "p", 7.0)
+        pack.change(deaf=True)
+        await fleet.within(own, own.up.node.stop(["p"], holder="person"))
+        own.kill()
+        pack.change(deaf=False)
+        own.start()
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=1.5, because="it is told as soon as it was looked at")
 
     told(story)
