@@ -7,7 +7,7 @@ Nothing here waits or speaks: calls come in with what a peer said, and are judge
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -241,11 +241,13 @@ class OwnerSessions:
         self._number += 1
         self._commanded[battery] = (self._number, peer)
 
-    def unheard(self, batteries: Sequence[str]) -> str:
-        """Return who is not heard of those that command one of these batteries; empty while it is.
+    def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
+        """Return who is not heard of those that command one of these batteries, or are its `limiters`; empty while all are.
 
-        That is the peer that commanded last; where none did since the start, any peer at all.
+        Of the former that is the peer that commanded last; where none did since the start, any peer at all.
         """
+        if silent := next((peer for peer in limiters if not self._heard(peer)), ""):
+            return silent
         found = [self._commanded[name] for name in batteries if name in self._commanded]
         if found:
             _, peer = max(found)

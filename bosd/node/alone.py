@@ -1,7 +1,7 @@
 """Puts alone limits in force, and ends them, as who commands a battery falls silent and is heard again."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -23,8 +23,9 @@ _log = structlog.get_logger("alone")
 class AloneLimits:
     """Looks four times a second where something is limited.
 
-    `unheard` returns who of those that command batteries by these names is not heard; `changed` has what rests on a battery put
-    in force again.
+    `unheard` returns who of those that command batteries by these names, or limit them, is not heard; `changed` has what rests on
+    a battery put in force again. `limiters` tells by battery the nodes that granted it a part of a limit: they count on its alone
+    limit while they do not hear it, whoever commands it by then.
     """
 
     def __init__(self, directory: Directory, clock: Clock, changed: Callable[[Iterable[Battery]], None]) -> None:
@@ -33,7 +34,8 @@ class AloneLimits:
         self._changed = changed
         self._late: dict[Battery, bool] = {}
         self._ramps = Ramps(directory, clock, changed)
-        self.unheard: Callable[[Sequence[str]], str] = lambda _names: ""
+        self.unheard: Callable[[Sequence[str], Iterable[str]], str] = lambda _names, _limiters: ""
+        self.limiters: Callable[[], Mapping[str, Collection[str]]] = dict
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -48,9 +50,12 @@ class AloneLimits:
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
         }
+        limiters = self.limiters() if limited else {}
         for battery in limited:
             tops = self._directory.tops_with(battery)
-            who = self.unheard([battery.name, *(top.name for top in tops)]) if has_alone_limit(battery) else ""
+            names = [battery.name, *(top.name for top in tops)]
+            granted_by = [node for name in names for node in limiters.get(name, ())]
+            who = self.unheard(names, granted_by) if has_alone_limit(battery) else ""
             now_s = self._clock.now_s()
             late = bool(who) and is_late(battery, battery.status(now_s), now_s)
             if who != battery.alone:

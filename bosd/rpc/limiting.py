@@ -30,6 +30,7 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
     if audit is not None:
         limits.book.note = audit.note
     await limits.load()
+    node.alone.limiters = limits.granted_by
     node.followers.append(limits.topology_changed)
     node.parts.append(limits.start)
     node.time.add(limits.book)

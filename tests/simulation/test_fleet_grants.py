@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.store.limits import Limit
 from tests.simulation.test_fleet_limits import edit, granted_w, limit
-from tests.support.fleet.fleet import Fleet, Host, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 
@@ -181,5 +182,35 @@ def test_what_a_relay_does_not_reach_below_its_sum_is_set_aside() -> None:
         assert math.fsum(flows_a(fleet, "o", "p", "c")) >= -720.0 / 48.0 * 1.02 - 20.0 / 48.0
         assert host.up.limits is not None
         assert not host.up.limits.views()[0].provable
+
+    told(story)
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_a_battery_is_alone_while_who_limits_it_is_not_heard(*, booked: bool) -> None:
+    """The limiting node counts on the 96 W; the owner hears another node, which commands it by then, or has a booking."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        fleet.add_pack("a")
+        far = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), alone_charge_limit_w=96.0),)))
+        host = controller(fleet, "a", "b")
+        other = fleet.add_host("y", Topology(batteries=(stub_spec("sy", "a", "b"),)))
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.set(host, "all", 0.0 if booked else -8.0)
+        await asyncio.sleep(5.0)
+        assert granted_w(far) == [pytest.approx(240.0)]
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        if booked:
+            await fleet.within(far, far.up.node.book("b", -15.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        else:
+            await fleet.set(other, "sy", -10.0)
+        await fleet.set(host, "all", -10.0)
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
+        fleet.heal("m", "a")
+        await fleet.until(lambda: not far.up.node.directory["b"].alone, within_s=10.0, because="it is not alone any more")
 
     told(story)

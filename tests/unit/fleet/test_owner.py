@@ -256,6 +256,16 @@ def test_who_is_not_heard_of_those_that_command(world: World) -> None:
     assert owner.unheard(["b1"]) == ""
 
 
+def test_each_of_those_that_limit_counts(world: World) -> None:
+    """Whoever commands: a node whose grant stands sets aside what flows while that is not heard."""
+    owner = world.owner
+    world.ready(B, boot_id="b1")
+    assert owner.unheard(["b1"], [B]) == ""
+    assert owner.unheard(["b1"], [B, A]) == A
+    world.ready(A)
+    assert owner.unheard(["b1"], [B, A]) == ""
+
+
 def test_the_last_of_several_commanders_counts(world: World) -> None:
     """Of a battery and of what rests on it; lowering is commanding, too."""
     by_a, by_b = world.ready(A), world.ready(B, boot_id="b1")
