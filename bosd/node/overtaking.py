@@ -115,7 +115,7 @@ class Overtaking:
         try:
             yield
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and battery.setpoint is before:
+            if isinstance(error, asyncio.CancelledError) and battery.setpoint == before:  # or with a new lease
                 self._keep(battery, request)
             self._look_again(self._directory.tops_with(battery))
             raise

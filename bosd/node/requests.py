@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 from bosd.bal.aggregator import members_of
@@ -164,15 +165,17 @@ def lower_all_the_same(
 
     `here` returns the battery that it is asked of: an edit may have made another of it, or put it into use.
     What was asked before must not come back with the device. An end in the meantime stays, and a stop binds whatever is asked.
+    Where its holder agreed anew meanwhile, so that what was asked before lives by another lease, this does, too.
     """
     before = None if (battery := here()) is None else battery.setpoint
     try:
         yield
     except (TransientError, asyncio.CancelledError) as error:
         battery = here()
-        alive = battery is not None and battery.user is None and battery.setpoint is before and asked.over_s > now_s()
-        if battery is not None and alive and lowers:
-            battery.setpoint = asked
+        in_force = None if battery is None or battery.user is not None else battery.setpoint
+        lowered = asked if in_force is None or in_force is before else replace(asked, lease=in_force.lease)
+        if battery is not None and in_force == before and lowered.over_s > now_s() and lowers:
+            battery.setpoint = lowered
             battery.touch()
             if isinstance(error, TransientError):
                 error.also(f"{asked.current_a:g} A is asked all the same, and told until it is confirmed")

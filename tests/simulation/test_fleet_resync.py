@@ -133,3 +133,27 @@ def test_what_comes_back_behind_a_relay_comes_back_slowly() -> None:
         await fleet.until(lambda: flows_a(fleet, "far")[0] > 9.5, within_s=FULL_S + 5.0, because="it has its share")
 
     told(story)
+
+
+def test_a_lowering_stays_though_both_agree_anew_meanwhile() -> None:
+    """The device does not answer, the holder syncs meanwhile and is cut off then: the device comes back with 3 A, not 10."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"),)))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sp", "o", "p"),)))
+        await ready(fleet)
+        await fleet.set(host, "sp", 10.0)
+        before = own.up.node.directory["p"].setpoint
+        pack.change(deaf=True)
+        lowering = fleet.loop.create_task(fleet.refused(fleet.set(host, "sp", 3.0)), context=host.up.context())
+        await asyncio.sleep(0.3)
+        host.up.pool.remotes["o:7000"].session.agree_anew()
+        await asyncio.sleep(0.3)
+        assert own.up.node.directory["p"].setpoint is not before, "it has been bound anew"
+        assert await lowering is not None
+        fleet.cut("m", "o")
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 3.0, within_s=2.5, because="it is told again within the lease")
+
+    told(story)
