@@ -129,7 +129,7 @@ class Directory:
         added = tuple(battery for battery in self.batteries.values() if id(battery) not in old_ids)
         for battery in added:
             _inherit(before.get(battery.name), battery)
-            _succeed(removed, battery)
+        _succeed(removed, added)
         new = set(map(id, added))
         for splitter in self.splitters.values():
             if any(id(below) in new for below in members_of(splitter.source)):
@@ -226,13 +226,13 @@ def _inherit(old: Battery | None, new: Battery) -> None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
 
 
-def _succeed(removed: Iterable[Battery], new: Battery) -> None:
-    """Let a new leaf count at what may run at its place, whatever the one that had it was called."""
-    if not isinstance(new, DeviceLeaf):
-        return
-    before = [each for each in removed if isinstance(each, DeviceLeaf) and _place(each.spec) == _place(new.spec)]
-    if before:
-        new.succeed(max(before, key=lambda each: abs(each.counts_at_a)))
+def _succeed(removed: Iterable[Battery], added: Iterable[Battery]) -> None:
+    """Let new leaves count at what may run at their places, whatever those were called that had them."""
+    leaves = sorted((each for each in removed if isinstance(each, DeviceLeaf)), key=lambda each: abs(each.counts_at_a))
+    most = {_place(leaf.spec): leaf for leaf in leaves}
+    for new in added:
+        if isinstance(new, DeviceLeaf) and (old := most.get(_place(new.spec))) is not None:
+            new.succeed(old)
 
 
 def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
