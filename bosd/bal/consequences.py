@@ -1,9 +1,9 @@
 """What an edit ends or begins anew, in words: set points, meters and currents of batteries that another one replaces."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
 from bosd.bal.aggregator import Aggregator, members_of
-from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.battery import Battery, DeviceLeaf, User
 from bosd.bal.directory import Directory
 from bosd.bal.graph import Graph
 from bosd.bal.may_run import may_run_a
@@ -19,7 +19,8 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
     """Return what a person should know before `topology` is put in force; splitters in `recut` keep their meters."""
     graph = Graph(topology)
     specs = _specs(topology)
-    told = [f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in leaving(directory, topology)]
+    carrying = [leaf for leaf in leaving(directory, topology) if leaf.counts_at_a != 0.0]
+    told = [f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in carrying]
     told += [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
     changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
     fragments = {spec.name: spec for spec in topology.splitters}
@@ -33,9 +34,14 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
 
 
 def leaving(directory: Directory, topology: Topology) -> list[DeviceLeaf]:
-    """Return the devices that carry a current and would be replaced, removed, or taken out of an aggregator that stays."""
+    """Return the devices that would be replaced, removed, or taken out of an aggregator that stays, without current, too.
+
+    They must be at 0 A first, and stay there: else an aggregator would give a share away while it runs on.
+    """
     specs, graph = _specs(topology), Graph(topology)
-    return [battery for battery in directory if isinstance(battery, DeviceLeaf) and _is_drained(battery, specs, graph)]
+    leaves = [battery for battery in directory if isinstance(battery, DeviceLeaf)]
+    above = {user: _aggregators_above(user) for user in {leaf.user for leaf in leaves}}
+    return [leaf for leaf in leaves if specs.get(leaf.name) != leaf.spec or _is_taken_out(leaf, above[leaf.user], graph)]
 
 
 def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[Battery]:
@@ -45,14 +51,8 @@ def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> li
     return [battery for battery in own if battery.is_unread(now_s) and specs.get(battery.name) != battery.spec]
 
 
-def _is_drained(leaf: DeviceLeaf, specs: Mapping[str, BatterySpec | PartitionSpec], graph: Graph) -> bool:
-    """Tell whether a device must be at 0 A first: else an aggregator would give its share away while it runs on."""
-    return leaf.counts_at_a != 0.0 and (specs.get(leaf.name) != leaf.spec or _is_taken_out(leaf, graph))
-
-
-def _is_taken_out(leaf: DeviceLeaf, graph: Graph) -> bool:
-    """Tell whether an aggregator above a device is there afterwards, and no more above it."""
-    before = _aggregators_above(leaf)
+def _is_taken_out(leaf: DeviceLeaf, before: Collection[str], graph: Graph) -> bool:
+    """Tell whether an aggregator that is above a device `before` is there afterwards, and no more above it."""
     after: set[str] = set()
     names = [leaf.name]
     while names:
@@ -61,10 +61,10 @@ def _is_taken_out(leaf: DeviceLeaf, graph: Graph) -> bool:
     return bool({name for name in before if name in graph.kinds} - after)
 
 
-def _aggregators_above(leaf: DeviceLeaf) -> set[str]:
-    """Return the names of the aggregators above a device; partitions that carry nothing are left out."""
+def _aggregators_above(user: User | None) -> set[str]:
+    """Return the names of the aggregators above who has this user; partitions that carry nothing are left out."""
     found: set[str] = set()
-    users = [leaf.user]
+    users = [user]
     while users:
         user = users.pop()
         if isinstance(user, Aggregator):

@@ -7,6 +7,8 @@ from bosd.bal.battery import Battery, DeviceLeaf
 
 DRAIN_DEADLINE_S = 3.0
 
+WHILE_EDITED = "while an edit is stored that replaces it, or takes it out; ask again when that is done"
+
 StopDevices = Callable[[Sequence[Battery], float], Awaitable[Sequence[str]]]
 
 
@@ -21,11 +23,15 @@ class Drained:
         self._is_latched = is_latched
         self.unconfirmed: Sequence[str] = ()
         for leaf in leaves:
+            if not leaf.stopped:
+                leaf.stop_note = WHILE_EDITED
             leaf.latch(stopped=True)
 
     def let_go(self) -> None:
         """Hold them no longer; done twice it is done."""
         for leaf in self._held:
+            if leaf.stop_note == WHILE_EDITED:
+                leaf.stop_note = ""
             leaf.latch(stopped=self._is_latched(leaf.name))
         self._held = ()
 
@@ -36,11 +42,14 @@ class Drained:
 
 @asynccontextmanager
 async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool]) -> AsyncIterator[Drained]:
-    """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on."""
+    """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
+
+    Those at 0 A stay there: what is asked of them meanwhile waits for the battery that the block makes of them.
+    """
     held = Drained(leaves, is_latched)
     try:
-        if leaves:
-            held.unconfirmed = await stop(leaves, DRAIN_DEADLINE_S)
+        if carrying := [leaf for leaf in leaves if leaf.counts_at_a != 0.0]:
+            held.unconfirmed = await stop(carrying, DRAIN_DEADLINE_S)
         yield held
     finally:
         held.let_go()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,31 @@ def test_a_lost_battery_that_gets_another_name_counts_on(*, far: bool) -> None:
             await asyncio.sleep(0.25)
             assert flows_a(fleet, "b", "c" if far else "own") == pytest.approx([10.0, 10.0])
         assert "may still run: new up to 10 A" in host.up.node.status("all").reason
+
+    told(story)
+
+
+def test_what_is_asked_while_an_edit_is_stored_keeps_the_new_limits() -> None:
+    """A pack at 0 A gets limits of 8 A, the disk takes 2 s for it, 16 A are asked meanwhile: 8 A are never passed."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p")
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("p", "p"),)))
+        await ready(fleet)
+        host.store.takes_s = lambda: 2.0
+        edited = asyncio.create_task(edit(fleet, host, replace(pack_spec("p", "p"), max_charge_current_a=8.0)))
+        await asyncio.sleep(0.5)
+        asked = asyncio.create_task(fleet.refused(fleet.set(host, "p", -16.0)))
+        while not (edited.done() and asked.done()):
+            await asyncio.sleep(0.05)
+            assert pack.true_a >= -8.0
+        await edited
+        refused = asked.result()
+        assert refused is not None
+        assert "stopped while an edit is stored that replaces it" in refused.message
+        await asyncio.sleep(2.0)
+        await fleet.set(host, "p", -8.0)
+        assert flows_a(fleet, "p") == [-8.0]
 
     told(story)
 

@@ -124,6 +124,19 @@ async def test_beats(max_staleness_s: float, beat_s: float) -> None:
     assert node.kept == [beat_s] * 4
 
 
+async def test_a_beat_that_is_due_within_the_loops_resolution_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop fires timers up to 1 ns early: who then waits for the rest may keep it from going on in time, for ever."""
+    node = Bench("a")
+    async with aclosing(node.watch()) as batches:
+        await anext(batches)
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: 1.0 - 5e-10)
+        beat = asyncio.get_running_loop().create_task(batches.__anext__())
+        for _ in range(100):
+            await asyncio.sleep(0.0)
+        assert beat.done()
+        assert told(beat.result()) == {"a": 50.0}
+
+
 async def test_removed_and_added() -> None:
     """B goes and c comes: told in one batch; who watches b alone hears that it is gone and keeps getting beats."""
     node = Bench("a", "b")
