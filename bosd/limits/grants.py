@@ -12,7 +12,7 @@ import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap, Grant
-from bosd.bal.caps import amperes, beside_w, left_w, voltage_v
+from bosd.bal.caps import amperes, voltage_v
 from bosd.bal.directory import Directory
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD
@@ -21,8 +21,7 @@ from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
 from bosd.limits.granted import MOVE, Granted, Part
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
-from bosd.limits.meters import meter_of
-from bosd.limits.parts import BUDGET, efficiency_above, has_stubs, lost_below, parts_of
+from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of, whole_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
 RETRY_S = 0.5
@@ -34,22 +33,6 @@ _log = structlog.get_logger("limits")
 
 Place = tuple[str, str, bool]
 Send = Callable[[Battery, Grant], Awaitable[None]]
-
-
-def _whole(cap: Cap, battery: Battery) -> tuple[bool, float]:
-    """Return whether a limit is in watts, and what of it is there to be divided, at the grid's side of the leaves.
-
-    At a meter, what flows beside is not.
-    """
-    if cap.limit_w is None:
-        return False, cap.limit_a or 0.0
-    if not cap.at_grid or not battery.sources:  # a leaf's cap counts its meter by itself
-        return True, cap.limit_w
-    whole_w = cap.limit_w
-    if meter_of(battery) is not None:
-        whole_w = left_w(whole_w, beside_w(battery, discharging=cap.discharging), discharging=cap.discharging)
-    part = efficiency_above(battery, discharging=cap.discharging)
-    return True, whole_w / part if cap.discharging else whole_w * part
 
 
 class Grants:
@@ -136,7 +119,7 @@ class Grants:
         if not caps:
             return {}
         cap = min(caps, key=lambda each: amperes(each, battery, now_s))
-        watts, whole = _whole(cap, battery)
+        watts, whole = whole_of(cap, battery)
         aside = 0.0
         for lost in lost_below(battery, now_s):
             most = self.aside(lost, now_s, watts=watts, discharging=discharging)
@@ -343,6 +326,16 @@ class Grants:
         finally:
             granted.sending = False
 
+    def remember(self, stub: DeviceLeaf, grant: Grant) -> None:
+        """Count what a stub's owner says is in force there, though nobody here knows of it: so that it is withdrawn."""
+        place = self._place(stub, discharging=grant.discharging)
+        granted = self._granted.setdefault(place, Granted())
+        if granted.clean and not granted.sending:
+            _log.warning("grant_forgotten", battery=stub.name, limit_w=grant.limit_w, limit_a=grant.limit_a)
+            granted.watts, granted.clean, granted.sure = grant.limit_a is None, False, True
+            granted.counted = granted.confirmed = grant.limit_w if granted.watts else grant.limit_a
+            self._have_kept([place[:2]])
+
     async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
         place = self._place(stub, discharging=discharging)
@@ -390,7 +383,7 @@ class Grants:
         """Tell whether what is not reached below a battery has parts that, with all others, fit into a limit."""
         if not has_stubs(battery):
             return False
-        watts, whole = _whole(cap, battery)
+        watts, whole = whole_of(cap, battery)
         known = []
         for leaf in lost_below(battery, now_s):
             granted = self._granted.get(self._place(leaf, discharging=cap.discharging))

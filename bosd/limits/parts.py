@@ -4,8 +4,10 @@ import math
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.caps import is_beyond_reach, share_capped
+from bosd.bal.cap import Cap
+from bosd.bal.caps import beside_w, is_beyond_reach, left_w, share_capped
 from bosd.bal.spec import BatterySpec, NetworkSpec
+from bosd.limits.meters import meter_of
 
 BUDGET = "budget"
 _PASSING = (BUDGET, "ramp")
@@ -22,6 +24,22 @@ def has_stubs(battery: Battery) -> bool:
     if isinstance(battery, Aggregator):
         return any(has_stubs(member) for member in battery.sources)
     return is_stub(battery)
+
+
+def whole_of(cap: Cap, battery: Battery) -> tuple[bool, float]:
+    """Return whether a limit is in watts, and what of it is there to be divided, at the grid's side of the leaves.
+
+    At a meter, what flows beside is not.
+    """
+    if cap.limit_w is None:
+        return False, cap.limit_a or 0.0
+    if not cap.at_grid or not battery.sources:  # a leaf's cap counts its meter by itself
+        return True, cap.limit_w
+    whole_w = cap.limit_w
+    if meter_of(battery) is not None:
+        whole_w = left_w(whole_w, beside_w(battery, discharging=cap.discharging), discharging=cap.discharging)
+    part = efficiency_above(battery, discharging=cap.discharging)
+    return True, whole_w / part if cap.discharging else whole_w * part
 
 
 def with_a_part(battery: Battery) -> set[Battery]:

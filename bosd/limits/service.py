@@ -13,6 +13,7 @@ from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
+from bosd.limits.forgotten import Forgotten, Granted
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
 from bosd.limits.left_behind import MakeStub, OwnerRun
@@ -41,7 +42,7 @@ class LimitView:
 
 
 class Limits:
-    """All of limits in one node; `changed` has what rests on batteries put in force again, `ways` lead to other nodes."""
+    """All limits of one node; `changed` has what rests on batteries put in force again, `ways` and `granted` lead elsewhere."""
 
     def __init__(
         self,
@@ -51,12 +52,14 @@ class Limits:
         doubt: Callable[[float], str],
         changed: Callable[[Iterable[Battery]], None],
         ways: tuple[Send, MakeStub, OwnerRun],
+        granted: Granted,
     ) -> None:
         self.clock = clock
         self._directory = directory
         table = LimitTable(store)
         self.book = LimitBook(directory, clock, table, doubt, changed)
         self.grants = Grants(directory, clock, table, ways, changed)
+        self._forgotten = Forgotten(directory, clock, granted, self.grants.remember)
         self.gates = Gates(directory, clock, changed)
         self.meters = Meters(directory, clock)
         self._changed = changed
@@ -76,6 +79,7 @@ class Limits:
         self.grants.start(group)
         self.gates.start(group)
         group.create_task(self.book.run(self._look), name="limit book")
+        group.create_task(self._forgotten.run(), name="forgotten grants")
 
     def _look(self) -> bool:
         """Look at meters, divide limits over nodes and look at switches; return whether looks may not be rare."""
@@ -183,8 +187,8 @@ class Limits:
             alone_w = leaf.alone_limit_w(discharging=limit.discharging)
             if leaf not in with_parts and alone_w is None:
                 return None, f"{leaf.name} is not heard, has no part of the limit as it is split, and has no alone limit"
-            if leaf.let_go_s is not None:
-                bound_s = max(bound_s, leaf.let_go_s)
-            elif alone_w is None:
-                return None, f"{leaf.name} is not heard, holds what it was told, and has no alone limit"
+            if alone_w is None:
+                held = "holds what it was told" if leaf.let_go_s is None else "may run what its bookings or others ask for"
+                return None, f"{leaf.name} is not heard, {held}, and has no alone limit"
+            bound_s = max(bound_s, leaf.let_go_s or 0.0)
         return bound_s, ""

@@ -42,6 +42,10 @@ class NetworkLeaf(DeviceLeaf):
         """Put a part of a limit in force at the owner; durable there on return. Raises what that refuses with."""
 
     @abstractmethod
+    async def granted(self) -> Sequence[Grant]:
+        """Return the grants of this node that stand at the owner, of revision 1. Raises what that refuses with."""
+
+    @abstractmethod
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the node that owns the battery; raises what it refuses with."""
 

@@ -272,6 +272,24 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         await self._remote.over(lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata))
 
+    async def granted(self) -> tuple[Grant, ...]:
+        """Return what this node has granted there, of revision 1: the wire names none."""
+        request, source = lpb.ListLimitsRequest(names=[self.remote_name]), f"node:{self._pool.node}"
+        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        answer = await self._remote.over(
+            lambda channel: LimitServiceStub(channel).List(request, timeout=timeout_s, metadata=metadata)
+        )
+        return tuple(
+            Grant(
+                discharging=each.direction == lpb.DIRECTION_DISCHARGE,
+                revision=1,
+                limit_w=None if each.in_amperes else each.limit_w,
+                limit_a=each.limit_a if each.in_amperes else None,
+            )
+            for each in answer.limits
+            if each.source == source and each.battery == self.remote_name
+        )
+
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
         """Book there; relative times are resolved there."""
         request = schedule_request(self.remote_name, current_a, start, end, request_id)

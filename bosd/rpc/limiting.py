@@ -1,6 +1,6 @@
 """Limits put together with a node: its batteries, its store, its clock, and the way to other nodes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Grant
@@ -26,7 +26,7 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
         stub = node.make_remote(spec)
         return stub, stub.close
 
-    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, stub_beside, _owner_run))
+    limits = Limits(node.directory, node.clock, store, trust.doubt, node.look_again, (_send, stub_beside, _owner_run), _granted)
     if audit is not None:
         limits.book.note = audit.note
     await limits.load()
@@ -42,6 +42,10 @@ async def _send(stub: Battery, grant: Grant) -> None:
     if not isinstance(stub, NetworkLeaf):
         raise UnsupportedError(f"{stub.name} is no other node's battery", battery=stub.name)
     await stub.grant(grant)
+
+
+async def _granted(stub: Battery) -> Sequence[Grant]:
+    return await stub.granted() if isinstance(stub, NetworkLeaf) else ()
 
 
 def _owner_run(stub: Battery) -> str:

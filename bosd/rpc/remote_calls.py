@@ -21,6 +21,10 @@ class RemoteCalls(NetworkLeaf):
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
         await self._wire.grant(grant)
 
+    async def granted(self) -> Sequence[Grant]:
+        """Return what this node has granted the owner, of revision 1. Raises what that refuses with, or UnavailableError."""
+        return await self._wire.granted()
+
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         """Book at the owner; raises what it refuses with, or UnavailableError."""
         return await self._wire.book(current_a, start, end, request_id=request_id)

@@ -33,6 +33,8 @@ _KEYS: Mapping[str, Callable[[Row], str]] = {
     "trusted": lambda row: _truth(row["clock_trusted"]),
 }
 KEYS = tuple(_KEYS)
+_COLUMNS = {"link": "state", "node": "name"}
+"""Headings of `fleet ls` that are called otherwise as keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def parse_selector(text: str) -> Selector:
     key = key.removesuffix("!")
     if not equals or not pattern:
         raise typer.BadParameter(f"{text!r} is no selector. Write KEY=PATTERN or KEY!=PATTERN, such as state=lost or name=hut*.")
+    key = _COLUMNS.get(key, key)
     if key not in _KEYS:
         raise typer.BadParameter(f"unknown key {key!r} in {text!r}. {suggest(key, KEYS)}")
     return Selector(key, pattern, negated)

@@ -24,6 +24,55 @@ async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
     assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
 
 
+@pytest.mark.parametrize("amount", [{"limit_w": 480.0}, {"limit_a": 10.0}])
+def test_a_grant_that_its_granter_forgot_is_withdrawn(amount: dict[str, float]) -> None:
+    """A full disk keeps neither the limit nor the grants, and the node dies: the next run finds them at their owners."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        assert host.up.limits is not None
+        host.store.failed = True
+        wanted = Limit(source="operator", battery="all", direction="charge", **amount)
+        assert "not recorded yet" in str(await fleet.refused(fleet.within(host, host.up.limits.book.put(wanted))))
+        await asyncio.sleep(3.0)
+        assert [len(granted_w(fleet.hosts[name])) for name in "ab"] == [1, 1]
+        host.kill()
+        host.store.failed = False
+        await asyncio.sleep(5.0)
+        host.start()
+        await asyncio.sleep(15.0)
+        assert [granted_w(fleet.hosts[name]) for name in "ab"] == [[], []]
+        await fleet.set(host, "all", -30.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-15.0, -15.0])
+
+    told(story)
+
+
+def test_what_is_limited_after_it_was_lost_may_run_a_booking() -> None:
+    """The line to a was cut before there was a limit, and a charges by a booking: nobody can say that 480 W are kept."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"]
+        await fleet.within(far, far.up.node.book("b", -10.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await asyncio.sleep(5.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(20.0)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(12.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)]
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: sa is not heard, may run what its bookings or others ask for, and has no alone limit" in view.reason
+
+    told(story)
+
+
 def test_limits_in_watts_and_in_amperes_over_one_stub() -> None:
     """48 W on the stub, 20 A on the sum over it: its owner is granted the tighter of the two, 1 A at 48 V, and not 20 A."""
 

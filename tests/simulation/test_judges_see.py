@@ -96,7 +96,7 @@ def _no_end(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
     (_any_command, (4, 3)),
     (_raise_first, (4, 1)),
-    (_no_lease, (3, 10)),
+    (_no_lease, (19, 18)),
     (_no_time_to_live, (4, 13)),
     (_stops_forgotten, (4, 7)),
     (_unseen_is_nothing, (10, 7)),

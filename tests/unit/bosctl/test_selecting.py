@@ -33,6 +33,7 @@ def chosen(*selectors: str) -> list[Any]:
     [
         ((), ["home", "hut-1", "h:2", "main", "old"]),
         (("state=lost",), ["h:2", "old"]),
+        (("link=lost", "node=ol*"), ["old"]),
         (("state=session",), ["main"]),
         (("name=h*",), ["home", "hut-1"]),
         (("name=h*", "required=yes"), ["hut-1"]),

@@ -136,6 +136,9 @@ class Stub(NetworkLeaf):
     async def refresh(self, *, recursive: bool) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", recursive=recursive)
 
+    async def granted(self) -> Sequence[Grant]:
+        raise AssertionError
+
     async def grant(self, grant: Grant) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", grant=grant)
 
