@@ -78,7 +78,7 @@ def test_a_limit_by_hand(tmp_path: Path) -> None:
             ("put", "operator", 0.0),
             ("removed", "operator", None),
         ]
-        assert audited(node) == (5, 3)  # refused ones too
+        until(lambda: audited(node) == (5, 3), because="refused ones are audited, too")
 
 
 def test_a_limit_over_two_nodes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
 
 
 @pytest.mark.parametrize("amount", [{"limit_w": 480.0}, {"limit_a": 10.0}])
-def test_a_grant_that_its_granter_forgot_is_withdrawn(amount: dict[str, float]) -> None:
+def test_a_grant_that_its_granter_forgot_is_withdrawn(amount: dict[str, Any]) -> None:
     """A full disk keeps neither the limit nor the grants, and the node dies: the next run finds them at their owners."""
 
     async def story(fleet: Fleet) -> None:
