@@ -53,8 +53,8 @@ class Grants:
         self._directory = directory
         self._clock = clock
         self._table = table
-        self._send, make_stub, owner_run = ways
-        self._left = LeftBehind(make_stub, owner_run)
+        self._send, make_stub, self._owner_run = ways
+        self._left = LeftBehind(make_stub, self._owner_run)
         self._changed = changed
         self._granted: dict[Place, Granted] = {}
         self._local: dict[tuple[Battery, bool], float] = {}
@@ -330,11 +330,18 @@ class Grants:
         """Count what a stub's owner says is in force there, though nobody here knows of it: so that it is withdrawn."""
         place = self._place(stub, discharging=grant.discharging)
         granted = self._granted.setdefault(place, Granted())
-        if granted.clean and not granted.sending:
+        known = [self._granted.get(self._place(each, discharging=grant.discharging)) for each in self._same(stub)]
+        if not any(each is not None and (each.sending or not each.clean) for each in known):
             _log.warning("grant_forgotten", battery=stub.name, limit_w=grant.limit_w, limit_a=grant.limit_a)
             granted.watts, granted.clean, granted.sure = grant.limit_a is None, False, True
             granted.counted = granted.confirmed = grant.limit_w if granted.watts else grant.limit_a
             self._have_kept([place[:2]])
+
+    def _same(self, stub: DeviceLeaf) -> list[Battery]:
+        """Return the stubs that may be of the battery of one, that one included: its owner knows a grant by who granted it."""
+        run, name = self._owner_run(stub), self._place(stub, discharging=True)[1]
+        stubs = [(each, each.spec) for each in self._directory if self._owner_run(each) in {run, ""}]
+        return [each for each, spec in stubs if isinstance(spec, NetworkSpec) and spec.remote_name == name]
 
     async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
