@@ -13,12 +13,12 @@ from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError
+from bosd.limits.grants import CALL_S
 from bosd.limits.left_behind import At
 
 LOOK_S = 1.0
-CALL_S = 2.0
 
-Granted = Callable[[Battery], Awaitable[Sequence[Grant]]]
+AskOwner = Callable[[Battery], Awaitable[Sequence[Grant]]]
 """Returns what this node has granted a stub's owner for its battery, of revision 1. Raises as calls do."""
 
 
@@ -26,7 +26,7 @@ class Forgotten:
     """Has `remember` told of each grant that an owner names."""
 
     def __init__(
-        self, directory: Directory, clock: Clock, granted: Granted, remember: Callable[[DeviceLeaf, Grant], None]
+        self, directory: Directory, clock: Clock, granted: AskOwner, remember: Callable[[DeviceLeaf, Grant], None]
     ) -> None:
         self._directory = directory
         self._clock = clock

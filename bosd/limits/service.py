@@ -13,7 +13,7 @@ from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, cap_of
-from bosd.limits.forgotten import Forgotten, Granted
+from bosd.limits.forgotten import AskOwner, Forgotten
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
 from bosd.limits.left_behind import MakeStub, OwnerRun
@@ -52,7 +52,7 @@ class Limits:
         doubt: Callable[[float], str],
         changed: Callable[[Iterable[Battery]], None],
         ways: tuple[Send, MakeStub, OwnerRun],
-        granted: Granted,
+        granted: AskOwner,
     ) -> None:
         self.clock = clock
         self._directory = directory

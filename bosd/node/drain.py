@@ -44,7 +44,7 @@ class Drained:
 async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool]) -> AsyncIterator[Drained]:
     """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
 
-    Those at 0 A stay there: what is asked of them meanwhile waits for the battery that the block makes of them.
+    Those at 0 A stay there: what is asked of them meanwhile is refused, and says so.
     """
     held = Drained(leaves, is_latched)
     try:
