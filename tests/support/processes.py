@@ -161,7 +161,19 @@ def tell(control: Path, op: str, **arguments: object) -> dict[str, Any]:
     return answer
 
 
-class Pack(Program):
+class OnALine(Program):
+    """A simulated device on the pseudo-terminal that `port` leads to; killed, its line goes with it, as a pulled cable's does."""
+
+    port: Path
+
+    def kill(self) -> None:
+        """End it with SIGKILL; nothing is left that could lead to the next one to whom the system gives the same terminal."""
+        if self.running:
+            self.port.unlink(missing_ok=True)
+        super().kill()
+
+
+class Pack(OnALine):
     """A simulated JBD pack on a pseudo-terminal at `port`, steered through its control socket at `control`.
 
     The line is fast unless `baud` says otherwise: these tests wait for many replies.
@@ -210,7 +222,7 @@ class Pack(Program):
         return self.toml(name, current_control="external", regulator=regulator, **keys)
 
 
-class Supply(Program):
+class Supply(OnALine):
     """A simulated bench supply at `port`, wired to `pack`; answers faster than a real one, unless told otherwise."""
 
     def __init__(self, directory: Path, name: str, pack: Pack, **options: object) -> None:
