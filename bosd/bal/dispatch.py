@@ -180,8 +180,9 @@ def _share(result: Plan, battery: Aggregator, current_a: float, now_s: float, *,
         current_a = _carried(result, battery, current_a, sum(share_a for _, share_a in shares))
     capped = share_capped(battery, shares, current_a, now_s)
     carried_a = sum(share_a for _, share_a in capped.shares) if capped.reason else current_a
-    if _is_same(carried_a, battery.applied_a) and _may_stay(capped.shares, carried_a, now_s, move_shares=move_shares):
-        shares = [(member, member.applied_a) for member, _ in shares]
+    kept = _kept(capped.shares, carried_a, now_s, move_shares=move_shares) if _is_same(carried_a, battery.applied_a) else None
+    if kept is not None:
+        shares = kept
     else:
         exact = clamp(current_a, battery, battery.status(now_s), now_s)
         if exact.reason:  # shares that move anyway move to what the limit is now
@@ -245,19 +246,28 @@ def _is_same(one_a: float, other_a: float) -> bool:
     return one_a == other_a or abs(one_a - other_a) <= SUM_TOLERANCE * abs(other_a)
 
 
-def _may_stay(shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool) -> bool:
-    """Return whether members may keep what they run: it adds up, no limit binds, and no part moved enough."""
-    if abs(sum(member.applied_a for member, _ in shares) - current_a) > SUM_TOLERANCE * max(1.0, abs(current_a)):
-        return False
+def _kept(
+    shares: list[tuple[Battery, float]], current_a: float, now_s: float, *, move_shares: bool
+) -> list[tuple[Battery, float]] | None:
+    """Return what members run, where they may keep it: it adds up, no limit binds, and no part moved enough. Else None.
+
+    Who cannot be commanded runs what it is counted at, whatever it was told last.
+    """
+    kept: list[tuple[Battery, float]] = []
     least_a = SHARE_MOVE * abs(current_a) if move_shares else abs(current_a) * (1.0 + SHARE_MOVE)
     for member, share_a in shares:
-        if abs(share_a - member.applied_a) > least_a:
-            return False
-        if member.applied_a != share_a and clamp(member.applied_a, member, member.status(now_s), now_s).reason:
-            return False
-        if member.caps and clamp_to_caps(member, member.applied_a, now_s)[1]:
-            return False
-    return True
+        kept_a = member.applied_a
+        if kept_a != share_a:
+            status = member.status(now_s)
+            if not status.commandable:
+                kept_a = share_a
+            elif abs(share_a - kept_a) > least_a or clamp(kept_a, member, status, now_s).reason:
+                return None
+        if member.caps and clamp_to_caps(member, kept_a, now_s)[1]:
+            return None
+        kept.append((member, kept_a))
+    total_a = sum(kept_a for _, kept_a in kept)
+    return kept if abs(total_a - current_a) <= SUM_TOLERANCE * max(1.0, abs(current_a)) else None
 
 
 def _sum(result: Plan, partition: Partition) -> list[Battery]:

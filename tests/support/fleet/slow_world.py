@@ -9,10 +9,12 @@ from bosd.rpc.link_timers import LinkTimers
 
 PERIODS = {
     "bosd.limits.book": ("IDLE_S", "LOOK_S"),
+    "bosd.limits.forgotten": ("LOOK_S",),
     "bosd.node.alone": ("IDLE_S", "LOOK_S"),
     "bosd.node.bases": ("LOOK_S",),
     "bosd.node.hub": ("LONGEST_BEAT_S",),
     "bosd.node.ledger": ("COMMIT_PERIOD_S",),
+    "bosd.node.late_stops": ("LOOK_S",),
     "bosd.node.node": ("LONGEST_AGEING_S",),
     "bosd.node.noticed": ("LOOK_S",),
     "bosd.node.read_back": ("LOOK_S",),

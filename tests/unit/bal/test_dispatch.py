@@ -108,6 +108,25 @@ def test_a_lost_member_is_told_but_not_waited_for() -> None:
     assert told(planned) == {"a": 0.0, "b": 10.0}
 
 
+def test_a_lost_member_counted_otherwise_than_told_moves_nobody() -> None:
+    """Told 10 A, counted at 10.002: the others do with 1 mA less each, once; then charge moved by half a hundredth moves nobody."""
+    a, b, c = leaves = sampled("a"), sampled("b"), sampled("c")
+    whole = aggregate(*leaves)
+    for leaf in leaves:
+        leaf.settled(10.0, 0.0)
+    whole.applied_a = 30.0
+    a.unconfirmed_a = 10.002
+    for leaf in (b, c):
+        leaf.sampled(sample(20.0))
+    planned = plan({whole: 30.0}, 20.0)
+    assert told(planned) == pytest.approx({"a": 0.0, "b": 9.999, "c": 9.999})
+    for leaf in (b, c):
+        leaf.settled(planned.targets_a[leaf], 20.0)
+    b.sampled(sample(20.0, charge_ah=50.25))
+    planned = plan({whole: 30.0}, 20.0)
+    assert (planned.targets_a[b], planned.targets_a[c]) == (b.applied_a, c.applied_a)
+
+
 def test_ends_travel_down() -> None:
     """A member's end is the aggregate's; of two partitions the source's is the earlier; an end still to come wins."""
     a = sampled("a")
