@@ -363,6 +363,11 @@ class DeviceLeaf(Battery):
         """How long it may go on after this node stopped telling it or has told it to be safe; None: for ever."""
         return None
 
+    @property
+    def counts_until_s(self) -> float:
+        """When what is not seen of it counts no more, as it is safe by itself by then; infinite where that is not known."""
+        return math.inf
+
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""
         del discharging

@@ -28,6 +28,9 @@ from bosd.bal.spec import (
 from bosd.bal.splitter import Splitter
 from bosd.errors import BadNameError
 
+MOST_GONE = 256
+"""Devices that were taken out and may run on, whose places are remembered: those that may run most."""
+
 LeafFactory = Callable[[BatterySpec], Battery]
 PolicyLookup = Callable[[str], SplitPolicy]
 SharingLookup = Callable[[AggregatorSpec], SharePolicy | None]
@@ -63,6 +66,7 @@ class Directory:
         self.batteries: dict[str, Battery] = {}
         self.splitters: dict[str, Splitter] = {}
         self._tops: dict[int, tuple[Battery, ...]] = {}
+        self._gone: dict[tuple[object, ...], DeviceLeaf] = {}
 
     def __getitem__(self, name: str) -> Battery:
         """Return the battery of this name. Raises BadNameError."""
@@ -129,12 +133,24 @@ class Directory:
         added = tuple(battery for battery in self.batteries.values() if id(battery) not in old_ids)
         for battery in added:
             _inherit(before.get(battery.name), battery)
-        _succeed(removed, added)
+        self._succeed(removed, added)
         new = set(map(id, added))
         for splitter in self.splitters.values():
             if any(id(below) in new for below in members_of(splitter.source)):
                 splitter.rebase()
         return Replaced(removed, added)
+
+    def _succeed(self, removed: Iterable[Battery], added: Iterable[Battery]) -> None:
+        """Let new leaves count at what may run at their places, whatever those were called that had them, and since when gone."""
+        gone = [each for each in (*self._gone.values(), *removed) if isinstance(each, DeviceLeaf) and each.counts_at_a != 0.0]
+        gone.sort(key=lambda each: abs(each.counts_at_a))
+        most = {_place(leaf.spec): leaf for leaf in gone}
+        had_again = set()
+        for new in added:
+            if isinstance(new, DeviceLeaf) and (old := most.get(place := _place(new.spec))) is not None:
+                new.succeed(old)
+                had_again.add(place)
+        self._gone = dict([(place, leaf) for place, leaf in most.items() if place not in had_again][-MOST_GONE:])
 
     def _leaf(self, spec: BatterySpec, now_s: float) -> Battery:
         if isinstance(spec, PseudoSpec):
@@ -224,15 +240,6 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     new.listeners = old.listeners
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
-
-
-def _succeed(removed: Iterable[Battery], added: Iterable[Battery]) -> None:
-    """Let new leaves count at what may run at their places, whatever those were called that had them."""
-    leaves = sorted((each for each in removed if isinstance(each, DeviceLeaf)), key=lambda each: abs(each.counts_at_a))
-    most = {_place(leaf.spec): leaf for leaf in leaves}
-    for new in added:
-        if isinstance(new, DeviceLeaf) and (old := most.get(_place(new.spec))) is not None:
-            new.succeed(old)
 
 
 def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:

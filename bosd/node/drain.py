@@ -1,11 +1,17 @@
 """Devices that an edit takes away are brought to 0 A before it is applied."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.clock import Clock
+from bosd.node.ends import just_after_s
+from bosd.node.links import NetworkLeaf
 
 DRAIN_DEADLINE_S = 3.0
+OUTLAST_S = 10.0
+"""How long an edit waits at most for what is not heard to be safe by itself; a node's own bound is 7 s with default times."""
 
 WHILE_EDITED = "while an edit is stored that replaces it, or takes it out; ask again when that is done"
 
@@ -22,10 +28,23 @@ class Drained:
         self._held = leaves
         self._is_latched = is_latched
         self.unconfirmed: Sequence[str] = ()
+        self._unheard_a: dict[str, float] = {}
         for leaf in leaves:
             if not leaf.stopped:
                 leaf.stop_note = WHILE_EDITED
             leaf.latch(stopped=True)
+
+    async def bring_to_zero(self, stop: StopDevices, clock: Clock) -> None:
+        """Have those that carry something brought to 0 A; who is not heard is given the time to be safe by itself."""
+        carrying = [leaf for leaf in self._held if leaf.counts_at_a != 0.0]
+        if not carrying:
+            return
+        unconfirmed = await stop(carrying, DRAIN_DEADLINE_S)
+        unheard = [leaf for leaf in carrying if leaf.name in unconfirmed and isinstance(leaf, NetworkLeaf)]
+        await _outlast(unheard, clock)
+        self._unheard_a = {leaf.name: leaf.counts_at_a for leaf in unheard if leaf.counts_at_a != 0.0}
+        safe = {leaf.name for leaf in unheard} - self._unheard_a.keys()
+        self.unconfirmed = [name for name in unconfirmed if name not in safe]
 
     def let_go(self) -> None:
         """Hold them no longer; done twice it is done."""
@@ -37,19 +56,37 @@ class Drained:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what a person should look at."""
-        return tuple(f"{name} did not confirm 0 A: look at its device, which is told until it does" for name in self.unconfirmed)
+        return tuple(map(self._warning, self.unconfirmed))
+
+    def _warning(self, name: str) -> str:
+        if name in self._unheard_a:
+            return (
+                f"{name} is not heard and may still run {self._unheard_a[name]:g} A, which counts no more where it is taken out"
+            )
+        return f"{name} did not confirm 0 A: look at its device, which is told until it does"
 
 
 @asynccontextmanager
-async def drained(leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool]) -> AsyncIterator[Drained]:
+async def drained(
+    leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool], clock: Clock
+) -> AsyncIterator[Drained]:
     """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
 
-    Those at 0 A stay there: what is asked of them meanwhile is refused, and says so.
+    Those at 0 A stay there: what is asked of them meanwhile is refused, and says so. What is not heard and will be safe by itself
+    within 10 s is waited for: only then may others take its share (control.md, "When something dies").
     """
     held = Drained(leaves, is_latched)
     try:
-        if carrying := [leaf for leaf in leaves if leaf.counts_at_a != 0.0]:
-            held.unconfirmed = await stop(carrying, DRAIN_DEADLINE_S)
+        await held.bring_to_zero(stop, clock)
         yield held
     finally:
         held.let_go()
+
+
+async def _outlast(leaves: Sequence[DeviceLeaf], clock: Clock) -> None:
+    """Wait until each of these has stood until its own bound, where that is near enough."""
+    ends_s = clock.now_s() + OUTLAST_S
+    for leaf in leaves:
+        while leaf.counts_at_a != 0.0 and (over_s := just_after_s(leaf.counts_until_s)) <= ends_s:
+            await asyncio.sleep(max(0.0, over_s - clock.now_s()))
+            leaf.status(clock.now_s())  # what is over counts no more, once it was looked at

@@ -147,7 +147,7 @@ class Editor:
         warnings = consequences(self._directory, topology, recuts.steps())
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            async with drained(leaving(self._directory, topology), self._stop, self.is_latched) as held:
+            async with drained(leaving(self._directory, topology), self._stop, self.is_latched, self._clock) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()

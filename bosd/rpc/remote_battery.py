@@ -125,6 +125,11 @@ class RemoteBattery(RemoteCalls):
         """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
         return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
 
+    @property
+    def counts_until_s(self) -> float:
+        """When its bound has passed; infinite where it is heard, or none is known."""
+        return self._counted_until_s
+
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
         self._gone = claim_a is None and facts is NONE_KNOWN

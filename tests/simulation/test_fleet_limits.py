@@ -12,7 +12,7 @@ from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError
 from bosd.fleet.system_state import SystemState
-from bosd.node.api import Edit
+from bosd.node.api import ApplyResult, Edit
 from bosd.rpc.about import About
 from bosd.rpc.fleet import Fleet as Nodes
 from bosd.store.limits import Limit
@@ -31,10 +31,11 @@ async def limit(fleet: Fleet, host: Host, name: str, limit_w: float | None, **mo
     await fleet.within(host, book.put(Limit(source="operator", battery=name, direction="charge", limit_w=limit_w, **more)))
 
 
-async def edit(fleet: Fleet, host: Host, *batteries: BatterySpec) -> None:
-    """Make a node have these batteries and no others."""
+async def edit(fleet: Fleet, host: Host, *batteries: BatterySpec) -> ApplyResult:
+    """Make a node have these batteries and no others; return what it says to that."""
     edits = [Edit(action="whole", toml=format_topology(Topology(batteries=batteries, splitters=())))]
-    await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+    result: ApplyResult = await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+    return result
 
 
 def granted_w(host: Host, name: str = "b") -> list[float | None]:

@@ -97,6 +97,58 @@ def test_a_lost_battery_that_gets_another_name_counts_on(*, far: bool) -> None:
     told(story)
 
 
+@pytest.mark.parametrize("far", [True, False])
+def test_a_lost_battery_taken_out_and_put_in_again_counts_on(*, far: bool) -> None:
+    """A member that holds 10 A and is not reached is taken out in one edit, and put in in another: the sum counts it again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        owners(fleet, "c", hold_s=None)
+        fleet.add_pack("own", hold_s=None)
+        lost = stub_spec("lost", "c", "b") if far else pack_spec("lost", "own")
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sb", "b", "b"), lost, sum_spec("all", "sb", "lost"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        if far:
+            fleet.hosts["c"].cut_power()
+        fleet.packs["own"].change(deaf=not far)
+        await asyncio.sleep(1.0)
+        without = await edit(fleet, host, stub_spec("sb", "b", "b"), sum_spec("all", "sb"))
+        assert without.unconfirmed == ("lost",)
+        assert ("may still run 10 A" if far else "did not confirm 0 A") in without.warnings[-1]
+        await asyncio.sleep(1.0)
+        await edit(fleet, host, stub_spec("sb", "b", "b"), lost, sum_spec("all", "sb", "lost"))
+        await asyncio.sleep(3.0)
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            assert flows_a(fleet, "b", "c" if far else "own") == pytest.approx([10.0, 10.0])
+        assert "may still run: lost up to 10 A" in host.up.node.status("all").reason
+
+    told(story)
+
+
+def test_the_share_of_a_lost_battery_is_given_away_by_its_removal_no_sooner_than_it_is_safe() -> None:
+    """A cut, then an edit that takes the lost stub out waits until its owner has let go: the sum is never above 20 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b", "c")
+        host = controller(fleet, "b", "c")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "c")
+        await asyncio.sleep(2.0)
+        edited = fleet.loop.create_task(edit(fleet, host, stub_spec("sb", "b", "b"), sum_spec("all", "sb")))
+        most_a = 0.0
+        while not edited.done() or flows_a(fleet, "b")[0] < 20.0:
+            most_a = max(most_a, math.fsum(flows_a(fleet, "b", "c")))
+            await asyncio.sleep(0.05)
+        assert (await edited).unconfirmed == ()
+        assert most_a == pytest.approx(20.0)
+        assert flows_a(fleet, "b", "c") == [20.0, 0.0]
+
+    told(story)
+
+
 def test_what_is_asked_while_an_edit_is_stored_keeps_the_new_limits() -> None:
     """A pack at 0 A gets limits of 8 A, the disk takes 2 s for it, 16 A are asked meanwhile: 8 A are never passed."""
 
