@@ -19,6 +19,7 @@ PERIODS = {
     "bosd.node.noticed": ("LOOK_S",),
     "bosd.node.read_back": ("LOOK_S",),
     "bosd.node.stops": ("RECORD_PAUSE_S",),
+    "tests.support.fleet.channels": ("KEEPALIVE_S", "_LOOK_S"),
 }
 """What a node does each second or so, beside its sessions."""
 
