@@ -65,12 +65,22 @@ class StopResult:
     not_at_owner: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """What is in force on a free battery from a release on, as it was asked, and by whom: empty for a booking."""
+
+    name: str
+    current_a: float
+    holder: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseResult:
-    """Batteries whose stop has ended, and by name what kept that of others."""
+    """Batteries whose stop has ended, what is in force on them again, and by name what kept the stop of others."""
 
     released: tuple[str, ...]
     refused: Mapping[str, BosError] = field(default_factory=dict)
+    asked_again: tuple[AskedAgain, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

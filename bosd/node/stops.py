@@ -12,6 +12,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
 from bosd.errors import (
     BadNameError,
@@ -23,7 +24,7 @@ from bosd.errors import (
     StoreError,
     UnavailableError,
 )
-from bosd.node.api import ReleaseResult, StopResult
+from bosd.node.api import AskedAgain, ReleaseResult, StopResult
 from bosd.node.controller import Controller
 from bosd.node.explaining import HOP_PART
 from bosd.node.faults import Severity
@@ -258,7 +259,17 @@ class Stops:
             raise next(iter(refused.values()))
         released = [battery.name for battery in done]
         _log.warning("released", batteries=released, refused=list(refused), who=holder)
-        return ReleaseResult(released=tuple(released), refused=refused)
+        return ReleaseResult(released=tuple(released), refused=refused, asked_again=self._asked_again(done))
+
+    def _asked_again(self, released: Sequence[Battery]) -> tuple[AskedAgain, ...]:
+        """Return what is asked of these, and of what rests on them, that is not stopped itself."""
+        now_s = self.clock.now_s()
+        found = []
+        for top in {top: None for battery in released for top in self.directory.tops_with(battery) if not top.stopped}:
+            asked = top.setpoint if top.setpoint is not None and top.setpoint.over_s > now_s else top.booked
+            if asked is not None and asked.current_a != 0.0:
+                found.append(AskedAgain(top.name, asked.current_a, asked.holder if isinstance(asked, SetPoint) else ""))
+        return tuple(found)
 
     async def _end(self, batteries: Sequence[Battery], meant: Mapping[str, StopLatch], refused: dict[str, BosError]) -> None:
         """End latches that are still the ones that were `meant`, on the disk first; add to `refused` what is not ended."""

@@ -184,6 +184,8 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         response = pb.ReleaseResponse(released=result.released)
         for name, error in result.refused.items():
             response.not_released.add(name=name, reason=error.reason, message=error.message)
+        for asked in result.asked_again:
+            response.asked_again.add(name=asked.name, current_a=asked.current_a, holder=asked.holder)
         return response
 
     async def Refresh(self, request: pb.RefreshRequest, context: Context) -> pb.BatteryStatus:  # noqa: D102, N802

@@ -296,12 +296,24 @@ class ReleaseRequest(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., via: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReleaseResponse(_message.Message):
-    __slots__ = ("released", "not_released")
+    __slots__ = ("released", "not_released", "asked_again")
     RELEASED_FIELD_NUMBER: _ClassVar[int]
     NOT_RELEASED_FIELD_NUMBER: _ClassVar[int]
+    ASKED_AGAIN_FIELD_NUMBER: _ClassVar[int]
     released: _containers.RepeatedScalarFieldContainer[str]
     not_released: _containers.RepeatedCompositeFieldContainer[NotReleased]
-    def __init__(self, released: _Optional[_Iterable[str]] = ..., not_released: _Optional[_Iterable[_Union[NotReleased, _Mapping]]] = ...) -> None: ...
+    asked_again: _containers.RepeatedCompositeFieldContainer[AskedAgain]
+    def __init__(self, released: _Optional[_Iterable[str]] = ..., not_released: _Optional[_Iterable[_Union[NotReleased, _Mapping]]] = ..., asked_again: _Optional[_Iterable[_Union[AskedAgain, _Mapping]]] = ...) -> None: ...
+
+class AskedAgain(_message.Message):
+    __slots__ = ("name", "current_a", "holder")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURRENT_A_FIELD_NUMBER: _ClassVar[int]
+    HOLDER_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    current_a: float
+    holder: str
+    def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., holder: _Optional[str] = ...) -> None: ...
 
 class NotReleased(_message.Message):
     __slots__ = ("name", "reason", "message")

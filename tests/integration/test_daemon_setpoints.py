@@ -236,7 +236,9 @@ def test_stop_and_release(rig: Node, packs: tuple[Pack, Pack]) -> None:
     assert "stopped" in rig.status("b1")["reason"]
     rig.ask("set", "both", "40", "--ttl", "10m")
     assert loads(packs) == pytest.approx((0.0, 40.0))
-    assert rig.ask("release", "b1") == {"released": ["b1"]}
+    released = rig.ask("release", "b1")
+    assert released["released"] == ["b1"]
+    assert [(each["name"], each["current_a"]) for each in released["asked_again"]] == [("both", 40.0)]
     until(lambda: loads(packs) == pytest.approx((20.0, 20.0), abs=0.5), because="the share is given back")
 
 

@@ -129,7 +129,10 @@ def stop(
 
 
 def release(context: typer.Context, names: Names) -> None:
-    """End stops; those that cannot be ended are named, and keep none of the others. Exit status 1 where there is one."""
+    """End stops; says what was asked before and flows again.
+
+    Those that cannot be ended are named, and keep none of the others. Exit status 1 where there is one.
+    """
     session = session_of(context)
     with session.connect() as connection:
         answer = connection.call(connection.batteries.Release, pb.ReleaseRequest(names=names))
@@ -140,10 +143,16 @@ def release(context: typer.Context, names: Names) -> None:
     def draw(console: "Console") -> None:
         if released or not refused:
             console.print(f"released: {', '.join(released)}" if released else "nothing was stopped", markup=False)
+        for each in answer.asked_again:
+            who = f"asked by {each.holder}" if each.holder else "by its booking"
+            console.print(f"{each.name}: {each.current_a:g} A {who} is in force now", style="bold", markup=False)
         for each in refused:
             console.print(f"{each['name']}: NOT released ({each['reason']}): {each['message']}", style="bold red", markup=False)
 
     document: dict[str, object] = {"released": released}
+    if answer.asked_again:
+        keys = ("name", "current_a", "holder")
+        document["asked_again"] = [{key: getattr(each, key) for key in keys} for each in answer.asked_again]
     session.answer(document | ({"not_released": refused} if refused else {}), draw)
     if refused:
         raise typer.Exit(ExitStatus.REFUSED)

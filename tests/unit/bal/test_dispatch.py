@@ -109,7 +109,7 @@ def test_a_lost_member_is_told_but_not_waited_for() -> None:
 
 
 def test_a_lost_member_counted_otherwise_than_told_moves_nobody() -> None:
-    """Told 10 A, counted at 10.002: the others do with 1 mA less each, once; then charge moved by half a hundredth moves nobody."""
+    """Told 10 A, counted at 10.002: the others do with 1 mA less each, once; charge that moves by a trifle moves nobody then."""
     a, b, c = leaves = sampled("a"), sampled("b"), sampled("c")
     whole = aggregate(*leaves)
     for leaf in leaves:
