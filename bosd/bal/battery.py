@@ -299,15 +299,17 @@ class DeviceLeaf(Battery):
     confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
     `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for; it
     is `untold` until it was told anything. One that `strays`, because others command it too, is told again when it is asked.
+    `drained`: an edit under way holds it at 0 A.
     """
 
     expires: ClassVar[bool] = False
     command_deadline_s: ClassVar[float] = 5.0
 
-    __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
+    __slots__ = ("drained", "failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
 
     def __init__(self, spec: BatterySpec) -> None:
         super().__init__(spec)
+        self.drained = False
         self.telling_a: float | None = None
         self.failed_s = -math.inf
         self.unread_until_s = -math.inf

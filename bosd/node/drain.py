@@ -32,6 +32,7 @@ class Drained:
         for leaf in leaves:
             if not leaf.stopped:
                 leaf.stop_note = WHILE_EDITED
+            leaf.drained = True
             leaf.latch(stopped=True)
 
     async def bring_to_zero(self, stop: StopDevices, clock: Clock) -> None:
@@ -49,6 +50,7 @@ class Drained:
     def let_go(self) -> None:
         """Hold them no longer; done twice it is done."""
         for leaf in self._held:
+            leaf.drained = False
             if leaf.stop_note == WHILE_EDITED:
                 leaf.stop_note = ""
             leaf.latch(stopped=self._is_latched(leaf.name))
@@ -64,6 +66,13 @@ class Drained:
                 f"{name} is not heard and may still run {self._unheard_a[name]:g} A, which counts no more where it is taken out"
             )
         return f"{name} did not confirm 0 A: look at its device, which is told until it does"
+
+
+def unlatch(battery: Battery) -> None:
+    """End the stop of a battery; one that an edit holds stays at 0 A until that is stored."""
+    held = isinstance(battery, DeviceLeaf) and battery.drained
+    battery.stop_note = WHILE_EDITED if held else ""
+    battery.latch(stopped=held)
 
 
 @asynccontextmanager

@@ -145,6 +145,7 @@ class Editor:
         if self.look is not None and (unread := unread_leaving(self._directory, topology, self._clock.now_s())):
             await self.look(unread)
         warnings = consequences(self._directory, topology, recuts.steps())
+        warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
             async with drained(leaving(self._directory, topology), self._stop, self.is_latched, self._clock) as held:
@@ -206,6 +207,10 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
+
+
+def _unseen(battery: Battery) -> str:
+    return f"{battery.name} was not heard since this node started and may run what it was told before: look at its device"
 
 
 def _operation(edit: Edit) -> EditOperation:

@@ -25,6 +25,7 @@ from bosd.errors import (
 )
 from bosd.node.api import ReleaseResult, StopResult
 from bosd.node.controller import Controller
+from bosd.node.drain import unlatch
 from bosd.node.explaining import HOP_PART
 from bosd.node.faults import Severity
 from bosd.node.late_stops import LateStops
@@ -138,8 +139,7 @@ class Stops:
         del self._latches[battery.name]
         self._late.forget(battery.name)
         for each in {battery, self.directory.batteries.get(battery.name, battery)}:
-            each.stop_note = ""
-            each.latch(stopped=False)
+            unlatch(each)
 
     async def _at_owner(
         self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]

@@ -13,6 +13,7 @@ from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
+from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -93,6 +94,34 @@ def test_a_stop_during_an_edit_stays(monkeypatch: pytest.MonkeyPatch, *, fails: 
         if not fails:
             await fleet.within(own, own.up.node.apply(edits[1:], expected_revision=None, holder="x", comment=""))
         await _is_latched(fleet, own, asker)
+
+    told(story)
+
+
+def test_a_release_during_an_edit_lets_nothing_flow_before_its_end() -> None:
+    """A stopped battery is to get limits of 8 A; meanwhile it is released, and 16 A are in force again: 8 A are never passed."""
+
+    async def story(fleet: Fleet) -> None:
+        pack, other = fleet.add_pack("p"), fleet.add_pack("q", hold_s=None)
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("p", "p"), pack_spec("q", "q"))))
+        await ready(fleet)
+        node = host.up.node
+        await fleet.set(host, "p", 16.0)
+        await fleet.set(host, "q", 5.0)
+        await fleet.within(host, node.stop(["p"], holder="person"))
+        other.change(deaf=True)  # what is to be brought to 0 A takes its time
+        specs = (pack_spec("p", "p", limit_a=8.0), pack_spec("q", "q", limit_a=8.0))
+        edited = asyncio.create_task(edit(fleet, host, *specs))
+        await asyncio.sleep(0.2)
+        await fleet.within(host, node.release(["p"], holder="person"))
+        assert "stopped while an edit is stored" in node.status("p").reason
+        while not edited.done():
+            assert pack.true_a == 0.0
+            await asyncio.sleep(0.02)
+        for _ in range(100):
+            assert pack.true_a <= 8.0
+            await asyncio.sleep(0.02)
+        assert (pack.true_a, node.status("p").stopped) == (8.0, False)
 
     told(story)
 
