@@ -13,7 +13,7 @@ from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_stored
-from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError
+from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError, StoreError
 from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
@@ -171,18 +171,23 @@ class Editor:
         who: str,
         comment: str,
     ) -> asyncio.CancelledError | None:
-        """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then."""
+        """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then.
+
+        A disk that did not answer in time may have it, too: it is in force then, or it would be after a restart alone.
+        """
         now_utc_s, toml = self._clock.utc_s(), format_topology(topology)
         gone: asyncio.CancelledError | None = None
         try:
             self.revision = await self._store.append_revision(
                 expected, toml=toml, changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s, bases=bases
             )
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, StoreError) as error:
+            if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
+                raise
             stored = await self._store.load_topology()
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
                 raise
-            self.revision, gone = stored.revision, error
+            self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
         self._changed_utc_s = now_utc_s
         return gone
 

@@ -1,7 +1,7 @@
 """A latch stands until somebody releases it: against releases and edits under way, and edits that take its battery away."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -126,6 +126,30 @@ def test_a_release_during_an_edit_lets_nothing_flow_before_its_end() -> None:
     told(story)
 
 
+def test_a_release_that_was_refused_as_the_disk_hung_ends_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk does what it is told after the release was refused: the battery is stopped all the same, over a restart too."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(asker, "all", 10.0)
+        await _stopped(fleet, own)
+        clear = own.store.clear_stops
+
+        async def late(names: Sequence[str]) -> None:
+            await clear(names)
+            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(own.store, "clear_stops", late)
+            refused = await fleet.refused(fleet.within(own, own.up.node.release(["b"], holder="admin")))
+        assert isinstance(refused, StoreError)
+        await _is_latched(fleet, own, asker)
+
+    told(story)
+
+
 def test_a_stop_that_was_released_before_its_asker_went_is_over() -> None:
     """Stop and release of a cut link arrive in one instant, and nobody waits for the stop any more: a restart latches nothing."""
 
@@ -177,8 +201,8 @@ def test_a_stopped_battery_that_is_put_there_again_is_stopped() -> None:
         await ready(fleet)
         await _stopped(fleet, own)
         toml = own.up.node.topology().toml
-        for edit in (Edit(action="remove", name="b"), Edit(action="add", toml=toml)):
-            await fleet.within(own, own.up.node.apply([edit], expected_revision=None, holder="x", comment=""))
+        for each in (Edit(action="remove", name="b"), Edit(action="add", toml=toml)):
+            await fleet.within(own, own.up.node.apply([each], expected_revision=None, holder="x", comment=""))
         await _is_latched(fleet, own, asker)
         await fleet.within(own, own.up.node.release(["b"], holder="admin"))
         await fleet.until(fleet.all_ready, within_s=5.0, because="it may be commanded again")

@@ -176,7 +176,7 @@ def test_what_is_asked_while_an_edit_is_stored_keeps_the_new_limits() -> None:
 
 @pytest.mark.parametrize("after", [(), (sum_spec("other", "b1", "b2"),)], ids=["free", "another sum"])
 def test_what_is_not_confirmed_is_told_after_an_edit_took_its_sum_away(after: tuple[BatterySpec, ...]) -> None:
-    """A member follows its first 5 A and its answer is lost, so the request is refused; its sum is taken away: it comes to 0 A."""
+    """A member follows its first 5 A, its answer is lost, the request is refused; its sum is taken away: it comes to 0 A."""
 
     async def story(fleet: Fleet) -> None:
         one, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
@@ -195,7 +195,7 @@ def test_what_is_not_confirmed_is_told_after_an_edit_took_its_sum_away(after: tu
 
 
 def test_a_device_that_was_never_looked_at_is_told_after_an_edit_took_it_away() -> None:
-    """A node is started anew, the line of a pack that holds 10 A is silent, the battery is taken out: it comes to 0 A all the same."""
+    """A node starts anew, a pack that holds 10 A does not answer, its battery is taken out: it comes to 0 A all the same."""
 
     async def story(fleet: Fleet) -> None:
         fleet.add_pack("own")
