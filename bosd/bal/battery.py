@@ -76,9 +76,9 @@ class Battery(metaclass=_Port):
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
-    said about its bookings, `stop_note` by whom it was stopped, when and why, `clamped_by` why `applied_a` differs from what is
-    asked, `alone` who is not heard while its alone limits are in force, `caps` all that limits it now and refuses nothing.
-    `beside_w` is what flows at its meter beside itself.
+    said about its bookings, `stop_note` by whom it was stopped, when and why, `drained` that an edit under way holds it at 0 A,
+    `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone limits are in force, `caps`
+    all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -97,6 +97,7 @@ class Battery(metaclass=_Port):
         "caps",
         "clamped_by",
         "component",
+        "drained",
         "figures",
         "held_out",
         "listeners",
@@ -129,6 +130,7 @@ class Battery(metaclass=_Port):
         self.beside_w = NOTHING_BESIDE
         self.stopped = False
         self.stop_note = ""
+        self.drained = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
         self.figures: Figures | None = None
@@ -299,17 +301,15 @@ class DeviceLeaf(Battery):
     confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
     `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for; it
     is `untold` until it was told anything. One that `strays`, because others command it too, is told again when it is asked.
-    `drained`: an edit under way holds it at 0 A.
     """
 
     expires: ClassVar[bool] = False
     command_deadline_s: ClassVar[float] = 5.0
 
-    __slots__ = ("drained", "failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
+    __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
 
     def __init__(self, spec: BatterySpec) -> None:
         super().__init__(spec)
-        self.drained = False
         self.telling_a: float | None = None
         self.failed_s = -math.inf
         self.unread_until_s = -math.inf

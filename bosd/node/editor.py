@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
-from bosd.bal.consequences import consequences, leaving, unread_leaving
+from bosd.bal.consequences import consequences, leaving, leaving_idle, unread_leaving
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
@@ -148,7 +148,8 @@ class Editor:
         warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            async with drained(leaving(self._directory, topology), self._stop, self.is_latched, self._clock) as held:
+            leave = (*leaving(self._directory, topology), *leaving_idle(self._directory, topology))
+            async with drained(leave, self._stop, self.is_latched, self._clock) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()

@@ -174,53 +174,6 @@ def test_what_is_asked_while_an_edit_is_stored_keeps_the_new_limits() -> None:
     told(story)
 
 
-@pytest.mark.parametrize("after", [(), (sum_spec("other", "b1", "b2"),)], ids=["free", "another sum"])
-def test_what_is_not_confirmed_is_told_after_an_edit_took_its_sum_away(after: tuple[BatterySpec, ...]) -> None:
-    """A member follows its first 5 A, its answer is lost, the request is refused; its sum is taken away: it comes to 0 A."""
-
-    async def story(fleet: Fleet) -> None:
-        one, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
-        packs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
-        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "b1", "b2"))))
-        await ready(fleet)
-        other.change(mute=True)
-        assert await fleet.refused(fleet.set(host, "all", 10.0)) is not None
-        assert (one.true_a, other.true_a) == (0.0, 5.0)
-        await asyncio.sleep(0.5)
-        await edit(fleet, host, *packs, *after)
-        other.change(mute=False)
-        await fleet.until(lambda: other.true_a == 0.0, within_s=5.0, because="it is told until it confirms")
-
-    told(story)
-
-
-def test_a_device_that_was_never_looked_at_is_told_after_an_edit_took_it_away() -> None:
-    """A node starts anew, a pack that holds 10 A does not answer, its battery is taken out: it comes to 0 A all the same."""
-
-    async def story(fleet: Fleet) -> None:
-        fleet.add_pack("own")
-        pack = fleet.add_pack("gone", hold_s=None)
-        stays = pack_spec("own", "own")
-        host = fleet.add_host("m", Topology(batteries=(stays, pack_spec("gone", "gone"))))
-        await ready(fleet)
-        await asyncio.sleep(61.0)  # meters are written once a minute: who has one was there
-        await fleet.set(host, "gone", 10.0)
-        host.kill()
-        pack.change(deaf=True)
-        host.start()
-        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
-        edits = [Edit(action="remove", name="gone")]
-        answer = await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
-        assert any("gone was not heard since this node started" in warning for warning in answer.warnings)
-        await asyncio.sleep(10.0)
-        assert pack.true_a == 10.0
-        assert "gone was taken out" in next(iter(host.up.node.orphans.noticed())).message
-        pack.change(deaf=False)
-        await fleet.until(lambda: pack.true_a == 0.0, within_s=4.0, because="it is told each 2 s until it confirms")
-
-    told(story)
-
-
 def test_a_late_repeat_does_not_revive_what_its_sender_gave_up() -> None:
     """A repeat of an earlier run arrives when the next one has a session: the set point is bound to neither, and ends."""
 
