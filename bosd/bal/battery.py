@@ -76,9 +76,9 @@ class Battery(metaclass=_Port):
 
     `applied_a` is the set point applied to it, `target_a` what its user asks of it (None when it is free or nothing is asked),
     `setpoint` a free battery's living request, `booked` what its schedule asks when there is none, `booking_note` what is to be
-    said about its bookings, `stop_note` by whom it was stopped, when and why, `clamped_by` why `applied_a` differs from what is
-    asked, `alone` who is not heard while its alone limits are in force, `caps` all that limits it now and refuses nothing.
-    `beside_w` is what flows at its meter beside itself.
+    said about its bookings, `stop_note` by whom it was stopped, when and why, `drained` that an edit under way holds it at 0 A,
+    `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone limits are in force, `caps`
+    all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -97,6 +97,7 @@ class Battery(metaclass=_Port):
         "caps",
         "clamped_by",
         "component",
+        "drained",
         "figures",
         "held_out",
         "listeners",
@@ -129,6 +130,7 @@ class Battery(metaclass=_Port):
         self.beside_w = NOTHING_BESIDE
         self.stopped = False
         self.stop_note = ""
+        self.drained = False
         self.held_out = False
         self.listeners: tuple[Listener, ...] = ()
         self.figures: Figures | None = None

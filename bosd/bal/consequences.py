@@ -40,8 +40,21 @@ def leaving(directory: Directory, topology: Topology) -> list[DeviceLeaf]:
     """
     specs, graph = _specs(topology), Graph(topology)
     leaves = [battery for battery in directory if isinstance(battery, DeviceLeaf)]
-    above = {user: _aggregators_above(user) for user in {leaf.user for leaf in leaves}}
+    above = {user: _above(user)[0] for user in {leaf.user for leaf in leaves}}
     return [leaf for leaf in leaves if specs.get(leaf.name) != leaf.spec or _is_taken_out(leaf, above[leaf.user], graph)]
+
+
+def leaving_idle(directory: Directory, topology: Topology) -> list[Battery]:
+    """Return partitions without current over devices that would be taken out of an aggregator above them, which stays.
+
+    They must stay without: else that aggregator could be given something, and its share with it, while the edit is stored. Their
+    devices are others', too.
+    """
+    graph = Graph(topology)
+    leaves = [battery for battery in directory if isinstance(battery, DeviceLeaf)]
+    above = {user: _above(user, idle=True) for user in {leaf.user for leaf in leaves}}
+    out = {leaf.user for leaf in leaves if _is_taken_out(leaf, above[leaf.user][0], graph)}
+    return list(dict.fromkeys(part for user in out for part in above[user][1]))
 
 
 def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[Battery]:
@@ -61,18 +74,24 @@ def _is_taken_out(leaf: DeviceLeaf, before: Collection[str], graph: Graph) -> bo
     return bool({name for name in before if name in graph.kinds} - after)
 
 
-def _aggregators_above(user: User | None) -> set[str]:
-    """Return the names of the aggregators above who has this user; partitions that carry nothing are left out."""
-    found: set[str] = set()
+def _above(user: User | None, *, idle: bool = False) -> tuple[set[str], list[Battery]]:
+    """Return the names of the aggregators above who has this user, and with `idle` the partitions that carry nothing.
+
+    Without it those are left out, with what is above them.
+    """
+    names: set[str] = set()
+    parts: list[Battery] = []
     users = [user]
     while users:
         user = users.pop()
         if isinstance(user, Aggregator):
-            found.add(user.name)
+            names.add(user.name)
             users.append(user.user)
         elif isinstance(user, Splitter):
-            users += [part.user for part in user.partitions if may_run_a(part) != 0.0]
-    return found
+            used = [part for part in user.partitions if part.user is not None]
+            parts += [part for part in used if idle and may_run_a(part) == 0.0]
+            users += [part.user for part in used if idle or may_run_a(part) != 0.0]
+    return names, parts
 
 
 def _specs(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:

@@ -58,7 +58,8 @@ class AloneLimits:
             who = self.unheard(names, granted_by) if has_alone_limit(battery) else ""
             now_s = self._clock.now_s()
             late = bool(who) and is_late(battery, battery.status(now_s), now_s)
-            if who != battery.alone:
+            replaced = bool(who) and battery not in self._late  # by an edit: what it may run alone is another limit, perhaps
+            if who != battery.alone or replaced:
                 (_log.warning if who else _log.info)("alone" if who else "not_alone", battery=battery.name, unheard=who)
                 battery.be_alone(who)
                 if not who:

@@ -251,13 +251,13 @@ class Controller:
                 self._activate(battery, pause_s)
 
     def topology_changed(self) -> None:
-        """Forget batteries that are gone or in use now; look after whatever carries or runs a set point."""
+        """Forget batteries that are gone or in use now; look after whatever carries a set point, or runs or may run one."""
         for battery in [battery for battery in self._active if not self._present(battery)]:
             self._retire(battery)
         self._turns.topology_changed()
         self._shared_s = {}
         self._complaints = {}
-        busy = [each for each in self._directory if each.setpoint is not None or each.booked or each.applied_a != 0.0]
+        busy = [each for each in self._directory if each.setpoint or each.booked or each.applied_a or each.counts_at_a]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
     def _known(self, battery: Battery) -> bool:

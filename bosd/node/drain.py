@@ -19,24 +19,25 @@ StopDevices = Callable[[Sequence[Battery], float], Awaitable[Sequence[str]]]
 
 
 class Drained:
-    """Devices held at 0 A until `let_go`; `unconfirmed` are the names of those that did not confirm it.
+    """Batteries held at 0 A until `let_go`; `unconfirmed` are the names of those that did not confirm it.
 
     `is_latched` tells which of them are stopped besides, by then.
     """
 
-    def __init__(self, leaves: Sequence[DeviceLeaf], is_latched: Callable[[str], bool]) -> None:
-        self._held = leaves
+    def __init__(self, held: Sequence[Battery], is_latched: Callable[[str], bool]) -> None:
+        self._held = held
         self._is_latched = is_latched
         self.unconfirmed: Sequence[str] = ()
         self._unheard_a: dict[str, float] = {}
-        for leaf in leaves:
-            if not leaf.stopped:
-                leaf.stop_note = WHILE_EDITED
-            leaf.latch(stopped=True)
+        for battery in held:
+            if not battery.stopped:
+                battery.stop_note = WHILE_EDITED
+            battery.drained = True
+            battery.latch(stopped=True)
 
     async def bring_to_zero(self, stop: StopDevices, clock: Clock) -> None:
         """Have those that carry something brought to 0 A; who is not heard is given the time to be safe by itself."""
-        carrying = [leaf for leaf in self._held if leaf.counts_at_a != 0.0]
+        carrying = [battery for battery in self._held if battery.counts_at_a != 0.0]
         if not carrying:
             return
         unconfirmed = await stop(carrying, DRAIN_DEADLINE_S)
@@ -48,10 +49,11 @@ class Drained:
 
     def let_go(self) -> None:
         """Hold them no longer; done twice it is done."""
-        for leaf in self._held:
-            if leaf.stop_note == WHILE_EDITED:
-                leaf.stop_note = ""
-            leaf.latch(stopped=self._is_latched(leaf.name))
+        for battery in self._held:
+            battery.drained = False
+            if battery.stop_note == WHILE_EDITED:
+                battery.stop_note = ""
+            battery.latch(stopped=self._is_latched(battery.name))
         self._held = ()
 
     def warnings(self) -> tuple[str, ...]:
@@ -66,16 +68,22 @@ class Drained:
         return f"{name} did not confirm 0 A: look at its device, which is told until it does"
 
 
+def unlatch(battery: Battery) -> None:
+    """End the stop of a battery; one that an edit holds stays at 0 A until that is stored."""
+    battery.stop_note = WHILE_EDITED if battery.drained else ""
+    battery.latch(stopped=battery.drained)
+
+
 @asynccontextmanager
 async def drained(
-    leaves: Sequence[DeviceLeaf], stop: StopDevices, is_latched: Callable[[str], bool], clock: Clock
+    batteries: Sequence[Battery], stop: StopDevices, is_latched: Callable[[str], bool], clock: Clock
 ) -> AsyncIterator[Drained]:
-    """Hold devices at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
+    """Hold batteries at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
 
     Those at 0 A stay there: what is asked of them meanwhile is refused, and says so. What is not heard and will be safe by itself
     within 10 s is waited for: only then may others take its share (control.md, "When something dies").
     """
-    held = Drained(leaves, is_latched)
+    held = Drained(batteries, is_latched)
     try:
         await held.bring_to_zero(stop, clock)
         yield held

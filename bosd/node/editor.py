@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
-from bosd.bal.consequences import consequences, leaving, unread_leaving
+from bosd.bal.consequences import consequences, leaving, leaving_idle, unread_leaving
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
@@ -13,7 +13,7 @@ from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_stored
-from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError
+from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError, StoreError
 from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
@@ -145,9 +145,11 @@ class Editor:
         if self.look is not None and (unread := unread_leaving(self._directory, topology, self._clock.now_s())):
             await self.look(unread)
         warnings = consequences(self._directory, topology, recuts.steps())
+        warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            async with drained(leaving(self._directory, topology), self._stop, self.is_latched, self._clock) as held:
+            leave = (*leaving(self._directory, topology), *leaving_idle(self._directory, topology))
+            async with drained(leave, self._stop, self.is_latched, self._clock) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
@@ -170,18 +172,23 @@ class Editor:
         who: str,
         comment: str,
     ) -> asyncio.CancelledError | None:
-        """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then."""
+        """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then.
+
+        A disk that did not answer in time may have it, too: it is in force then, or it would be after a restart alone.
+        """
         now_utc_s, toml = self._clock.utc_s(), format_topology(topology)
         gone: asyncio.CancelledError | None = None
         try:
             self.revision = await self._store.append_revision(
                 expected, toml=toml, changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s, bases=bases
             )
-        except asyncio.CancelledError as error:
+        except (asyncio.CancelledError, StoreError) as error:
+            if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
+                raise
             stored = await self._store.load_topology()
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
                 raise
-            self.revision, gone = stored.revision, error
+            self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
         self._changed_utc_s = now_utc_s
         return gone
 
@@ -206,6 +213,10 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
+
+
+def _unseen(battery: Battery) -> str:
+    return f"{battery.name} was not heard since this node started and may run what it was told before: look at its device"
 
 
 def _operation(edit: Edit) -> EditOperation:

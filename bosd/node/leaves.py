@@ -62,6 +62,7 @@ class Leaves:
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
         self._looking: set[Battery] = set()
+        self._adoptions: dict[Battery, asyncio.Task[None]] = {}
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._read_backs: dict[Battery, asyncio.Task[None]] = {}
         self._refreshers: dict[Battery, Refresher] = {}
@@ -113,7 +114,7 @@ class Leaves:
         self._looking.add(battery)
         looked, look_again = partial(self._looking.discard, battery), partial(self._look_above, battery)
         adopting = adopt(battery, looked, look_again, kept_s=self.unowned_kept_s)
-        group.create_task(adopting, name=f"adopt {battery.name}")
+        self._adoptions[battery] = group.create_task(adopting, name=f"adopt {battery.name}")
 
     def _is_in_force(self, battery: PhysicalBattery) -> bool:
         """Return whether nothing that is asked above a device is over by now."""
@@ -143,15 +144,24 @@ class Leaves:
                 del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
-                if battery.controllable and battery.counts_at_a != 0.0:
+                if battery.controllable and (battery.counts_at_a != 0.0 or self._may_run_unseen(battery)):
                     self.orphans.leaving[battery] = None
                 retiring = self._retire(battery, self._tasks.pop(battery))
                 leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
         self._start_leaves(replaced.added, leaving)
 
+    def _may_run_unseen(self, battery: PhysicalBattery) -> bool:
+        """Return whether a device that goes may run what an earlier run asked for: nobody has looked, and nobody will.
+
+        One that no run has a sample of was never there.
+        """
+        was_there = battery.sample is not None or battery.restored is not None
+        return was_there and battery.is_unread(self.clock.now_s()) and not self.orphans.is_had_again(battery)
+
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that left the topology, and let go of its line; one that does not confirm is an orphan."""
-        tasks = [task, *filter(None, [self._renewals.pop(battery, None), self._read_backs.pop(battery, None)])]
+        beside = (self._adoptions, self._renewals, self._read_backs)
+        tasks = [task, *(each.pop(battery) for each in beside if battery in each)]
         for each in tasks:
             each.cancel()
         await asyncio.wait(tasks)

@@ -26,6 +26,7 @@ from bosd.errors import (
 )
 from bosd.node.api import AskedAgain, ReleaseResult, StopResult
 from bosd.node.controller import Controller
+from bosd.node.drain import unlatch
 from bosd.node.explaining import HOP_PART
 from bosd.node.faults import Severity
 from bosd.node.late_stops import LateStops
@@ -139,8 +140,7 @@ class Stops:
         del self._latches[battery.name]
         self._late.forget(battery.name)
         for each in {battery, self.directory.batteries.get(battery.name, battery)}:
-            each.stop_note = ""
-            each.latch(stopped=False)
+            unlatch(each)
 
     async def _at_owner(
         self, stub: NetworkLeaf, via: Sequence[str], ask: Callable[[NetworkLeaf, tuple[str, ...]], Awaitable[T]]
@@ -277,11 +277,12 @@ class Stops:
             ending = [each for each in batteries if self._latches.get(each.name) is meant.get(each.name)]
             try:
                 await self._store.clear_stops([battery.name for battery in ending])
-            except StoreError as error:  # what is latched stays so; what is not has nothing to be cleared
-                refused |= {battery.name: error for battery in ending if self.is_latched(battery.name)}
-            except asyncio.CancelledError:  # it stays, and the disk may know it no more
-                self._to_record(latch for each in ending if (latch := self._latches.get(each.name)) is not None)
-                raise
+            except (StoreError, asyncio.CancelledError) as error:  # what is latched stays so, and the disk may know it no more
+                kept = [latch for each in ending if (latch := self._latches.get(each.name)) is not None]
+                self._to_record(kept)
+                if not isinstance(error, StoreError):
+                    raise
+                refused |= {latch.name: error for latch in kept}
             for battery in batteries:
                 name, latch = battery.name, self._latches.get(battery.name)
                 if latch is None or name in refused:

@@ -1,7 +1,7 @@
 """A latch stands until somebody releases it: against releases and edits under way, and edits that take its battery away."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
+from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -97,6 +98,58 @@ def test_a_stop_during_an_edit_stays(monkeypatch: pytest.MonkeyPatch, *, fails: 
     told(story)
 
 
+def test_a_release_during_an_edit_lets_nothing_flow_before_its_end() -> None:
+    """A stopped battery is to get limits of 8 A; meanwhile it is released, and 16 A are in force again: 8 A are never passed."""
+
+    async def story(fleet: Fleet) -> None:
+        pack, other = fleet.add_pack("p"), fleet.add_pack("q", hold_s=None)
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("p", "p"), pack_spec("q", "q"))))
+        await ready(fleet)
+        node = host.up.node
+        await fleet.set(host, "p", 16.0)
+        await fleet.set(host, "q", 5.0)
+        await fleet.within(host, node.stop(["p"], holder="person"))
+        other.change(deaf=True)  # what is to be brought to 0 A takes its time
+        specs = (pack_spec("p", "p", limit_a=8.0), pack_spec("q", "q", limit_a=8.0))
+        edited = asyncio.create_task(edit(fleet, host, *specs))
+        await asyncio.sleep(0.2)
+        await fleet.within(host, node.release(["p"], holder="person"))
+        assert "stopped while an edit is stored" in node.status("p").reason
+        while not edited.done():
+            assert pack.true_a == 0.0
+            await asyncio.sleep(0.02)
+        for _ in range(100):
+            assert pack.true_a <= 8.0
+            await asyncio.sleep(0.02)
+        assert (pack.true_a, node.status("p").stopped) == (8.0, False)
+
+    told(story)
+
+
+def test_a_release_that_was_refused_as_the_disk_hung_ends_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk does what it is told after the release was refused: the battery is stopped all the same, over a restart too."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(asker, "all", 10.0)
+        await _stopped(fleet, own)
+        clear = own.store.clear_stops
+
+        async def late(names: Sequence[str]) -> None:
+            await clear(names)
+            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(own.store, "clear_stops", late)
+            refused = await fleet.refused(fleet.within(own, own.up.node.release(["b"], holder="admin")))
+        assert isinstance(refused, StoreError)
+        await _is_latched(fleet, own, asker)
+
+    told(story)
+
+
 def test_a_stop_that_was_released_before_its_asker_went_is_over() -> None:
     """Stop and release of a cut link arrive in one instant, and nobody waits for the stop any more: a restart latches nothing."""
 
@@ -148,8 +201,8 @@ def test_a_stopped_battery_that_is_put_there_again_is_stopped() -> None:
         await ready(fleet)
         await _stopped(fleet, own)
         toml = own.up.node.topology().toml
-        for edit in (Edit(action="remove", name="b"), Edit(action="add", toml=toml)):
-            await fleet.within(own, own.up.node.apply([edit], expected_revision=None, holder="x", comment=""))
+        for each in (Edit(action="remove", name="b"), Edit(action="add", toml=toml)):
+            await fleet.within(own, own.up.node.apply([each], expected_revision=None, holder="x", comment=""))
         await _is_latched(fleet, own, asker)
         await fleet.within(own, own.up.node.release(["b"], holder="admin"))
         await fleet.until(fleet.all_ready, within_s=5.0, because="it may be commanded again")

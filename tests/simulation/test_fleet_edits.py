@@ -1,0 +1,115 @@
+"""Edits while batteries run: nothing runs on unsupervised, and no sum is passed, while one is stored and after it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bosd.bal.schedule import Moment
+from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
+from bosd.config.topology_toml import format_topology
+from bosd.node.api import Edit
+from tests.simulation.test_fleet_limits import edit
+from tests.support.fleet.fleet import Fleet, pack_spec, sum_spec
+from tests.support.fleet.stories import controller, flows_a, ready, told
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.mark.parametrize("after", [(), (sum_spec("other", "b1", "b2"),)], ids=["free", "another sum"])
+def test_what_is_not_confirmed_is_told_after_an_edit_took_its_sum_away(after: tuple[BatterySpec, ...]) -> None:
+    """A member follows its first 5 A, its answer is lost, the request is refused; its sum is taken away: it comes to 0 A."""
+
+    async def story(fleet: Fleet) -> None:
+        one, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
+        packs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
+        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "b1", "b2"))))
+        await ready(fleet)
+        other.change(mute=True)
+        assert await fleet.refused(fleet.set(host, "all", 10.0)) is not None
+        assert (one.true_a, other.true_a) == (0.0, 5.0)
+        await asyncio.sleep(0.5)
+        await edit(fleet, host, *packs, *after)
+        other.change(mute=False)
+        await fleet.until(lambda: other.true_a == 0.0, within_s=5.0, because="it is told until it confirms")
+
+    told(story)
+
+
+def test_a_device_that_was_never_looked_at_is_told_after_an_edit_took_it_away() -> None:
+    """A node starts anew, a pack that holds 10 A does not answer, its battery is taken out: it comes to 0 A all the same."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("own")
+        pack = fleet.add_pack("gone", hold_s=None)
+        stays = pack_spec("own", "own")
+        host = fleet.add_host("m", Topology(batteries=(stays, pack_spec("gone", "gone"))))
+        await ready(fleet)
+        await asyncio.sleep(61.0)  # meters are written once a minute: who has one was there
+        await fleet.set(host, "gone", 10.0)
+        host.kill()
+        pack.change(deaf=True)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        edits = [Edit(action="remove", name="gone")]
+        answer = await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        assert any("gone was not heard since this node started" in warning for warning in answer.warnings)
+        await asyncio.sleep(10.0)
+        assert pack.true_a == 10.0
+        assert "gone was taken out" in next(iter(host.up.node.orphans.noticed())).message
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=4.0, because="it is told each 2 s until it confirms")
+
+    told(story)
+
+
+def test_a_partition_at_rest_that_leaves_a_sum_is_given_nothing_meanwhile() -> None:
+    """While it is stored that partition x leaves a sum, the sum is asked for 10 A: another one carries them."""
+
+    async def story(fleet: Fleet) -> None:
+        shared, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
+        packs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
+        parts = (PartitionSpec(name="x", fraction=0.5), PartitionSpec(name="y", fraction=0.5))
+        split = SplitterSpec(name="sp", policy="proportional", source="b1", partitions=parts)
+        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "x", "b2")), splitters=(split,)))
+        await ready(fleet)
+        await fleet.set(host, "y", 3.0)
+        host.store.takes_s = lambda: 1.0
+        after = Topology(batteries=(*packs, sum_spec("all", "b2")), splitters=(split,))
+        edits = [Edit(action="whole", toml=format_topology(after))]
+        applied = host.up.node.apply(edits, expected_revision=None, holder="person")
+        edited = asyncio.create_task(fleet.within(host, applied))
+        await asyncio.sleep(0.2)
+        await fleet.set(host, "all", 10.0)
+        assert (shared.true_a, other.true_a, edited.done()) == (3.0, 10.0, False)
+        shared.change(deaf=True)
+        await edited
+        await asyncio.sleep(2.0)
+        assert (shared.true_a, other.true_a) == (3.0, 10.0)
+
+    told(story)
+
+
+def test_a_battery_that_is_alone_is_limited_as_it_is_written_by_now() -> None:
+    """The 480 W that it may give alone become 240 W while it is: 5 A at 48 V, at once."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_discharge_limit_w=480.0)
+        own = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", 1.0)
+        begin, end = Moment(in_s=1.0), Moment(in_s=600.0)
+        await fleet.within(own, own.up.node.book("b", 18.0, begin, end, holder="person"))
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == pytest.approx([10.0]), within_s=10.0, because="it is alone")
+        await edit(fleet, own, replace(spec, alone_discharge_limit_w=240.0))
+        await fleet.until(lambda: fleet.packs["a"].true_a == 0.0, within_s=1.0, because="the edit has it at 0 A first")
+        most_a = 0.0
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            most_a = max(most_a, fleet.packs["a"].true_a)
+        assert most_a == pytest.approx(5.0)
+
+    told(story)
