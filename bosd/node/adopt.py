@@ -23,10 +23,12 @@ AGAIN_S = 5.0
 _log = structlog.get_logger("adopt")
 
 
-async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: float) -> None:
-    """Find out what the battery's device holds, until the node tells it something; what nobody asks for within `kept_s` ends.
+async def adopt(
+    battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: Callable[[float], float]
+) -> None:
+    """Find out what the battery's device holds, until the node tells it something; what nobody asks for in time ends.
 
-    That of a stopped battery ends at once: nobody may go on with it.
+    `kept_s` tells how long that is for a current. That of a stopped battery ends at once: nobody may go on with it.
     `looked` is called whenever it has answered, or failed to; `look_again` has what is in force put in force.
     """
     while True:
@@ -44,7 +46,7 @@ async def adopt(battery: PhysicalBattery, looked: Callable[[], None], look_again
             await asyncio.sleep(AGAIN_S)
             continue
         battery.found_running(held_a)
-        left_s = 0.0 if is_stopped(battery) else kept_s
+        left_s = 0.0 if is_stopped(battery) else kept_s(held_a)
         _log.warning("unowned", battery=battery.name, current_a=held_a, kept_for_s=left_s)
         await asyncio.sleep(left_s)
         if battery.unowned:

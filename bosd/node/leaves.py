@@ -7,8 +7,9 @@ from functools import partial
 
 import structlog
 
-from bosd.bal.aggregator import devices_below, members_of
+from bosd.bal.aggregator import Aggregator, devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.caps import clamp_to_caps
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
@@ -113,8 +114,18 @@ class Leaves:
         battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
         self._looking.add(battery)
         looked, look_again = partial(self._looking.discard, battery), partial(self._look_above, battery)
-        adopting = adopt(battery, looked, look_again, kept_s=self.unowned_kept_s)
+        adopting = adopt(battery, looked, look_again, kept_s=partial(self._kept_s, battery))
         self._adoptions[battery] = group.create_task(adopting, name=f"adopt {battery.name}")
+
+    def _kept_s(self, battery: PhysicalBattery, found_a: float) -> float:
+        """Return how long what a device is found running is kept for its controller: not where a limit allows less."""
+        now_s = self.clock.now_s()
+        limited: Battery | None = battery
+        while limited is not None:
+            if clamp_to_caps(limited, found_a, now_s)[1]:
+                return 0.0
+            limited = limited.user if isinstance(limited.user, Aggregator) else None
+        return self.unowned_kept_s
 
     def _is_in_force(self, battery: PhysicalBattery) -> bool:
         """Return whether nothing that is asked above a device is over by now."""

@@ -13,8 +13,8 @@ from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
-from tests.simulation.test_fleet_limits import edit
-from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec
+from tests.simulation.test_fleet_limits import edit, limit
+from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 DISK_S = 1.5
@@ -360,6 +360,27 @@ def test_what_a_stopped_device_is_found_running_ends_at_once() -> None:
         await fleet.set(own, "p", 7.0)
         pack.change(deaf=True)
         await fleet.within(own, own.up.node.stop(["p"], holder="person"))
+        own.kill()
+        pack.change(deaf=False)
+        own.start()
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=1.5, because="it is told as soon as it was looked at")
+
+    told(story)
+
+
+@pytest.mark.parametrize("limited", ["p", "all"])
+def test_what_a_device_is_found_running_above_a_limit_ends_at_once(limited: str) -> None:
+    """It did not hear a limit of 48 W, and its owner is started anew: the 7 A it takes are kept for nobody."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("p", hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("p", "p"), sum_spec("all", "p")), splitters=()))
+        await ready(fleet)
+        await fleet.set(own, "all", -7.0)
+        pack.change(deaf=True)
+        await limit(fleet, own, limited, 48.0)
+        await asyncio.sleep(1.0)
+        assert pack.true_a == pytest.approx(-7.0)
         own.kill()
         pack.change(deaf=False)
         own.start()

@@ -42,7 +42,7 @@ async def site() -> AsyncIterator[Site]:
     async with bench() as rig:
         spec = jbd_spec("b1", 5.0, current_control="external")
         here = Site(rig, PhysicalBattery(spec, Regulated(FakeDevice(), rig.regulator, "b1")))
-        task = asyncio.create_task(adopt(here.battery, here.looked, here.look_again, kept_s=LEASE_S))
+        task = asyncio.create_task(adopt(here.battery, here.looked, here.look_again, kept_s=lambda _found_a: LEASE_S))
         yield here
         task.cancel()
         await asyncio.wait([task])
