@@ -243,7 +243,7 @@ def _inherit(old: Battery | None, new: Battery) -> None:
 
 
 def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
-    """Return what tells one device from another: where it is reached."""
+    """Return what tells one device from another: where what is commanded is reached, whatever else is written of it."""
     if isinstance(spec, NetworkSpec):
         return spec.target, spec.remote_name
-    return (spec.place, spec.regulator) if isinstance(spec, PhysicalSpec) else (spec.name,)
+    return (spec.commanded_place or spec.place,) if isinstance(spec, PhysicalSpec) else (spec.name,)

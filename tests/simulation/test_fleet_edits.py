@@ -8,6 +8,7 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
+from bosd.drivers.rd6006.spec import Rd6006Spec
 from bosd.node.api import Edit
 from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.fleet import Fleet, pack_spec, sum_spec
@@ -111,5 +112,29 @@ def test_a_battery_that_is_alone_is_limited_as_it_is_written_by_now() -> None:
             await asyncio.sleep(0.05)
             most_a = max(most_a, fleet.packs["a"].true_a)
         assert most_a == pytest.approx(5.0)
+
+    told(story)
+
+
+def test_a_lost_battery_whose_regulator_is_written_otherwise_counts_on() -> None:
+    """A member holds 6 A and is not reached; the voltage of its charger is edited: the other one is not given its 6 A."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a", hold_s=None)
+        pack = fleet.add_pack("c", hold_s=None)
+        charger = Rd6006Spec(port="/dev/charger", max_current_a=6.0, max_voltage_v=58.0)
+        lost = replace(pack_spec("bc", "c", limit_a=6.0), regulator=charger)
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("ba", "a"), lost, sum_spec("all", "ba", "bc"))))
+        await ready(fleet)
+        await fleet.set(host, "all", -12.0)
+        assert flows_a(fleet, "a", "c") == [-6.0, -6.0]
+        pack.change(deaf=True)
+        await asyncio.sleep(1.0)
+        after = replace(lost, regulator=replace(charger, max_voltage_v=57.0))
+        await edit(fleet, host, pack_spec("ba", "a"), after, sum_spec("all", "ba", "bc"))
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            assert flows_a(fleet, "a", "c") == [-6.0, -6.0]
+        assert "may still run: bc up to 6 A" in host.up.node.status("all").reason
 
     told(story)
