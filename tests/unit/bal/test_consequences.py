@@ -80,7 +80,7 @@ def test_set_points_that_end() -> None:
 
 
 def test_a_stopped_battery_that_gets_another_name() -> None:
-    """Its stop stays with the name (ARCHITECTURE.md, "A latch is of a name"): who edits is told so; an edit's own hold is no stop."""
+    """Its stop stays with the name (ARCHITECTURE.md, "A latch is of a name"): who edits is told; an edit holds without a stop."""
     directory = house()
     directory["c"].latch(stopped=True)
     renamed = replace(BASE, batteries=(*BASE.batteries[:2], replace(BASE.batteries[2], name="d"), WHOLE))
