@@ -106,6 +106,8 @@ def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, grap
         yield f"the switches of {name} stay open, nothing flows through it: only its maker's app closes them then"
     if spec is not None and not battery.sources and spec != battery.spec:
         yield f"{name} begins its meter anew"
+    if spec is None and battery.stopped and not battery.drained:
+        yield f"{name} is stopped, which stands for that name alone: the same under another name may be asked for again"
     setpoint = battery.setpoint
     if setpoint is None or setpoint.current_a == 0.0:
         return

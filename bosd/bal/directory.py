@@ -3,7 +3,7 @@
 What an edit does not concern stays the same object, with its samples, meter, set point and tasks.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import Aggregator, members_of
@@ -140,16 +140,24 @@ class Directory:
                 splitter.rebase()
         return Replaced(removed, added)
 
-    def _succeed(self, removed: Iterable[Battery], added: Iterable[Battery]) -> None:
-        """Let new leaves count at what may run at their places, whatever those were called that had them, and since when gone."""
+    def _succeed(self, removed: Collection[Battery], added: Iterable[Battery]) -> None:
+        """Let new leaves count at what may run at their places, whatever those were called that had them, and since when gone.
+
+        One that is looked for elsewhere counts at what may run where it was.
+        """
         gone = [each for each in (*self._gone.values(), *removed) if isinstance(each, DeviceLeaf) and each.counts_at_a != 0.0]
         gone.sort(key=lambda each: abs(each.counts_at_a))
+        named = {_called(leaf.spec): leaf for leaf in gone if leaf in removed}
         most = {_place(leaf.spec): leaf for leaf in gone}
         had_again = set()
         for new in added:
-            if isinstance(new, DeviceLeaf) and (old := most.get(place := _place(new.spec))) is not None:
+            if not isinstance(new, DeviceLeaf):
+                continue
+            if (old := most.get(place := _place(new.spec))) is not None:
                 new.succeed(old)
                 had_again.add(place)
+            elif (old := named.get(_called(new.spec))) is not None:
+                new.succeed(old)
         self._gone = dict([(place, leaf) for place, leaf in most.items() if place not in had_again][-MOST_GONE:])
 
     def _leaf(self, spec: BatterySpec, now_s: float) -> Battery:
@@ -242,8 +250,13 @@ def _inherit(old: Battery | None, new: Battery) -> None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
 
 
+def _called(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
+    """Return what tells one battery from another where its address may have become another one."""
+    return type(spec), spec.name, spec.remote_name if isinstance(spec, NetworkSpec) else ""
+
+
 def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
-    """Return what tells one device from another: where it is reached."""
+    """Return what tells one device from another: where what is commanded is reached, whatever else is written of it."""
     if isinstance(spec, NetworkSpec):
         return spec.target, spec.remote_name
-    return (spec.place, spec.regulator) if isinstance(spec, PhysicalSpec) else (spec.name,)
+    return (spec.commanded_place or spec.place,) if isinstance(spec, PhysicalSpec) else (spec.name,)

@@ -188,7 +188,8 @@ class RemoteBattery(RemoteCalls):
         if isinstance(old, RemoteBattery):
             self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
             if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
-                self._counted_until_s = self._wire.counts_until_s(self._safe_within_s)
+                ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)
+                self._counted_until_s = max(way.counts_until_s(self._safe_within_s) for way in ways)
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import BatterySpec, NetworkSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
+from bosd.drivers.rd6006.spec import Rd6006Spec
 from bosd.node.api import Edit
 from tests.simulation.test_fleet_limits import edit
-from tests.support.fleet.fleet import Fleet, pack_spec, sum_spec
-from tests.support.fleet.stories import controller, flows_a, ready, told
+from tests.support.fleet.fleet import PORT, Fleet, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -111,5 +112,63 @@ def test_a_battery_that_is_alone_is_limited_as_it_is_written_by_now() -> None:
             await asyncio.sleep(0.05)
             most_a = max(most_a, fleet.packs["a"].true_a)
         assert most_a == pytest.approx(5.0)
+
+    told(story)
+
+
+def test_a_lost_battery_whose_regulator_is_written_otherwise_counts_on() -> None:
+    """A member holds 6 A and is not reached; the voltage of its charger is edited: the other one is not given its 6 A."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a", hold_s=None)
+        pack = fleet.add_pack("c", hold_s=None)
+        charger = Rd6006Spec(port="/dev/charger", max_current_a=6.0, max_voltage_v=58.0)
+        lost = replace(pack_spec("bc", "c", limit_a=6.0), regulator=charger)
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("ba", "a"), lost, sum_spec("all", "ba", "bc"))))
+        await ready(fleet)
+        await fleet.set(host, "all", -12.0)
+        assert flows_a(fleet, "a", "c") == [-6.0, -6.0]
+        pack.change(deaf=True)
+        await asyncio.sleep(1.0)
+        after = replace(lost, regulator=replace(charger, max_voltage_v=57.0))
+        await edit(fleet, host, pack_spec("ba", "a"), after, sum_spec("all", "ba", "bc"))
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            assert flows_a(fleet, "a", "c") == [-6.0, -6.0]
+        assert "may still run: bc up to 6 A" in host.up.node.status("all").reason
+
+    told(story)
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_a_lost_battery_whose_address_is_written_otherwise_counts_on(*, far: bool) -> None:
+    """A member holds 10 A and is not reached, and is looked for elsewhere: the other one is not given its 10 A before contact."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        owners(fleet, "c", hold_s=None)
+        for name in ("own", "elsewhere"):
+            fleet.add_pack(name, hold_s=None)
+        pack = fleet.packs["c" if far else "own"]
+        lost = stub_spec("lost", "c", "b") if far else pack_spec("lost", "own")
+        after = replace(lost, target=f"c:{PORT + 1}") if isinstance(lost, NetworkSpec) else pack_spec("lost", "elsewhere")
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sb", "b", "b"), lost, sum_spec("all", "sb", "lost"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        if far:
+            fleet.hosts["c"].cut_power()
+        for each in ("own", "elsewhere"):
+            fleet.packs[each].change(deaf=not far)
+        await asyncio.sleep(1.0)
+        await edit(fleet, host, stub_spec("sb", "b", "b"), after, sum_spec("all", "sb", "lost"))
+        for _ in range(60):
+            await asyncio.sleep(0.25)
+            assert (fleet.packs["b"].true_a, pack.true_a) == pytest.approx((10.0, 10.0))
+        assert "may still run: lost up to 10 A" in host.up.node.status("all").reason
+        if far:
+            fleet.hosts["c"].start()
+        for each in ("own", "elsewhere"):
+            fleet.packs[each].change(deaf=False)
+        await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
 
     told(story)

@@ -79,6 +79,18 @@ def test_set_points_that_end() -> None:
     assert "the set point of 3 A on c, held by bob, cannot be followed any more: no current control" in told(directory, free)
 
 
+def test_a_stopped_battery_that_gets_another_name() -> None:
+    """Its stop stays with the name (ARCHITECTURE.md, "A latch is of a name"): who edits is told; an edit holds without a stop."""
+    directory = house()
+    directory["c"].latch(stopped=True)
+    renamed = replace(BASE, batteries=(*BASE.batteries[:2], replace(BASE.batteries[2], name="d"), WHOLE))
+    said = "c is stopped, which stands for that name alone: the same under another name may be asked for again"
+    assert said in told(directory, renamed)
+    assert told(directory, BASE) == ()
+    directory["c"].drained = True
+    assert said not in told(directory, renamed)
+
+
 def test_a_splitter_that_is_written_anew() -> None:
     """Other fractions, written by hand: what the partitions had is gone; a split or merge keeps it and says nothing."""
     directory = house()
