@@ -357,7 +357,7 @@ class NodeApi(Protocol):
         """Return the topology in force."""
         ...
 
-    def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
+    async def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
         """Check an edit whole and return its differences; change nothing."""
         ...
 

@@ -13,7 +13,7 @@ from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_stored
-from bosd.errors import ConfigError, InvalidArgumentError, StaleRevisionError, StoreError
+from bosd.errors import ConfigError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
 from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
@@ -22,6 +22,12 @@ from bosd.node.voltages import check_voltages
 from bosd.policy.registry import POLICY_NAMES
 from bosd.store.bases import SplitterBase
 from bosd.store.store import Store
+
+READ_ASIDE, MOST_READ = 16_384, 1_048_576
+"""Characters of TOML of one transaction from which it is worked out beside the loop, and the most there may be: a loop that
+stands still for a second is a dead one to the guard, and a megabyte takes longer than that."""
+MADE_AT_ONCE = 50
+"""Devices that are tried before others have their turn."""
 
 
 class Editor:
@@ -108,13 +114,14 @@ class Editor:
         place = f"stored topology, revision {revision}"
         return _view(revision, parse_stored(stored.toml, place), stored.changed_utc_s)
 
-    def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
+    async def plan(self, edits: Sequence[Edit], expected_revision: int | None) -> ApplyResult:
         """Check edits whole and return the differences."""
-        topology, differences, recuts = self._planned(edits, expected_revision)
+        revision = self.revision
+        topology, differences, recuts = await self._planned(edits, expected_revision)
         warnings = consequences(self._directory, topology, recuts.steps())
-        return ApplyResult(revision=self.revision, changes=differences, warnings=warnings)
+        return ApplyResult(revision=revision, changes=differences, warnings=warnings)
 
-    def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
+    async def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
         if expected_revision is not None and expected_revision != self.revision:
             raise StaleRevisionError(
                 f"made against revision {expected_revision}, in force is {self.revision}; look at it and try again",
@@ -124,10 +131,21 @@ class Editor:
         before = self._directory.topology
         now_s = self._clock.now_s()
         recuts = Recuts(lambda splitter: self._directory.portions(splitter, now_s))
-        topology = apply_edits(before, [_operation(edit) for edit in edits], POLICY_NAMES, recuts)
+        size = sum(len(edit.toml) for edit in edits)
+        if size > MOST_READ:
+            raise NoResourcesError(f"{size} characters of TOML in one transaction; at most {MOST_READ}", field="edits")
+        if size < READ_ASIDE:
+            topology, differences = _worked_out(before, edits, recuts)
+        elif any(edit.recut is not None for edit in edits):  # what partitions have may be read on the loop alone
+            message = f"a split or a merge beside {READ_ASIDE} characters of TOML or more: make it a transaction of its own"
+            raise InvalidArgumentError(message, field="edits")
+        else:
+            topology, differences = await asyncio.to_thread(_worked_out, before, edits, recuts)
         self._admit(topology)
-        self.try_devices(topology)
-        differences = diff(before, topology)
+        for start in range(0, len(topology.batteries), MADE_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            self.try_devices(Topology(batteries=topology.batteries[start : start + MADE_AT_ONCE]))
         check_voltages(topology, differences, self._directory.batteries, now_s)
         return topology, differences, recuts
 
@@ -141,7 +159,7 @@ class Editor:
             return self._answers.keep(who, request_id, await self._apply(edits, expected_revision, who, comment))
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
-        topology, differences, recuts = self._planned(edits, expected_revision)
+        topology, differences, recuts = await self._planned(edits, expected_revision)
         if self.look is not None and (unread := unread_leaving(self._directory, topology, self._clock.now_s())):
             await self.look(unread)
         warnings = consequences(self._directory, topology, recuts.steps())
@@ -217,6 +235,12 @@ class Editor:
 
 def _unseen(battery: Battery) -> str:
     return f"{battery.name} was not heard since this node started and may run what it was told before: look at its device"
+
+
+def _worked_out(before: Topology, edits: Sequence[Edit], recuts: Recuts) -> tuple[Topology, tuple[Change, ...]]:
+    """Return what edits make of a topology, and the differences; without recuts it reads nothing but its arguments."""
+    topology = apply_edits(before, [_operation(edit) for edit in edits], POLICY_NAMES, recuts)
+    return topology, diff(before, topology)
 
 
 def _operation(edit: Edit) -> EditOperation:

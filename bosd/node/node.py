@@ -379,9 +379,9 @@ class Node:
         """Return the topology in force."""
         return self._editor.view()
 
-    def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
+    async def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
         """Check an edit whole and return its differences; change nothing."""
-        return self._editor.plan(edits, expected_revision)
+        return await self._editor.plan(edits, expected_revision)
 
     async def apply(
         self, edits: Sequence[Edit], *, expected_revision: int | None, holder: str, comment: str = "", request_id: str = ""

@@ -49,7 +49,7 @@ class TopologyService(TopologyServiceServicer):
         return await self._edge.answer(context, self._plan(request))
 
     async def _plan(self, request: pb.ApplyTopologyRequest) -> pb.ApplyTopologyResponse:
-        return _applied(self._node.plan(edits_of(request.edits), expected_revision=_expected(request)))
+        return _applied(await self._node.plan(edits_of(request.edits), expected_revision=_expected(request)))
 
     async def Apply(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._apply(request, context), ("apply", ()))

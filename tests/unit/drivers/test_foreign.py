@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+from importlib.metadata import EntryPoints, entry_points
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from bosd.bal.device import DeviceFacts, Sample, Straying, facts_of_device
 from bosd.bal.spec import AbsentSpec, PhysicalSpec
 from bosd.clock import LoopClock, SystemClock
+from bosd.config.kinds import battery_kinds
 from bosd.config.topology_toml import format_topology, parse_stored, parse_topology
 from bosd.drivers.contained import Contained
 from bosd.drivers.devices import make_device
@@ -279,3 +281,22 @@ def test_a_defect_beside_the_port_is_contained() -> None:
     assert not isinstance(device, Straying)
     assert getattr(device, "strays", "none") == "none"
     assert facts_of_device(device).notes == ("f: defect of its driver: facts raised ZeroDivisionError: ",)
+
+
+def test_packages_are_looked_for_once_for_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many kinds are misspelt, metadata of all packages is read once a group; what is installed later is found."""
+    looks = list[object]()
+
+    def counted(*, group: str) -> EntryPoints:
+        looks.append(group)
+        return entry_points(group=group)
+
+    monkeypatch.setattr("bosd.config.kinds.entry_points", counted)
+    site = write_package(tmp_path, "latecomer", {"elsewhere": "latecomer:DRIVER"}, GOOD)
+    assert (
+        fault_of("".join(f'[[battery]]\nname = "n{number}"\nkind = "foregin"\n' for number in range(60))).count("no such kind")
+        > 1
+    )
+    assert len(looks) <= 1
+    monkeypatch.syspath_prepend(site)
+    assert "elsewhere" in battery_kinds()

@@ -1,20 +1,23 @@
-"""An edit whose asker goes away, or whose disk hangs: it is made or not made, on the disk and in force alike."""
+"""Edits whose asker goes away, or whose disk hangs: made or not made, on the disk and in force alike; and those too long."""
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
 from bosd.bal.directory import Directory
+from bosd.bal.portions import Merge
 from bosd.bal.spec import BatterySpec, NullSpec, Topology
 from bosd.clock import SystemClock
-from bosd.errors import StoreError, UnsupportedError
+from bosd.config import parse_edit
+from bosd.errors import InvalidArgumentError, NoResourcesError, StoreError, UnsupportedError
 from bosd.node.api import Edit
-from bosd.node.editor import Editor
+from bosd.node.editor import MADE_AT_ONCE, MOST_READ, READ_ASIDE, Editor
 from bosd.policy.registry import policy
 from bosd.store.store import Store
 
@@ -113,3 +116,64 @@ async def test_a_disk_that_answers_an_edit_too_late(tmp_path: Path, monkeypatch:
     finally:
         may_go.set()
         await store.close()
+
+
+@asynccontextmanager
+async def an_editor(tmp_path: Path) -> AsyncIterator[Editor]:
+    """Yield the editor of a node with one null battery."""
+    store = await Store.open(tmp_path)
+    try:
+        directory = Directory(no_leaf, policy)  # type: ignore[arg-type]
+        editor = Editor(directory, store, SystemClock(), lambda _replaced: None, stops_nothing)
+        await editor.load(Topology(batteries=(NullSpec(name="n", voltage_v=12.0),)))
+        yield editor
+    finally:
+        await store.close()
+
+
+def many(count: int) -> str:
+    """Return the tables of so many null batteries."""
+    return "".join(f'[[battery]]\nname = "m{number}"\nkind = "null"\nvoltage_v = 12.0\n' for number in range(count))
+
+
+@pytest.mark.parametrize("action", ["plan", "apply"])
+async def test_the_loop_goes_on_while_a_long_edit_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str) -> None:
+    """Reading goes on only once the loop has had a turn; devices are tried a few at a time, with turns between them."""
+    loop_ran, read, turns, tried = threading.Event(), parse_edit, 0, list[tuple[int, int]]()
+
+    def reads_late(*arguments: Any) -> object:
+        assert loop_ran.wait(WAIT_S), "the loop stands still"
+        return read(*arguments)
+
+    async def beats() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+            loop_ran.set()
+
+    def tries(topology: Topology) -> None:
+        tried.append((turns, len(topology.batteries)))
+
+    monkeypatch.setattr("bosd.node.editor.parse_edit", reads_late)
+    long = [Edit(action="add", toml=many(4 * MADE_AT_ONCE) + "#" * READ_ASIDE)]
+    async with an_editor(tmp_path) as editor:
+        editor.try_devices = tries
+        beating = asyncio.create_task(beats())
+        result = await (editor.plan(long, 1) if action == "plan" else editor.apply(long, 1, "person", ""))
+        beating.cancel()
+    assert len(result.changes) == 4 * MADE_AT_ONCE
+    assert [size for _, size in tried] == [MADE_AT_ONCE] * 4 + [1]
+    assert len({turn for turn, _ in tried}) == len(tried), "others had their turn between any two"
+
+
+async def test_what_is_too_long_for_one_transaction(tmp_path: Path) -> None:
+    """More TOML than is read, in one edit or all together, and a merge beside a long one, are refused with what is right."""
+    half = Edit(action="add", toml="#" * (MOST_READ // 2 + 1))
+    merge = Edit(action="recut", name="a", recut=Merge(name="a", into="b"))
+    async with an_editor(tmp_path) as editor:
+        with pytest.raises(NoResourcesError, match=f"at most {MOST_READ}"):
+            await editor.plan([half, half], None)
+        with pytest.raises(InvalidArgumentError, match="a transaction of its own"):
+            await editor.plan([Edit(action="add", toml="#" * READ_ASIDE), merge], None)
+        assert (await editor.plan([Edit(action="add", toml=many(1))], None)).revision == 1

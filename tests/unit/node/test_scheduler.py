@@ -395,7 +395,7 @@ async def test_edits_that_would_lose_a_booking() -> None:
         add = Edit(action="add", toml=format_topology(Topology(batteries=(used,))))
         for edit in (add, Edit(action="remove", name="b")):
             with pytest.raises(BatteryInUseError, match=r"1 \(10 A\), 2 \(20 A\)") as refused:
-                live.node.plan([edit])
+                await live.node.plan([edit])
             assert refused.value.metadata["bookings"] == "1,2"
             with pytest.raises(BatteryInUseError):
                 await live.node.apply([edit], expected_revision=None, holder="h")
