@@ -18,6 +18,7 @@ from bosd.bal.cap import Cap
 from bosd.bal.caps import amperes
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.errors import BosError
 
@@ -83,6 +84,7 @@ class Gates:
     def attend(self) -> None:
         """Open what is above its limit for too long; close what may flow again."""
         now_s = self._clock.now_s()
+        self._follow_edits()
         for battery in self._directory:
             for out in (True, False):
                 if battery.caps:
@@ -94,6 +96,18 @@ class Gates:
         if self.busy and not self._holding and self._group is not None:
             self._holding = True
             self._group.create_task(self._hold_once(), name="hold gates open")
+
+    def _follow_edits(self) -> None:
+        """Go on with what an edit wrote otherwise: what is open for it, and its cap, stay with the name."""
+        there = self._directory.batteries
+        for (leaf, out), opened in list(self._opened.items()):
+            opened.limited = there.get(opened.limited.name, opened.limited)
+            new = there.get(leaf.name)
+            if new is leaf or not isinstance(new, PhysicalBattery) or not new.is_gate:
+                continue
+            self._opened[new, out] = self._opened.pop((leaf, out))
+            if _is_same_device(leaf, new) and leaf in self._held:
+                self._held[new], self._held_s[new] = self._held.pop(leaf), self._held_s.get(leaf, -math.inf)
 
     def adopt(self) -> None:
         """Take up what an earlier run opened: found open by a command, and not by a protection, under a limit that stands.
@@ -205,6 +219,11 @@ class Gates:
 
     def _is_there(self, leaf: PhysicalBattery) -> bool:
         return self._directory.batteries.get(leaf.name) is leaf
+
+
+def _is_same_device(one: PhysicalBattery, other: PhysicalBattery) -> bool:
+    specs = one.spec, other.spec
+    return isinstance(specs[0], PhysicalSpec) and isinstance(specs[1], PhysicalSpec) and specs[0].place == specs[1].place
 
 
 def _limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:

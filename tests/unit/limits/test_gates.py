@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -127,6 +128,27 @@ async def test_it_closes_when_the_limit_is_gone_after_a_minute() -> None:
     assert bench.most_a() == float("inf")
     assert bench.device.held == [(False, True), (False, False)]
     assert not bench.gates.busy
+
+
+@pytest.mark.parametrize("limit_w", [None, 480.0])
+async def test_what_is_open_is_looked_after_when_an_edit_writes_it_otherwise(limit_w: float | None) -> None:
+    """Its limit goes just before the edit, or stays: the pack closes when its minute is over, or when the limit is gone."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.flows_a["g"] = 0.0
+    bench.limit("g", limit_w)
+    specs = [replace(spec, max_staleness_s=5.0) if spec.name == "g" else spec for spec in bench.directory.topology.batteries]
+    bench.directory.change(Topology(batteries=tuple(specs)), bench.clock.now_s())
+    await bench.run(59.0)
+    assert bench.most_a() == 0.0
+    await bench.run(600.0)
+    assert bench.most_a() == (float("inf") if limit_w is None else 0.0)
+    bench.limit("g", None)
+    await bench.run(1.0)
+    assert bench.most_a() == float("inf")
+    assert bench.device.held == [(False, True), (False, False)]
 
 
 async def test_it_stays_open_under_the_same_limit_and_closes_under_a_wider_one() -> None:
