@@ -57,11 +57,11 @@ def leaving_idle(directory: Directory, topology: Topology) -> list[Battery]:
     return list(dict.fromkeys(part for user in out for part in above[user][1]))
 
 
-def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[Battery]:
-    """Return this node's own devices that would be replaced or removed, and that nobody has looked at yet."""
+def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[DeviceLeaf]:
+    """Return the devices and stubs that would be replaced or removed, and that nobody has looked at yet."""
     specs = _specs(topology)
-    own = [battery for battery in directory if isinstance(battery, PhysicalBattery)]
-    return [battery for battery in own if battery.is_unread(now_s) and specs.get(battery.name) != battery.spec]
+    leaves = [battery for battery in directory if isinstance(battery, DeviceLeaf)]
+    return [leaf for leaf in leaves if leaf.is_unread(now_s) and specs.get(leaf.name) != leaf.spec]
 
 
 def _is_taken_out(leaf: DeviceLeaf, before: Collection[str], graph: Graph) -> bool:

@@ -9,6 +9,7 @@ from bosd.bal.consequences import consequences, leaving, leaving_idle, unread_le
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
@@ -160,8 +161,9 @@ class Editor:
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = await self._planned(edits, expected_revision)
-        if self.look is not None and (unread := unread_leaving(self._directory, topology, self._clock.now_s())):
-            await self.look(unread)
+        unread = unread_leaving(self._directory, topology, self._clock.now_s())
+        if self.look is not None and (own := [leaf for leaf in unread if isinstance(leaf, PhysicalBattery)]):
+            await self.look(own)
         warnings = consequences(self._directory, topology, recuts.steps())
         warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
@@ -234,7 +236,7 @@ class Editor:
 
 
 def _unseen(battery: Battery) -> str:
-    return f"{battery.name} was not heard since this node started and may run what it was told before: look at its device"
+    return f"{battery.name} was not heard since this node started and may run what it was asked for before: look at it"
 
 
 def _worked_out(before: Topology, edits: Sequence[Edit], recuts: Recuts) -> tuple[Topology, tuple[Change, ...]]:

@@ -64,6 +64,28 @@ def test_a_device_that_was_never_looked_at_is_told_after_an_edit_took_it_away() 
     told(story)
 
 
+def test_who_takes_out_what_was_not_heard_since_the_start_is_told() -> None:
+    """A node that is started anew does not hear an owner that holds 10 A: taken out it counts no more, which the edit says."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.hosts["a"].cut_power()
+        host.kill()
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await asyncio.sleep(20.0)
+        refused = await fleet.refused(fleet.set(host, "all", 20.0))
+        assert refused is not None
+        assert "sa was not heard since this node started" in refused.message
+        answer = await edit(fleet, host, stub_spec("sb", "b", "b"), sum_spec("all", "sb"))
+        assert any("sa was not heard since this node started" in warning for warning in answer.warnings)
+
+    told(story)
+
+
 def test_a_partition_at_rest_that_leaves_a_sum_is_given_nothing_meanwhile() -> None:
     """While it is stored that partition x leaves a sum, the sum is asked for 10 A: another one carries them."""
 
