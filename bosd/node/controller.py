@@ -313,11 +313,12 @@ class Controller:
 
     def due_s(self) -> float:
         """Return when something is due: a look, or the end of a set point; infinite when nothing is."""
+        now_s = self._clock.now_s()
         for battery in () if self.closing else self._active:
-            if battery.setpoint is None or battery.component in self._running:
-                continue
-            if battery.setpoint.over_s < self._due_s.get(battery, math.inf):
-                self._due_s[battery] = battery.setpoint.over_s
+            over_s = over_first_s((battery,))
+            waits = battery.component in self._running and over_s <= now_s  # it was looked at then, and ends in its turn
+            if not waits and over_s < self._due_s.get(battery, math.inf):
+                self._due_s[battery] = over_s
         return min(self._due_s.values(), default=math.inf)
 
     async def settle(self) -> None:

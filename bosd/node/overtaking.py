@@ -64,8 +64,9 @@ class Overtaking:
         return {top: self.asked_of(top) for top in asked}
 
     def asked_of(self, top: Battery) -> float:
-        """Return what is asked of a free battery, and no more than its holder, who waits, asks now."""
-        in_force_a, less = asked_a(top), self._less_of(top)
+        """Return what is asked of a free battery, and no more than its holder, who waits, asks now; what is over asks nothing."""
+        over = top.setpoint is not None and top.setpoint.over_s <= self._clock.now_s()
+        in_force_a, less = without_setpoint_a(top) if over else asked_a(top), self._less_of(top)
         return in_force_a if less is None or not _is_less_of(less.current_a, in_force_a) else less.current_a
 
     def _less_of(self, top: Battery) -> Request | None:
@@ -156,7 +157,7 @@ class Overtaking:
         return takes_back or lowers_own(battery, request.current_a, request.holder, self._clock.now_s())
 
     def lower(self, battery: Battery, group: asyncio.TaskGroup | None) -> None:
-        """Lower what is more than is asked, or than limits allow: software at once, devices in a task of `group`.
+        """Lower what is more than is asked, or than limits allow, or is over: software at once, devices in a task of `group`.
 
         This concerns all that is connected with `battery`. What is being told already, or has not confirmed, is left to the
         command under way: it is nobody else's answer.
@@ -164,6 +165,7 @@ class Overtaking:
         now_s = self._clock.now_s()
         asked = {top: self._at_least(top, current_a) for top, current_a in self.asked(battery).items()}
         planned = plan(asked, now_s, move_shares=False)
+        planned.ends_s |= {leaf: None for leaf, ends_s in planned.ends_s.items() if ends_s is not None and ends_s <= now_s}
         lower_computed(planned, now_s)
         ahead = self._executor.ahead
         for move in moves_of(planned, now_s):

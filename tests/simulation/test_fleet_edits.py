@@ -11,6 +11,7 @@ from bosd.config.topology_toml import format_topology
 from bosd.drivers.rd6006.spec import Rd6006Spec
 from bosd.node.api import Edit
 from tests.simulation.test_fleet_limits import edit
+from tests.support.fleet import packs
 from tests.support.fleet.fleet import PORT, Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -23,14 +24,14 @@ def test_what_is_not_confirmed_is_told_after_an_edit_took_its_sum_away(after: tu
 
     async def story(fleet: Fleet) -> None:
         one, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
-        packs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
-        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "b1", "b2"))))
+        specs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
+        host = fleet.add_host("m", Topology(batteries=(*specs, sum_spec("all", "b1", "b2"))))
         await ready(fleet)
         other.change(mute=True)
         assert await fleet.refused(fleet.set(host, "all", 10.0)) is not None
         assert (one.true_a, other.true_a) == (0.0, 5.0)
         await asyncio.sleep(0.5)
-        await edit(fleet, host, *packs, *after)
+        await edit(fleet, host, *specs, *after)
         other.change(mute=False)
         await fleet.until(lambda: other.true_a == 0.0, within_s=5.0, because="it is told until it confirms")
 
@@ -86,19 +87,44 @@ def test_who_takes_out_what_was_not_heard_since_the_start_is_told() -> None:
     told(story)
 
 
+def test_a_set_point_ends_in_time_while_another_device_is_waited_for_over_an_edit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of b2's is told to a device that says nothing for 4.5 s; an edit comes; b1's ends after 4 s, as it does without.
+
+    The latest that a device may take to hear of it is its line's 0.25 s.
+    """
+    monkeypatch.setattr(packs, "ANSWER_S", 4.5)
+
+    async def story(fleet: Fleet) -> None:
+        one, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
+        fleet.add_pack("new")
+        batteries = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
+        host = fleet.add_host("m", Topology(batteries=batteries))
+        await ready(fleet)
+        await fleet.set(host, "b2", 5.0, ttl_s=2.0)
+        await fleet.set(host, "b1", 5.0, ttl_s=4.0)
+        began_s = fleet.loop.time()
+        other.change(deaf=True)
+        await asyncio.sleep(2.5)
+        await edit(fleet, host, pack_spec("new", "new"), *batteries)
+        await fleet.until(lambda: one.true_a == 0.0, within_s=began_s + 4.5 - fleet.loop.time(), because="it is over")
+        assert fleet.loop.time() > began_s + 3.5
+
+    told(story)
+
+
 def test_a_partition_at_rest_that_leaves_a_sum_is_given_nothing_meanwhile() -> None:
     """While it is stored that partition x leaves a sum, the sum is asked for 10 A: another one carries them."""
 
     async def story(fleet: Fleet) -> None:
         shared, other = fleet.add_pack("p1", hold_s=None), fleet.add_pack("p2", hold_s=None)
-        packs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
+        specs = (pack_spec("b1", "p1"), pack_spec("b2", "p2"))
         parts = (PartitionSpec(name="x", fraction=0.5), PartitionSpec(name="y", fraction=0.5))
         split = SplitterSpec(name="sp", policy="proportional", source="b1", partitions=parts)
-        host = fleet.add_host("m", Topology(batteries=(*packs, sum_spec("all", "x", "b2")), splitters=(split,)))
+        host = fleet.add_host("m", Topology(batteries=(*specs, sum_spec("all", "x", "b2")), splitters=(split,)))
         await ready(fleet)
         await fleet.set(host, "y", 3.0)
         host.store.takes_s = lambda: 1.0
-        after = Topology(batteries=(*packs, sum_spec("all", "b2")), splitters=(split,))
+        after = Topology(batteries=(*specs, sum_spec("all", "b2")), splitters=(split,))
         edits = [Edit(action="whole", toml=format_topology(after))]
         applied = host.up.node.apply(edits, expected_revision=None, holder="person")
         edited = asyncio.create_task(fleet.within(host, applied))
