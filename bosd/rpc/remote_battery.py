@@ -10,7 +10,7 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
-from bosd.errors import ClaimedError, CycleError, UnavailableError
+from bosd.errors import BatteryInUseError, ClaimedError, CycleError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere
@@ -248,7 +248,7 @@ class RemoteBattery(RemoteCalls):
     async def _give_back(self) -> pb.SetCurrentResponse:
         try:
             return await self._wire.clear()
-        except ClaimedError:  # nothing of this node's is in force there
+        except (ClaimedError, BatteryInUseError):  # nothing of this node's is in force there
             return pb.SetCurrentResponse(name=self.name)
 
     def settled(self, current_a: float, now_s: float) -> None:
@@ -277,7 +277,8 @@ class RemoteBattery(RemoteCalls):
         return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
-        return remote.commandable and not self._barred(remote) and not self._held.bars(remote, self.counts_at_a)
+        barred = self._barred(remote) or _is_in_use(remote) or self._held.bars(remote, self.counts_at_a)
+        return remote.commandable and not barred
 
     def _staleness_s(self, remote: BatteryStatus | None) -> float:
         if self.network.max_staleness_s is not None:
@@ -309,6 +310,8 @@ class RemoteBattery(RemoteCalls):
         reasons = [self.stopped_text] if self.stopped else []
         if claimed := self._held.reason(remote, self.counts_at_a):
             reasons.append(claimed)
+        if remote is not None and _is_in_use(remote):
+            reasons.append(f"IN_USE: {self.network.remote_name} is a source of something at its node; command that")
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
         if self._link_reason:
@@ -378,3 +381,8 @@ class RemoteBattery(RemoteCalls):
             valid_until_s=self._counted_until_s,
             **self.setpoint_fields(controllable=controllable),
         )
+
+
+def _is_in_use(remote: BatteryStatus) -> bool:
+    """Tell whether a battery rests below something at its own node: whatever is free and can be commanded has a source."""
+    return remote.controllable and remote.setpoint_source is None and remote.quality is not Quality.UNAVAILABLE

@@ -220,3 +220,26 @@ def test_a_lost_battery_whose_address_is_written_otherwise_counts_on(*, far: boo
         await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
 
     told(story)
+
+
+def test_a_battery_that_its_owner_uses_itself_drags_no_sum_elsewhere() -> None:
+    """Its owner puts it into a sum of its own: the stub says so and may not be asked, the other member carries what was asked."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 16.0)
+        await edit(fleet, fleet.hosts["a"], pack_spec("b", "a"), sum_spec("own", "b"))
+        await fleet.until(
+            lambda: flows_a(fleet, "a", "b") == pytest.approx([0.0, 16.0]), within_s=10.0, because="b carries all of it"
+        )
+        status = host.up.node.status("sa")
+        assert (status.commandable, status.max_discharge_current_a) == (False, 0.0)
+        assert status.reason == "IN_USE: b is a source of something at its node; command that"
+        await fleet.set(host, "all", 12.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([0.0, 12.0])
+        await edit(fleet, fleet.hosts["a"], pack_spec("b", "a"))
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == pytest.approx([6.0, 6.0], 0.02), within_s=20.0, because="free")
+
+    told(story)

@@ -109,6 +109,7 @@ def remote(**fields: Any) -> BatteryStatus:
         "quality": Quality.GOOD,
         "commandable": True,
         "controllable": True,
+        "setpoint_source": SetpointSource.SAFE,
         "max_staleness_s": 3.0,
     }
     return BatteryStatus(name="agg", kind="aggregator", **{**values, **fields})
