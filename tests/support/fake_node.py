@@ -322,7 +322,7 @@ class FakeNode:
         entries = tuple(Entry(name=name, kind="pseudo", sources=(), users=(), splitter="") for name in self.statuses)
         return TopologyView(revision=self.revision, toml="", entries=entries, changed_utc_s=1.0)
 
-    def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
+    async def plan(self, edits: Sequence[Edit], *, expected_revision: int | None = None) -> ApplyResult:
         self.calls.append(("plan", tuple(edits), expected_revision))
         changes = tuple(Change(action="remove", name=edit.name, kind="pseudo", detail="") for edit in edits)
         return ApplyResult(revision=self.revision, changes=changes)
