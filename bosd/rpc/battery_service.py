@@ -126,7 +126,9 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
     async def _clear_current(self, request: pb.ClearCurrentRequest, context: Context) -> pb.SetCurrentResponse:
         name, holder = need_name(request.name), holder_of(context)
         self._node.status(name)  # of a battery that is not there nothing is noted
-        if self._sessions is not None and holder.startswith(NODE) and request.HasField("fence"):
+        if holder.startswith(NODE):
+            if self._sessions is None or not request.HasField("fence"):
+                raise FencedError(f"{holder} is a node: it commands through a session", check="SESSION")
             self._session_fence(request.fence, holder, self._sessions).let_go(name)
         return self._setpoint(await self._node.clear_current(name, holder=holder))
 

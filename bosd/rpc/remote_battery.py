@@ -87,8 +87,10 @@ class RemoteBattery(RemoteCalls):
     def on_status(self, status: BatteryStatus, half_rtt_s: float) -> None:
         """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
         del half_rtt_s
-        before, self._remote = self._remote, status
+        behind, before, self._remote = self.lost_behind, self._remote, status
         self._held.heard()
+        if behind and not self.lost_behind:
+            self.lower_caps(RAMP, self.known_a)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
             return
         self.touch()

@@ -220,6 +220,17 @@ async def test_a_raise_that_giving_back_overtook(node: Node) -> None:
         assert in_force(node, "m")[1] == 0.0
 
 
+async def test_giving_back_without_a_session(node: Node) -> None:
+    """A node's certificate alone ends nothing that its session holds: the node would go on to count on it."""
+    async with session(node, "node:bare") as peer:
+        assert (await peer.set("m", 5.0, await peer.fresh())).applied_current_a == 5.0
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await peer.clear("m", None)
+        assert (refused.value.code(), "through a session" in (refused.value.details() or "")) == (FENCED[0], True)
+        assert in_force(node, "m")[1] == 5.0
+        assert (await peer.clear("m", peer.fence())).applied_current_a == 0.0
+
+
 async def test_one_request_id_for_two_batteries(node: Node) -> None:
     """An answer is remembered with the battery it was for: the other one is commanded all the same."""
     async with session(node, "node:ids") as peer:

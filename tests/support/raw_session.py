@@ -111,7 +111,7 @@ class RawSession:
         answer: pb.SetCurrentResponse = await self.batteries.SetCurrent(request, timeout=CALL_S, metadata=metadata)
         return answer
 
-    async def clear(self, name: str, fence: npb.Fence) -> pb.SetCurrentResponse:
+    async def clear(self, name: str, fence: npb.Fence | None) -> pb.SetCurrentResponse:
         """Give a set point back. Raises grpc.aio.AioRpcError."""
         request = pb.ClearCurrentRequest(name=name, fence=fence)
         answer: pb.SetCurrentResponse = await self.batteries.ClearCurrent(request, timeout=CALL_S, metadata=self.metadata)
