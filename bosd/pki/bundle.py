@@ -5,9 +5,13 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography import x509
+
 from bosd.errors import ConfigError
 from bosd.pki.files import read_key, write_file
-from bosd.pki.material import Places
+from bosd.pki.identity import UNREADABLE
+from bosd.pki.material import Places, revocations_in
+from bosd.pki.revocation import read_revocations
 
 REVOKED = "revoked.crl"
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\n.*?\n-----END \1-----\n", re.DOTALL)
@@ -39,13 +43,16 @@ class Bundle:
         write_file(path, self.key_pem + self.certificate_pem + self.ca_pem + self.revoked_pem, _PRIVATE)
 
     def install(self, directory: Path) -> Places:
-        """Write the parts into a directory, as its owner; the key comes first, so that no new certificate waits for it."""
+        """Write the parts into a directory, as its owner; the key comes first, so that no new certificate waits for it.
+
+        A newer list of the revoked of the same authority stays: one that was revoked since is not let in again.
+        """
         directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         places = places_in(directory)
         owner = directory.stat()
         for path, data, mode in (
             (places.ca, self.ca_pem, _PUBLIC),
-            (directory / REVOKED, self.revoked_pem, _PUBLIC),
+            (directory / REVOKED, self._newer_list(directory / REVOKED), _PUBLIC),
             (places.key, self.key_pem, _PRIVATE),
             (places.certificate, self.certificate_pem, _PUBLIC),
         ):
@@ -53,6 +60,16 @@ class Bundle:
             if os.geteuid() == 0:
                 os.chown(path, owner.st_uid, owner.st_gid)
         return places
+
+    def _newer_list(self, path: Path) -> bytes:
+        """Return the newer one of the list that lies there and the one that is brought."""
+        try:
+            there = revocations_in(path, self.ca_pem)
+            authorities = x509.load_pem_x509_certificates(self.ca_pem)
+            brought = read_revocations(self.revoked_pem, authorities, "the bundle's list")
+            return path.read_bytes() if there.number > brought.number else self.revoked_pem
+        except (ConfigError, *UNREADABLE):
+            return self.revoked_pem
 
 
 def read_bundle(path: Path) -> Bundle:

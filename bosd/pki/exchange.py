@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bosd.pki.files import write_file
+from bosd.pki.identity import UNREADABLE
 from bosd.pki.material import Places
 
 _PRIVATE, _PUBLIC = 0o600, 0o644
@@ -49,7 +50,7 @@ def settle(places: Places) -> None:
             waiting.replace(places.certificate)
         else:
             waiting.unlink()
-    except (OSError, ValueError, TypeError):
+    except (OSError, *UNREADABLE):
         return
 
 

@@ -11,11 +11,23 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from bosd.errors import UnauthenticatedError
 
 ANY_NODE = "node.bosd"
 """The DNS name in every node's certificate and in no other."""
+UNREADABLE: tuple[type[Exception], ...] = (
+    ValueError,
+    TypeError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises, when bytes are parsed or when they are looked into, for a certificate, request or list of strangers."""
 _SCHEME = "bosd:"
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
 BACKDATED_S = 300.0
@@ -86,7 +98,7 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     """Return the identity in a certificate. Raises UnauthenticatedError unless there is exactly one."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except UNREADABLE:
         uris: list[str] = []
     else:
         uris = [uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(_SCHEME)]

@@ -1,18 +1,16 @@
 """What a node or a person has of the authority: its certificate, an own certificate with its key, and the revocations."""
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bosd.errors import ConfigError, UnauthenticatedError
 from bosd.pki.files import read_file, read_key
-from bosd.pki.identity import Identity, identity_of
+from bosd.pki.identity import UNREADABLE, Identity, identity_of
 from bosd.pki.revocation import Revocations, read_revocations
 
 
@@ -73,18 +71,21 @@ def load_material(places: Places) -> Material:
         ca_pem=ca_pem,
         certificate_pem=certificate_pem,
         key_pem=key_pem,
-        revocations=_revocations(places.revoked, authorities),
+        revocations=revocations_in(places.revoked, ca_pem),
     )
 
 
-def _revocations(path: Path | None, authorities: Sequence[x509.Certificate]) -> Revocations:
-    return Revocations() if path is None else read_revocations(read_file(path, "revocation list"), authorities, str(path))
+def revocations_in(path: Path | None, ca_pem: bytes) -> Revocations:
+    """Return what a file revokes, nothing where none is named. Raises ConfigError unless one of these authorities signed it."""
+    if path is None:
+        return Revocations()
+    return read_revocations(read_file(path, "revocation list"), x509.load_pem_x509_certificates(ca_pem), str(path))
 
 
 def _certificates(data: bytes, path: Path) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError:
+    except UNREADABLE:
         raise ConfigError(f"{path} holds no certificate in PEM form", path=str(path)) from None
 
 
@@ -92,7 +93,7 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
     """Tell whether an authority signed a certificate."""
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except UNREADABLE:
         return False
     return True
 
@@ -100,7 +101,7 @@ def is_issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
 def _public_of(key_pem: bytes, path: Path) -> ec.EllipticCurvePublicKey:
     try:
         key = load_pem_private_key(key_pem, None)
-    except (ValueError, TypeError):
+    except UNREADABLE:
         raise ConfigError(f"{path} holds no private key in PEM form without a password", path=str(path)) from None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ConfigError(f"{path} is no key of an elliptic curve; issue the certificate with `bosctl ca issue`", path=str(path))

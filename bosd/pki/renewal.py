@@ -12,10 +12,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from bosd.errors import InvalidArgumentError, NotAllowedError, UnauthenticatedError
-from bosd.pki.identity import ANY_NODE, Identity, Role, identity_of, server_name
+from bosd.pki.identity import ANY_NODE, UNREADABLE, Identity, Role, identity_of, server_name
 from bosd.pki.material import Material, is_issued_by
 from bosd.pki.revocation import Revocations
 
@@ -115,8 +116,7 @@ def approve(request: Request, nonce: bytes, authority: x509.Certificate, revoked
             identity, f"the certificate {identity.serial:x} of {who} has expired: `bosctl ca renew {who}`, and install it there"
         )
     _check_signed(present, request, nonce, who)
-    asked = _signing_request(request.signing_request_der)
-    key = asked.public_key()
+    key = _requested_key(request.signing_request_der)
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         _refuse(identity, f"the key that {who} asks for is not on the curve P-256")
     if key == present.public_key():
@@ -143,7 +143,7 @@ def accept(certificate_pem: bytes, pending: Pending | None, material: Material, 
         _refuse(identity, f"the certificate is {identity.holder}'s, this is {mine.holder}")
     if pending is None:
         _refuse(identity, f"{mine.holder} asked for no certificate, or has it already")
-    if fresh.public_key() != _signing_request(pending.signing_request_der).public_key():
+    if fresh.public_key() != _requested_key(pending.signing_request_der):
         _refuse(identity, f"the certificate is for another key than the one that {mine.holder} made")
     if identity.serial in material.revocations.serials:
         _refuse(identity, f"the certificate {identity.serial:x} is revoked")
@@ -183,22 +183,23 @@ def _check_signed(present: x509.Certificate, request: Request, nonce: bytes, who
 def _certificate(data: bytes) -> x509.Certificate:
     try:
         found = x509.load_pem_x509_certificates(data) if len(data) <= MAX_BYTES else []
-    except ValueError:
+    except UNREADABLE:
         found = []
     if len(found) != 1:
         raise InvalidArgumentError("one certificate in PEM form is expected", field="certificate_pem")
     return found[0]
 
 
-def _signing_request(data: bytes) -> x509.CertificateSigningRequest:
+def _requested_key(data: bytes) -> CertificatePublicKeyTypes:
+    """Return the key that a signing request is for, and that signed it."""
     try:
         asked = x509.load_der_x509_csr(data) if len(data) <= MAX_BYTES else None
-        good = asked is not None and asked.is_signature_valid
-    except (ValueError, InvalidSignature):
-        asked, good = None, False
-    if asked is None or not good:
+        key = asked.public_key() if asked is not None and asked.is_signature_valid else None
+    except UNREADABLE:
+        key = None
+    if key is None:
         raise InvalidArgumentError("no signing request (PKCS 10) that its own key signed", field="signing_request_der")
-    return asked
+    return key
 
 
 def _dns_names(certificate: x509.Certificate) -> list[str]:

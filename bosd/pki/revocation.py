@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bosd.errors import ConfigError
+from bosd.pki.identity import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ def read_revocations(data: bytes, authorities: Sequence[x509.Certificate], place
     try:
         crl = x509.load_pem_x509_crl(data)
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
-    except (ValueError, x509.ExtensionNotFound):
+    except UNREADABLE:
         raise ConfigError(f"{place} is no revocation list; copy `revoked.crl` from the directory of the CA", path=place) from None
     if not any(_is_signed(crl, authority) for authority in authorities):
         raise ConfigError(f"{place} is not signed by our CA; copy `revoked.crl` from the directory of the CA", path=place)
@@ -34,5 +34,5 @@ def _is_signed(crl: x509.CertificateRevocationList, authority: x509.Certificate)
     key = authority.public_key()
     try:
         return isinstance(key, ec.EllipticCurvePublicKey) and crl.is_signature_valid(key)
-    except (InvalidSignature, ValueError, TypeError):
+    except UNREADABLE:
         return False

@@ -8,6 +8,7 @@ look a server's serial up among the revoked: replace a stolen node by one of ano
 import hashlib
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
@@ -24,7 +25,7 @@ from bosd.errors import BosError, ConfigError, InvalidArgumentError, StoreError,
 from bosd.pki.exchange import exchange_pair, settle
 from bosd.pki.files import write_file
 from bosd.pki.identity import ANY_NODE, Identity, Role, server_name
-from bosd.pki.material import Material, Places, load_material
+from bosd.pki.material import Material, Places, load_material, revocations_in
 from bosd.pki.renewal import Pending, Request, accept
 from bosd.pki.revocation import read_revocations
 from bosd.rpc.addresses import UNIX, is_loopback
@@ -34,7 +35,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Keyring:
-    """The files in use. `look` takes new ones into use when they fit together, and goes on with the old ones when not."""
+    """The files in use. `look` takes new ones into use when they fit together, and goes on with the old ones when not.
+
+    The list of the revoked is taken by itself: a certificate that does not fit keeps nobody in.
+    """
 
     def __init__(self, config: SecurityConfig, node: str) -> None:
         """Load them. Raises ConfigError with the file and the remedy."""
@@ -47,12 +51,12 @@ class Keyring:
         """Why the last certificate that was brought was not taken; empty once one was."""
         settle(self._places)
         self._stamps = self._places.stamps()
-        self.material = self._load()
+        self.material = self._load(self._places)
         self._told_utc_s = 0.0
         self._tell_days_left()
 
-    def _load(self) -> Material:
-        material = load_material(self._places)
+    def _load(self, places: Places) -> Material:
+        material = load_material(places)
         identity = material.identity
         if identity.role is not Role.NODE or identity.name != self._node:
             raise ConfigError(
@@ -73,15 +77,25 @@ class Keyring:
         stamps = self._places.stamps()
         if stamps != self._stamps:
             self._stamps = stamps
-            try:
-                fresh = self._load()
-            except ConfigError as error:
-                _log.error("certificates_kept", detail=error.message)
-            else:
-                if fresh.revocations.number < self.material.revocations.number:
-                    _log.error("certificates_kept", detail="the revocation list is older than the one in use")
-                else:
-                    self._take(fresh)
+            if (fresh := self._fresh()) != self.material:
+                self._take(fresh)
+
+    def _fresh(self) -> Material:
+        """Return what is to be in use from now on; what cannot be taken of certificate and list does not keep the other out."""
+        fresh = in_use = self.material
+        try:
+            fresh = self._load(replace(self._places, revoked=None))
+        except ConfigError as error:
+            _log.error("certificates_kept", detail=error.message)
+        try:
+            revocations = revocations_in(self._places.revoked, fresh.ca_pem)
+        except ConfigError as error:
+            _log.error("revocations_kept", detail=error.message)
+            revocations = in_use.revocations
+        if fresh.ca_pem == in_use.ca_pem and revocations.number < in_use.revocations.number:
+            _log.error("revocations_kept", detail="the revocation list is older than the one in use")
+            revocations = in_use.revocations
+        return replace(fresh, revocations=revocations)
 
     def _take(self, fresh: Material) -> None:
         if fresh.certificate_pem != self.material.certificate_pem:
@@ -116,8 +130,8 @@ class Keyring:
             except BosError as error:
                 self.failure = error.message
                 raise
-            self._stamps = self._places.stamps()
-            self._take(self._load())
+            fresh = self._load(replace(self._places, revoked=None))
+            self._take(replace(fresh, revocations=self.material.revocations))
             return before, self.material.identity
 
     def install_revocations(self, revoked_pem: bytes) -> tuple[int, int]:
@@ -132,17 +146,16 @@ class Keyring:
         with self._lock:
             before = self.material.revocations.number
             authorities = x509.load_pem_x509_certificates(self.material.ca_pem)
-            number = read_revocations(revoked_pem, authorities, "the list that was brought").number
-            if number < before:
-                raise InvalidArgumentError(f"list {number} is older than {before}, which is in use", number=before)
-            if number > before:
+            brought = read_revocations(revoked_pem, authorities, "the list that was brought")
+            if brought.number < before:
+                raise InvalidArgumentError(f"list {brought.number} is older than {before}, which is in use", number=before)
+            if brought.number > before:
                 try:
                     write_file(path, revoked_pem, 0o644)
                 except OSError as error:
                     raise StoreError(f"{path} cannot be written: {error.strerror}; the list in use stays", path=path) from None
-                self._stamps = self._places.stamps()
-                self._take(self._load())
-            return before, self.material.revocations.number
+                self._take(replace(self.material, revocations=brought))  # whatever the other files are by now
+            return before, brought.number
 
     def _write(self, key_pem: bytes, certificate_pem: bytes) -> None:
         try:

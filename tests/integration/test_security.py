@@ -41,6 +41,7 @@ from bosd.v1.security_pb2_grpc import SecurityServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
 from tests.support.certificates import authority, issue, secured
 from tests.support.fake_node import FakeNode
+from tests.support.malformed import list_with_x400_name, of_version_10
 
 GRANTS: dict[str, tuple[str, ...]] = {"tenant:anna": ("b1",), "node:hut": ("b2",), "operator:eve": ("b1",)}
 END_WITHIN_S = 5.0
@@ -442,6 +443,42 @@ def test_a_list_of_the_revoked_is_taken_once_it_is_newer_and_ours(tmp_path: Path
         Keyring(replace(config, revoked=None), "home").install_revocations(by.revoked_pem)
 
 
+def test_revocation_waits_for_no_certificate(tmp_path: Path) -> None:
+    """A key that fits no certificate keeps the pair in use, and keeps nobody in: brought or copied, the list is taken."""
+    by = authority(tmp_path / "ca")
+    keyring = Keyring(secured(by, tmp_path / "tls", "home", {}), "home")
+    pair = keyring.material.certificate_pem
+    (tmp_path / "tls" / "bosd.key").write_bytes(issue(by, "node:hut").key_pem)
+    (hut,) = by.revoke("node:hut", time.time())
+    assert keyring.install_revocations(by.revoked_pem) == (1, 2)
+    assert keyring.material.revocations.serials == {hut.serial}
+    issue(by, "tenant:eve")
+    (eve,) = by.revoke("tenant:eve", time.time())
+    (tmp_path / "tls" / "revoked.crl").write_bytes(by.revoked_pem)
+    keyring.look()
+    assert keyring.material.revocations.serials == {hut.serial, eve.serial}
+    assert keyring.material.certificate_pem == pair
+
+
+def test_a_bundle_from_before_a_revocation(tmp_path: Path) -> None:
+    """Its certificate is taken, whatever its list; its list lets nobody in again, in this run or the next."""
+    by = authority(tmp_path / "ca")
+    config = secured(by, tmp_path / "tls", "home", {})
+    keyring = Keyring(config, "home")
+    bundle = by.issue(Role.NODE, "home", time.time(), again=True)
+    issue(by, "node:hut")
+    (hut,) = by.revoke("node:hut", time.time())
+    keyring.install_revocations(by.revoked_pem)
+    bundle.install(tmp_path / "tls")
+    keyring.look()
+    assert keyring.material.certificate_pem == bundle.certificate_pem
+    assert keyring.material.revocations.serials == {hut.serial}
+    assert Keyring(config, "home").material.revocations.serials == {hut.serial}
+    (tmp_path / "tls" / "revoked.crl").write_bytes(bundle.revoked_pem)  # copied by hand: not while this run lasts
+    keyring.look()
+    assert keyring.material.revocations.serials == {hut.serial}
+
+
 # --- certificates that renew themselves
 
 LATER_S = 300.0 * 86400.0
@@ -507,11 +544,15 @@ async def test_a_node_changes_no_certificate_into_something_else(node: Secured, 
             (node.by.issue(Role.NODE, "home", time.time(), again=True).certificate_pem, DENIED),
             (before.certificate_pem, DENIED),
             (b"x", grpc.StatusCode.INVALID_ARGUMENT),
+            (of_version_10(before.certificate_pem), grpc.StatusCode.INVALID_ARGUMENT),
         ):
             assert await code(install(channel, pem)) is wanted
+        brought = security_pb2.InstallRevocationsRequest(revoked_pem=list_with_x400_name(node.by))
+        bringing = SecurityServiceStub(channel).InstallRevocations(brought, timeout=5.0)
+        assert await code(bringing) is grpc.StatusCode.INVALID_ARGUMENT
     assert node.guard.keyring.material is before
     assert {path.name: path.read_bytes() for path in node.files.iterdir()} == files
-    assert [(action, who) for action, _, who, _ in node.refused] == [("certificate", "node:other")] * 6
+    assert [(action, who) for action, _, who, _ in node.refused] == [("certificate", "node:other")] * 8
 
 
 @pytest.mark.parametrize("who", ["viewer:v", "operator:max", "tenant:anna"])

@@ -11,13 +11,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from bosd.errors import BosError, InvalidArgumentError, NotAllowedError
+from bosd.errors import BosError, ConfigError, InvalidArgumentError, NotAllowedError, UnauthenticatedError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, Role, identity_of, server_name
 from bosd.pki.material import Material, load_material
-from bosd.pki.renewal import Approved, Pending, accept, approve, is_overdue, is_urgent, period_s
+from bosd.pki.renewal import Approved, Pending, Request, accept, approve, is_overdue, is_urgent, period_s, told_identity
+from bosd.pki.revocation import read_revocations
 from tests.support.certificates import authority, issue
+from tests.support.malformed import list_with_x400_name, of_version_10, on_no_curve, with_x400_name
 
 DAY_S = 86400.0
 NONCE = bytes(range(32))
@@ -157,6 +159,23 @@ def test_the_present_key_again_and_junk_are_refused(by: Authority, hut: Material
     for junk in (b"", b"x", hut.certificate_pem * 2, hut.certificate_pem + b"\n" * 20_000):
         with pytest.raises(InvalidArgumentError, match="one certificate"):
             approved(by, replace(hut, certificate_pem=junk), Pending.make())
+
+
+def test_what_the_library_cannot_look_into_is_refused_too(by: Authority, hut: Material) -> None:
+    """It raises more than ValueError, and what escapes would end a daemon: a node of ours may send what it likes."""
+    pending = Pending.make()
+    unknown = on_no_curve(pending.signing_request_der)
+    with pytest.raises(InvalidArgumentError, match="no signing request"):
+        approved(by, hut, Pending(key_pem=b"", signing_request_der=unknown))
+    version_10 = of_version_10(hut.certificate_pem)
+    with pytest.raises(InvalidArgumentError, match="one certificate"):
+        approved(by, replace(hut, certificate_pem=version_10), pending)
+    with pytest.raises(InvalidArgumentError, match="one certificate"):
+        accept(version_10, pending, hut, time.time())
+    with pytest.raises(UnauthenticatedError, match="names no role"):
+        told_identity(Request(certificate_pem=with_x400_name(by)))
+    with pytest.raises(ConfigError, match="no revocation list"):
+        read_revocations(list_with_x400_name(by), [by.certificate], "a list")
 
 
 # --- what a node accepts
