@@ -17,7 +17,7 @@ from bosd.errors import UnauthenticatedError
 
 ANY_NODE = "node.bosd"
 """The DNS name in every node's certificate and in no other."""
-UNREADABLE: tuple[type[Exception], ...] = (
+UNREADABLE = (
     ValueError,
     TypeError,
     InvalidSignature,
