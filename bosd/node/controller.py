@@ -64,11 +64,8 @@ class Controller:
     def __init__(
         self, directory: Directory, clock: Clock, executor: Executor, *, default_ttl_s: float, longest_ttl_s: float
     ) -> None:
-        self._directory = directory
-        self._clock = clock
-        self._executor = executor
-        self._default_ttl_s = default_ttl_s
-        self._longest_ttl_s = longest_ttl_s
+        self._directory, self._clock, self._executor = directory, clock, executor
+        self._default_ttl_s, self._longest_ttl_s = default_ttl_s, longest_ttl_s
         self._active: dict[Battery, None] = {}
         self._due_s: dict[Battery, float] = {}
         self._shared_s: dict[int, float] = {}
@@ -316,8 +313,9 @@ class Controller:
         now_s = self._clock.now_s()
         for battery in () if self.closing else self._active:
             over_s = over_first_s((battery,))
-            waits = battery.component in self._running and over_s <= now_s  # it was looked at then, and ends in its turn
-            if not waits and over_s < self._due_s.get(battery, math.inf):
+            if over_s <= now_s and battery.component in self._running:
+                continue  # it was looked at then, and ends in its turn
+            if over_s < self._due_s.get(battery, math.inf):
                 self._due_s[battery] = over_s
         return min(self._due_s.values(), default=math.inf)
 
