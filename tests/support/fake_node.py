@@ -10,7 +10,7 @@ from bosd.bal.explain import Explanation, InForce, Step
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.setpoint import Claim, Fence, Lease
-from bosd.bal.status import BatteryStatus, Quality
+from bosd.bal.status import BatteryStatus, Quality, SetpointSource
 from bosd.clock import Clock, SystemClock
 from bosd.errors import BadNameError, UnsupportedError
 from bosd.fleet.owner import OwnerSessions
@@ -134,6 +134,7 @@ class FakeNode:
             "sampled_to_s": now_s,
             "sampled_from": utc_s,
             "sampled_to": utc_s,
+            "setpoint_source": SetpointSource.SAFE,
             "max_staleness_s": 1.5,
         }
         self.put_status(BatteryStatus(name=name, **{**fresh, **fields}))  # type: ignore[arg-type]
