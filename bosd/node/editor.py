@@ -63,6 +63,7 @@ class Editor:
         self._answers: Answers[ApplyResult] = Answers()
         self._new_revision = asyncio.Condition()
         self._configured = Topology()
+        self._doubted = False
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
 
@@ -157,6 +158,7 @@ class Editor:
         async with self.lock:
             if (answered := self._answers.get(who, request_id)) is not None:
                 return answered
+            await self._end_doubt()
             return self._answers.keep(who, request_id, await self._apply(edits, expected_revision, who, comment))
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
@@ -205,12 +207,27 @@ class Editor:
         except (asyncio.CancelledError, StoreError) as error:
             if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
                 raise
+            self._doubted = True
             stored = await self._store.load_topology()
+            self._doubted = False
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
                 raise
             self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
         self._changed_utc_s = now_utc_s
         return gone
+
+    async def _end_doubt(self) -> None:
+        """Take back a revision that was refused, as the disk did not answer, and is stored all the same. Raises StoreError."""
+        stored = await self._store.load_topology() if self._doubted else None
+        if stored is not None and stored.revision != self.revision:
+            topology, now_s = self._directory.topology, self._clock.now_s()
+            bases = self.bases.after(topology, Recuts(lambda splitter: self._directory.portions(splitter, now_s)), now_s)
+            back = diff(parse_stored(stored.toml, f"stored topology, revision {stored.revision}"), topology)
+            comment = f"revision {stored.revision} was refused, as the disk did not answer: taken back"
+            gone = await self._append(topology, back, bases, expected=stored.revision, who="bosd", comment=comment)
+            if gone is not None:
+                raise gone
+        self._doubted = False
 
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""

@@ -177,3 +177,29 @@ async def test_what_is_too_long_for_one_transaction(tmp_path: Path) -> None:
         with pytest.raises(InvalidArgumentError, match="a transaction of its own"):
             await editor.plan([Edit(action="add", toml="#" * READ_ASIDE), merge], None)
         assert (await editor.plan([Edit(action="add", toml=many(1))], None)).revision == 1
+
+
+async def test_an_edit_that_was_refused_and_is_stored_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk hangs until nobody looks any more: the next edit is made against what is in force."""
+    async with an_editor(tmp_path) as editor:
+        store = editor._store
+        submit, late = store._submit, 2
+
+        async def hung(job: Callable[[], object]) -> object:
+            nonlocal late
+            done, late = await submit(job), late - 1
+            if late >= 0:
+                raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+            return done
+
+        monkeypatch.setattr(store, "_submit", hung)
+        with pytest.raises(StoreError, match="did not answer"):
+            await editor.apply(added("m"), None, "person", "")
+        assert (editor.revision, sorted(editor._directory.batteries)) == (1, ["n"])
+        applied = await editor.apply(added("o"), None, "person", "")
+        assert (applied.revision, sorted(editor._directory.batteries)) == (4, ["n", "o"])
+        stored = await store.load_topology()
+        assert stored is not None
+        assert (stored.revision, stored.toml) == (4, editor.view().toml)
+        comments = [revision.comment for revision in await editor.history(4)]
+        assert comments[1] == "revision 2 was refused, as the disk did not answer: taken back"
