@@ -17,7 +17,7 @@ from bosd.errors import UnauthenticatedError
 
 ANY_NODE = "node.bosd"
 """The DNS name in every node's certificate and in no other."""
-UNREADABLE: tuple[type[Exception], ...] = (
+UNREADABLE = (
     ValueError,
     TypeError,
     InvalidSignature,
@@ -27,7 +27,7 @@ UNREADABLE: tuple[type[Exception], ...] = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What the library raises, when bytes are parsed or when they are looked into, for a certificate, request or list of strangers."""
+"""What the library raises, as it parses bytes or looks into them, for what is no certificate, request or list of ours."""
 _SCHEME = "bosd:"
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
 BACKDATED_S = 300.0
