@@ -27,7 +27,7 @@ UNREADABLE = (
     x509.InvalidVersion,
     x509.UnsupportedGeneralNameType,
 )
-"""What the library raises, when bytes are parsed or when they are looked into, for a stranger's certificate, request or list."""
+"""What the library raises, as it parses bytes or looks into them, for what is no certificate, request or list of ours."""
 _SCHEME = "bosd:"
 _NAME = re.compile(r"[A-Za-z0-9_'][A-Za-z0-9_.'-]{0,62}")
 BACKDATED_S = 300.0

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from bosd.errors import InvalidArgumentError
 from bosd.node.audit import AuditLog
-from bosd.rpc.edge import Context, Edge, need_finite, need_text
+from bosd.rpc.edge import Context, Edge, need_finite, need_text, storable
 from bosd.store.audit import AuditFilter
 from bosd.store.audit_chain import Record
 from bosd.v1 import audit_pb2 as pb
@@ -68,14 +68,9 @@ def _filter(request: pb.ListAuditRequest, utc_now_s: float) -> AuditFilter:
         until_utc_s=until_utc_s,
         battery=need_text(request.battery, "battery"),
         who=need_text(request.who, "who"),
-        before_number=_number(request.before_number) if request.HasField("before_number") else None,
-        after_number=_number(request.after_number) if request.HasField("after_number") else None,
+        before_number=storable(request.before_number) if request.HasField("before_number") else None,
+        after_number=storable(request.after_number) if request.HasField("after_number") else None,
     )
-
-
-def _number(value: int) -> int:
-    """Return a number that the store can compare: SQLite's integers have 63 bits."""
-    return min(value, 2**63 - 1)
 
 
 def _messages(records: Iterable[Record]) -> Iterable[pb.AuditRecord]:

@@ -211,6 +211,11 @@ def need_duration(value: float, field: str, *, positive: bool = False) -> float:
     return value
 
 
+def storable(number: int) -> int:
+    """Return a number of a record as the store can compare it: SQLite's integers have 63 bits, and no record has that one."""
+    return min(number, 2**63 - 1)
+
+
 def need_text(value: str, field: str) -> str:
     """Return a free text; raises InvalidArgumentError if it is longer than a record holds."""
     if len(value) > _MAX_TEXT:

@@ -3,7 +3,7 @@
 from bosd.errors import InvalidArgumentError
 from bosd.node.api import NodeApi
 from bosd.node.statement import Statement
-from bosd.rpc.edge import Context, Edge, holder_of, need_finite, need_name
+from bosd.rpc.edge import Context, Edge, holder_of, need_finite, need_name, storable
 from bosd.store.ledger import LedgerEntry
 from bosd.v1 import ledger_pb2 as pb
 from bosd.v1.ledger_pb2_grpc import LedgerServiceServicer
@@ -30,7 +30,7 @@ class LedgerService(LedgerServiceServicer):
             need_name(request.name),
             since_utc_s=since_utc_s,
             until_utc_s=until_utc_s,
-            after_number=request.after_number,
+            after_number=storable(request.after_number),
             limit=limit,
         )
         response = pb.ListLedgerResponse(entries=[_message(entry) for entry in entries])

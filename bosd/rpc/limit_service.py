@@ -6,7 +6,7 @@ from bosd.bal.schedule import Moment
 from bosd.errors import InvalidArgumentError, NotAllowedError
 from bosd.limits.service import Limits, LimitView
 from bosd.limits.sources import RESTORED
-from bosd.rpc.edge import Context, Edge, closing, holder_of, need_finite, need_name, need_names, need_text
+from bosd.rpc.edge import Context, Edge, closing, holder_of, need_finite, need_name, need_names, need_text, storable
 from bosd.rpc.node_service import peer_of
 from bosd.store.limits import CHARGE, DISCHARGE, Direction, Limit
 from bosd.v1 import limits_pb2 as pb
@@ -114,6 +114,8 @@ class LimitService(LimitServiceServicer):
         peer = peer_of(context)
         if not request.revision:
             raise InvalidArgumentError("revision is 0: a grant has one above 0", field="revision")
+        if storable(request.revision) != request.revision:
+            raise InvalidArgumentError(f"revision is {request.revision}: at most {storable(request.revision)}", field="revision")
         await self._limits.book.put(
             Limit(
                 source=peer,

@@ -10,7 +10,11 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
+<<<<<<< HEAD
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, UnavailableError
+=======
+from bosd.errors import ClaimedError, CycleError, DriverError, UnavailableError
+>>>>>>> q3
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere
@@ -243,6 +247,10 @@ class RemoteBattery(RemoteCalls):
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"))
                 raise
+        if not math.isfinite(answer.may_run_a):
+            raise DriverError(
+                f"{self.name}: {self.network.target} sent nonsense: may_run_a = {answer.may_run_a}", battery=self.name
+            )
         self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):
             self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts

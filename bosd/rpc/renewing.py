@@ -15,13 +15,14 @@ from bosd.clock import SystemClock
 from bosd.errors import BosError, ConfigError, NotAllowedError, StoreError, UnavailableError
 from bosd.node.audit import NODE as SELF
 from bosd.node.audit import AuditLog
-from bosd.node.faults import Faults, Severity
+from bosd.node.faults import Faults
 from bosd.pki.authority import Authority
 from bosd.pki.identity import Identity
 from bosd.pki.renewal import LONGEST_PERIOD_S, NONCE_BYTES, Approved, Request, approve, period_s, told_identity
 from bosd.rpc.client import RemotePool
+from bosd.rpc.node_errors import NodeErrors
 from bosd.rpc.remote_node import RemoteNode
-from bosd.rpc.revoking import Revoker
+from bosd.rpc.revoking import LOOK_S, Revoker
 from bosd.rpc.security_service import ACTION, told
 from bosd.rpc.tls import Keyring
 from bosd.v1 import security_pb2 as pb
@@ -54,7 +55,7 @@ class Renewer:
         self._authority = authority
         self._keyring = keyring
         self._pool = pool
-        self._faults = faults
+        self._errors = NodeErrors(faults, NOT_RENEWED)
         self._audit = audit
         self._clock = SystemClock()
         self._due_s: dict[str, float] = {}
@@ -73,7 +74,13 @@ class Renewer:
         """Renew what is due and bring what is revoked, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._revoker.run(), name="revocations")
+            group.create_task(self._forget_gone(), name="forget nodes")
             await self._renew_due()
+
+    async def _forget_gone(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._errors.clear_gone(self._pool.remotes)
 
     async def _renew_due(self) -> None:
         while True:
@@ -111,17 +118,17 @@ class Renewer:
             if error.metadata.get("grpc_code") == "UNIMPLEMENTED":
                 wait_s = LONGEST_PERIOD_S  # it has no [security], or is older than this
             else:
-                self._failed(node, error)
+                self._failed(key, node, error)
         else:
-            self._faults.clear(NOT_RENEWED, module=f"{_NODE}{node}")
+            self._errors.clear(key)
             wait_s = period_s(life_s)
         self._due_s[key] = self._clock.now_s() + wait_s
 
     def _retry_s(self, key: str) -> float:
         return min(RETRY_S, period_s(self._life_s.get(key, self._keyring.material.identity.life_s)))
 
-    def _failed(self, node: str, error: BosError) -> None:
-        self._faults.raise_(NOT_RENEWED, severity=Severity.MEDIUM, message=error.message, module=f"{_NODE}{node}")
+    def _failed(self, key: str, node: str, error: BosError) -> None:
+        self._errors.raise_(key, node, error.message)
         self._audit.refused(ACTION, error, who=f"{_NODE}{node}")
 
     async def _renew_own(self) -> float:

@@ -8,9 +8,10 @@ import asyncio
 import structlog
 
 from bosd.errors import BosError, UnavailableError
-from bosd.node.faults import Faults, Severity
+from bosd.node.faults import Faults
 from bosd.pki.authority import Authority
 from bosd.rpc.client import RemotePool
+from bosd.rpc.node_errors import SELF, NodeErrors
 from bosd.rpc.remote_node import RemoteNode
 from bosd.rpc.tls import Keyring
 from bosd.v1 import security_pb2 as pb
@@ -31,7 +32,7 @@ class Revoker:
         self._authority = authority
         self._keyring = keyring
         self._pool = pool
-        self._faults = faults
+        self._errors = NodeErrors(faults, NOT_TAKEN)
         self._has: dict[str, tuple[str, bytes]] = {}
         self._again_s: dict[str, float] = {}
 
@@ -45,9 +46,10 @@ class Revoker:
                 if self._has.get("") != ("", revoked_pem):
                     await asyncio.to_thread(self._keyring.install_revocations, revoked_pem)
                     self._has[""] = ("", revoked_pem)
-                self._faults.clear(NOT_TAKEN, module=_module(self._pool.node))
+                self._errors.clear(SELF)
             except BosError as error:
-                self._refused(self._pool.node, error)
+                self._errors.raise_(SELF, self._pool.node, error.message)
+            self._errors.clear_gone(self._pool.remotes)
             async with asyncio.TaskGroup() as group:
                 for target, remote in dict(self._pool.remotes).items():
                     if self._is_due(target, remote, revoked_pem):
@@ -70,16 +72,9 @@ class Revoker:
         except BosError as error:
             self._again_s[target] = self._pool.session_clock.now_s() + RETRY_S
             if error.metadata.get("grpc_code") != "UNIMPLEMENTED":  # it has no [security]
-                self._refused(remote.node or target, error)
+                self._errors.raise_(target, remote.node or target, error.message)
             return
         self._has[target] = (boot_id, revoked_pem)
         self._again_s.pop(target, None)
-        self._faults.clear(NOT_TAKEN, module=_module(remote.node))
+        self._errors.clear(target)
         _log.info("revocations_brought", node=remote.node, number=taken.number)
-
-    def _refused(self, node: str, error: BosError) -> None:
-        self._faults.raise_(NOT_TAKEN, severity=Severity.MEDIUM, message=error.message, module=_module(node))
-
-
-def _module(node: str) -> str:
-    return f"node:{node}"

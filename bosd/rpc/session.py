@@ -4,6 +4,7 @@ Nothing slow runs here: no store, no log in the beat's path; a reply that is lat
 """
 
 import asyncio
+import math
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from typing import NamedTuple, Protocol
@@ -16,7 +17,7 @@ from bosd import __version__
 from bosd.bal.facts import Facts
 from bosd.bal.status import Link
 from bosd.clock import Clock
-from bosd.errors import BosError
+from bosd.errors import BosError, DriverError
 from bosd.fleet.holder import HolderSession
 from bosd.fleet.owner import PROTOCOL, SAME_NODE
 from bosd.fleet.timers import SessionTimers
@@ -158,6 +159,9 @@ class PeerSession:
         except grpc.aio.AioRpcError as failed:
             self._user.on_session(Link.SYNC, self._refusal(failed))
             return ""
+        except DriverError as nonsense:
+            self._user.on_session(Link.SYNC, nonsense.message)
+            return ""
         self._user.on_session(Link.SYNC, f"{self._target}: what is in force there changes too fast to agree on")
         return ""
 
@@ -197,12 +201,14 @@ class PeerSession:
             _log.warning("peer_restarted", target=self._target, node=answer.node, epoch=answer.epoch)
 
     async def _agree(self, stub: NodeServiceStub) -> bool:
-        """Sync and Ready once; return whether both ends name the same."""
+        """Sync and Ready once; return whether both ends name the same. Raises DriverError for numbers that are none."""
         state = self.state
         sync = pb.SyncRequest(boot_id=state.boot_id, epoch=state.epoch)
         told = await stub.Sync(sync, timeout=self._call_s, metadata=self._metadata)
         state.heard(told.owner_s)
         self._resync_wanted.clear()
+        if nonsense := _nonsense(told):
+            raise DriverError(f"{self._target} sent nonsense: {nonsense}")
         kept = self._user.on_snapshot(
             Snapshot(
                 {claim.name: claim.current_a for claim in told.claims},
@@ -334,9 +340,23 @@ class PeerSession:
             for _ in range(TRIES):
                 if await self._agree(stub):
                     return True
-        except grpc.aio.AioRpcError as failed:
-            _log.info("resync_failed", target=self._target, detail=from_rpc_error(failed).message)
+        except (grpc.aio.AioRpcError, DriverError) as failed:
+            error = from_rpc_error(failed) if isinstance(failed, grpc.aio.AioRpcError) else failed
+            _log.info("resync_failed", target=self._target, detail=error.message)
         return False
+
+
+def _nonsense(told: pb.SyncResponse) -> str:
+    """Say which current, limit or time of a Sync is none; empty where all are."""
+    for claim in told.claims:
+        if not math.isfinite(claim.current_a):
+            return f"{claim.name[:64]}: a set point of {claim.current_a} A"
+    for each in told.batteries:
+        if not math.isfinite(each.unconfirmed_a) or not 0.0 <= each.safe_within_s < math.inf:
+            return f"{each.name[:64]}: {each.unconfirmed_a} A unconfirmed, safe within {each.safe_within_s} s"
+        if not (0.0 <= each.alone_discharge_limit_w < math.inf and 0.0 <= each.alone_charge_limit_w < math.inf):
+            return f"{each.name[:64]}: alone limits of {each.alone_discharge_limit_w} W and {each.alone_charge_limit_w} W"
+    return ""
 
 
 def _facts(told: pb.BatteryFacts) -> Facts:

@@ -7,7 +7,7 @@ from bosd.bal.edits import Change
 from bosd.bal.portions import Merge, Split
 from bosd.errors import InvalidArgumentError, NoResourcesError
 from bosd.node.api import ApplyResult, Edit, NodeApi, TopologyView
-from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text
+from bosd.rpc.edge import Context, Edge, closing, holder_of, need_name, need_text, storable
 from bosd.v1 import topology_pb2 as pb
 from bosd.v1.topology_pb2_grpc import TopologyServiceServicer
 
@@ -85,7 +85,7 @@ class TopologyService(TopologyServiceServicer):
         return await self._edge.answer(context, self._get_revision(request))
 
     async def _get_revision(self, request: pb.GetRevisionRequest) -> pb.Topology:
-        return self._topology(await self._node.stored_topology(request.revision))
+        return self._topology(await self._node.stored_topology(storable(request.revision)))
 
     async def Watch(self, request: pb.WatchTopologyRequest, context: Context) -> None:  # noqa: D102, N802
         del request

@@ -198,6 +198,8 @@ def test_a_full_disk_and_a_revoked_node(pair: Pair) -> None:
         assert "of node:hut is revoked, and is not renewed" in error["message"]
         refused = [each for each in home.ask("audit") if each["outcome"] == "refused"]
         assert (refused[0]["who"], refused[0]["action"]) == ("node:hut", "certificate")
+        home.ask("rm", "far")
+        until(lambda: not fault(home, NOT_RENEWED, "home"), because="no stub is of it any more")
 
 
 def test_a_foreign_authority_is_refused_at_start(pair: Pair) -> None:

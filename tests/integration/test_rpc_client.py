@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from bosd.bal.facts import Facts
+from bosd.bal.setpoint import Claim
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
@@ -303,6 +304,33 @@ async def test_a_lying_remote_is_refused(pool: RemotePool, message: pb.WatchResp
         assert reason in await heard.until_link(Link.REFUSED)
         assert heard.statuses == []
         link.close()
+
+
+@pytest.mark.parametrize(
+    ("claim_a", "facts"),
+    [
+        (math.nan, Facts()),
+        (None, Facts(unconfirmed_a=math.inf)),
+        (None, Facts(safe_within_s=-1.0)),
+        (None, Facts(alone_charge_limit_w=math.nan)),
+    ],
+)
+async def test_a_sync_with_nonsense(
+    node: FakeNode, address: str, pool: RemotePool, monkeypatch: pytest.MonkeyPatch, claim_a: float | None, facts: Facts
+) -> None:
+    """Nothing of it is taken; the batteries are read meanwhile, and the session is tried until it is sense."""
+    with monkeypatch.context() as lies:
+        lies.setattr(node, "facts", lambda _unheard_s, _names=(): {"b1": facts})
+        if claim_a is not None:
+            node.peer_commands.held["node:here"] = (Claim(name="b1", current_a=claim_a, ttl_s=10.0),)
+        heard = Heard()
+        link = pool.attach(address, "b1", heard)
+        await heard.until(lambda: heard.statuses != [] and "sent nonsense: b1: " in heard.links[-1][1])
+        assert heard.links[-1][0] is Link.SYNC
+        assert heard.snapshots == []
+        node.peer_commands.held.clear()
+    await heard.until_link(Link.READY)
+    link.close()
 
 
 async def test_a_server_of_something_else(pool: RemotePool) -> None:

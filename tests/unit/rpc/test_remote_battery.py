@@ -8,7 +8,7 @@ import pytest
 from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
-from bosd.errors import ClaimedError, CycleError, UnavailableError
+from bosd.errors import ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import LinkTimers
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.v1 import battery_pb2 as pb
@@ -334,6 +334,16 @@ def test_unread_until_its_owner_has_spoken() -> None:
     other, pool = make()
     pool.wire.now_s = 9.04
     assert not other.is_unread(0.0)
+
+
+async def test_an_answer_with_nonsense_confirms_nothing() -> None:
+    """What may run at most is no number: it would be in no sum, and above no limit."""
+    stub, pool = make()
+    ready(stub)
+    for nonsense_a in (math.nan, math.inf):
+        pool.wire.may_run_a = nonsense_a
+        with pytest.raises(DriverError, match="far:1 sent nonsense: may_run_a"):
+            await stub.command(5.0, 10.0)
 
 
 def test_a_snapshot_tells_what_may_run_without_a_claim() -> None:
