@@ -10,11 +10,7 @@ from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
-<<<<<<< HEAD
-from bosd.errors import BatteryInUseError, ClaimedError, CycleError, UnavailableError
-=======
-from bosd.errors import ClaimedError, CycleError, DriverError, UnavailableError
->>>>>>> q3
+from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere
