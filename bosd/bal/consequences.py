@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf, User
-from bosd.bal.directory import Directory
+from bosd.bal.directory import Directory, place_of
 from bosd.bal.graph import Graph
 from bosd.bal.may_run import may_run_a
 from bosd.bal.physical import PhysicalBattery
@@ -22,6 +22,13 @@ def consequences(directory: Directory, topology: Topology, recut: Collection[str
     carrying = [leaf for leaf in leaving(directory, topology) if leaf.counts_at_a != 0.0]
     told = [f"{leaf.name} carries {leaf.counts_at_a:g} A: it is brought to 0 A first" for leaf in carrying]
     told += [text for battery in directory for text in _of_battery(battery, specs.get(battery.name), graph)]
+    places = {place_of(spec) for spec in topology.batteries}
+    stopped = [each for each in directory if each.stopped and not each.drained and each.name not in specs]
+    told += [
+        f"{each.name} is stopped, which stands for that name alone: the same under another name may be asked for again"
+        for each in stopped
+        if place_of(each.spec) not in places
+    ]
     changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
     fragments = {spec.name: spec for spec in topology.splitters}
     for splitter in directory.splitters.values():
@@ -106,8 +113,6 @@ def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, grap
         yield f"the switches of {name} stay open, nothing flows through it: only its maker's app closes them then"
     if spec is not None and not battery.sources and spec != battery.spec:
         yield f"{name} begins its meter anew"
-    if spec is None and battery.stopped and not battery.drained:
-        yield f"{name} is stopped, which stands for that name alone: the same under another name may be asked for again"
     setpoint = battery.setpoint
     if setpoint is None or setpoint.current_a == 0.0:
         return

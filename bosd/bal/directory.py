@@ -148,12 +148,12 @@ class Directory:
         gone = [each for each in (*self._gone.values(), *removed) if isinstance(each, DeviceLeaf) and each.counts_at_a != 0.0]
         gone.sort(key=lambda each: abs(each.counts_at_a))
         named = {_called(leaf.spec): leaf for leaf in gone if leaf in removed}
-        most = {_place(leaf.spec): leaf for leaf in gone}
+        most = {place_of(leaf.spec): leaf for leaf in gone}
         had_again = set()
         for new in added:
             if not isinstance(new, DeviceLeaf):
                 continue
-            if (old := most.get(place := _place(new.spec))) is not None:
+            if (old := most.get(place := place_of(new.spec))) is not None:
                 new.succeed(old)
                 had_again.add(place)
             elif (old := named.get(_called(new.spec))) is not None:
@@ -255,7 +255,7 @@ def _called(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
     return type(spec), spec.name, spec.remote_name if isinstance(spec, NetworkSpec) else ""
 
 
-def _place(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
+def place_of(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:
     """Return what tells one device from another: where what is commanded is reached, whatever else is written of it."""
     if isinstance(spec, NetworkSpec):
         return spec.target, spec.remote_name

@@ -209,7 +209,7 @@ class Node:
 
     def _replaced(self, replaced: Replaced) -> None:
         """Follow an edit: tasks of leaves that went end, those of new ones begin, watchers and set points move over."""
-        self._stops.topology_changed()
+        self._stops.topology_changed(replaced)
         self._leaves.follow(replaced)
         self.alone.attend()
         for follow in self.followers:

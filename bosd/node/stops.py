@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import textwrap
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import structlog
 
-from bosd.bal.battery import Battery
-from bosd.bal.directory import Directory
+from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.directory import Directory, Replaced, place_of
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import SetPoint
 from bosd.clock import Clock
@@ -43,13 +44,16 @@ RECORD_DEADLINE_S = 1.0
 MOST_REASON = 200
 """Of a reason that was given so many characters stand in a status."""
 
+NOTHING = Replaced(removed=(), added=())
+
 _log = structlog.get_logger("node")
 
 
 class Stops:
     """The latches of a node, by name; what the store did not take is kept and tried again.
 
-    A latch outlives edits: a battery that is put there again under the name of a stopped one is stopped.
+    A latch outlives edits: a battery that is put there again under the name of a stopped one is stopped, and so is a device that
+    gets another name.
     """
 
     def __init__(self, directory: Directory, clock: Clock, store: Store, controller: Controller, node: str) -> None:
@@ -62,6 +66,7 @@ class Stops:
         self._latches: dict[str, StopLatch] = {}
         self._unrecorded_stops: dict[str, StopLatch] = {}
         self._storing = asyncio.Lock()
+        self._moved = asyncio.Event()
         self._late = LateStops()
 
     async def load(self) -> None:
@@ -69,8 +74,15 @@ class Stops:
         self._latches = {latch.name: latch for latch in await self._store.load_stops()}
         self.topology_changed()
 
-    def topology_changed(self) -> None:
-        """Latch batteries that are new under a name that is stopped."""
+    def topology_changed(self, replaced: Replaced = NOTHING) -> None:
+        """Latch batteries that are new under a name that is stopped, and devices that were under another one."""
+        there = {place_of(new.spec): new for new in replaced.added if isinstance(new, DeviceLeaf)}
+        for old in replaced.removed:
+            new, latch = there.get(place_of(old.spec)), self._latches.get(old.name)
+            if new is not None and latch is not None and new.name not in self._latches:
+                moved = self._latches[new.name] = replace(latch, name=new.name)
+                self._to_record([moved])
+                self._moved.set()
         for name, latch in self._latches.items():
             battery = self.directory.batteries.get(name)
             if battery is not None and not (battery.stopped and battery.stop_note):
@@ -183,7 +195,10 @@ class Stops:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._late.run(self._tell_owners), name="late stops")
             while True:
-                await asyncio.sleep(RECORD_PAUSE_S)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(RECORD_PAUSE_S):
+                        await self._moved.wait()
+                self._moved.clear()
                 if self._unrecorded_stops:
                     await self._try_to_record()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bosd.bal.schedule import Moment
-from bosd.bal.spec import Topology
+from bosd.bal.spec import BatterySpec, Topology
 from bosd.bal.status import Link
 from bosd.errors import StoppedError, StoreError
 from bosd.node.api import Edit
@@ -385,5 +385,37 @@ def test_what_a_device_is_found_running_above_a_limit_ends_at_once(limited: str)
         pack.change(deaf=False)
         own.start()
         await fleet.until(lambda: pack.true_a == 0.0, within_s=1.5, because="it is told as soon as it was looked at")
+
+    told(story)
+
+
+@pytest.mark.parametrize("far", [True, False])
+def test_a_stop_goes_with_its_device_to_another_name(*, far: bool) -> None:
+    """An edit calls a stopped pack, or a stopped stub whose owner is away, another name: stopped, over a power cut too."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "o")
+        fleet.add_pack("p", hold_s=None)
+
+        def called(name: str) -> BatterySpec:
+            return stub_spec(name, "o", "b") if far else pack_spec(name, "p")
+
+        host = fleet.add_host("m", Topology(batteries=(called("old"),), splitters=()))
+        await ready(fleet)
+        if far:
+            fleet.cut("m", "o")
+        await fleet.within(host, host.up.node.stop(["old"], reason="smoke", holder="person"))
+        await edit(fleet, host, called("new"))
+        await asyncio.sleep(0.1)
+        host.cut_power()
+        await asyncio.sleep(5.0)
+        host.start()
+        fleet.heal("m", "o")
+        await asyncio.sleep(10.0)
+        refused = await fleet.refused(fleet.set(host, "new", 10.0))
+        assert isinstance(refused, StoppedError)
+        assert flows_a(fleet, "o", "p") == [0.0, 0.0]
+        assert (await fleet.within(host, host.up.node.release(["new"], holder="person"))).released == ("new",)
+        await fleet.set(host, "new", 10.0)
 
     told(story)

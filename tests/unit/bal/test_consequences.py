@@ -80,15 +80,17 @@ def test_set_points_that_end() -> None:
 
 
 def test_a_stopped_battery_that_gets_another_name() -> None:
-    """Its stop stays with the name (ARCHITECTURE.md, "A latch is of a name"): who edits is told; an edit holds without a stop."""
+    """The stop of a device goes with it; that of a sum stays with the name, and who edits is told."""
     directory = house()
     directory["c"].latch(stopped=True)
-    renamed = replace(BASE, batteries=(*BASE.batteries[:2], replace(BASE.batteries[2], name="d"), WHOLE))
-    said = "c is stopped, which stands for that name alone: the same under another name may be asked for again"
-    assert said in told(directory, renamed)
+    directory["bank"].latch(stopped=True)
+    there = (*BASE.batteries[:2], replace(BASE.batteries[2], name="d"), replace(WHOLE, name="v"))
+    renamed = Topology(batteries=there, splitters=(replace(SPLIT, source="v"),))
+    stands = "is stopped, which stands for that name alone: the same under another name may be asked for again"
+    assert [text for text in told(directory, renamed) if "is stopped" in text] == [f"bank {stands}"]
     assert told(directory, BASE) == ()
-    directory["c"].drained = True
-    assert said not in told(directory, renamed)
+    directory["bank"].drained = True
+    assert f"bank {stands}" not in told(directory, renamed)
 
 
 def test_a_splitter_that_is_written_anew() -> None:
