@@ -340,3 +340,11 @@ def test_a_unix_socket_is_an_address(home: Home, tmp_path: Path, capsys: pytest.
     with running(home, f"unix:{tmp_path}/s") as address:
         assert run(["--target", address, "--json", "status", "b1"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["name"] == "b1"
+
+
+def test_a_node_does_not_adopt_itself(cli: Cli, target: str, home: Home) -> None:
+    """Its stubs of itself would be refused for ever: nothing is planned, and it says whom to ask."""
+    status, out, err = cli("fleet", "adopt", "home", "--address", target, "--yes")
+    assert (status, out) == (1, "")
+    assert "home is the asked node itself; ask the one that is to have the stubs" in err
+    assert not [each for each in home.asked if isinstance(each, tpb.ApplyTopologyRequest)]

@@ -163,6 +163,9 @@ def adopt(
     at = address or _announced_at(session, node, listen_s or BROWSE_S)
     with session.connect() as connection:
         here = connection.call(connection.topology.Get, tpb.GetTopologyRequest())
+    if here.node == node:
+        message = f"{node} is the asked node itself; ask the one that is to have the stubs, with --target"
+        raise Failure(ExitStatus.REFUSED, "BAD_NAME", message, {"name": node})
     with Connection(at, session.timeout_s, session.trust, node=node) as remote:
         there = remote.call(remote.topology.Get, tpb.GetTopologyRequest())
     if there.node != node:
