@@ -17,9 +17,16 @@ import grpc.aio
 import pytest
 
 from bosd.v1 import battery_pb2 as pb
+from bosd.v1 import ledger_pb2 as lpb
+from bosd.v1 import limits_pb2 as gpb
+from bosd.v1 import topology_pb2 as tpb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
+from bosd.v1.ledger_pb2_grpc import LedgerServiceStub
+from bosd.v1.limits_pb2_grpc import LimitServiceStub
+from bosd.v1.topology_pb2_grpc import TopologyServiceStub
 from tests.support.processes import (
     BOSD,
+    CALL_S,
     REPOSITORY,
     START_S,
     Caller,
@@ -258,6 +265,24 @@ def test_unknown_batteries(node: Node) -> None:
     with Caller(node.target) as caller, pytest.raises(grpc.RpcError) as caught:
         list(caller.batteries.Watch(pb.WatchRequest(name="ghost"), timeout=10.0))
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_numbers_beyond_the_stores(node: Node) -> None:
+    """SQLite's integers have 63 bits: no entry is behind the largest number, no revision has it, and no grant."""
+    most = 2**64 - 1
+    with grpc.insecure_channel(node.target) as channel:
+        entries = LedgerServiceStub(channel).List(lpb.ListLedgerRequest(name="p0", after_number=most), timeout=CALL_S)
+        assert not entries.entries
+        limit = gpb.GrantRequest(battery="p0", direction=gpb.DIRECTION_CHARGE, limit_w=1.0, revision=most)
+        for call in (
+            lambda: TopologyServiceStub(channel).GetRevision(tpb.GetRevisionRequest(revision=most), timeout=CALL_S),
+            lambda: LimitServiceStub(channel).Grant(limit, timeout=CALL_S, metadata=(("bosd-client", "node:far"),)),
+        ):
+            with pytest.raises(grpc.RpcError) as refused:
+                call()
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert node.running
+    assert node.status("p0")["quality"] == "GOOD"
 
 
 def test_a_10_mb_message(node: Node) -> None:

@@ -8,7 +8,7 @@ import pytest
 from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
-from bosd.errors import ClaimedError, CycleError, DriverError, UnavailableError
+from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import LinkTimers
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.v1 import battery_pb2 as pb
@@ -23,6 +23,7 @@ class _Wire:
         self.asked: list[tuple[object, ...]] = []
         self.may_run_a: float | None = None
         self.held_by = ""
+        self.in_use = False
         self.now_s = 0.0
         self.unread = False
         self.full = False
@@ -62,6 +63,8 @@ class _Wire:
         return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0, unread=self.unread)
 
     def _refuse(self) -> None:
+        if self.in_use:
+            raise BatteryInUseError("agg is a source of all; command what rests on it")
         if self.held_by:
             raise ClaimedError(f"agg follows {self.held_by}", holder=self.held_by)
 
@@ -309,6 +312,20 @@ async def test_what_the_remote_cannot_confirm_counts() -> None:
     await stub.command(5.0, 60.0)
     stub.settled(5.0, 101.0)
     assert stub.counts_at_a == 5.0
+
+
+async def test_what_is_in_use_there_runs_nothing_of_this_node() -> None:
+    """An answer was lost; the owner refuses to give back what it commands by itself, and for ever: 5 A count no more."""
+    stub, pool = make()
+    ready(stub)
+    stub.lost_answer(5.0)
+    pool.wire.in_use = True
+    with pytest.raises(BatteryInUseError):
+        await stub.command(5.0, 60.0)
+    assert stub.counts_at_a == 5.0
+    await stub.command(0.0, None)
+    stub.settled(0.0, 101.0)
+    assert stub.counts_at_a == 0.0
 
 
 async def test_an_owner_that_cannot_know_confirms_nothing() -> None:
