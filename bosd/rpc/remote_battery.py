@@ -51,8 +51,7 @@ class RemoteBattery(RemoteCalls):
     def __init__(self, spec: NetworkSpec, pool: RemotePool) -> None:
         super().__init__(spec)
         self._own = f"{pool.node}/{spec.name}"
-        self._link = Link.CONNECTING
-        self._link_reason = ""
+        self._link, self._link_reason = Link.CONNECTING, ""
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
         self._alone_w: tuple[float | None, float | None] = (None, None)
@@ -134,6 +133,13 @@ class RemoteBattery(RemoteCalls):
 
     def on_snapshot(self, claim_a: float | None, facts: Facts) -> bool:
         """Compare with what the owner has in force, and may run; what differs is not certain until it was told again."""
+        same = self._compared(claim_a, facts)
+        if not self._gone and self._link in (Link.CONNECTING, Link.LOST, Link.EXPECTED_DOWN):  # lost so, it would not be told
+            self._in_session = False
+            self._count_the_unseen()
+        return same
+
+    def _compared(self, claim_a: float | None, facts: Facts) -> bool:
         self._gone = claim_a is None and facts is NONE_KNOWN
         if self._gone:  # its owner has it no more, and nothing there renews what it ran: that counts to its bound
             self.unread_until_s, self._left_running = -math.inf, False

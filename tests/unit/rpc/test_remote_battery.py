@@ -314,6 +314,19 @@ async def test_what_the_remote_cannot_confirm_counts() -> None:
     assert stub.counts_at_a == 5.0
 
 
+def test_a_session_without_a_status_is_no_contact() -> None:
+    """Its Watch is silent, its session agrees: lost again for the same reason, it counts, and a person may say it is safe."""
+    stub, _ = make()
+    ready(stub)
+    stub.settled(5.0, 100.0)
+    stub.on_link(Link.LOST, "far:1 is silent")
+    assert stub.on_snapshot(5.0, Facts())
+    stub.on_link(Link.LOST, "far:1 is silent")
+    assert stub.counts_at_a == 5.0
+    assert stub.assume_safe()
+    assert stub.counts_at_a == 0.0
+
+
 async def test_what_is_in_use_there_runs_nothing_of_this_node() -> None:
     """An answer was lost; the owner refuses to give back what it commands by itself, and for ever: 5 A count no more."""
     stub, pool = make()
