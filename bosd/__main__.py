@@ -265,7 +265,14 @@ def _check(args: argparse.Namespace) -> int:
     config = load_config(args.config, POLICY_NAMES)
     topology = config.topology
     limited = () if config.eebus is None else (config.eebus.keys.battery,)
-    for warning in (*warnings(topology, config.security, limited), *eebus_warnings(config.eebus, topology)):
+    told = (*warnings(topology, config.security, limited), *eebus_warnings(config.eebus, topology))
+    if config.security is not None:
+        from bosd.pki.material import Places, doubts  # noqa: PLC0415 (cryptography is not loaded for a file without)
+
+        files = config.security
+        places = Places(ca=files.ca, certificate=files.certificate, key=files.key, revoked=files.revoked)
+        told += doubts(places, config.node.name)
+    for warning in told:
         sys.stderr.write(f"bosd: warning: {args.config}: {warning}\n")
     if config.eebus_fault:
         raise ConfigError(config.eebus_fault)

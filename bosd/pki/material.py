@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bosd.errors import ConfigError, UnauthenticatedError
 from bosd.pki.files import read_file, read_key
-from bosd.pki.identity import UNREADABLE, Identity, identity_of
+from bosd.pki.identity import UNREADABLE, Identity, Role, identity_of
 from bosd.pki.revocation import Revocations, read_revocations
 
 
@@ -73,6 +73,28 @@ def load_material(places: Places) -> Material:
         key_pem=key_pem,
         revocations=revocations_in(places.revoked, ca_pem),
     )
+
+
+def doubts(places: Places, node: str) -> tuple[str, ...]:
+    """Return why a node could not start with these files, as far as they are on this machine."""
+    try:
+        load_node_material(places, node)
+    except ConfigError as error:
+        return (f"security: {error.message}; the daemon does not start with it",)
+    return ()
+
+
+def load_node_material(places: Places, node: str) -> Material:
+    """Return what the files of a node hold. Raises ConfigError as `load_material`, and where they are somebody else's."""
+    material = load_material(places)
+    identity = material.identity
+    if identity.role is not Role.NODE or identity.name != node:
+        raise ConfigError(
+            f"{places.certificate} is {identity.holder}'s, this is node {node}: issue one with "
+            f"`bosctl ca issue --node {node}`, or change [node] name",
+            path=str(places.certificate),
+        )
+    return material
 
 
 def revocations_in(path: Path | None, ca_pem: bytes) -> Revocations:

@@ -24,8 +24,8 @@ from bosd.config.security import SecurityConfig
 from bosd.errors import BosError, ConfigError, InvalidArgumentError, StoreError, UnsupportedError
 from bosd.pki.exchange import exchange_pair, settle
 from bosd.pki.files import write_file
-from bosd.pki.identity import ANY_NODE, Identity, Role, server_name
-from bosd.pki.material import Material, Places, load_material, revocations_in
+from bosd.pki.identity import ANY_NODE, Identity, server_name
+from bosd.pki.material import Material, Places, load_node_material, revocations_in
 from bosd.pki.renewal import Pending, Request, accept
 from bosd.pki.revocation import read_revocations
 from bosd.rpc.addresses import UNIX, is_loopback
@@ -56,15 +56,7 @@ class Keyring:
         self._tell_days_left()
 
     def _load(self, places: Places) -> Material:
-        material = load_material(places)
-        identity = material.identity
-        if identity.role is not Role.NODE or identity.name != self._node:
-            raise ConfigError(
-                f"{self._config.certificate} is {identity.holder}'s, this is node {self._node}: issue one with "
-                f"`bosctl ca issue --node {self._node}`, or change [node] name",
-                path=str(self._config.certificate),
-            )
-        return material
+        return load_node_material(places, self._node)
 
     def look(self) -> None:
         """Read the files again if one was replaced."""

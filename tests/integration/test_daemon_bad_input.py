@@ -155,6 +155,18 @@ def test_files_that_are_no_configuration(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_certificates_that_are_not_there(tmp_path: Path) -> None:
+    """The file may be for another machine: good, with a warning that names what is missing and that no daemon starts so."""
+    config = tmp_path / "bosd.toml"
+    missing = tmp_path / "node.key"
+    files = {"ca": str(tmp_path / "ca.crt"), "certificate": str(tmp_path / "node.crt"), "key": str(missing)}
+    config.write_text(table("[node]", {"name": "home"}) + table("[security]", dict(files)) + pseudo("p"))
+    done = bosd("check", "--config", str(config))
+    assert done.returncode == 0, done.stderr
+    assert str(missing) in done.stderr
+    assert "the daemon does not start with it" in done.stderr
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     """A second node on the port and the devices of the first: exit 1, the address named, and no device told anything."""
     with Pack(tmp_path, "pack") as pack, Node(tmp_path / "one", pack.regulated("own") + pseudo("p")) as first:

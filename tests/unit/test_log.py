@@ -1,6 +1,7 @@
 """Logs: one form for ours and the libraries', on standard error only."""
 
 import asyncio
+import importlib
 import io
 import json
 import logging
@@ -162,3 +163,29 @@ def test_standard_output_stays_clean() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
     assert done.stdout == ""
     assert json.loads(done.stderr)["node"] == "n"
+
+
+def test_a_library_that_repeats_itself_is_held_back() -> None:
+    """Ten lines a minute, of a thousand; the next minute's first tells of the 990."""
+    now_s = 0.0
+    sparing = log.Sparing(lambda: now_s)
+
+    def passes() -> str | None:
+        record = logging.LogRecord("grpc._cython.cygrpc", logging.ERROR, "f.py", 1, "no message in %s", ("Plan",), None)
+        return record.getMessage() if sparing.filter(record) else None
+
+    assert [text for text in (passes() for _ in range(1000)) if text] == ["no message in Plan"] * 10
+    now_s = 60.0
+    assert passes() == "no message in Plan (and 990 more held back)"
+    assert passes() == "no message in Plan"
+
+
+def test_what_is_no_message_fills_no_disk(capsys: Capture) -> None:
+    """The logger that grpc writes to, by its name, is the one that is held back."""
+    log.configure(json=True)
+    for _ in range(50):
+        logging.getLogger("grpc._cython.cygrpc").error("no message")
+        logging.getLogger("grpc").error("other")
+    events = [line["event"] for line in parse(capsys.readouterr().err)]
+    assert (events.count("no message"), events.count("other")) == (10, 50)
+    assert hasattr(importlib.import_module("grpc._cython.cygrpc"), "AioServer")
