@@ -187,12 +187,12 @@ def need_name(name: str, field: str = "name") -> str:
 
 
 def need_names(names: list[str], field: str = "names") -> tuple[str, ...]:
-    """Return `names`; raises InvalidArgumentError if one is empty, NoResourcesError if there are too many."""
+    """Return `names`, each once; raises InvalidArgumentError if one is empty, NoResourcesError if there are too many."""
     if len(names) > MAX_NAMES:
         raise NoResourcesError(f"{field} holds {len(names)} names, at most {MAX_NAMES}", field=field)
     for name in names:
         need_name(name, field)
-    return tuple(names)
+    return tuple(dict.fromkeys(names))
 
 
 def need_finite(value: float, field: str) -> float:

@@ -47,6 +47,7 @@ class Keyring:
         self._node = node
         self._lock = threading.Lock()
         self._pending: Pending | None = None
+        self._kept = True
         self.failure = ""
         """Why the last certificate that was brought was not taken; empty once one was."""
         settle(self._places)
@@ -130,7 +131,7 @@ class Keyring:
         """Take a list of the revoked that is newer than the one in use; return the number of the one before and of that in use.
 
         Raises InvalidArgumentError for one that our authority did not sign or that is older, UnsupportedError where none is
-        configured, StoreError where it cannot be written.
+        configured, StoreError where it cannot be written: it is in use all the same, and is written when it is brought again.
         """
         path = self._places.revoked
         if path is None:
@@ -142,11 +143,15 @@ class Keyring:
             if brought.number < before:
                 raise InvalidArgumentError(f"list {brought.number} is older than {before}, which is in use", number=before)
             if brought.number > before:
+                self._take(replace(self.material, revocations=brought))  # whatever the files are by now
+                self._kept = False
+            if not self._kept:
                 try:
                     write_file(path, revoked_pem, 0o644)
                 except OSError as error:
-                    raise StoreError(f"{path} cannot be written: {error.strerror}; the list in use stays", path=path) from None
-                self._take(replace(self.material, revocations=brought))  # whatever the other files are by now
+                    message = f"{path} cannot be written: {error.strerror}; list {brought.number} is in use until the next start"
+                    raise StoreError(message, path=path) from None
+                self._kept = True
             return before, brought.number
 
     def _write(self, key_pem: bytes, certificate_pem: bytes) -> None:

@@ -72,8 +72,10 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
         return "The node that owns it decides that in its topology: book there, or have `bookings` changed."
     if "owner" in metadata:
         owner, name = metadata["owner"], metadata.get("remote_name", "NAME")
-        where = "" if owner.startswith("serial:") else f"--target {owner} "
-        return f"Release it there, as an admin of that node: `bosctl {where}release {name}`."
+        where, found = (
+            (owner, "") if not owner.startswith("serial:") else ("ADDRESS", f" (`bosctl fleet ls` has that of {owner})")
+        )
+        return f"Release it there, as an admin of that node: `bosctl --target {where} release {name}`{found}."
     if "source" in metadata:
         return "Name a --source of your own; `bosctl limits eebus` shows what the grid operator asks for."
     role = metadata.get("role")

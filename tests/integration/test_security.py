@@ -22,7 +22,7 @@ from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus, Link
 from bosd.clock import SystemClock
-from bosd.errors import BatteryInUseError, BosError, ConfigError, InvalidArgumentError, UnsupportedError
+from bosd.errors import BatteryInUseError, BosError, ConfigError, InvalidArgumentError, StoreError, UnsupportedError
 from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, Role, identity_of, server_name
@@ -458,6 +458,21 @@ def test_revocation_waits_for_no_certificate(tmp_path: Path) -> None:
     keyring.look()
     assert keyring.material.revocations.serials == {hut.serial, eve.serial}
     assert keyring.material.certificate_pem == pair
+
+
+def test_revocation_waits_for_no_disk(tmp_path: Path) -> None:
+    """Where the list cannot be written it is in use all the same, and is written when it is brought again."""
+    by = authority(tmp_path / "ca")
+    keyring = Keyring(secured(by, tmp_path / "tls", "home", {}), "home")
+    issue(by, "node:hut")
+    (hut,) = by.revoke("node:hut", time.time())
+    (tmp_path / "tls").rename(tmp_path / "away")
+    with pytest.raises(StoreError, match="list 2 is in use until the next start"):
+        keyring.install_revocations(by.revoked_pem)
+    assert keyring.material.revocations.serials == {hut.serial}
+    (tmp_path / "away").rename(tmp_path / "tls")
+    assert keyring.install_revocations(by.revoked_pem) == (2, 2)
+    assert (tmp_path / "tls" / "revoked.crl").read_bytes() == by.revoked_pem
 
 
 def test_a_bundle_from_before_a_revocation(tmp_path: Path) -> None:

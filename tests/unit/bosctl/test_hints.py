@@ -63,7 +63,8 @@ def test_a_release_at_the_owner_is_the_owners_admins() -> None:
     refusal = errors.NotAllowedError("no", owner="10.0.0.2:4004", remote_name="pack")
     assert refused(refusal) == "Release it there, as an admin of that node: `bosctl --target 10.0.0.2:4004 release pack`."
     refusal = errors.NotAllowedError("no", owner="serial:hut", remote_name="pack")
-    assert refused(refusal) == "Release it there, as an admin of that node: `bosctl release pack`."
+    there = "`bosctl --target ADDRESS release pack` (`bosctl fleet ls` has that of serial:hut)"
+    assert refused(refusal) == f"Release it there, as an admin of that node: {there}."
 
 
 def test_an_authority_is_no_battery() -> None:
