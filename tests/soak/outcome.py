@@ -50,6 +50,10 @@ class Progress:
         """What is left of its time, negative when it is over."""
         return self._ends_s - time.monotonic()
 
+    def end(self) -> None:
+        """Have its time be over."""
+        self._ends_s = time.monotonic()
+
     def tell(self, what: str, *, now: bool = False) -> None:
         """Say how far it is, unless that was said a moment ago."""
         now_s = time.monotonic()

@@ -133,6 +133,7 @@ def run(first: int, count: int, faults_s: float, minutes: float) -> Outcome:
     """Run `count` seeds from `first` on, each with `faults_s` of faults, for so many minutes at most."""
     tally, progress = Tally(faults_s), Progress("seeds", minutes * 60.0)
     workers = min(len(os.sched_getaffinity(0)), count)
+    signal.signal(signal.SIGTERM, lambda *_: progress.end())  # what runs is finished, no worker is left, and the summary told
     progress.tell(f"{first} to {first + count - 1} on {workers} cores, {minutes:g} minutes at most", now=True)
     _run_all(iter(range(first, first + count)), tally, progress, workers)
     return tally.outcome(count, progress.taken_s)
