@@ -39,85 +39,6 @@ def added(name: str) -> list[Edit]:
     return [Edit(action="add", name=name, toml=f'[[battery]]\nname = "{name}"\nkind = "null"\nvoltage_v = 12.0\n')]
 
 
-async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while the store commits: the edit is in force, as it is stored, and the next one is made against it."""
-    begun, may_go = threading.Event(), threading.Event()
-    store = await Store.open(tmp_path)
-    try:
-        directory = Directory(no_leaf, policy)  # type: ignore[arg-type]
-        editor = Editor(directory, store, SystemClock(), lambda _replaced: None, stops_nothing)
-        await editor.load(Topology(batteries=(NullSpec(name="n", voltage_v=12.0),)))
-        transaction = store._database.transaction
-
-        @contextmanager
-        def slow_to_commit() -> Iterator[Connection]:
-            with transaction() as connection:
-                yield connection
-                begun.set()
-                may_go.wait(WAIT_S)
-
-        monkeypatch.setattr(store._database, "transaction", slow_to_commit)
-        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
-            asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
-            await asyncio.to_thread(begun.wait, WAIT_S)
-            asking.cancel()
-            await asyncio.sleep(0.01)
-            may_go.set()
-            await asyncio.wait([asking])
-        assert asking.cancelled()
-        assert sorted(directory.batteries) == ["m", "n"]
-        assert editor.revision == 2
-        assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
-    finally:
-        may_go.set()
-        await store.close()
-
-
-async def test_a_disk_that_answers_an_edit_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It commits for longer than is waited for: the edit is in force, as it is stored, and the next one is made against it."""
-    begun, may_go = threading.Event(), threading.Event()
-    store = await Store.open(tmp_path)
-    try:
-        directory = Directory(no_leaf, policy)  # type: ignore[arg-type]
-        editor = Editor(directory, store, SystemClock(), lambda _replaced: None, stops_nothing)
-        await editor.load(Topology(batteries=(NullSpec(name="n", voltage_v=12.0),)))
-        transaction = store._database.transaction
-
-        @contextmanager
-        def slow_to_commit() -> Iterator[Connection]:
-            with transaction() as connection:
-                yield connection
-                begun.set()
-                may_go.wait(WAIT_S)
-
-        monkeypatch.setattr(store._database, "transaction", slow_to_commit)
-        given_up = asyncio.Event()
-        submit = store._submit
-
-        async def impatient(job: Callable[[], object]) -> object:
-            """Give up the first write once the store is at its end, as after 10 s."""
-            if given_up.is_set():
-                return await submit(job)
-            given_up.set()
-            writing = asyncio.ensure_future(submit(job))
-            await asyncio.to_thread(begun.wait, WAIT_S)
-            writing.cancel()
-            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
-
-        monkeypatch.setattr(store, "_submit", impatient)
-        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
-            asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
-            await asyncio.to_thread(begun.wait, WAIT_S)
-            await asyncio.sleep(0.01)
-            may_go.set()
-            assert (await asking).revision == 2
-        assert sorted(directory.batteries) == ["m", "n"]
-        assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
-    finally:
-        may_go.set()
-        await store.close()
-
-
 @asynccontextmanager
 async def an_editor(tmp_path: Path) -> AsyncIterator[Editor]:
     """Yield the editor of a node with one null battery."""
@@ -129,6 +50,70 @@ async def an_editor(tmp_path: Path) -> AsyncIterator[Editor]:
         yield editor
     finally:
         await store.close()
+
+
+@contextmanager
+def slow_to_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Have the disk take a commit only once the second event is set; the first is when it has come so far."""
+    begun, may_go = threading.Event(), threading.Event()
+    transaction = store._database.transaction
+
+    @contextmanager
+    def slow() -> Iterator[Connection]:
+        with transaction() as connection:
+            yield connection
+            begun.set()
+            may_go.wait(WAIT_S)
+
+    monkeypatch.setattr(store._database, "transaction", slow)
+    try:
+        yield begun, may_go
+    finally:
+        may_go.set()
+
+
+async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled while the store commits: the edit is in force, as it is stored, and the next one is made against it."""
+    async with an_editor(tmp_path) as editor:
+        with slow_to_commit(editor._store, monkeypatch) as (begun, may_go):
+            async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+                asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
+                await asyncio.to_thread(begun.wait, WAIT_S)
+                asking.cancel()
+                await asyncio.sleep(0.01)
+                may_go.set()
+                await asyncio.wait([asking])
+        assert asking.cancelled()
+        assert sorted(editor._directory.batteries) == ["m", "n"]
+        assert editor.revision == 2
+        assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
+
+
+async def test_a_disk_that_answers_an_edit_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It commits for longer than is waited for: the edit is in force, as it is stored, and the next one is made against it."""
+    async with an_editor(tmp_path) as editor:
+        submit, given_up = editor._store._submit, asyncio.Event()
+        with slow_to_commit(editor._store, monkeypatch) as (begun, may_go):
+
+            async def impatient(job: Callable[[], object]) -> object:
+                """Give up the first write once the store is at its end, as after 10 s."""
+                if given_up.is_set():
+                    return await submit(job)
+                given_up.set()
+                writing = asyncio.ensure_future(submit(job))
+                await asyncio.to_thread(begun.wait, WAIT_S)
+                writing.cancel()
+                raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+
+            monkeypatch.setattr(editor._store, "_submit", impatient)
+            async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+                asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
+                await asyncio.to_thread(begun.wait, WAIT_S)
+                await asyncio.sleep(0.01)
+                may_go.set()
+                assert (await asking).revision == 2
+        assert sorted(editor._directory.batteries) == ["m", "n"]
+        assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
 
 
 def many(count: int) -> str:
