@@ -397,8 +397,10 @@ class RandomFaults:
         if self.chance.random() < RESTART_CHANCE:
             await self._kill_one(owner)
         await asyncio.sleep(self.chance.choice(STOPPED_S))
-        if owner.process is not None and owner.process.serving:
-            self.stops.check(pack, latched=owner.process.node.directory[self._name_at(owner, pack)].stopped)
+        serves = owner.process is not None and owner.process.serving
+        battery = owner.up.node.directory.batteries.get(self._name_at(owner, pack)) if serves else None
+        if battery is not None:  # nobody has taken it out just now
+            self.stops.check(pack, latched=battery.stopped)
         self.stops.stopped.discard(pack)
         while not await self.released(host, spec.name):  # noqa: ASYNC110 (a person tries again)
             await asyncio.sleep(1.0)
