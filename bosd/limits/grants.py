@@ -347,8 +347,10 @@ class Grants:
             granted.sure = False
         if wanted is not None and (looser or granted.counted is None):
             granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
-        if looser or wanted is not None:
-            await self._save(place, granted, granted.counted, must=looser and wanted is not None)
+        if looser:
+            await self._save(place, granted, granted.counted, must=wanted is not None)
+        else:  # what is tighter waits for no disk
+            self._have_kept([place[:2]])
         grant = Grant(
             discharging=discharging,
             revision=granted.revision,
@@ -359,7 +361,7 @@ class Grants:
             await self._send(stub, grant)
         granted.counted = granted.confirmed = wanted
         granted.clean, granted.sure = wanted is None, True
-        await self._save(place, granted, wanted, must=False)
+        self._have_kept([place[:2]])
 
     async def _save(self, place: Place, granted: Granted, value: float | None, *, must: bool) -> None:
         """Keep what counts; where that must be before something is raised, raises StoreError."""

@@ -186,6 +186,34 @@ def test_what_a_device_here_holds_is_granted_to_nobody() -> None:
     told(story)
 
 
+def test_a_part_is_lowered_while_the_disk_hangs() -> None:
+    """Each write takes 9 s here: 2 s after 480 W, and 240 W, are put in place of 960 W a has half of that; c has all of 96 W."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", "c")
+        stubs = tuple(stub_spec(f"s{name}", name, "b") for name in "abc")
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb")), splitters=()))
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        host.store.takes_s = lambda: 9.0
+        async with asyncio.TaskGroup() as group:
+            group.create_task(limit(fleet, host, "sc", 96.0))
+            for limit_w in (480.0, 240.0):
+                group.create_task(limit(fleet, host, "all", limit_w))
+                await asyncio.sleep(2.0)
+                assert granted_w(fleet.hosts["a"]) == [pytest.approx(limit_w / 2.0)]
+            assert granted_w(fleet.hosts["c"]) == [pytest.approx(96.0)]
+            host.store.takes_s = lambda: 0.0
+        await asyncio.sleep(30.0)
+        host.kill()
+        host.start()
+        await asyncio.sleep(10.0)
+        assert [granted_w(fleet.hosts[name]) for name in "abc"] == [[pytest.approx(watts)] for watts in (120.0, 120.0, 96.0)]
+
+    told(story)
+
+
 def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
     """The answer is lost as the line is cut, and a runs its 480 W: under the next limit these are set aside, not its old part."""
 
