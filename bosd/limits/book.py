@@ -17,9 +17,9 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.schedule import LAST_UTC_S, Moment
 from bosd.clock import Clock
-from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
+from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, StoreError
 from bosd.limits.checks import check, words
-from bosd.limits.entry import SOURCE, Entry, Standing, superfluous
+from bosd.limits.entry import SOURCE, Entry, Standing, known_revision, superfluous
 from bosd.limits.sources import LimitSource
 from bosd.store.limits import Direction, Key, Limit, LimitEvent, LimitTable
 
@@ -73,7 +73,7 @@ class LimitBook:
         self._ended: list[Limit] = []
         self._failure = ""
         self._writing = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._wake, self._to_record = asyncio.Event(), asyncio.Event()
         self._standing = False
         self._watchers: set[asyncio.Event] = set()
         self.at_work: set[str] = set()
@@ -94,7 +94,9 @@ class LimitBook:
         `beside` is called at each look; while it returns that nothing is limited, and the book is empty, looks are rare.
         """
         try:
-            await self._run(beside)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._record_when_due(), name="record limits")
+                await self._run(beside)
         finally:
             if self._unrecorded or self._ended:
                 with contextlib.suppress(TimeoutError):
@@ -102,17 +104,24 @@ class LimitBook:
                         await self._record()
 
     async def _run(self, beside: Callable[[], bool]) -> None:
-        retry_s = -math.inf
         while True:
             self._wake.clear()
             self.attend_due()
             busy = beside() or bool(self._entries)
-            if (self._unrecorded or self._ended) and self.clock.now_s() >= retry_s:
-                await self._record()
-                retry_s = self.clock.now_s() + RETRY_S if self._failure else -math.inf
+            if self._unrecorded or self._ended:
+                self._to_record.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S if busy and not self._standing else IDLE_S):
                     await self._wake.wait()
+
+    async def _record_when_due(self) -> None:
+        """Record, and try again, beside the looks: what is due, granted or opened does not wait for the disk."""
+        while True:
+            await self._to_record.wait()
+            self._to_record.clear()
+            await self._record()
+            if self._failure:
+                await asyncio.sleep(RETRY_S)
 
     async def settle(self) -> None:
         """Wait until nothing that was begun goes on in a task: nothing does."""
@@ -278,7 +287,7 @@ class LimitBook:
         entry = self._checked(wanted, begins, ends)
         key = entry.limit.key
         older = list(self._entries.get(key, ()))
-        if repeated := self._known_revision(entry.limit, older):
+        if repeated := known_revision(entry.limit, older):
             return Entry(repeated), older
         if not entry.limit.is_none and not older and len(self._entries) >= MOST_LIMITS:
             raise NoResourcesError(f"the book holds {MOST_LIMITS} limits: no more", limits=MOST_LIMITS)
@@ -324,24 +333,6 @@ class LimitBook:
             entry.mistrust()
         return entry
 
-    @staticmethod
-    def _known_revision(limit: Limit, older: list[Entry]) -> Limit | None:
-        """Return the limit that a grant repeats. Raises StaleRevisionError where a later one was here before."""
-        newest = max((each.limit.revision for each in older), default=0)
-        if not limit.revision or limit.revision > newest:
-            return None
-        same = [
-            each.limit
-            for each in older
-            if each.durable
-            and each.limit.revision == limit.revision
-            and (each.limit.limit_w, each.limit.limit_a) == (limit.limit_w, limit.limit_a)
-        ]
-        if same:
-            return same[0]
-        message = f"{limit.battery}: revision {limit.revision} of {limit.source} is not after {newest}"
-        raise StaleRevisionError(message, expected=limit.revision, actual=newest)
-
     async def _write(self, entry: Entry, event: str) -> None:
         """Have the store take a limit; then those it replaces are none any more."""
         async with self._writing:
@@ -364,7 +355,8 @@ class LimitBook:
         """Record what the store did not take, and what ended."""
         try:
             for entry, event in list(self._unrecorded.items()):
-                await self._write(entry, event)
+                if entry in self._unrecorded:
+                    await self._write(entry, event)
             if ended := list(self._ended):
                 await self._table.end([LimitEvent(at_utc_s=self.clock.utc_s(), event=ENDED, limit=each) for each in ended])
                 del self._ended[: len(ended)]

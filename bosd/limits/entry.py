@@ -6,6 +6,7 @@ from typing import Self
 
 from bosd.bal.cap import Cap
 from bosd.clock import Clock
+from bosd.errors import StaleRevisionError
 from bosd.store.limits import Limit
 
 SOURCE = "book"
@@ -116,6 +117,24 @@ class Entry:
         if mine.is_none:
             return True
         return any(_within(mine, entry.limit) for entry in older)
+
+
+def known_revision(limit: Limit, older: "list[Entry]") -> Limit | None:
+    """Return the limit that a grant repeats. Raises StaleRevisionError where a later one was here before."""
+    newest = max((each.limit.revision for each in older), default=0)
+    if not limit.revision or limit.revision > newest:
+        return None
+    same = [
+        each.limit
+        for each in older
+        if each.durable
+        and each.limit.revision == limit.revision
+        and (each.limit.limit_w, each.limit.limit_a) == (limit.limit_w, limit.limit_a)
+    ]
+    if same:
+        return same[0]
+    message = f"{limit.battery}: revision {limit.revision} of {limit.source} is not after {newest}"
+    raise StaleRevisionError(message, expected=limit.revision, actual=newest)
 
 
 def cap_of(limit: Limit) -> Cap:

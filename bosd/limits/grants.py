@@ -21,7 +21,7 @@ from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
 from bosd.limits.granted import MOVE, Granted, Part
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
-from bosd.limits.parts import BUDGET, has_stubs, lost_below, parts_of, whole_of
+from bosd.limits.parts import BUDGET, at_grid_w, has_stubs, held_here, lost_below, parts_of, running, whole_of
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
 RETRY_S = 0.5
@@ -120,7 +120,7 @@ class Grants:
             return {}
         cap = min(caps, key=lambda each: amperes(each, battery, now_s))
         watts, whole = whole_of(cap, battery)
-        aside = 0.0
+        aside = held_here(battery, now_s, watts=watts, discharging=discharging)
         for lost in lost_below(battery, now_s):
             most = self.aside(lost, now_s, watts=watts, discharging=discharging)
             self._want(lost, min(most, whole), watts=watts, discharging=discharging)  # sent where its owner is heard all the same
@@ -144,24 +144,18 @@ class Grants:
     def _beside_uncertain(
         self, wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
     ) -> dict[Battery, float]:
-        """Return the parts that the others have where a stub may run more than its own: what its node does not reach, say."""
+        """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
         beyond = {}
         for leaf, amount in wanted.items():
-            if isinstance(leaf, DeviceLeaf) and isinstance(leaf.spec, NetworkSpec) and leaf.unconfirmed_a is not None:
-                running = self._running(leaf, voltage_v(leaf, now_s), watts=watts, discharging=discharging)
-                if running > amount:
-                    beyond[leaf] = running
+            if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
+                runs = running(leaf, now_s, watts=watts, discharging=discharging)
+                if runs > amount:
+                    beyond[leaf] = runs
         rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
         if not beyond or not rest:
             return wanted
         part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
         return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}
-
-    @staticmethod
-    def _running(leaf: DeviceLeaf, at_v: float, *, watts: bool, discharging: bool) -> float:
-        """Return what a leaf may be running in a direction, in the unit of a limit."""
-        running_a = max(0.0, leaf.counts_at_a if discharging else -leaf.counts_at_a)
-        return running_a * at_v if watts else running_a
 
     @staticmethod
     def _stepped(
@@ -200,18 +194,19 @@ class Grants:
 
     def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
         """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
-        at_v = voltage_v(leaf, now_s)
-        running = self._running(leaf, at_v, watts=watts, discharging=discharging)
+        at_v = voltage_v(leaf, now_s) if watts else leaf.status(now_s).voltage_v or 0.0  # amperes are most at the lower one
+        runs = running(leaf, now_s, watts=watts, discharging=discharging)
         granted = self._granted.get(self._place(leaf, discharging=discharging))
         most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
         if leaf.lost_behind:  # its part is in force at a node that does not reach it either
-            return max(most or 0.0, running)
+            return max(most or 0.0, runs)
         sure = granted is not None and granted.sure
         alone_w = leaf.alone_limit_w(discharging=discharging)
         if alone_w is not None:
-            alone = alone_w if watts else alone_w / at_v if at_v > 0.0 else math.inf
-            return alone if most is None or not sure else min(most, max(alone, running))
-        return running if most is None else most if sure else max(most, running)
+            alone = at_grid_w(leaf, alone_w, discharging=discharging) if watts else alone_w / at_v if at_v > 0.0 else math.inf
+            alone = max(alone, runs)  # until it is in force there, or for ever where the board died and its device holds
+            return min(most, alone) if sure and most is not None else alone
+        return runs if most is None else most if sure else max(most, runs)
 
     def _in_force(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> float:
         """Return what may be asked of a leaf here: of a stub no more than its owner is known to allow."""
@@ -352,8 +347,10 @@ class Grants:
             granted.sure = False
         if wanted is not None and (looser or granted.counted is None):
             granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
-        if looser or wanted is not None:
-            await self._save(place, granted, granted.counted, must=looser and wanted is not None)
+        if looser:
+            await self._save(place, granted, granted.counted, must=wanted is not None)
+        else:  # what is tighter waits for no disk
+            self._have_kept([place[:2]])
         grant = Grant(
             discharging=discharging,
             revision=granted.revision,
@@ -364,7 +361,7 @@ class Grants:
             await self._send(stub, grant)
         granted.counted = granted.confirmed = wanted
         granted.clean, granted.sure = wanted is None, True
-        await self._save(place, granted, wanted, must=False)
+        self._have_kept([place[:2]])
 
     async def _save(self, place: Place, granted: Granted, value: float | None, *, must: bool) -> None:
         """Keep what counts; where that must be before something is raised, raises StoreError."""
@@ -391,7 +388,7 @@ class Grants:
         if not has_stubs(battery):
             return False
         watts, whole = whole_of(cap, battery)
-        known = []
+        known = [held_here(battery, now_s, watts=watts, discharging=cap.discharging)]
         for leaf in lost_below(battery, now_s):
             granted = self._granted.get(self._place(leaf, discharging=cap.discharging))
             if granted is None or granted.counted is None or not granted.sure:

@@ -5,7 +5,7 @@ import math
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
-from bosd.bal.caps import beside_w, is_beyond_reach, left_w, share_capped
+from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, share_capped, voltage_v
 from bosd.bal.spec import BatterySpec, NetworkSpec
 from bosd.limits.meters import meter_of
 
@@ -96,6 +96,28 @@ def _divide(battery: Battery, current_a: float, now_s: float, shares: dict[Batte
 
 def lost_below(battery: Battery, now_s: float) -> list[DeviceLeaf]:
     """Return the stubs below, through aggregates alone, that cannot be reached now."""
+    return [leaf for leaf in _lost(battery, now_s) if is_stub(leaf)]
+
+
+def _lost(battery: Battery, now_s: float) -> list[DeviceLeaf]:
     if isinstance(battery, Aggregator):
-        return [leaf for member in battery.sources for leaf in lost_below(member, now_s)]
-    return [battery] if isinstance(battery, DeviceLeaf) and is_stub(battery) and _is_lost(battery, now_s) else []
+        return [leaf for member in battery.sources for leaf in _lost(member, now_s)]
+    return [battery] if isinstance(battery, DeviceLeaf) and _is_lost(battery, now_s) else []
+
+
+def held_here(battery: Battery, now_s: float, *, watts: bool, discharging: bool) -> float:
+    """Return what devices of this node below, through aggregates alone, may be running that cannot be reached now."""
+    here = [leaf for leaf in _lost(battery, now_s) if not is_stub(leaf)]
+    return math.fsum(running(leaf, now_s, watts=watts, discharging=discharging) for leaf in here)
+
+
+def running(leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
+    """Return what a leaf may be running in a direction, in the unit of a limit: watts are counted at the grid's side."""
+    running_a = max(0.0, leaf.counts_at_a if discharging else -leaf.counts_at_a)
+    return at_grid_w(leaf, running_a * voltage_v(leaf, now_s), discharging=discharging) if watts else running_a
+
+
+def at_grid_w(leaf: Battery, power_w: float, *, discharging: bool) -> float:
+    """Return a power at a leaf as it is at the grid's side of its converter."""
+    part = efficiency(leaf, discharging=discharging)
+    return power_w * part if discharging else power_w / part

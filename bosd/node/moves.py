@@ -68,7 +68,7 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
             continue
         unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
         unsure = unsure or (new_a == 0.0 and (leaf.rests_unseen if asked else leaf.untold) and plan.is_meant(leaf))
-        if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s)):
+        if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s, now_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves
 
@@ -86,7 +86,9 @@ def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]
     return lowering, settling, raising
 
 
-def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None) -> bool:
-    if new_a == 0.0 or ends_s is None:
+def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None, now_s: float) -> bool:
+    if new_a == 0.0:  # nobody asks for it any more: given back, and not kept at 0 A to the end
+        return ends_s is None and leaf.told_ends_s is not None and leaf.told_ends_s > now_s
+    if ends_s is None:
         return False
     return leaf.told_ends_s is None or abs(ends_s - leaf.told_ends_s) > SAME_END_S

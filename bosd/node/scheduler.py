@@ -7,6 +7,7 @@ no booking begins; those that had begun go on by monotonic time from where the c
 import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -18,13 +19,7 @@ from bosd.bal.setpoint import Booked
 from bosd.bal.spec import Topology
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
-from bosd.errors import (
-    BadNameError,
-    InvalidArgumentError,
-    NoResourcesError,
-    RequestError,
-    StoreError,
-)
+from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, RequestError, StoreError
 from bosd.node.api import BookingView, BookResult
 from bosd.node.booking_rules import check_bookable, check_current, check_kept
 from bosd.node.clock_trust import ClockTrust
@@ -75,7 +70,7 @@ class Scheduler:
         self._unrecorded: dict[int, None] = {}
         self._mark_utc_s: float | None = None
         self._standing = False
-        self._wake = asyncio.Event()
+        self._wake, self._looked = asyncio.Event(), asyncio.Event()
 
     # --- life
 
@@ -88,18 +83,24 @@ class Scheduler:
         self._next_s = self._clock.now_s()
 
     async def run(self) -> None:
-        """Put bookings in force when they are due, for ever; record that they are over."""
+        """Put bookings in force when they are due, for ever; record that they are over: no edge waits for the disk."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._record_when_looked(), name="record bookings")
+            while True:
+                self._wake.clear()
+                self.attend_due()
+                self._looked.set()
+                due_s = math.inf if self._standing else min(self.due_s(), self._look_s())
+                timeout_s = due_s - self._clock.now_s()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if timeout_s == math.inf else max(0.001, timeout_s)):
+                        await self._wake.wait()
+
+    async def _record_when_looked(self) -> None:
         while True:
-            self._wake.clear()
-            self.attend_due()
+            await self._looked.wait()
+            self._looked.clear()
             await self._record()
-            due_s = math.inf if self._standing else min(self.due_s(), self._look_s())
-            timeout_s = due_s - self._clock.now_s()
-            try:
-                async with asyncio.timeout(None if timeout_s == math.inf else max(0.001, timeout_s)):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
 
     async def settle(self) -> None:
         """Wait until nothing that was begun goes on in a task: nothing does."""
@@ -234,7 +235,6 @@ class Scheduler:
         """Forget bookings that the store does not have any more: who cancelled them did not wait for the end."""
         lost = [each for schedule in self._schedules.values() for each in schedule.bookings if each.number in numbers]
         for booking in lost:
-            self._keep(booking.battery, self._schedules[booking.battery].minus(booking.number))
             self._end(booking)
 
     def look_again(self) -> None:
@@ -359,14 +359,15 @@ class Scheduler:
                         view = self._view(booking)
                         self._wake.set()  # as in `book`
                         await self._table.remove([booking.number])
-                        self._keep(booking.battery, self._schedules[booking.battery].minus(booking.number))
                         self._end(booking)
                         _log.info("booking_cancelled", battery=booking.battery, booking=booking.number, who=holder)
                         return view
         raise BadNameError(f"no booking {booking_id}", booking=booking_id)
 
     def _end(self, booking: Booking) -> None:
-        """Take back what is in force of a booking that is gone; what it covered follows."""
+        """Take back what is in force of a booking that is gone, perhaps over meanwhile; what it covered follows."""
+        bookings = self._schedules.get(booking.battery, Schedule()).bookings
+        self._keep(booking.battery, Schedule(each for each in bookings if each.number != booking.number))
         battery = self._directory.batteries.get(booking.battery)
         if battery is not None and booking.battery not in self._schedules:
             self._put(battery, None, 0.0, "")

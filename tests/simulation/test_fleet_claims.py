@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
@@ -107,5 +110,28 @@ def test_a_partition_that_is_taken_out_of_a_sum_is_at_rest_before_its_share_is_g
             await asyncio.sleep(0.02)
         assert "a carries 3 A: it is brought to 0 A first" in (await edit).warnings
         assert flows_a(fleet, "a", "b") == [0.0, 9.0]
+
+    told(story)
+
+
+def test_what_is_let_go_past_a_device_under_way_is_given_back() -> None:
+    """Pack l of the controller answers nothing and is being told when the set point ends: sb is free at b, not held at 0 A."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("l", hold_s=None)
+        owners(fleet, "b")
+        mine = (pack_spec("l", "l"), stub_spec("sb", "b", "b"), sum_spec("all", "l", "sb"))
+        host = fleet.add_host("m", Topology(batteries=mine, splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.packs["l"].deaf = True
+        await fleet.until(lambda: not host.up.node.status("l").commandable, within_s=15.0, because="it is lost")
+        leaf = host.up.node.directory["l"]
+        assert isinstance(leaf, DeviceLeaf)
+        await fleet.until(lambda: leaf.telling_a is not None, within_s=10.0, because="it is told again")
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        await asyncio.sleep(3.0)
+        await fleet.set(fleet.hosts["b"], "b", -15.0)  # somebody there
+        assert flows_a(fleet, "l", "b") == pytest.approx([-10.0, -15.0], rel=0.02)
 
     told(story)

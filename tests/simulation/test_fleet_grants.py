@@ -111,6 +111,109 @@ def test_a_first_grant_that_never_arrived_bounds_nothing() -> None:
     told(story)
 
 
+def test_an_alone_limit_counts_for_no_device_that_holds_more() -> None:
+    """The board of a went dark, and its device holds 480 W over an alone limit of 96 W: b has nothing of 480 W."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a", hold_s=None)
+        alone = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        fleet.add_host("a", Topology(batteries=(alone,), splitters=()))
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "a")
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(4.0)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-10.0, rel=1e-3)]
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+
+    told(story)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [({"limit_a": 10.0}, 10.0 - 96.0 / 48.0), ({"limit_w": 480.0}, 480.0 - 96.0 / 0.8)],
+    ids=["amperes at the lower voltage", "watts at the grid's side"],
+)
+def test_an_alone_limit_in_the_unit_of_the_limit(wanted: dict[str, Any], left: float) -> None:
+    """96 W at the battery of a are 2 A at 48 V, though it may have 58 V by now, and 120 W before a converter of 0.8."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        alone = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        fleet.add_host("a", Topology(batteries=(alone,), splitters=()))
+        owners(fleet, "b")
+        far = replace(stub_spec("sa", "a", "b"), voltage_max_v=58.0, efficiency=0.8)
+        stubs = (far, stub_spec("sb", "b", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb")), splitters=()))
+        await ready(fleet)
+        fleet.cut("m", "a")
+        await asyncio.sleep(30.0)
+        assert host.up.limits is not None
+        await fleet.within(host, host.up.limits.book.put(Limit(source="operator", battery="all", direction="charge", **wanted)))
+        await asyncio.sleep(3.0)
+        owner = fleet.hosts["b"].up
+        assert owner.limits is not None
+        granted = [each.limit for each in owner.limits.book.standing()]
+        assert [each.limit_w if each.limit_a is None else each.limit_a for each in granted] == [pytest.approx(left, rel=0.01)]
+
+    told(story)
+
+
+def test_what_a_device_here_holds_is_granted_to_nobody() -> None:
+    """Pack l of the node itself holds 480 W and answers no more: b, which anybody may book, has what is left."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("l", hold_s=None)
+        owners(fleet, "b")
+        mine = (pack_spec("l", "l"), stub_spec("sb", "b", "b"), sum_spec("all", "l", "sb"))
+        host = fleet.add_host("m", Topology(batteries=mine, splitters=()))
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await fleet.set(host, "all", -20.0)
+        fleet.packs["l"].deaf = True
+        await fleet.until(lambda: not host.up.node.status("l").commandable, within_s=15.0, because="it is lost")
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(480.0, rel=0.02)]
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(240.0, rel=0.02)]
+        assert flows_a(fleet, "l", "b") == pytest.approx([-10.0, -5.0], rel=0.02)
+
+    told(story)
+
+
+def test_a_part_is_lowered_while_the_disk_hangs() -> None:
+    """Each write takes 9 s here: 2 s after 480 W, and 240 W, are put in place of 960 W a has half of that; c has all of 96 W."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", "c")
+        stubs = tuple(stub_spec(f"s{name}", name, "b") for name in "abc")
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb")), splitters=()))
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        host.store.takes_s = lambda: 9.0
+        async with asyncio.TaskGroup() as group:
+            group.create_task(limit(fleet, host, "sc", 96.0))
+            for limit_w in (480.0, 240.0):
+                group.create_task(limit(fleet, host, "all", limit_w))
+                await asyncio.sleep(2.0)
+                assert granted_w(fleet.hosts["a"]) == [pytest.approx(limit_w / 2.0)]
+            assert granted_w(fleet.hosts["c"]) == [pytest.approx(96.0)]
+            host.store.takes_s = lambda: 0.0
+        await asyncio.sleep(30.0)
+        host.kill()
+        host.start()
+        await asyncio.sleep(10.0)
+        assert [granted_w(fleet.hosts[name]) for name in "abc"] == [[pytest.approx(watts)] for watts in (120.0, 120.0, 96.0)]
+
+    told(story)
+
+
 def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
     """The answer is lost as the line is cut, and a runs its 480 W: under the next limit these are set aside, not its old part."""
 

@@ -140,6 +140,30 @@ async def test_a_tighter_one_waits_for_nothing_a_looser_one_for_the_store() -> N
     assert [each.limit_w for each in await bench.table.load()] == [9600.0]
 
 
+async def test_a_limit_begins_and_ends_in_time_while_the_disk_hangs() -> None:
+    """One that was posted is being recorded all the while; looks at what else limits go on, four times a second."""
+    bench, looks = Bench(SlowStore()), 0
+
+    def look() -> bool:
+        nonlocal looks
+        looks += 1
+        return True
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(bench.book.run(look))
+        await bench.put(480.0, begins=Moment(in_s=10.0), ends=Moment(in_s=20.0))
+        bench.store.go.clear()
+        bench.book.post(Limit(source="eebus", battery="a", direction="charge", limit_w=4800.0))
+        await asyncio.sleep(9.5)
+        found, looks = [], 0
+        for _ in range(12):
+            found.append(bench.most_a())
+            await asyncio.sleep(1.0)
+        assert found == [100.0] + [10.0] * 10 + [100.0]
+        assert looks >= 4 * 12
+        task.cancel()
+
+
 async def test_what_the_store_does_not_take() -> None:
     """A tighter limit is refused as not recorded, is in force all the same, and is recorded when the store works again."""
     bench = Bench(SlowStore())

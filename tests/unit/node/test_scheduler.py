@@ -386,6 +386,33 @@ async def test_a_store_that_fails() -> None:
         assert await again.node.bookings() == ()
 
 
+async def test_a_booking_ends_in_time_while_the_disk_hangs() -> None:
+    """Each write takes 9 s from just before 1 h on: what ends 3 s after its begin ends then, and the next one begins."""
+    async with home() as live:
+        await live.book(200, 1, 1 + 3 / HOUR_S)
+        await live.book(300, 1 + 5 / HOUR_S, 2)
+        await live.at(1 - 1 / HOUR_S)
+        live.store.takes_s = lambda: 9.0
+        found = []
+        for second in range(7):
+            await live.at(1 + second / HOUR_S)
+            found.append(live.applied())
+        assert found == [200, 200, 200, 0, 0, 300, 300]
+
+
+async def test_a_booking_that_is_over_before_the_disk_took_its_cancellation() -> None:
+    """It is cancelled 1 s before its end, and the disk takes 3 s: it ends in time, and cancelling it is done."""
+    async with home() as live:
+        made = await live.book(200, 0, 1)
+        await live.at(1 - 1 / HOUR_S)
+        live.store.takes_s = lambda: 3.0
+        cancelled = asyncio.create_task(live.node.cancel_booking(made.booking.booking_id, holder="h"))
+        await live.at(1)
+        assert live.applied() == 0.0
+        assert (await cancelled).booking_id == made.booking.booking_id
+        assert await live.node.bookings() == ()
+
+
 async def test_edits_that_would_lose_a_booking() -> None:
     """Putting a booked battery in use, or taking it away, is refused with the bookings listed, also as a plan."""
     async with home(pseudo("b"), pseudo("c")) as live:
