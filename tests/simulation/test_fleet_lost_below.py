@@ -22,7 +22,7 @@ async def _never_more(fleet: Fleet, seconds: float, *names: str) -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("beside", ["", "b"])
 def test_a_sum_in_a_sum(sign: float, beside: str) -> None:
-    """24 A over a sum of `a`, alone or with `b` that is blocked, and `c`: the board of `a` dies, its pack runs on, `c` as before."""
+    """24 A over a sum of `a`, alone or with a blocked `b`, and `c`: the board of `a` dies, its pack runs on, `c` as before."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", hold_s=None)
