@@ -7,7 +7,7 @@ import pytest
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.spec import Topology
 from bosd.errors import TransientError
-from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, stub_spec
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 

@@ -27,7 +27,7 @@ def test_a_member_is_named_once(message: str, of: str, told: str) -> None:
 
 @pytest.mark.parametrize(("undone", "kind"), [("new", ClaimedError), ("old", UnavailableError), ("unknown", UnavailableError)])
 def test_who_cannot_take_back_may_run_the_new_current(undone: str, kind: type[BosError]) -> None:
-    """`a` was raised, `b` refused: told its old current `a` follows, refuses that, or does not answer; then nothing is certain."""
+    """`a` was raised, `b` refused: told its old current, `a` follows, refuses, or does not answer."""
     outcome = Outcome()
     outcome.states.update(a="new", b="old")
     outcome.errors["b"] = ClaimedError("b follows another", battery="b")
