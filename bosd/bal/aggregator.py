@@ -69,11 +69,8 @@ class Aggregator(Battery):
         return own_a + sum(self._lost_below(now_s, discharging=discharging).values())
 
     def _lost_below(self, now_s: float, *, discharging: bool) -> dict[Battery, float]:
-        """Return the same of the members that themselves have members and share anew, where it is anything."""
-        if not self._nested:
-            return {}
-        apart = self._peculiarities.set_apart
-        lost = ((member, member.lost_a(now_s, discharging=discharging)) for member in self._nested if member not in apart)
+        """Return the same of the members that rest on something themselves, where it is anything."""
+        lost = ((member, member.lost_a(now_s, discharging=discharging)) for member in self._nested)
         return {member: lost_a for member, lost_a in lost if lost_a > 0.0}
 
     @property
@@ -268,15 +265,15 @@ class Aggregator(Battery):
         self.status(now_s)
         discharging = current_a > 0.0
         sign = 1.0 if discharging else -1.0
-        fixed = self._peculiarities.fixed_shares(current_a)
         below_a = self._lost_below(now_s, discharging=discharging)
+        fixed = self._peculiarities.fixed_shares(current_a, sum(below_a.values()))
         free_a = abs(current_a) - sum(share_a * sign for share_a in fixed.values() if share_a * sign > 0.0)
         free_a = max(0.0, free_a - sum(below_a.values()))
         if self._policy is not None:
             shares = self._by_policy(fixed, free_a, now_s, discharging=discharging)
         else:
             shares = self._by_weight(fixed, free_a, now_s, discharging=discharging)
-        if below_a:
+        if below_a and current_a != 0.0:
             shares = [(member, share_a + sign * below_a.get(member, 0.0)) for member, share_a in shares]
         return shares
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.limits import allowed_directions
 from bosd.bal.spec import PartitionSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
@@ -26,6 +26,22 @@ class Partition(Battery):
     def sources(self) -> tuple[Battery, ...]:
         """The splitter's source."""
         return (self.splitter.source,)
+
+    def lost_a(self, now_s: float, *, discharging: bool) -> float:
+        """Return its part of what counts below the source at what cannot be told another current; see Battery.lost_a.
+
+        What no partition runs there any more, of all that counts, counts to each of them.
+        """
+        source, sign = self.splitter.source, 1.0 if discharging else -1.0
+        status = source.status(now_s)
+        if isinstance(source, DeviceLeaf):
+            lost_a = 0.0 if status.commandable or source.stopped else max(0.0, sign * source.counts_at_a)
+        else:
+            lost_a = source.lost_a(now_s, discharging=discharging)
+        if lost_a == 0.0:
+            return 0.0
+        all_a = sum(part_a for part in self.splitter.partitions if (part_a := sign * part.applied_a) > 0.0)
+        return max(0.0, sign * self.applied_a) * min(1.0, lost_a / all_a if all_a else 1.0) + max(0.0, lost_a - all_a)
 
     def latch(self, *, stopped: bool) -> None:
         """Note that the partition is stopped, or released: the source is shared anew, its siblings' limits included."""

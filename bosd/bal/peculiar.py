@@ -1,5 +1,7 @@
 """Members of an aggregator that are not simply good: stale, away, held out, uncontrollable, remote, or not fully known."""
 
+import math
+
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.status import BatteryStatus, Link, Quality
 from bosd.bal.totals import Totals
@@ -11,6 +13,11 @@ MOST_PATH = 256
 def _listed(names: list[str]) -> str:
     shown = ", ".join(names[:MOST_NAMES])
     return f"{shown} and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else shown
+
+
+def _is_lost(member: Battery, status: BatteryStatus) -> bool:
+    """Tell whether a member is a leaf that cannot be told another current now."""
+    return isinstance(member, DeviceLeaf) and not status.commandable and not member.stopped
 
 
 class Peculiarities:
@@ -35,6 +42,7 @@ class Peculiarities:
         self.without_share: set[Battery] = set()
         self._stale: list[tuple[Battery, float]] = []
         self._lost: list[tuple[Battery, float]] = []
+        self._lost_within: list[tuple[Battery, float]] = []
         self._remarks: list[str] = []
 
     def add(self, member: Battery, status: BatteryStatus, *, out: bool) -> None:
@@ -68,10 +76,23 @@ class Peculiarities:
     def _add_away(self, member: Battery, status: BatteryStatus) -> None:
         self.away.append(f"{member.name} ({status.reason})" if status.reason else member.name)
         self.without_share.add(member)
-        running_a = member.counts_at_a
+        if member.sources:
+            running_a = max(self._lost_below_a(member, out=True), self._lost_below_a(member, out=False))
+            if running_a != 0.0:
+                self._lost_within.append((member, running_a))
+        else:
+            running_a = self._count_lost(member)
+        self.current_unknown |= running_a != 0.0
+
+    def _lost_below_a(self, member: Battery, *, out: bool) -> float:
+        return member.lost_a(self._now_s, discharging=out)
+
+    def _count_lost(self, leaf: Battery) -> float:
+        """Set apart what a leaf counts at that cannot be told another current; return that."""
+        running_a = leaf.counts_at_a
         if running_a != 0.0:
-            self._lost.append((member, running_a))
-            self.current_unknown = True
+            self._lost.append((leaf, running_a))
+        return running_a
 
     def _add_held_out(self, member: Battery, status: BatteryStatus) -> None:
         self.left_out = True
@@ -82,6 +103,8 @@ class Peculiarities:
         if member.applied_a != 0.0:
             self._totals.current_a += status.current_a or 0.0
             self.current_unknown |= status.current_a is None
+        if _is_lost(member, status):
+            self._count_lost(member)
 
     def _add_sums(self, member: Battery, status: BatteryStatus) -> None:
         if status.quality is Quality.STALE:
@@ -93,16 +116,16 @@ class Peculiarities:
         self.current_unknown |= status.current_a is None
 
     def _add_limits(self, member: Battery, status: BatteryStatus) -> None:
-        if not status.commandable and not member.stopped and isinstance(member, DeviceLeaf):
-            running_a = member.counts_at_a
-            if running_a != 0.0:
-                self._lost.append((member, running_a))
+        if _is_lost(member, status):
+            self._count_lost(member)
             return
         if status.quality is not Quality.STALE:
             self._totals.add_limits(status)
             return
-        kept_a = max(-status.max_charge_current_a, min(status.max_discharge_current_a, member.applied_a))
-        self._remarks.append(f"{member.name} stale, keeps {kept_a:g} A")
+        lost_a = math.copysign(self._lost_below_a(member, out=member.applied_a > 0.0), member.applied_a)
+        seen_a = member.applied_a - lost_a if abs(member.applied_a) > abs(lost_a) else 0.0
+        kept_a = max(-status.max_charge_current_a, min(status.max_discharge_current_a, seen_a))
+        self._remarks.append(f"{member.name} stale, keeps {kept_a + lost_a:g} A")
         self._stale.append((member, kept_a))
         if kept_a > 0.0:
             self.stale_discharge_a += kept_a
@@ -115,18 +138,20 @@ class Peculiarities:
         return self.without_share.union((member for member, _ in self._lost), (member for member, _ in self._stale))
 
     def lost_a(self, *, discharging: bool) -> float:
-        """Return what lost members count at together in a direction, a magnitude."""
+        """Return what lost leaves among the members count at together in a direction, a magnitude."""
         sign = 1.0 if discharging else -1.0
         return sum(share_a * sign for _, share_a in self._lost if share_a * sign > 0.0)
 
-    def fixed_shares(self, current_a: float) -> dict[Battery, float]:
+    def fixed_shares(self, current_a: float, below_a: float) -> dict[Battery, float]:
         """Return the shares that a set point of `current_a` cannot move: those of stale and of lost members.
 
+        What is lost below members, `below_a` in its direction, is none of these shares and comes to them.
         Stale members give way in proportion when less than they run is asked, or another direction.
         """
         fixed = dict(self._lost)
         same = [(member, share_a) for member, share_a in self._stale if share_a * current_a > 0.0]
-        left_a = max(0.0, abs(current_a) - sum(abs(share_a) for _, share_a in self._lost if share_a * current_a > 0.0))
+        lost_a = below_a + sum(abs(share_a) for _, share_a in self._lost if share_a * current_a > 0.0)
+        left_a = max(0.0, abs(current_a) - lost_a)
         running_a = sum(abs(share_a) for _, share_a in same)
         factor = min(1.0, left_a / running_a) if running_a > 0.0 else 0.0
         fixed.update((member, 0.0) for member, _ in self._stale)
@@ -142,8 +167,7 @@ class Peculiarities:
             reasons.append(f"stopped: {_listed(self.stopped)}")
         if self.away:
             reasons.append(f"left out, unavailable: {_listed(self.away)}")
-        if self._lost:
-            lost = [f"{member.name} up to {abs(share_a):g} A" for member, share_a in self._lost]
+        if lost := [f"{member.name} up to {abs(share_a):g} A" for member, share_a in (*self._lost, *self._lost_within)]:
             reasons.append(f"may still run: {_listed(lost)}")
         if self.current_unknown:
             reasons.append(f"current of the others {self._totals.current_a:g} A")

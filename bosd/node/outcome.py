@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from bosd.bal.battery import Battery
-from bosd.errors import BosError, DriverError, UnavailableError
+from bosd.errors import BosError, DriverError, TransientError, UnavailableError
 from bosd.node.moves import Move
 
 
@@ -28,14 +28,15 @@ class Outcome:
             del self.errors[name]
 
     def take_back(self, states: Mapping[str, str]) -> None:
-        """Note what became of devices that were told their old current again."""
-        self.states.update({name: "old" if state == "new" else state for name, state in states.items()})
+        """Note what became of devices that were told their old current again; who refuses that goes on with the new one."""
+        self.states.update({name: "old" if state == "new" else "unknown" for name, state in states.items()})
 
     def raise_any(self) -> None:
         """Raise the failure of the members that did not follow, with the state of each.
 
-        What all of them refuse with is what the whole is refused with; different failures are a DriverError. A member is named
-        as it is here: another node's refusal of a battery below it is none of the battery that was asked for.
+        What all of them refuse with is what the whole is refused with; different failures are a DriverError. Where a member is
+        `unknown` nothing is refused: who asked has to count what may run, so that it is an UnavailableError. A member is named as
+        it is here: another node's refusal of a battery below it is none of the battery that was asked for.
         """
         if not self.errors:
             return
@@ -43,6 +44,8 @@ class Outcome:
         member = next(iter(self.errors))
         first, *others = self.errors.values()
         kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
+        if "unknown" in self.states.values() and not issubclass(kind, TransientError):
+            kind = UnavailableError
         lead = "not every member followed: " if len(self.states) > 1 else ""
         known = {} if others else dict(first.metadata)
         if "battery" in known:

@@ -237,7 +237,7 @@ def check_accounts(world: World, splitter: Splitter, source: BatteryStatus, part
 def lost_below(battery: Battery, now_s: float) -> bool:
     """Return whether something below may still run what it was told."""
     if isinstance(battery, DeviceLeaf):
-        return battery.status(now_s).quality is Quality.UNAVAILABLE and battery.applied_a != 0.0
+        return battery.status(now_s).quality is Quality.UNAVAILABLE and battery.counts_at_a != 0.0
     return any(lost_below(source, now_s) for source in battery.sources)
 
 

@@ -31,6 +31,7 @@ class Pack:
     chance: random.Random
     hold_s: float | None
     limit_a: float
+    voltage_v: float = 48.0
     capacity_ah: float = 100.0
     charge_ah: float = 50.0
     held_a: float = 0.0
@@ -131,7 +132,7 @@ class PackDriver:
         measured_a = pack.true_a + (pack.chance.uniform(-NOISE_A, NOISE_A) if pack.true_a else 0.0)
         allowed = not pack.blocks
         sample = Sample(
-            sampled_s=self._clock.now_s(), sampled_utc_s=self._clock.utc_s(), voltage_v=48.0, current_a=measured_a,
+            sampled_s=self._clock.now_s(), sampled_utc_s=self._clock.utc_s(), voltage_v=pack.voltage_v, current_a=measured_a,
             charge_ah=pack.charge_ah, capacity_ah=pack.capacity_ah, soc=pack.charge_ah / pack.capacity_ah,
             discharge_allowed=allowed, charge_allowed=allowed, blocked_by=() if allowed else ("protection",),
         )  # fmt: skip

@@ -54,13 +54,18 @@ def test_of_an_aggregate(lost_a: float | None, most_a: float) -> None:
 
 
 def test_of_a_partition() -> None:
-    """What the source may run beyond what is applied counts to every part: 6 A applied of 20 A, the source may run 26 A."""
+    """What the source may run beyond what is applied counts to every part: 6 A applied of 20 A, the source may run 26 A.
+
+    A set point that ended while the source is not reached leaves its 6 A running there.
+    """
     source = settled("s", 20.0)
     parts = split(source, 0.5, 0.5).partitions
-    parts[0].applied_a = 6.0
+    parts[0].applied_a, parts[1].applied_a = 6.0, 14.0
     assert may_run_a(parts[0]) == 6.0
     source.unconfirmed_a = 26.0
     assert may_run_a(parts[0]) == 12.0
+    source.unconfirmed_a, parts[0].applied_a = 20.0, 0.0
+    assert may_run_a(parts[0]) == 6.0
 
 
 def test_facts_of_devices_that_hold_and_that_expire() -> None:
