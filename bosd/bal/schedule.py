@@ -7,7 +7,7 @@ keep the rest of their time, and get the overlap back when it is cancelled.
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,9 +80,9 @@ class Schedule:
             raise BadNameError(f"no booking {number}", booking=number)
         return Schedule(rest)
 
-    def until(self, utc_s: float) -> "Schedule":
-        """Return the bookings that had begun at `utc_s`."""
-        return Schedule(booking for booking in self.bookings if booking.start_utc_s <= utc_s)
+    def until(self, utc_s: float, *, without: Collection[int] = ()) -> "Schedule":
+        """Return the bookings that had begun at `utc_s`, `without` those of some numbers."""
+        return Schedule(each for each in self.bookings if each.start_utc_s <= utc_s and each.number not in without)
 
     def over(self, utc_s: float) -> tuple[Booking, ...]:
         """Return the bookings whose time is over at `utc_s`."""

@@ -66,7 +66,7 @@ class Gates:
         self._failed_s: dict[PhysicalBattery, float] = {}
         self._looked: set[Battery] = set()
         self._group: asyncio.TaskGroup | None = None
-        self._holding = False
+        self._holding: set[PhysicalBattery] = set()
 
     def opened(self, limited: Battery, *, discharging: bool) -> list[str]:
         """Return the packs whose direction is open because of a limit on a battery."""
@@ -93,9 +93,8 @@ class Gates:
                     self._above_s.pop((battery, out), None)
         for way in list(self._opened):
             self._close_if_due(way, now_s)
-        if self.busy and not self._holding and self._group is not None:
-            self._holding = True
-            self._group.create_task(self._hold_once(), name="hold gates open")
+        if self._group is not None:
+            self._have_held(self._group)
 
     def _follow_edits(self) -> None:
         """Go on with what an edit wrote otherwise: what is open for it, and its cap, stay with the name."""
@@ -138,12 +137,6 @@ class Gates:
                 return battery
         return None
 
-    async def _hold_once(self) -> None:
-        try:
-            await self.hold()
-        finally:
-            self._holding = False
-
     def _look(self, battery: Battery, now_s: float, *, discharging: bool) -> None:
         limit_a = _limit_a(battery, now_s, discharging=discharging)
         key = (battery, discharging)
@@ -185,32 +178,37 @@ class Gates:
         if leaf.put_caps(SOURCE, tuple(Cap(source=SOURCE, discharging=out, limit_a=0.0, text=text) for out in ways)):
             self._changed(self._directory.tops_with(leaf))
 
-    async def hold(self) -> None:
-        """Have the switches of packs that no set point decides about follow; what fails is tried again."""
-        now_s = self._clock.now_s()
-        leaves = {leaf for leaf, _ in self._opened} | set(self._held)
+    def _have_held(self, group: asyncio.TaskGroup) -> None:
+        """Have the switches of packs that no set point decides about follow, each by itself: one that hangs holds up no other."""
         self._held_s = {leaf: held_s for leaf, held_s in self._held_s.items() if self._is_there(leaf)}
-        for leaf in leaves:
-            wanted = ((leaf, True) in self._opened, (leaf, False) in self._opened)
-            device = leaf.device
-            if leaf.told or not isinstance(device, Switched) or not self._is_there(leaf):
+        for leaf in {leaf for leaf, _ in self._opened} | set(self._held):
+            if leaf.told or not isinstance(leaf.device, Switched) or not self._is_there(leaf):
                 self._held.pop(leaf, None)
-                continue
-            held = self._held.get(leaf, (False, False))
-            if held == wanted or _is_being_told(leaf) or now_s < self._failed_s.get(leaf, -math.inf) + RETRY_S:
-                continue
-            try:
-                await device.hold_open(
-                    discharge=wanted[0] or (not held[0] and self._is_others(leaf, discharging=True)),
-                    charge=wanted[1] or (not held[1] and self._is_others(leaf, discharging=False)),
-                )
-            except BosError as error:
-                self._failed_s[leaf] = self._clock.now_s()
-                _log.warning("gate_failed", battery=leaf.name, detail=error.message)
-            else:
-                self._held[leaf], self._held_s[leaf] = wanted, self._clock.now_s()
-                if not any(wanted):
-                    del self._held[leaf]
+            elif leaf not in self._holding:
+                self._holding.add(leaf)
+                group.create_task(self._hold(leaf, leaf.device), name=f"hold gates of {leaf.name} open")
+
+    async def _hold(self, leaf: PhysicalBattery, device: Switched) -> None:
+        """Have the switches of one pack follow; what fails is tried again."""
+        wanted = ((leaf, True) in self._opened, (leaf, False) in self._opened)
+        held = self._held.get(leaf, (False, False))
+        paused = self._clock.now_s() < self._failed_s.get(leaf, -math.inf) + RETRY_S
+        try:
+            if held == wanted or _is_being_told(leaf) or paused:
+                return
+            await device.hold_open(
+                discharge=wanted[0] or (not held[0] and self._is_others(leaf, discharging=True)),
+                charge=wanted[1] or (not held[1] and self._is_others(leaf, discharging=False)),
+            )
+        except BosError as error:
+            self._failed_s[leaf] = self._clock.now_s()
+            _log.warning("gate_failed", battery=leaf.name, detail=error.message)
+        else:
+            self._held[leaf], self._held_s[leaf] = wanted, self._clock.now_s()
+            if not any(wanted):
+                del self._held[leaf]
+        finally:
+            self._holding.discard(leaf)
 
     def _is_others(self, leaf: PhysicalBattery, *, discharging: bool) -> bool:
         """Tell whether somebody else has opened a direction, an app or a person: it stays open."""

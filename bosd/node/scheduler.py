@@ -66,6 +66,7 @@ class Scheduler:
         self._trusted_s = 0.0
         self._trusted_until_utc_s = -math.inf
         self._doubted = False
+        self._booked_in_doubt: set[int] = set()
         self._next_s = math.inf
         self._unrecorded: dict[int, None] = {}
         self._mark_utc_s: float | None = None
@@ -146,12 +147,15 @@ class Scheduler:
         self._doubted = bool(doubt)
         if not doubt:
             self._trusted_utc_s, self._trusted_s = utc_s, now_s
+            self._booked_in_doubt.clear()
             self._seen(utc_s)
         believed_utc_s = self._believed_utc_s(now_s)
         changed = []
         next_utc_s = math.inf
         for name, schedule in tuple(self._schedules.items()):
-            valid = schedule.until(self._trusted_until_utc_s + EDGE_SLACK_S) if doubt else schedule
+            valid = schedule
+            if doubt:
+                valid = schedule.until(self._trusted_until_utc_s + EDGE_SLACK_S, without=self._booked_in_doubt)
             segment = valid.at(believed_utc_s + EDGE_SLACK_S)
             next_utc_s = min(next_utc_s, valid.next_edge_utc_s(believed_utc_s + EDGE_SLACK_S))
             battery = self._directory.batteries.get(name)
@@ -297,6 +301,8 @@ class Scheduler:
             request_id=request_id,
         )
         booking = await self._table.add(wanted)
+        if self._trust.doubt(self._clock.utc_s()):
+            self._booked_in_doubt.add(booking.number)
         self._schedules[name] = self._schedules.get(name, Schedule()).plus(booking)
         _log.info("booked", battery=name, booking=booking.number, current_a=current_a, who=holder)
         return booking, status

@@ -67,6 +67,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             edits=asyncio.Lock(),
         )
         self.bookings: dict[int, tuple[int, int]] = {}
+        self.in_doubt: set[int] = set()
         self.newest_s = 0
         self.last: tuple[int, int] | None = None
 
@@ -96,6 +97,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         booked = self.scheduler.book("b", 1.0, Moment(in_s=in_s), Moment(in_s=in_s + lasts_s), holder="h")
         number = int(run(booked).booking.booking_id)  # type: ignore[attr-defined]
         self.bookings[number] = (self.clock.wall_s + in_s, self.clock.wall_s + in_s + lasts_s)
+        self.in_doubt |= {number}
         self.look()
 
     @precondition(lambda self: self.bookings)
@@ -115,6 +117,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         """Have both sides look at the clock."""
         self.scheduler.attend_due()
         if self.bookings and not self.doubted():
+            self.in_doubt.clear()
             self.last = (self.clock.wall_s, self.clock.mono_s)
             self.newest_s = max(self.newest_s, self.clock.wall_s)
             self.bookings = {number: times for number, times in self.bookings.items() if times[1] > self.clock.wall_s}
@@ -126,7 +129,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             if self.last is None:
                 return None
             at_s = self.last[0] + self.clock.mono_s - self.last[1]
-            begun = {number: times for number, times in begun.items() if times[0] <= self.last[0]}
+            begun = {number: times for number, times in begun.items() if times[0] <= self.last[0] and number not in self.in_doubt}
         return max((number for number, (start_s, end_s) in begun.items() if start_s <= at_s < end_s), default=None)
 
     @invariant()

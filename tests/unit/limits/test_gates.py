@@ -29,34 +29,38 @@ class SwitchedDevice(FakeDevice):
     def __init__(self) -> None:
         self.held: list[tuple[bool, bool]] = []
         self.fails = False
+        self.takes_s = 0.0
 
     async def hold_open(self, *, discharge: bool, charge: bool) -> None:
+        await asyncio.sleep(self.takes_s)
         if self.fails:
             raise DriverError("no answer")
         self.held.append((discharge, charge))
 
 
 class Bench:
-    """A gate pack `g` and a regulated one `r`, both as `all`, under gates that look four times a second."""
+    """A gate pack `g` and a regulated one `r`, both as `all`, and `more` gate packs; gates look four times a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
         self.clock = LoopClock(asyncio.get_running_loop())
-        self.device = SwitchedDevice()
+        self.devices = {name: SwitchedDevice() for name in ("g", *more)}
+        self.device = self.devices["g"]
         self.directory = Directory(self._make, policy)
         specs = (
             jbd_spec("g"),
             jbd_spec("r", current_control="external"),
+            *(jbd_spec(name) for name in more),
             AggregatorSpec(name="all", sources=("g", "r"), voltage_v=48.0, voltage_tolerance_v=4.0),
         )
         self.directory.change(Topology(batteries=specs), 0.0)
         self.changed: list[str] = []
         self.gates = Gates(self.directory, self.clock, self._change)
-        self.flows_a = {"g": 0.0, "r": 0.0}
+        self.flows_a = dict.fromkeys(("g", "r", *more), 0.0)
         self.shown: dict[str, bool] = {}
 
     def _make(self, spec: BatterySpec) -> Battery:
         assert isinstance(spec, JbdSpec)
-        return PhysicalBattery(spec, self.device if spec.name == "g" else FakeDevice())
+        return PhysicalBattery(spec, self.devices.get(spec.name) or FakeDevice())
 
     def _change(self, batteries: Iterable[Battery]) -> None:
         self.changed += [battery.name for battery in batteries]
@@ -75,14 +79,15 @@ class Bench:
 
     async def run(self, duration_s: float) -> None:
         """Let time pass, with fresh samples and looks."""
-        for _ in range(round(duration_s / LOOK_S)):
-            for name, current_a in self.flows_a.items():
-                battery = self.directory[name]
-                assert isinstance(battery, PhysicalBattery)
-                battery.sampled(sample(self.clock.now_s(), current_a=current_a, **self.shown))
-            self.gates.attend()
-            await self.gates.hold()
-            await asyncio.sleep(LOOK_S)
+        async with asyncio.TaskGroup() as group:
+            self.gates.start(group)
+            for _ in range(round(duration_s / LOOK_S)):
+                for name, current_a in self.flows_a.items():
+                    battery = self.directory[name]
+                    assert isinstance(battery, PhysicalBattery)
+                    battery.sampled(sample(self.clock.now_s(), current_a=current_a, **self.shown))
+                self.gates.attend()
+                await asyncio.sleep(LOOK_S)
 
     def most_a(self, *, discharging: bool = False) -> float:
         """Return what the gate pack may run."""
@@ -101,6 +106,23 @@ async def test_above_for_two_seconds() -> None:
     assert bench.device.held == [(False, True)]
     assert bench.changed == ["all"]
     assert plan({bench.directory["g"]: -10.0}, bench.clock.now_s()).clamped[bench.directory["g"]].current_a == 0.0
+
+
+async def test_a_pack_that_hangs_holds_up_no_other() -> None:
+    """Pack h takes 8 s to open; g, above its limit 1 s after h, is open 2 s later."""
+    bench = Bench("h")
+    bench.devices["h"].takes_s = 8.0
+    bench.limit("h", 480.0)
+    bench.limit("g", 480.0)
+    bench.flows_a["h"] = -12.0
+    opened: list[list[tuple[bool, bool]]] = []
+    asyncio.get_running_loop().call_later(
+        1.0 + 2.0 + 2 * LOOK_S, lambda: opened.extend(bench.devices[name].held[:] for name in "gh")
+    )
+    asyncio.get_running_loop().call_later(1.0, lambda: bench.flows_a.update(g=-12.0))
+    await bench.run(5.0)
+    assert opened == [[(False, True)], []]
+    assert bench.devices["h"].held == [(False, True)]
 
 
 async def test_a_dip_begins_anew() -> None:

@@ -517,6 +517,21 @@ async def test_what_was_covered_goes_on_by_monotonic_time() -> None:
             assert live.applied() == applied_a
 
 
+async def test_what_is_booked_by_a_clock_that_went_back_does_not_begin() -> None:
+    """It shows 36 s less than it did: 300 A, booked from 5 s later on, begin when it is trusted; 200 A that run go on."""
+    async with home() as live:
+        await live.book(200, 0, 0.2)
+        await live.at(0.02)
+        live.clock.ahead_s = -0.01 * HOUR_S
+        await asyncio.sleep(2.0)
+        assert "until it is, no booking begins" in (await live.book(300, 0.012, 0.1)).warnings[0]
+        await live.at(0.025)
+        assert live.applied() == 200.0
+        live.clock.ahead_s = 0.0
+        await asyncio.sleep(2.0)
+        assert live.applied() == 300.0
+
+
 async def test_a_clock_that_is_not_trusted() -> None:
     """Nothing begins; booking warns, `reason` says why; once it is trusted the rest of the time runs."""
     async with home() as live:
