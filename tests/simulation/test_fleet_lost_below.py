@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bosd.bal.spec import AggregatorSpec, PartitionSpec, SplitterSpec, Topology
-from bosd.store.limits import Limit
+from bosd.store.limits import Direction, Limit
 from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, flows_a, owners, ready, told
 
@@ -94,7 +94,7 @@ def test_a_partition_of_a_sum_keeps_what_the_others_run() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("name", ["inner", "p1"])
 def test_a_limit_of_what_rests_on_the_lost_one_gives_nothing_away(sign: float, name: str) -> None:
-    """24 A over 12 A of `a`, whose board dies, and `c`: a limit of 5 A between is not kept by `a`, and `c` takes none of its 7 A."""
+    """24 A over 12 A of `a`, whose board dies, and `c`: `a` keeps no limit of 5 A between; `c` takes none of the 7 A."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", hold_s=None)
@@ -109,7 +109,7 @@ def test_a_limit_of_what_rests_on_the_lost_one_gives_nothing_away(sign: float, n
         fleet.hosts["a"].cut_power()
         await asyncio.sleep(5.0)
         assert host.up.limits is not None
-        direction = "discharge" if sign > 0.0 else "charge"
+        direction: Direction = "discharge" if sign > 0.0 else "charge"
         limit = Limit(source="operator", battery=name, direction=direction, limit_w=5.0 * 48.0)
         await fleet.within(host, host.up.limits.book.put(limit))
         await _never_more(fleet, 20.0, "a", "c")
