@@ -155,8 +155,8 @@ def _takes_a(member: Battery, now_s: float, *, discharging: bool, ignoring: Coll
     if is_beyond_reach(member, status):
         return max(0.0, member.counts_at_a if discharging else -member.counts_at_a)
     limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
-    limit_a += member.lost_a(now_s, discharging=discharging)
-    return min(limit_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring))
+    lost_a = member.lost_a(now_s, discharging=discharging)
+    return max(lost_a, min(limit_a + lost_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring)))
 
 
 def is_beyond_reach(battery: Battery, status: BatteryStatus) -> bool:
@@ -182,8 +182,9 @@ def share_capped(
         if is_beyond_reach(member, status):
             continue
         limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
-        limit_a += member.lost_a(now_s, discharging=discharging)
-        takes_a = can_take_a(member, now_s, discharging=discharging, ignoring=ignoring)
+        lost_a = member.lost_a(now_s, discharging=discharging)
+        limit_a += lost_a
+        takes_a = max(lost_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring))  # whatever caps say
         if takes_a < share_a:
             bound.append(member)
         most_a = min(takes_a, max(share_a, limit_a))

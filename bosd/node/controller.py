@@ -355,6 +355,8 @@ class Controller:
         if planned.computed:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
+        if planned.lost:  # an earlier look may have taken the place of this one
+            self._look(battery, LOST_PAUSE_S)
         for top in self._overtaking.asked(battery):
             end_s, idle = changes_s(top, now_s), ask_anew_if_idle(top)
             if end_s < math.inf:
@@ -394,6 +396,4 @@ class Controller:
             return
         self._complaints.pop(battery.component, None)
         self._shared_s[battery.component] = now_s
-        if planned.lost:
-            self._look(battery, LOST_PAUSE_S)
-        self._settle(battery, Plan(), self._clock.now_s())
+        self._settle(battery, Plan(lost=planned.lost), self._clock.now_s())

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bosd.bal.spec import AggregatorSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.store.limits import Direction, Limit
 from tests.support.fleet.fleet import Fleet, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, flows_a, owners, ready, told
 
@@ -86,6 +87,32 @@ def test_a_partition_of_a_sum_keeps_what_the_others_run() -> None:
         for _ in range(round(3.0 * SAFE_WITHIN_S / LOOK_S)):
             await asyncio.sleep(LOOK_S)
             assert flows_a(fleet, "a", "b") == pytest.approx([15.0, 15.0], rel=1e-2)
+
+    told(story)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("name", ["inner", "p1"])
+def test_a_limit_of_what_rests_on_the_lost_one_gives_nothing_away(sign: float, name: str) -> None:
+    """24 A over 12 A of `a`, whose board dies, and `c`: `a` keeps no limit of 5 A between; `c` takes none of the 7 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        owners(fleet, "c")
+        split = SplitterSpec(name="sp", policy="proportional", source="sa", partitions=(PartitionSpec(name="p1", fraction=1.0),))
+        between = (sum_spec("inner", "sa"),) if name == "inner" else ()
+        batteries = (*(stub_spec(f"s{each}", each, "b") for each in "ac"), *between, sum_spec("top", name, "sc"))
+        host = fleet.add_host("m", Topology(batteries=batteries, splitters=() if between else (split,)))
+        await ready(fleet)
+        await fleet.set(host, "top", sign * ASKED_A)
+        assert flows_a(fleet, "a", "c") == pytest.approx([sign * 12.0] * 2, rel=1e-2)
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(5.0)
+        assert host.up.limits is not None
+        direction: Direction = "discharge" if sign > 0.0 else "charge"
+        limit = Limit(source="operator", battery=name, direction=direction, limit_w=5.0 * 48.0)
+        await fleet.within(host, host.up.limits.book.put(limit))
+        await _never_more(fleet, 20.0, "a", "c")
 
     told(story)
 
