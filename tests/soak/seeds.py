@@ -32,11 +32,15 @@ def _stuck(_number: int, _frame: FrameType | None) -> None:
 
 
 def run_one(seed: int, faults_s: float) -> Report | str:
-    """Run one seed in this process, an odd one with limits, half of each with people; return its report, or what went wrong."""
+    """Run one seed in this process, an odd one with limits; return its report, or what went wrong.
+
+    Of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
+    """
     signal.signal(signal.SIGPROF, _stuck)
     signal.setitimer(signal.ITIMER_PROF, SEED_S, AGAIN_S)
     try:
-        return run_seed(seed, faults_s, limits=seed % 2 == 1, people=seed % 4 >= 2)
+        people = seed % 4 >= 2
+        return run_seed(seed, faults_s, limits=seed % 2 == 1, people=people, trees=not people and seed % 8 >= 4)
     except (Exception, StuckError, BaseExceptionGroup) as error:  # noqa: BLE001 (whatever it is, it is what was looked for)
         return message_of(error)
     finally:

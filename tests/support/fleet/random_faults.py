@@ -4,12 +4,12 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
-from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.bookings import RIVAL
@@ -39,6 +39,8 @@ QUIET_S = OVER_S
 """At times nobody asks for so long."""
 QUIET_CHANCE = 0.08
 RESTART_CHANCE = 0.3
+PART_CHANCE = 0.4
+SUM_CHANCE = 0.7
 """Of the owner of what was stopped: a stop survives it."""
 REPEATED_S = 20.0
 """Every command arrives a second time within so long, in the same session or a later one."""
@@ -66,9 +68,9 @@ class Report:
 class RandomFaults:
     """One world: owners with packs, at times a relay, controllers over stubs of them; `run` for so long under faults."""
 
-    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False, people: bool = False) -> None:
+    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False, people: bool = False, trees: bool = False) -> None:
         self.seed = seed
-        self._limits = limits
+        self._limits, self._trees = limits, trees
         self.fleet = Fleet(loop, seed)
         self.fleet.repeats = {SET: (0.001, REPEATED_S)}
         self.chance = random.Random(self.fleet.chance.random())
@@ -117,16 +119,40 @@ class RandomFaults:
                 packs.append(self._pack(f"local{controller}"))
                 owners.append(name)
                 stubs.append(pack_spec("own", f"local{controller}"))
-            total = sum_spec("all", *(each.name for each in stubs))
-            host = self.fleet.add_host(name, Topology(batteries=(*stubs, total), splitters=()))
+            host = self.fleet.add_host(name, self._added_up("all", stubs))
             self.tops.append(Top(host, "all", tuple(packs), tuple(owners), relay))
 
     def _relay(self, name: str, stubs: list[BatterySpec]) -> list[BatterySpec]:
         """Put a node between that adds up some of the batteries; return the controller's stubs: of that sum, and the last."""
         below, rest = stubs[:-1], stubs[-1:]
-        total = sum_spec("part", *(each.name for each in below))
-        self.fleet.add_host(name, Topology(batteries=(*below, total), splitters=()))
+        self.fleet.add_host(name, self._added_up("part", below))
         return [stub_spec("spart", name, "part"), *rest]
+
+    def _added_up(self, name: str, below: Sequence[BatterySpec]) -> Topology:
+        """Return these, added up as `name`: at once, or by way of sums and of partitions that have all of their source."""
+        names = [each.name for each in below]
+        if not self._trees:
+            return Topology(batteries=(*below, sum_spec(name, *names)), splitters=())
+        sums: list[BatterySpec] = []
+        splitters: list[SplitterSpec] = []
+
+        def part(source: str, called: str = "") -> str:
+            called = called or f"{source}-part"
+            parts = (PartitionSpec(name=called, fraction=1.0),)
+            splitters.append(SplitterSpec(name=f"sp-{source}", policy="proportional", source=source, partitions=parts))
+            return called
+
+        names = [part(each) if self.chance.random() < PART_CHANCE else each for each in names]
+        while len(names) > 2 and self.chance.random() < SUM_CHANCE:
+            within = self.chance.sample(names, self.chance.randint(1, 2))
+            names = [each for each in names if each not in within]
+            sums.append(sum_spec(f"x{len(sums)}", *within))
+            names.append(part(sums[-1].name) if self.chance.random() < PART_CHANCE else sums[-1].name)
+        whole = f"{name}-below" if self.chance.random() < PART_CHANCE else name
+        sums.append(sum_spec(whole, *names))
+        if whole != name:
+            part(whole, name)
+        return Topology(batteries=(*below, *sums), splitters=tuple(splitters))
 
     # --- the run
 
@@ -420,11 +446,14 @@ class RandomFaults:
         await self._for_a_while(self._any_pack(), "blocks")
 
 
-def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False) -> Report:
-    """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too."""
+def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False, trees: bool = False) -> Report:
+    """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too.
+
+    With `trees` batteries are added up by way of sums and partitions; people know none of these.
+    """
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, limits=limits, people=people).run(faults_s)
+        return await RandomFaults(this_loop(), seed, limits=limits, people=people, trees=trees).run(faults_s)
 
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
