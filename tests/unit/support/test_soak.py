@@ -37,7 +37,7 @@ def test_values_beyond_a_bound() -> None:
 def test_a_failing_seed_tells_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message out of its groups, the command with the seed, and the part's outcome is a failure."""
 
-    def fails(seed: int, faults_s: float, *, limits: bool, people: bool) -> Report:
+    def fails(seed: int, faults_s: float, *, limits: bool, people: bool, trees: bool) -> Report:
         raise BaseExceptionGroup("tasks", [ExceptionGroup("more", [AssertionError(f"{seed} flows\n40 A")])])
 
     monkeypatch.setattr(seeds, "run_seed", fails)
@@ -54,7 +54,7 @@ def test_a_failing_seed_tells_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) 
 def test_a_seed_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that nothing ends is ended by the clock of the process."""
 
-    def hangs(seed: int, faults_s: float, *, limits: bool, people: bool) -> Report:
+    def hangs(seed: int, faults_s: float, *, limits: bool, people: bool, trees: bool) -> Report:
         while True:
             pass
 
