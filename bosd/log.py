@@ -5,7 +5,6 @@ Events are snake_case names with their data as keys (units in the names); the jo
 
 import logging
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import structlog
 
 from bosd.clock import SystemClock
 from bosd.errors import InvalidArgumentError
+from bosd.sparing import Sparing
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -21,29 +21,22 @@ _QUIET: Final = ("asyncio", "grpc", "sqlalchemy")
 _CALLS: Final = "grpc._cython.cygrpc"
 """Logs a traceback for each call whose bytes are no message: whoever has a certificate could fill a disk with them."""
 _MOST_A_MINUTE: Final = 10
-_MINUTE_S: Final = 60.0
 
 
-class Sparing(logging.Filter):
+class SparingFilter(logging.Filter):
     """Lets ten records a minute through; the next one tells how many were held back."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         super().__init__()
         self._now_s = now_s
-        self._passed_s: deque[float] = deque(maxlen=_MOST_A_MINUTE)
-        self._held_back = 0
+        self._sparing = Sparing(_MOST_A_MINUTE)
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the record is written."""
-        now_s = self._now_s()
-        if len(self._passed_s) == _MOST_A_MINUTE and now_s - self._passed_s[0] < _MINUTE_S:
-            self._held_back += 1
-            return False
-        self._passed_s.append(now_s)
-        if self._held_back:
-            record.msg, record.args = f"{record.getMessage()} (and {self._held_back} more held back)", ()
-            self._held_back = 0
-        return True
+        passes = self._sparing.passes(self._now_s())
+        if passes and (held_back := self._sparing.forget()):
+            record.msg, record.args = f"{record.getMessage()} (and {held_back} more held back)", ()
+        return passes
 
 
 def configure(*, json: bool | None = None, level: str = "info") -> None:
@@ -97,5 +90,5 @@ def _route_stdlib(threshold: int, chain: list[Any], rendering: list[Any]) -> Non
     root.setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
-    logging.getLogger(_CALLS).filters[:] = [Sparing(SystemClock().now_s)]
+    logging.getLogger(_CALLS).filters[:] = [SparingFilter(SystemClock().now_s)]
     logging.captureWarnings(capture=True)

@@ -16,9 +16,8 @@ from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.bal.cap import Cap
 from bosd.bal.caps import amperes
-from bosd.bal.directory import Directory
+from bosd.bal.directory import Directory, place_of
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import PhysicalSpec
 from bosd.clock import Clock
 from bosd.errors import BosError
 
@@ -105,7 +104,7 @@ class Gates:
             if new is leaf or not isinstance(new, PhysicalBattery) or not new.is_gate:
                 continue
             self._opened[new, out] = self._opened.pop((leaf, out))
-            if _is_same_device(leaf, new) and leaf in self._held:
+            if place_of(leaf.spec) == place_of(new.spec) and leaf in self._held:
                 self._held[new], self._held_s[new] = self._held.pop(leaf), self._held_s.get(leaf, -math.inf)
 
     def adopt(self) -> None:
@@ -181,21 +180,23 @@ class Gates:
     def _have_held(self, group: asyncio.TaskGroup) -> None:
         """Have the switches of packs that no set point decides about follow, each by itself: one that hangs holds up no other."""
         self._held_s = {leaf: held_s for leaf, held_s in self._held_s.items() if self._is_there(leaf)}
+        now_s = self._clock.now_s()
         for leaf in {leaf for leaf, _ in self._opened} | set(self._held):
-            if leaf.told or not isinstance(leaf.device, Switched) or not self._is_there(leaf):
+            device = leaf.device
+            if leaf.told or not isinstance(device, Switched) or not self._is_there(leaf):
                 self._held.pop(leaf, None)
-            elif leaf not in self._holding:
+                continue
+            wanted = ((leaf, True) in self._opened, (leaf, False) in self._opened)
+            if self._held.get(leaf, (False, False)) == wanted or leaf in self._holding or _is_being_told(leaf):
+                continue
+            if now_s >= self._failed_s.get(leaf, -math.inf) + RETRY_S:
                 self._holding.add(leaf)
-                group.create_task(self._hold(leaf, leaf.device), name=f"hold gates of {leaf.name} open")
+                group.create_task(self._hold(leaf, device, wanted), name=f"hold gates of {leaf.name} open")
 
-    async def _hold(self, leaf: PhysicalBattery, device: Switched) -> None:
+    async def _hold(self, leaf: PhysicalBattery, device: Switched, wanted: tuple[bool, bool]) -> None:
         """Have the switches of one pack follow; what fails is tried again."""
-        wanted = ((leaf, True) in self._opened, (leaf, False) in self._opened)
         held = self._held.get(leaf, (False, False))
-        paused = self._clock.now_s() < self._failed_s.get(leaf, -math.inf) + RETRY_S
         try:
-            if held == wanted or _is_being_told(leaf) or paused:
-                return
             await device.hold_open(
                 discharge=wanted[0] or (not held[0] and self._is_others(leaf, discharging=True)),
                 charge=wanted[1] or (not held[1] and self._is_others(leaf, discharging=False)),
@@ -217,11 +218,6 @@ class Gates:
 
     def _is_there(self, leaf: PhysicalBattery) -> bool:
         return self._directory.batteries.get(leaf.name) is leaf
-
-
-def _is_same_device(one: PhysicalBattery, other: PhysicalBattery) -> bool:
-    specs = one.spec, other.spec
-    return isinstance(specs[0], PhysicalSpec) and isinstance(specs[1], PhysicalSpec) and specs[0].place == specs[1].place
 
 
 def _limit_a(battery: Battery, now_s: float, *, discharging: bool) -> float:

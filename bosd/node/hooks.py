@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +20,7 @@ from bosd.bal.status import BatteryStatus, Quality
 from bosd.clock import Clock
 from bosd.errors import BosError
 from bosd.node.hub import Watcher
+from bosd.sparing import Sparing
 
 UNAVAILABLE = "UNAVAILABLE"
 PROTECTION = "PROTECTION"
@@ -28,7 +28,6 @@ NOT_FOLLOWED = "NOT_FOLLOWED"
 
 MOST_AT_ONCE = 4
 MOST_A_MINUTE = 60
-MINUTE_S = 60.0
 KILLED_WITHIN_S = 1.0
 QUIET_S = 3600.0
 """How long nothing may wake the watcher; it looks again then."""
@@ -60,8 +59,7 @@ class Hooks:
         self._seen: dict[str, BatteryStatus] = {}
         self._pending: dict[str, dict[str, dict[str, Any]]] = {}
         self._running: set[str] = set()
-        self._started_s: deque[float] = deque(maxlen=MOST_A_MINUTE)
-        self._dropped = 0
+        self._sparing = Sparing(MOST_A_MINUTE)
 
     def not_followed(self, leaf: DeviceLeaf, error: BosError) -> None:
         """Note that a device does not do what it was told."""
@@ -117,16 +115,12 @@ class Hooks:
 
     def _may_start(self) -> bool:
         """Count one start; False when there were so many within the last minute that this one is dropped."""
-        now_s = self._clock.now_s()
-        if len(self._started_s) == MOST_A_MINUTE and now_s - self._started_s[0] < MINUTE_S:
-            self._dropped += 1
-            if self._dropped == 1:
+        if not self._sparing.passes(self._clock.now_s()):
+            if self._sparing.held_back == 1:
                 _log.warning("hooks_dropped", most_a_minute=MOST_A_MINUTE)
             return False
-        if self._dropped:
-            _log.warning("hooks_were_dropped", number=self._dropped)
-            self._dropped = 0
-        self._started_s.append(now_s)
+        if dropped := self._sparing.forget():
+            _log.warning("hooks_were_dropped", number=dropped)
         return True
 
     async def _run(self, document: dict[str, Any]) -> None:

@@ -168,7 +168,7 @@ def test_standard_output_stays_clean() -> None:
 def test_a_library_that_repeats_itself_is_held_back() -> None:
     """Ten lines a minute, of a thousand; the next minute's first tells of the 990."""
     now_s = 0.0
-    sparing = log.Sparing(lambda: now_s)
+    sparing = log.SparingFilter(lambda: now_s)
 
     def passes() -> str | None:
         record = logging.LogRecord("grpc._cython.cygrpc", logging.ERROR, "f.py", 1, "no message in %s", ("Plan",), None)
