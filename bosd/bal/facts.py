@@ -14,7 +14,7 @@ class Facts(NamedTuple):
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
     own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
-    `left_a` is what may flow of a set point that has ended, 0.0 while one or a booking is in force.
+    `left_a` is what may flow of a set point that has ended, 0.0 while one is in force, and where all runs as it is booked.
     """
 
     safe_within_s: float | None = None
@@ -40,8 +40,13 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
         alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
         alone_charge_limit_w=battery.spec.alone_charge_limit_w,
-        left_a=most_a if battery.setpoint is None and battery.booked is None else 0.0,
+        left_a=_left_a(battery, most_a),
     )
+
+
+def _left_a(battery: Battery, most_a: float) -> float:
+    as_booked = battery.booked is not None and most_a == battery.booked.current_a
+    return 0.0 if battery.setpoint is not None or as_booked else most_a
 
 
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:

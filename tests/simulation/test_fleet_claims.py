@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bosd.bal.battery import DeviceLeaf
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
@@ -40,13 +41,22 @@ def test_a_claim_taken_below_a_relay_is_not_that_of_the_relay() -> None:
     told(story)
 
 
-def test_what_was_taken_counts_until_the_safe_value_is_confirmed() -> None:
-    """A claim is taken and its device is slow to let go: beats tell its holder, who gives the share away only afterwards."""
+@pytest.mark.parametrize("booked_a", [None, 2.0])
+def test_what_was_taken_counts_until_the_safe_value_is_confirmed(booked_a: float | None) -> None:
+    """A claim is taken and its device is slow to let go: beats tell its holder, who gives the share away only afterwards.
+
+    So also where a booking is in force beside it, which the device is not at before it let go.
+    """
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", "b", hold_s=None)
         host = controller(fleet, "a", "b")
         await ready(fleet)
+        if booked_a is not None:
+            node = fleet.hosts["a"].up.node
+            await fleet.within(
+                fleet.hosts["a"], node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="other")
+            )
         await fleet.set(host, "all", ASKED_A)
         fleet.packs["a"].latency_s = (0.48, 0.49)  # about a beat
         await asyncio.sleep(5.0)
