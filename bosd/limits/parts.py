@@ -121,3 +121,9 @@ def at_grid_w(leaf: Battery, power_w: float, *, discharging: bool) -> float:
     """Return a power at a leaf as it is at the grid's side of its converter."""
     part = efficiency(leaf, discharging=discharging)
     return power_w * part if discharging else power_w / part
+
+
+def at_owner_w(leaf: Battery, power_w: float, *, discharging: bool) -> float:
+    """Return a power at the grid's side of a stub's own converter as it is behind that, at its owner's grid side."""
+    part = efficiency(leaf, discharging=discharging)
+    return power_w / part if discharging else power_w * part

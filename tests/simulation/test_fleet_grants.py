@@ -9,8 +9,8 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.store.limits import Limit
-from tests.simulation.test_fleet_limits import edit, granted_w, limit
+from bosd.store.limits import Direction, Limit
+from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -284,6 +284,44 @@ def test_parts_are_behind_the_converter_of_the_sum() -> None:
             await fleet.set(fleet.hosts[name], "b", -15.0)  # somebody there
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a", "b") == pytest.approx([-2.5, -2.5], rel=0.03)
+
+    told(story)
+
+
+@pytest.mark.parametrize(("direction", "there_w"), [("charge", 480.0 * 0.8), ("discharge", 480.0 / 0.8)])
+def test_the_converter_of_a_stub_is_between_its_owner_and_the_grid(direction: Direction, there_w: float) -> None:
+    """480 W at the grid charge with 384 W behind a converter of 0.8, and 600 W feed them in: that is a's, who is cut off.
+
+    What that may draw or feed in is the whole limit, so that b, which joins, has nothing until a is heard; then each has half.
+    """
+    sign = 1.0 if direction == "discharge" else -1.0
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        stubs = tuple(replace(stub_spec(f"s{name}", name, "b"), efficiency=0.8) for name in "ab")
+        host = fleet.add_host("m", Topology(batteries=(stubs[0], sum_spec("all", "sa")), splitters=()))
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction=direction, limit_w=480.0)))
+        await fleet.set(host, "all", 15.0 * sign)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(sign * there_w / VOLTAGE_V, rel=1e-3)]
+        assert granted_w(fleet.hosts["a"], direction=direction) == [pytest.approx(there_w)]
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        await fleet.set(fleet.hosts["a"], "b", 15.0 * sign, ttl_s=12.0)  # somebody there
+        await edit(fleet, host, *stubs, sum_spec("all", "sa", "sb"))
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a") == [pytest.approx(sign * there_w / VOLTAGE_V, rel=1e-3)]
+        assert granted_w(fleet.hosts["b"], direction=direction) == [pytest.approx(0.0, abs=1e-6)]
+        fleet.heal("m", "a")
+        half = [pytest.approx(there_w / 2.0, rel=0.02)]
+        await fleet.until(
+            lambda: [granted_w(fleet.hosts[name], direction=direction) for name in "ab"] == [half, half],
+            within_s=20.0,
+            because="each has half",
+        )
 
     told(story)
 
