@@ -25,6 +25,14 @@ async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
     assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
 
 
+def granted(fleet: Fleet, name: str) -> tuple[float | None, float | None]:
+    """Return what of limits on charging is granted to battery b of a node, in watts and in amperes."""
+    limits = fleet.hosts[name].up.limits
+    assert limits is not None
+    (found,) = [each.limit for each in limits.book.standing() if each.limit.revision]
+    return found.limit_w, found.limit_a
+
+
 @pytest.mark.parametrize("amount", [{"limit_w": 480.0}, {"limit_a": 10.0}])
 def test_a_grant_that_its_granter_forgot_is_withdrawn(amount: dict[str, Any]) -> None:
     """A full disk keeps neither the limit nor the grants, and the node dies: the next run finds them at their owners."""
@@ -91,6 +99,58 @@ def test_limits_in_watts_and_in_amperes_over_one_stub() -> None:
         await fleet.set(fleet.hosts["a"], "b", -15.0)  # somebody there
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=0.03)]
+
+    told(story)
+
+
+def test_limits_in_both_units_are_in_force_where_a_node_is_cut_off() -> None:
+    """14 A over a and b are 672 W of 680 W; at 56 V they would be 784 W, and at 40 V 680 W 17 A: cut off, both hold."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await limit(fleet, host, "all", 680.0)
+        await fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=14.0)))
+        await asyncio.sleep(5.0)
+        for name in "ab":
+            fleet.cut("m", name)
+        await asyncio.sleep(10.0)
+        for voltage_v, most_a in ((56.0, 340.0 / 56.0), (40.0, 7.0)):
+            for name in "ab":
+                fleet.packs[name].change(voltage_v=voltage_v)
+                await asyncio.sleep(2.0)
+                await fleet.set(fleet.hosts[name], "b", -15.0)  # somebody there
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a", "b") == pytest.approx([-most_a, -most_a], rel=1e-3)
+
+    told(story)
+
+
+def test_what_ends_on_a_full_disk_is_withdrawn_once_that_works() -> None:
+    """480 W end, and 14 A become 8 A: those are told at once; who died now would count on the 480 W, as they are stored."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        wanted = Limit(source="operator", battery="all", direction="charge", limit_w=480.0)
+        await fleet.within(host, book.put(wanted, ends=Moment(in_s=6.0)))
+        await fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=14.0)))
+        await asyncio.sleep(3.0)
+        assert granted(fleet, "a") == (pytest.approx(240.0), pytest.approx(7.0))
+        host.store.failed = True
+        tighter = fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=8.0)))
+        assert "not recorded yet" in str(await fleet.refused(tighter))
+        await asyncio.sleep(10.0)
+        assert granted(fleet, "a") == (pytest.approx(240.0), pytest.approx(4.0))
+        host.store.failed = False
+        await asyncio.sleep(2.0)
+        assert granted(fleet, "a") == (None, pytest.approx(4.0))
 
     told(story)
 
