@@ -9,6 +9,7 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
+from bosd.bal.alone import ALONE, UNLIMITED, AloneW, alone_w
 from bosd.bal.cap import NOTHING_BESIDE, Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
@@ -179,9 +180,8 @@ class Battery(metaclass=_Port):
         return status
 
     def _alone_note(self) -> str:
-        spec = self.spec
-        ways = (("out", spec.alone_discharge_limit_w), ("in", spec.alone_charge_limit_w))
-        limits = " and ".join(f"{limit_w:g} W {way}" for way, limit_w in ways if limit_w is not None)
+        caps = (cap for cap in self.caps if cap.source == ALONE)
+        limits = " and ".join(f"{cap.limit_w:g} W {'out' if cap.discharging else 'in'}" for cap in caps)
         return f"alone, {self.alone} is not heard: at most {limits}" if self.alone else ""
 
     def touch(self) -> None:
@@ -204,24 +204,17 @@ class Battery(metaclass=_Port):
         """Return in words that it is stopped, by whom, since when and why, as far as that is known."""
         return f"stopped {self.stop_note}".rstrip()
 
-    def be_alone(self, who: str) -> None:
-        """Put its alone limits in force, as `who` is not heard; with nobody, end that."""
+    def be_alone(self, who: str, known: AloneW = UNLIMITED) -> bool:
+        """Put its alone limits, and those that `who` knows of, in force, as that is not heard; with nobody, end that.
+
+        Returns whether anything changed.
+        """
+        changed = who != self.alone
         self.alone = who
-        ways = ((True, self.spec.alone_discharge_limit_w), (False, self.spec.alone_charge_limit_w)) if who else ()
-        self.put_caps(
-            "alone",
-            tuple(
-                Cap(
-                    source="alone",
-                    discharging=out,
-                    limit_w=limit_w,
-                    text=f"the alone {'discharge' if out else 'charge'} limit {limit_w:g} W",
-                )
-                for out, limit_w in ways
-                if limit_w is not None
-            ),
-        )
-        self.touch()
+        changed |= self.put_caps(ALONE, alone_w(self).tighter(known).caps if who else ())
+        if changed:
+            self.touch()
+        return changed
 
     def put_caps(self, source: str, caps: tuple[Cap, ...]) -> bool:
         """Put these caps of a source in place of those it had; return whether anything changed."""

@@ -465,3 +465,46 @@ def test_a_battery_is_alone_while_who_limits_it_is_not_heard(*, booked: bool) ->
         await fleet.until(lambda: not far.up.node.directory["b"].alone, within_s=10.0, because="it is not alone any more")
 
     told(story)
+
+
+@pytest.mark.parametrize("limit_w", [480.0, None])
+@pytest.mark.parametrize("after_s", [-1.0, 0.5, 20.0], ids=["not told any more", "not noticed yet", "alone"])
+def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: float | None, after_s: float) -> None:
+    """96 W are raised, or removed, as the line is cut: the limiting node counts on 96 W, which hold until it is heard again.
+
+    A lower one holds at once.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -1.0)
+        await asyncio.sleep(2.0)
+        cut_s = fleet.loop.time()
+        if after_s < 0.0:
+            fleet.wires.cut("a", "m")
+        else:
+            fleet.cut("m", "a")
+            await asyncio.sleep(after_s)
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await asyncio.sleep(max(3.0, cut_s + 5.0 - fleet.loop.time()))
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)  # somebody there
+        await asyncio.sleep(5.0)
+        assert far.up.node.directory["b"].alone
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=48.0))
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=1e-3)]
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        fleet.heal("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is heard again")
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-15.0 if limit_w is None else -10.0, rel=1e-3)]
+
+    told(story)
