@@ -161,6 +161,11 @@ class Battery(metaclass=_Port):
         del now_s, discharging
         return 0.0
 
+    def lost_leaves(self, now_s: float) -> "dict[Battery, float]":
+        """Return the leaves below, itself not, that cannot be told another current now, and what they count at."""
+        del now_s
+        return {}
+
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; computed only if something below changed or time alone made it old."""
         if now_s <= self._valid_until_s and self._status is not None:

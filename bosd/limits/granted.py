@@ -3,11 +3,13 @@
 import math
 from dataclasses import dataclass, field
 
+from bosd.bal.battery import Battery
 from bosd.bal.cap import Cap
 from bosd.limits.parts import BUDGET
 
 MOVE = 0.01
 """A part is moved when it should be another one by more than this part of the limit, as shares are (bal.md, "Aggregators")."""
+SAME = 1e-9
 UNSURE = math.inf
 """What is stored while nobody knows whether a grant is in force."""
 
@@ -59,7 +61,9 @@ class Amount:
         return cls(counted=value if sure else None, clean=value is None, sure=sure)
 
     def want(self, amount: float) -> None:
-        """Want no more than this as well."""
+        """Want no more than this as well; what differs from what is counted by rounding alone does not differ."""
+        if self.counted is not None and math.isclose(amount, self.counted, rel_tol=SAME):
+            amount = self.counted
         self.wanted = amount if self.wanted is None else min(amount, self.wanted)
 
     def send(self, amount: float | None) -> None:
@@ -147,6 +151,27 @@ def _converted(amount: float, at_v: float, *, to_watts: bool) -> float:
     if to_watts:
         return amount * at_v
     return amount / at_v if at_v > 0.0 else math.inf
+
+
+def stepped(wanted: dict[Battery, float], known: dict[Battery, float | None], whole: float, left: float) -> dict[Battery, float]:
+    """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more.
+
+    One that has no part yet, None in `known`, is raised from nothing.
+    """
+    least = MOVE * whole
+    counted = {leaf: amount or 0.0 for leaf, amount in known.items()}
+    steady = math.fsum(counted.values()) <= left * (1.0 + 1e-9)
+    now = {}
+    for leaf, amount in wanted.items():
+        small = abs(amount - counted[leaf]) <= least
+        now[leaf] = counted[leaf] if small and steady else min(amount, counted[leaf])
+    room = max(0.0, left - math.fsum(counted.values()))
+    more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items()}
+    more = {leaf: amount for leaf, amount in more.items() if amount > (0.0 if known[leaf] is None else least)}
+    asked = math.fsum(more.values())
+    for leaf, amount in more.items():
+        now[leaf] = counted[leaf] + amount * min(1.0, room / asked)
+    return now
 
 
 @dataclass(frozen=True, slots=True)

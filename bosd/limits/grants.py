@@ -20,12 +20,13 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
-from bosd.limits.granted import MOVE, Amount, Granted, Part
+from bosd.limits.granted import Amount, Granted, Part, stepped
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.parts import (
     BUDGET,
     at_grid_w,
     at_owner_w,
+    beside_uncertain,
     has_stubs,
     held_here,
     is_stub,
@@ -152,52 +153,13 @@ class Grants:
         wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}
         if not any(wanted.values()) and left > 0.0:
             wanted = dict.fromkeys(fractions, left / len(fractions)) if fractions else {}
-        wanted = self._beside_uncertain(wanted, left, now_s, watts=watts, discharging=discharging)
+        wanted = beside_uncertain(wanted, left, now_s, watts=watts, discharging=discharging)
         counted = {leaf: self._counted(leaf, watts=watts, discharging=discharging) for leaf in wanted}
-        now = self._stepped(wanted, counted, whole, left)
+        now = stepped(wanted, counted, whole, left)
         for leaf, amount in now.items():
             if is_stub(leaf):
                 self._want(leaf, amount, watts=watts, discharging=discharging)
         return {leaf: self._in_force(leaf, amount, watts=watts, discharging=discharging) for leaf, amount in now.items()}
-
-    def _beside_uncertain(
-        self, wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
-    ) -> dict[Battery, float]:
-        """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
-        beyond = {}
-        for leaf, amount in wanted.items():
-            if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
-                runs = running(leaf, now_s, watts=watts, discharging=discharging)
-                if runs > amount:
-                    beyond[leaf] = runs
-        rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
-        if not beyond or not rest:
-            return wanted
-        part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
-        return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}
-
-    @staticmethod
-    def _stepped(
-        wanted: dict[Battery, float], known: dict[Battery, float | None], whole: float, left: float
-    ) -> dict[Battery, float]:
-        """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more.
-
-        One that has no part yet, None in `known`, is raised from nothing.
-        """
-        least = MOVE * whole
-        counted = {leaf: amount or 0.0 for leaf, amount in known.items()}
-        steady = math.fsum(counted.values()) <= left * (1.0 + 1e-9)
-        now = {}
-        for leaf, amount in wanted.items():
-            small = abs(amount - counted[leaf]) <= least
-            now[leaf] = counted[leaf] if small and steady else min(amount, counted[leaf])
-        room = max(0.0, left - math.fsum(counted.values()))
-        more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items()}
-        more = {leaf: amount for leaf, amount in more.items() if amount > (0.0 if known[leaf] is None else least)}
-        asked = math.fsum(more.values())
-        for leaf, amount in more.items():
-            now[leaf] = counted[leaf] + amount * min(1.0, room / asked)
-        return now
 
     def _place(self, leaf: Battery, *, discharging: bool) -> Place:
         spec = leaf.spec

@@ -127,3 +127,20 @@ def at_owner_w(leaf: Battery, power_w: float, *, discharging: bool) -> float:
     """Return a power at the grid's side of a stub's own converter as it is behind that, at its owner's grid side."""
     part = efficiency(leaf, discharging=discharging)
     return power_w / part if discharging else power_w * part
+
+
+def beside_uncertain(
+    wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
+) -> dict[Battery, float]:
+    """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
+    beyond = {}
+    for leaf, amount in wanted.items():
+        if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
+            runs = running(leaf, now_s, watts=watts, discharging=discharging)
+            if runs > amount:
+                beyond[leaf] = runs
+    rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
+    if not beyond or not rest:
+        return wanted
+    part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
+    return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}

@@ -25,12 +25,12 @@ async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
     assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
 
 
-def granted(fleet: Fleet, name: str) -> tuple[float | None, float | None]:
+def granted(fleet: Fleet, name: str) -> list[float | None]:
     """Return what of limits on charging is granted to battery b of a node, in watts and in amperes."""
     limits = fleet.hosts[name].up.limits
     assert limits is not None
     (found,) = [each.limit for each in limits.book.standing() if each.limit.revision]
-    return found.limit_w, found.limit_a
+    return [found.limit_w, found.limit_a]
 
 
 @pytest.mark.parametrize("amount", [{"limit_w": 480.0}, {"limit_a": 10.0}])
@@ -142,15 +142,15 @@ def test_what_ends_on_a_full_disk_is_withdrawn_once_that_works() -> None:
         await fleet.within(host, book.put(wanted, ends=Moment(in_s=6.0)))
         await fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=14.0)))
         await asyncio.sleep(3.0)
-        assert granted(fleet, "a") == (pytest.approx(240.0), pytest.approx(7.0))
+        assert granted(fleet, "a") == [pytest.approx(240.0), pytest.approx(7.0)]
         host.store.failed = True
         tighter = fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=8.0)))
         assert "not recorded yet" in str(await fleet.refused(tighter))
         await asyncio.sleep(10.0)
-        assert granted(fleet, "a") == (pytest.approx(240.0), pytest.approx(4.0))
+        assert granted(fleet, "a") == [pytest.approx(240.0), pytest.approx(4.0)]
         host.store.failed = False
         await asyncio.sleep(2.0)
-        assert granted(fleet, "a") == (None, pytest.approx(4.0))
+        assert granted(fleet, "a") == [None, pytest.approx(4.0)]
 
     told(story)
 
