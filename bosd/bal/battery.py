@@ -14,7 +14,7 @@ from bosd.bal.cap import NOTHING_BESIDE, Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
-from bosd.bal.status import BatteryStatus, SetpointSource
+from bosd.bal.status import BatteryStatus, SetpointSource, unallocated_ah
 
 TOUCHED = -math.inf
 
@@ -177,7 +177,7 @@ class Battery(metaclass=_Port):
             status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:
             if self.user.splits:
-                status = replace(status, unallocated_ah=_unallocated_ah(status))
+                status = replace(status, unallocated_ah=unallocated_ah(status))
             else:
                 self.figures = figures_of(status)
         self._status = status
@@ -273,13 +273,6 @@ class Battery(metaclass=_Port):
         }
 
 
-def _unallocated_ah(source: BatteryStatus) -> float | None:
-    """Return the charge that no partition can hold: theirs together is the source's capacity."""
-    if source.charge_ah is None or source.capacity_ah is None:
-        return None
-    return max(0.0, source.charge_ah - source.capacity_ah)
-
-
 class ComputedLeaf(Battery):
     """A leaf that exists in software: it follows a set point at once, in the same turn of the loop."""
 
@@ -367,6 +360,11 @@ class DeviceLeaf(Battery):
     def counts_until_s(self) -> float:
         """When what is not seen of it counts no more, as it is safe by itself by then; infinite where that is not known."""
         return math.inf
+
+    def far_efficiency(self, *, discharging: bool) -> float:
+        """Return the efficiency of the converters at its owner, another node, as far as that said so."""
+        del discharging
+        return 1.0
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""

@@ -131,7 +131,10 @@ class Granted:
         return " and ".join(dict.fromkeys(parts))
 
     def most(self, *, watts: bool, at_v: float) -> tuple[float | None, bool]:
-        """Return the most that may be in force, in one unit, and whether something is for sure; None while nobody knows."""
+        """Return the most that may be in force, in one unit, and whether something is for sure; None while nobody knows.
+
+        `at_v` is what an ampere of the battery is worth at its owner's grid side.
+        """
         other = self.of(watts=not watts)
         own = self.of(watts=watts).counted
         converted = None if other.counted is None else _converted(other.counted, at_v, to_watts=watts)

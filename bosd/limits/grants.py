@@ -25,14 +25,15 @@ from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
 from bosd.limits.parts import (
     BUDGET,
     at_grid_w,
-    at_owner_w,
     beside_uncertain,
+    from_owner_w,
     has_stubs,
     held_here,
     is_stub,
     lost_below,
     parts_of,
     running,
+    to_owner_w,
     whole_of,
 )
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
@@ -172,16 +173,17 @@ class Grants:
             return self._local.get((leaf, discharging, watts))
         granted = self._granted.get(self._place(leaf, discharging=discharging))
         counted = None if granted is None else granted.of(watts=watts).counted
-        return at_grid_w(leaf, counted, discharging=discharging) if counted is not None and watts else counted
+        return from_owner_w(leaf, counted, discharging=discharging) if counted is not None and watts else counted
 
     def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
         """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
         at_v = voltage_v(leaf, now_s) if watts else leaf.status(now_s).voltage_v or 0.0  # amperes are most at the lower one
         runs = running(leaf, now_s, watts=watts, discharging=discharging)
         granted = self._granted.get(self._place(leaf, discharging=discharging), Granted())
-        most, sure = granted.most(watts=watts, at_v=at_v)
+        far = leaf.far_efficiency(discharging=discharging)
+        most, sure = granted.most(watts=watts, at_v=at_v * far if discharging else at_v / far)
         if watts and most is not None:
-            most = at_grid_w(leaf, most, discharging=discharging)
+            most = from_owner_w(leaf, most, discharging=discharging)
         if leaf.lost_behind:  # its part is in force at a node that does not reach it either
             return max(most or 0.0, runs)
         alone_w = leaf.alone_limit_w(discharging=discharging)
@@ -198,11 +200,11 @@ class Grants:
         confirmed = self._granted[self._place(leaf, discharging=discharging)].of(watts=watts).confirmed
         if confirmed is None:
             return amount
-        return min(amount, at_grid_w(leaf, confirmed, discharging=discharging) if watts else confirmed)
+        return min(amount, from_owner_w(leaf, confirmed, discharging=discharging) if watts else confirmed)
 
     def _want(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> None:
         granted = self._granted.setdefault(self._place(leaf, discharging=discharging), Granted())
-        granted.of(watts=watts).want(at_owner_w(leaf, amount, discharging=discharging) if watts else amount)
+        granted.of(watts=watts).want(to_owner_w(leaf, amount, discharging=discharging) if watts else amount)
 
     # --- sending
 

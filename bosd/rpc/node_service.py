@@ -103,6 +103,8 @@ class NodeService(NodeServiceServicer):
                 taken_by=taken.get(name, ""),
                 alone_discharge_limit_w=facts.alone_discharge_limit_w,
                 alone_charge_limit_w=facts.alone_charge_limit_w,
+                charge_efficiency=facts.charge_efficiency,
+                discharge_efficiency=facts.discharge_efficiency,
             )
         return response
 

@@ -386,6 +386,32 @@ def test_the_converter_of_a_stub_is_between_its_owner_and_the_grid(direction: Di
     told(story)
 
 
+@pytest.mark.parametrize(("direction", "held_w"), [("charge", 480.0 / 0.8 / 0.9), ("discharge", 480.0 * 0.8 * 0.9)])
+def test_what_is_not_reached_counts_at_the_grid(direction: Direction, held_w: float) -> None:
+    """A holds 10 A at 48 V behind its own converter of 0.8 and one of 0.9 that is the stub's: b has the rest of 720 W."""
+    sign = 1.0 if direction == "discharge" else -1.0
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a", hold_s=None)
+        fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), efficiency=0.8),)))
+        owners(fleet, "b")
+        stubs = (replace(stub_spec("sa", "a", "b"), efficiency=0.9), stub_spec("sb", "b", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0 * sign)
+        fleet.cut("m", "a")
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(5.0)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction=direction, limit_w=720.0)))
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a") == [10.0 * sign]
+        assert granted_w(fleet.hosts["b"], direction=direction) == [pytest.approx(720.0 - held_w, rel=1e-3)]
+
+    told(story)
+
+
 def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
     """The relay is heard and confirms its part; the pack behind it, which holds and is not reached, runs its 480 W on."""
 
