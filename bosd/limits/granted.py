@@ -1,5 +1,6 @@
 """What is granted at one place, in watts and in amperes, and what of a limit falls to one battery."""
 
+import asyncio
 import math
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Amount:
     sent: float | None = None
     clean: bool = True
     sure: bool = True
+    before: tuple[float | None, bool, bool] = (None, True, True)
+    """What `counted`, `clean` and `sure` were before the last message."""
 
     @property
     def in_force(self) -> bool:
@@ -68,13 +71,17 @@ class Amount:
 
     def send(self, amount: float | None) -> None:
         """Count what is about to be sent."""
-        self.sent = amount
+        self.sent, self.before = amount, (self.counted, self.clean, self.sure)
         if amount is None:
             self.sure = self.sure and self.clean
             return
         if self.counted is None:
             self.sure = False
         self.counted, self.clean = max(amount, self.counted or 0.0), False
+
+    def unsent(self) -> None:
+        """Count as before: what was about to be sent was not."""
+        self.counted, self.clean, self.sure = self.before
 
     def answered(self) -> None:
         """Know that what was sent is in force."""
@@ -98,6 +105,8 @@ class Granted:
     amperes: Amount = field(default_factory=Amount)
     revision: int = 0
     sending: bool = False
+    saving: asyncio.Task[None] | None = None
+    """What waits for the disk, to send something looser then."""
     failed_s: float = -math.inf
     why: str = ""
 
@@ -119,6 +128,15 @@ class Granted:
     def in_force(self) -> bool:
         """Whether what is wanted is known to be in force."""
         return self.watts.in_force and self.amperes.in_force
+
+    def hurry(self) -> None:
+        """Have nothing wait for the disk that is looser, where something is wanted that is tighter than what is in force."""
+        before = [each.before[0] for each in self.both]
+        tighter = [
+            each.wanted is not None and (was is None or each.wanted < was) for each, was in zip(self.both, before, strict=True)
+        ]
+        if self.saving is not None and any(tighter):
+            self.saving.cancel()
 
     @property
     def words(self) -> str:

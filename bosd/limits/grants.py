@@ -283,6 +283,7 @@ class Grants:
                 heard = battery.status(now_s).link in HEARD
                 if not heard:
                     granted.watts.confirmed = granted.amperes.confirmed = None  # it is sent again when its owner is heard
+                granted.hurry()
                 due = not granted.in_force and not granted.sending and now_s >= granted.failed_s + RETRY_S
                 if due and heard and self._group is not None:
                     granted.sending = True
@@ -332,7 +333,15 @@ class Grants:
         for each, amount in zip(granted.both, wanted, strict=True):
             each.send(amount)
         if looser:
-            await self._save(place, granted)
+            granted.saving = asyncio.current_task()
+            try:
+                await self._save(place, granted)
+            except (StoreError, asyncio.CancelledError):
+                for each in granted.both:
+                    each.unsent()
+                raise
+            finally:
+                granted.saving = None
         else:  # what is tighter waits for no disk
             self._have_kept([place[:2]])
         grant = Grant(discharging=discharging, revision=granted.revision, limit_w=wanted[0], limit_a=wanted[1])

@@ -274,6 +274,50 @@ def test_a_part_is_lowered_while_the_disk_hangs() -> None:
     told(story)
 
 
+def test_a_part_is_lowered_while_a_larger_one_waits_for_the_disk() -> None:
+    """B is full, so that a is to have all 480 W, which the disk takes 9 s for; 96 W come meanwhile, and are a's within 2 s."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(3.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        host.store.takes_s = lambda: 9.0
+        fleet.packs["b"].change(charge_ah=100.0)
+        await fleet.until(lambda: granted_w(fleet.hosts["b"]) == [0.0], within_s=5.0, because="b has nothing")
+        await asyncio.sleep(1.0)
+        assert host.up.limits is not None
+        host.up.limits.book.source("house").post("all", "charge", 96.0)
+        await asyncio.sleep(2.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(96.0)]
+
+    told(story)
+
+
+def test_what_the_disk_did_not_take_is_no_part() -> None:
+    """A is to have all 480 W, which fails; 432 W of another limit are more than the 240 W that the disk knows of, and wait."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(3.0)
+        host.store.failed = True
+        fleet.packs["b"].change(charge_ah=100.0)
+        await asyncio.sleep(5.0)
+        assert "not recorded yet" in str(await fleet.refused(limit(fleet, host, "sa", 432.0)))
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        host.store.failed = False
+        await asyncio.sleep(15.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(432.0)]
+
+    told(story)
+
+
 def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
     """The answer is lost as the line is cut, and a runs its 480 W: under the next limit these are set aside, not its old part."""
 
