@@ -175,7 +175,7 @@ class Daemon:
             self._security = guard_of(node, guarded, config.security)
             self._limits = await limits_of(node, store, trust, audit)
             self._sessions = self._owner_sessions(node)
-            node.alone.unheard = self._sessions.unheard
+            node.alone.peers = self._sessions
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
             self._renewer = renewer_of(node, guarded, config.security, pool, audit)

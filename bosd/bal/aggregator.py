@@ -14,6 +14,7 @@ from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
 from bosd.bal.figures import NOTHING, Figures, add_up, is_derated
 from bosd.bal.limits import reaches_reserve_s, reserved
+from bosd.bal.partition import Partition
 from bosd.bal.peculiar import Peculiarities
 from bosd.bal.sharing import Candidate, Reach, SharePolicy, candidate_of, reach, share
 from bosd.bal.spec import AggregatorSpec
@@ -69,9 +70,25 @@ class Aggregator(Battery):
         return own_a + sum(self._lost_below(now_s, discharging=discharging).values())
 
     def _lost_below(self, now_s: float, *, discharging: bool) -> dict[Battery, float]:
-        """Return the same of the members that rest on something themselves, where it is anything."""
-        lost = ((member, member.lost_a(now_s, discharging=discharging)) for member in self._nested)
-        return {member: lost_a for member, lost_a in lost if lost_a > 0.0}
+        """Return the same of the members that rest on something themselves, where it is anything.
+
+        What no partition of a source runs any more counts once, to the first of them that is a member.
+        """
+        lost: dict[Battery, float] = {}
+        counted: set[Battery] = set()
+        for member in self._nested:
+            if isinstance(member, Partition) and member.splitter.source in counted:
+                lost[member] = member.lost_parts_a(now_s, discharging=discharging)[0]
+                continue
+            lost[member] = member.lost_a(now_s, discharging=discharging)
+            if isinstance(member, Partition):
+                counted.add(member.splitter.source)
+        return {member: lost_a for member, lost_a in lost.items() if lost_a > 0.0}
+
+    def lost_leaves(self, now_s: float) -> dict[Battery, float]:
+        """Return the lost leaves among its members and below them."""
+        self.status(now_s)
+        return self._peculiarities.lost
 
     @property
     def judged_s(self) -> float:
@@ -143,6 +160,8 @@ class Aggregator(Battery):
         for block in self._blocks:
             for member, status in block.peculiar:
                 peculiar.add(member, status, out=member.held_out)
+        for member in self._nested:
+            peculiar.add_below(member.lost_leaves(now_s))
         self._drift.settle(block.peculiar for block in self._blocks)
         self._discharge, self._charge = totals.discharge.best(), totals.charge.best()
         self._discharge_reach, self._charge_reach = self._reaches(totals, now_s)

@@ -9,11 +9,12 @@ from abc import ABCMeta, abstractmethod
 from dataclasses import replace
 from typing import ClassVar, Protocol, TypedDict
 
+from bosd.bal.alone import ALONE, UNLIMITED, AloneW, alone_w
 from bosd.bal.cap import NOTHING_BESIDE, Cap
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
-from bosd.bal.status import BatteryStatus, SetpointSource
+from bosd.bal.status import BatteryStatus, SetpointSource, unallocated_ah
 
 TOUCHED = -math.inf
 
@@ -160,6 +161,11 @@ class Battery(metaclass=_Port):
         del now_s, discharging
         return 0.0
 
+    def lost_leaves(self, now_s: float) -> "dict[Battery, float]":
+        """Return the leaves below, itself not, that cannot be told another current now, and what they count at."""
+        del now_s
+        return {}
+
     def status(self, now_s: float) -> BatteryStatus:
         """Return the status at `now_s`; computed only if something below changed or time alone made it old."""
         if now_s <= self._valid_until_s and self._status is not None:
@@ -171,7 +177,7 @@ class Battery(metaclass=_Port):
             status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:
             if self.user.splits:
-                status = replace(status, unallocated_ah=_unallocated_ah(status))
+                status = replace(status, unallocated_ah=unallocated_ah(status))
             else:
                 self.figures = figures_of(status)
         self._status = status
@@ -179,9 +185,8 @@ class Battery(metaclass=_Port):
         return status
 
     def _alone_note(self) -> str:
-        spec = self.spec
-        ways = (("out", spec.alone_discharge_limit_w), ("in", spec.alone_charge_limit_w))
-        limits = " and ".join(f"{limit_w:g} W {way}" for way, limit_w in ways if limit_w is not None)
+        caps = (cap for cap in self.caps if cap.source == ALONE)
+        limits = " and ".join(f"{cap.limit_w:g} W {'out' if cap.discharging else 'in'}" for cap in caps)
         return f"alone, {self.alone} is not heard: at most {limits}" if self.alone else ""
 
     def touch(self) -> None:
@@ -204,24 +209,17 @@ class Battery(metaclass=_Port):
         """Return in words that it is stopped, by whom, since when and why, as far as that is known."""
         return f"stopped {self.stop_note}".rstrip()
 
-    def be_alone(self, who: str) -> None:
-        """Put its alone limits in force, as `who` is not heard; with nobody, end that."""
+    def be_alone(self, who: str, known: AloneW = UNLIMITED) -> bool:
+        """Put its alone limits, and those that `who` knows of, in force, as that is not heard; with nobody, end that.
+
+        Returns whether anything changed.
+        """
+        changed = who != self.alone
         self.alone = who
-        ways = ((True, self.spec.alone_discharge_limit_w), (False, self.spec.alone_charge_limit_w)) if who else ()
-        self.put_caps(
-            "alone",
-            tuple(
-                Cap(
-                    source="alone",
-                    discharging=out,
-                    limit_w=limit_w,
-                    text=f"the alone {'discharge' if out else 'charge'} limit {limit_w:g} W",
-                )
-                for out, limit_w in ways
-                if limit_w is not None
-            ),
-        )
-        self.touch()
+        changed |= self.put_caps(ALONE, alone_w(self).tighter(known).caps if who else ())
+        if changed:
+            self.touch()
+        return changed
 
     def put_caps(self, source: str, caps: tuple[Cap, ...]) -> bool:
         """Put these caps of a source in place of those it had; return whether anything changed."""
@@ -273,13 +271,6 @@ class Battery(metaclass=_Port):
             "setpoint_ends_s": ends_s,
             "holder": holder,
         }
-
-
-def _unallocated_ah(source: BatteryStatus) -> float | None:
-    """Return the charge that no partition can hold: theirs together is the source's capacity."""
-    if source.charge_ah is None or source.capacity_ah is None:
-        return None
-    return max(0.0, source.charge_ah - source.capacity_ah)
 
 
 class ComputedLeaf(Battery):
@@ -369,6 +360,11 @@ class DeviceLeaf(Battery):
     def counts_until_s(self) -> float:
         """When what is not seen of it counts no more, as it is safe by itself by then; infinite where that is not known."""
         return math.inf
+
+    def far_efficiency(self, *, discharging: bool) -> float:
+        """Return the efficiency of the converters at its owner, another node, as far as that said so."""
+        del discharging
+        return 1.0
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""

@@ -39,9 +39,9 @@ class Cap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A part of a limit that another node's battery is granted in one direction; without watts and amperes it is withdrawn.
+    """A part of limits that another node's battery is granted in one direction; without watts and amperes it is withdrawn.
 
-    It stays in force there until one with a larger `revision` comes.
+    It stays in force there until one with a larger `revision` comes; with both, both are.
     """
 
     discharging: bool

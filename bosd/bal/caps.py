@@ -65,12 +65,19 @@ def voltage_v(battery: Battery, now_s: float) -> float:
     return max(measured_v, most_v) if most_v is not None and is_late(battery, status, now_s) else measured_v
 
 
+def own_efficiency(battery: Battery) -> float:
+    """Return the efficiency of a battery's own converter; of a stub of the one beside those that its owner counts."""
+    return battery.spec.efficiency if isinstance(battery.spec, BatterySpec) else 1.0
+
+
 def efficiency(battery: Battery, *, discharging: bool) -> float:
     """Return the part of the power that arrives on the other side of all converters of a battery, the worst way below it.
 
     Charging the least efficient draws most from the grid; discharging the most efficient feeds most into it.
     """
-    own = battery.spec.efficiency if isinstance(battery.spec, BatterySpec) else 1.0
+    own = own_efficiency(battery)
+    if isinstance(battery, DeviceLeaf):
+        own *= battery.far_efficiency(discharging=discharging)
     below = [efficiency(source, discharging=discharging) for source in battery.sources]
     return own * (max(below, default=1.0) if discharging else min(below, default=1.0))
 

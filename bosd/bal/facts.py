@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from bosd.bal.aggregator import devices_below
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.caps import efficiency
 from bosd.bal.may_run import may_run_a
 
 
@@ -14,7 +15,8 @@ class Facts(NamedTuple):
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
     own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
-    `left_a` is what may flow of a set point that has ended, 0.0 while one is in force, and where all runs as it is booked.
+    `left_a` is what may flow of a set point that has ended, 0.0 while one is in force, and where all runs as it is booked. The
+    efficiencies are those of all converters between the grid's side of the battery's node and the cells, the worst way.
     """
 
     safe_within_s: float | None = None
@@ -25,6 +27,8 @@ class Facts(NamedTuple):
     alone_discharge_limit_w: float | None = None
     alone_charge_limit_w: float | None = None
     left_a: float = 0.0
+    charge_efficiency: float = 1.0
+    discharge_efficiency: float = 1.0
 
 
 NONE_KNOWN = Facts()
@@ -41,6 +45,8 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
         alone_charge_limit_w=battery.spec.alone_charge_limit_w,
         left_a=_left_a(battery, most_a),
+        charge_efficiency=efficiency(battery, discharging=False),
+        discharge_efficiency=efficiency(battery, discharging=True),
     )
 
 

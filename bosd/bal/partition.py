@@ -28,9 +28,13 @@ class Partition(Battery):
         return (self.splitter.source,)
 
     def lost_a(self, now_s: float, *, discharging: bool) -> float:
-        """Return its part of what counts below the source at what cannot be told another current; see Battery.lost_a.
+        """Return its part of what counts below the source at what cannot be told another current; see Battery.lost_a."""
+        return sum(self.lost_parts_a(now_s, discharging=discharging))
 
-        What no partition runs there any more, of all that counts, counts to each of them.
+    def lost_parts_a(self, now_s: float, *, discharging: bool) -> tuple[float, float]:
+        """Return the same as what it runs of that itself, and what no partition runs there any more.
+
+        The latter counts to each partition; to several together it counts once.
         """
         source, sign = self.splitter.source, 1.0 if discharging else -1.0
         status = source.status(now_s)
@@ -39,9 +43,17 @@ class Partition(Battery):
         else:
             lost_a = source.lost_a(now_s, discharging=discharging)
         if lost_a == 0.0:
-            return 0.0
+            return 0.0, 0.0
         all_a = sum(part_a for part in self.splitter.partitions if (part_a := sign * part.applied_a) > 0.0)
-        return max(0.0, sign * self.applied_a) * min(1.0, lost_a / all_a if all_a else 1.0) + max(0.0, lost_a - all_a)
+        return max(0.0, sign * self.applied_a) * min(1.0, lost_a / all_a if all_a else 1.0), max(0.0, lost_a - all_a)
+
+    def lost_leaves(self, now_s: float) -> dict[Battery, float]:
+        """Return the lost leaves that the source is, or rests on."""
+        source = self.splitter.source
+        if not isinstance(source, DeviceLeaf):
+            return source.lost_leaves(now_s)
+        lost = not source.status(now_s).commandable and not source.stopped and source.counts_at_a != 0.0
+        return {source: source.counts_at_a} if lost else {}
 
     def latch(self, *, stopped: bool) -> None:
         """Note that the partition is stopped, or released: the source is shared anew, its siblings' limits included."""

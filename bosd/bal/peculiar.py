@@ -1,6 +1,7 @@
 """Members of an aggregator that are not simply good: stale, away, held out, uncontrollable, remote, or not fully known."""
 
 import math
+from collections.abc import Mapping
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.status import BatteryStatus, Link, Quality
@@ -42,7 +43,7 @@ class Peculiarities:
         self.without_share: set[Battery] = set()
         self._stale: list[tuple[Battery, float]] = []
         self._lost: list[tuple[Battery, float]] = []
-        self._lost_within: list[tuple[Battery, float]] = []
+        self._below: dict[Battery, float] = {}
         self._remarks: list[str] = []
 
     def add(self, member: Battery, status: BatteryStatus, *, out: bool) -> None:
@@ -78,8 +79,6 @@ class Peculiarities:
         self.without_share.add(member)
         if member.sources:
             running_a = max(self._lost_below_a(member, out=True), self._lost_below_a(member, out=False))
-            if running_a != 0.0:
-                self._lost_within.append((member, running_a))
         else:
             running_a = self._count_lost(member)
         self.current_unknown |= running_a != 0.0
@@ -132,6 +131,15 @@ class Peculiarities:
         else:
             self.stale_charge_a -= kept_a
 
+    def add_below(self, lost: Mapping[Battery, float]) -> None:
+        """Know the leaves below a member that cannot be told another current now, and what they count at."""
+        self._below.update(lost)
+
+    @property
+    def lost(self) -> dict[Battery, float]:
+        """The leaves among the members and below them that cannot be told another current now, and what they count at."""
+        return {**dict(self._lost), **self._below}
+
     @property
     def set_apart(self) -> set[Battery]:
         """The members that no set point is shared over anew."""
@@ -167,7 +175,7 @@ class Peculiarities:
             reasons.append(f"stopped: {_listed(self.stopped)}")
         if self.away:
             reasons.append(f"left out, unavailable: {_listed(self.away)}")
-        if lost := [f"{member.name} up to {abs(share_a):g} A" for member, share_a in (*self._lost, *self._lost_within)]:
+        if lost := [f"{leaf.name} up to {abs(current_a):g} A" for leaf, current_a in self.lost.items()]:
             reasons.append(f"may still run: {_listed(lost)}")
         if self.current_unknown:
             reasons.append(f"current of the others {self._totals.current_a:g} A")

@@ -18,9 +18,9 @@ class BatterySpec:
     """What every battery has; `min_soc` and `max_soc` are ratios of capacity, ages are in seconds.
 
     The alone limits are magnitudes in watts; `voltage_max_v` turns watts into amperes where the voltage is not known any more.
-    `efficiency` is the part of the power that arrives on the other side of its converter, either way; `meter` names the battery
-    whose measured power counts for its limits in watts instead. `max_ramp_a_per_s` bounds how fast it comes back after a loss,
-    without it a tenth of its limit each second.
+    `efficiency` is the part of the power that arrives on the other side of its converter, either way, of a stub of one beside
+    those that its owner counts; `meter` names the battery whose measured power counts for its limits in watts instead.
+    `max_ramp_a_per_s` bounds how fast it comes back after a loss, without it a tenth of its limit each second.
     """
 
     kind: ClassVar[str] = ""

@@ -130,3 +130,10 @@ def frozen(draft: Draft) -> BatteryStatus:
     """Return a draft as the status it has become; nobody may hold it as a draft any more."""
     draft.__class__ = BatteryStatus
     return draft
+
+
+def unallocated_ah(source: BatteryStatus) -> float | None:
+    """Return the charge that no partition can hold: theirs together is the source's capacity."""
+    if source.charge_ah is None or source.capacity_ah is None:
+        return None
+    return max(0.0, source.charge_ah - source.capacity_ah)

@@ -7,11 +7,11 @@ Nothing here waits or speaks: calls come in with what a peer said, and are judge
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bosd.bal.alone import ANY_NODE
+from bosd.bal.alone import ANY_NODE, UNLIMITED, AloneW
 from bosd.bal.setpoint import Claim, Lease
 from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError, UnsupportedError
@@ -66,6 +66,8 @@ class Session:
     sequences: dict[str, int] = field(default_factory=dict)
     unread: frozenset[str] = frozenset()
     """Batteries of which the peer was told that nobody has looked what they run."""
+    alone: Mapping[str, AloneW] = field(default_factory=dict)
+    """The alone limits that it was told last."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class _Peer:
     session: Session | None = None
     boots: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=_MOST_BOOTS + 1))
     paused_until_s: float = 0.0
+    alone: Mapping[str, AloneW] = field(default_factory=dict)
+    """By battery the tightest alone limits that it may know of: an answer may be lost."""
 
 
 class OwnerSessions:
@@ -201,6 +205,15 @@ class OwnerSessions:
         """Return by battery who took the peer's claim by force, until the peer was Ready after it was told so at Sync."""
         return self._commands.taken(session.peer)
 
+    def tell_alone(self, session: Session, alone: Mapping[str, AloneW]) -> None:
+        """Note the alone limits that the peer is being told, by battery."""
+        session.alone = {name: limits for name, limits in alone.items() if limits != UNLIMITED}
+        known = self._known(session.peer)
+        known.alone = {
+            name: known.alone.get(name, UNLIMITED).tighter(session.alone.get(name, UNLIMITED))
+            for name in {*known.alone, *session.alone}
+        }
+
     def ready(self, session: Session, digest: str, kept: Mapping[str, float], echo_s: float) -> bool:
         """Grant the lease if the peer has seen, a moment ago, what is in force now.
 
@@ -211,6 +224,7 @@ class OwnerSessions:
         session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.rebind(session.peer, kept, self.lease_of(session))
         self._commands.told(session.peer)  # the digest names claims: one that was taken after Sync is none of them
+        self._known(session.peer).alone = session.alone  # it has had the answer of this Sync, or of one before it
         if not session.ready:
             session.ready = True
             self._tell("session_ready", session.peer, epoch=session.epoch)
@@ -246,13 +260,30 @@ class OwnerSessions:
 
         Of the former that is the peer that commanded last; where none did since the start, any peer at all.
         """
-        if silent := next((peer for peer in limiters if not self._heard(peer)), ""):
-            return silent
+        return next(self._silent(batteries, limiters), "")
+
+    def _silent(self, batteries: Sequence[str], limiters: Iterable[str]) -> Iterator[str]:
+        yield from (peer for peer in limiters if not self._heard(peer))
         found = [self._commanded[name] for name in batteries if name in self._commanded]
         if found:
             _, peer = max(found)
-            return "" if self._heard(peer) else peer
-        return "" if any(map(self._heard, self._peers)) else ANY_NODE
+            yield from () if self._heard(peer) else (peer,)
+        elif not any(map(self._heard, self._peers)):
+            yield ANY_NODE
+
+    @property
+    def announced(self) -> Collection[str]:
+        """The batteries of which some peer may know an alone limit."""
+        return {name for known in self._peers.values() for name in known.alone}
+
+    def known_alone(self, battery: str, batteries: Sequence[str], limiters: Iterable[str] = ()) -> AloneW:
+        """Return the tightest alone limits of a battery that those who are `unheard` may know of."""
+        silent = list(self._silent(batteries, limiters))
+        peers = self._peers if ANY_NODE in silent else silent
+        found = UNLIMITED
+        for known in (self._peers[peer] for peer in peers if peer in self._peers):
+            found = found.tighter(known.alone.get(battery, UNLIMITED))
+        return found
 
     def _heard(self, peer: str) -> bool:
         known = self._peers.get(peer)

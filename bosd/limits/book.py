@@ -177,7 +177,7 @@ class LimitBook:
             if not mine and not battery.caps:
                 continue
             ordered = sorted(mine, key=lambda entry: (-entry.limit.priority, entry.limit.number))
-            if battery.put_caps(SOURCE, tuple(entry.cap() for entry in ordered)):
+            if battery.put_caps(SOURCE, tuple(cap for entry in ordered for cap in entry.caps())):
                 changed |= dict.fromkeys(self.directory.tops_with(battery))
         if changed:
             self._changed(changed)

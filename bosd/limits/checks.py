@@ -16,7 +16,7 @@ def check(limit: Limit) -> None:
             raise InvalidArgumentError(f"{field} {text[:80]!r}: 1 to {MOST_TEXT} printable characters", field=field)
     if limit.direction not in (CHARGE, DISCHARGE):
         raise InvalidArgumentError(f"direction {limit.direction!r} is none: charge or discharge", field="direction")
-    if limit.limit_w is not None and limit.limit_a is not None:
+    if limit.limit_w is not None and limit.limit_a is not None and not limit.revision:  # a grant is of limits in both
         raise InvalidArgumentError("give one of limit_w and limit_a", field="limit_w")
     for field in ("limit_w", "limit_a"):
         value = getattr(limit, field)

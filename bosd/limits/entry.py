@@ -107,9 +107,9 @@ class Entry:
         edges = [edge_s for edge_s in (self.begins_s, self.ends_s) if edge_s is not None and edge_s > now_s]
         return min(edges, default=math.inf)
 
-    def cap(self) -> Cap:
+    def caps(self) -> tuple[Cap, ...]:
         """Return what it puts on its battery."""
-        return cap_of(self.limit)
+        return caps_of(self.limit)
 
     def loosens(self, older: "list[Entry]") -> bool:
         """Tell whether nothing is tighter by it than under those it replaces: the store may refuse it, and nothing is lost."""
@@ -137,17 +137,20 @@ def known_revision(limit: Limit, older: "list[Entry]") -> Limit | None:
     raise StaleRevisionError(message, expected=limit.revision, actual=newest)
 
 
-def cap_of(limit: Limit) -> Cap:
-    """Return a limit as a cap."""
-    amount = f"{limit.limit_w:g} W" if limit.limit_w is not None else f"{limit.limit_a or 0.0:g} A"
-    return Cap(
-        source=SOURCE,
-        discharging=limit.discharging,
-        limit_w=limit.limit_w,
-        limit_a=limit.limit_a if limit.limit_w is None else None,
-        at_grid=True,
-        text=f"the {limit.direction} limit {amount} of {limit.source}",
-        identity=str(limit.number),
+def caps_of(limit: Limit) -> tuple[Cap, ...]:
+    """Return a limit as caps: one, of a grant of a limit in watts and one in amperes two, of one that limits nothing none."""
+    return tuple(
+        Cap(
+            source=SOURCE,
+            discharging=limit.discharging,
+            limit_w=amount if unit == "W" else None,
+            limit_a=amount if unit == "A" else None,
+            at_grid=True,
+            text=f"the {limit.direction} limit {amount:g} {unit} of {limit.source}",
+            identity=str(limit.number),
+        )
+        for unit, amount in (("W", limit.limit_w), ("A", limit.limit_a))
+        if amount is not None
     )
 
 
@@ -165,15 +168,12 @@ def _within(looser: Limit, tighter: Limit) -> bool:
     """Tell whether a limit allows all that another of the same key allows, whenever that one does not."""
     if tighter.is_none:
         return False
-    if looser.limit_w is not None and tighter.limit_w is not None:
-        looser_value, tighter_value = looser.limit_w, tighter.limit_w
-    elif looser.limit_a is not None and tighter.limit_a is not None and looser.limit_w is None and tighter.limit_w is None:
-        looser_value, tighter_value = looser.limit_a, tighter.limit_a
-    else:
+    pairs = ((looser.limit_w, tighter.limit_w), (looser.limit_a, tighter.limit_a))
+    if any(mine is not None and (other is None or mine < other) for mine, other in pairs):
         return False
     begins = (looser.from_utc_s or -math.inf) >= (tighter.from_utc_s or -math.inf)
     later = math.inf
     ends = (later if looser.until_utc_s is None else looser.until_utc_s) <= (
         later if tighter.until_utc_s is None else tighter.until_utc_s
     )
-    return looser_value >= tighter_value and begins and ends
+    return begins and ends

@@ -5,8 +5,9 @@ set aside, and all parts together are never above the limit. Lowered first, then
 """
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import structlog
 
@@ -19,20 +20,36 @@ from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
-from bosd.limits.granted import MOVE, Granted, Part
+from bosd.limits.granted import Amount, Granted, Part, stepped
 from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
-from bosd.limits.parts import BUDGET, at_grid_w, has_stubs, held_here, lost_below, parts_of, running, whole_of
+from bosd.limits.parts import (
+    BUDGET,
+    at_grid_w,
+    beside_uncertain,
+    from_owner_w,
+    has_stubs,
+    held_here,
+    is_stub,
+    lost_below,
+    parts_of,
+    running,
+    to_owner_w,
+    whole_of,
+)
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
 
 RETRY_S = 0.5
 CALL_S = 2.0
-UNSURE = math.inf
-"""What is stored while nobody knows whether a grant is in force."""
 
 _log = structlog.get_logger("limits")
 
 Place = tuple[str, str, bool]
+Wanted = tuple[float | None, float | None]
+"""In watts and in amperes."""
 Send = Callable[[Battery, Grant], Awaitable[None]]
+Way = tuple[Battery, bool, bool]
+"""A leaf, whether it discharges, and whether this is in watts."""
+_WAYS = ((True, True), (True, False), (False, True), (False, False))
 
 
 class Grants:
@@ -57,20 +74,14 @@ class Grants:
         self._left = LeftBehind(make_stub, self._owner_run)
         self._changed = changed
         self._granted: dict[Place, Granted] = {}
-        self._local: dict[tuple[Battery, bool], float] = {}
+        self._local: dict[Way, float] = {}
         self._group: asyncio.TaskGroup | None = None
 
     async def load(self) -> None:
         """Know what may be in force at other nodes since an earlier run."""
         for each in await self._table.load_grants():
-            value = each.limit_w if each.limit_w is not None else each.limit_a
-            sure = value != UNSURE
             self._granted[each.target, each.remote_name, each.direction == DISCHARGE] = Granted(
-                watts=each.limit_a is None,
-                counted=value if sure else None,
-                clean=value is None,
-                sure=sure,
-                revision=each.revision,
+                watts=Amount.of_stored(each.limit_w), amperes=Amount.of_stored(each.limit_a), revision=each.revision
             )
 
     def start(self, group: asyncio.TaskGroup) -> None:
@@ -89,96 +100,67 @@ class Grants:
         now_s = self._clock.now_s()
         stubs = [each for each in self._directory if isinstance(each, DeviceLeaf) and isinstance(each.spec, NetworkSpec)]
         stubs += self._left_behind(stubs, now_s)
-        parts: dict[tuple[Battery, bool], Part] = {}
+        parts: dict[Way, Part] = {}
         for battery in self._directory:
             if battery.caps and has_stubs(battery):
                 for out in (True, False):
-                    for leaf, part in self._divided(battery, now_s, discharging=out).items():
-                        self._tighter(parts, (leaf, out), part, now_s)
+                    for way, part in self._divided(battery, now_s, discharging=out):
+                        if way not in parts or part.amount < parts[way].amount:
+                            parts[way] = part
         changed: dict[Battery, None] = {}
         for battery in self._directory:
-            mine = [(out, parts[battery, out]) for out in (True, False) if (battery, out) in parts]
-            if (mine or battery.caps) and battery.put_caps(BUDGET, tuple(part.cap(discharging=out) for out, part in mine)):
+            mine = [parts[battery, out, watts] for out, watts in _WAYS if (battery, out, watts) in parts]
+            if (mine or battery.caps) and battery.put_caps(BUDGET, tuple(part.cap for part in mine)):
                 changed |= dict.fromkeys(self._directory.tops_with(battery))
-        self._local = {key: part.amount for key, part in parts.items() if not isinstance(key[0].spec, NetworkSpec)}
+        self._local = {way: part.amount for way, part in parts.items() if not is_stub(way[0])}
         if changed:
             self._changed(changed)
         self._have_sent(stubs, now_s)
 
-    @staticmethod
-    def _tighter(parts: dict[tuple[Battery, bool], Part], key: tuple[Battery, bool], part: Part, now_s: float) -> None:
-        """Keep the tighter of two parts of one leaf."""
-        known = parts.get(key)
-        in_a = [amperes(each.cap(discharging=key[1]), key[0], now_s) for each in (part, known) if each is not None]
-        if known is None or in_a[0] < in_a[1]:
-            parts[key] = part
+    def _divided(self, battery: Battery, now_s: float, *, discharging: bool) -> Iterator[tuple[Way, Part]]:
+        """Yield the parts of the tightest limit in each unit on one battery, as they may be in force now.
 
-    def _divided(self, battery: Battery, now_s: float, *, discharging: bool) -> dict[Battery, Part]:
-        """Return the parts of the tightest limit on one battery, as they may be in force now."""
+        Both units are divided as the limit that binds, so that no leaf is held by its watts and another by its amperes.
+        """
         caps = [cap for cap in battery.caps if cap.source == SOURCE and cap.discharging is discharging]
         if not caps:
-            return {}
-        cap = min(caps, key=lambda each: amperes(each, battery, now_s))
-        watts, whole = whole_of(cap, battery)
+            return
+        most_a = min(amperes(cap, battery, now_s) for cap in caps)
+        fractions = parts_of(battery, most_a, now_s, discharging=discharging)
+        for watts in (True, False):
+            wholes = [(whole_of(cap, battery), cap) for cap in caps if (cap.limit_w is not None) is watts]
+            if wholes:
+                (_, whole), cap = min(wholes, key=lambda each: each[0])
+                for leaf, amount in self._amounts(battery, whole, fractions, now_s, watts=watts, discharging=discharging).items():
+                    yield (leaf, discharging, watts), Part(amount, watts, discharging, cap.text, cap.at_grid)
+
+    def _amounts(
+        self,
+        battery: Battery,
+        whole: float,
+        fractions: Mapping[Battery, float],
+        now_s: float,
+        *,
+        watts: bool,
+        discharging: bool,
+    ) -> dict[Battery, float]:
+        """Return what each leaf that is reached may be asked by its part of `whole`; have those of stubs sent."""
         aside = held_here(battery, now_s, watts=watts, discharging=discharging)
         for lost in lost_below(battery, now_s):
             most = self.aside(lost, now_s, watts=watts, discharging=discharging)
             self._want(lost, min(most, whole), watts=watts, discharging=discharging)  # sent where its owner is heard all the same
             aside += most
-        fractions = parts_of(battery, amperes(cap, battery, now_s), now_s, discharging=discharging)
         left = max(0.0, whole - aside)
         wanted = {leaf: fraction * left for leaf, fraction in fractions.items()}
         if not any(wanted.values()) and left > 0.0:
             wanted = dict.fromkeys(fractions, left / len(fractions)) if fractions else {}
-        wanted = self._beside_uncertain(wanted, left, now_s, watts=watts, discharging=discharging)
+        wanted = beside_uncertain(wanted, left, now_s, watts=watts, discharging=discharging)
         counted = {leaf: self._counted(leaf, watts=watts, discharging=discharging) for leaf in wanted}
-        now = self._stepped(wanted, counted, whole, left)
+        now = stepped(wanted, counted, whole, left)
         for leaf, amount in now.items():
-            if isinstance(leaf.spec, NetworkSpec):
+            if is_stub(leaf):
                 self._want(leaf, amount, watts=watts, discharging=discharging)
-        return {
-            leaf: Part(self._in_force(leaf, amount, watts=watts, discharging=discharging), watts, cap.text, cap.at_grid)
-            for leaf, amount in now.items()
-        }
-
-    def _beside_uncertain(
-        self, wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
-    ) -> dict[Battery, float]:
-        """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
-        beyond = {}
-        for leaf, amount in wanted.items():
-            if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
-                runs = running(leaf, now_s, watts=watts, discharging=discharging)
-                if runs > amount:
-                    beyond[leaf] = runs
-        rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
-        if not beyond or not rest:
-            return wanted
-        part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
-        return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}
-
-    @staticmethod
-    def _stepped(
-        wanted: dict[Battery, float], known: dict[Battery, float | None], whole: float, left: float
-    ) -> dict[Battery, float]:
-        """Return what each leaf is to have next: lowered at once, raised by what the others do not count at any more.
-
-        One that has no part yet, None in `known`, is raised from nothing.
-        """
-        least = MOVE * whole
-        counted = {leaf: amount or 0.0 for leaf, amount in known.items()}
-        steady = math.fsum(counted.values()) <= left * (1.0 + 1e-9)
-        now = {}
-        for leaf, amount in wanted.items():
-            small = abs(amount - counted[leaf]) <= least
-            now[leaf] = counted[leaf] if small and steady else min(amount, counted[leaf])
-        room = max(0.0, left - math.fsum(counted.values()))
-        more = {leaf: amount - counted[leaf] for leaf, amount in wanted.items()}
-        more = {leaf: amount for leaf, amount in more.items() if amount > (0.0 if known[leaf] is None else least)}
-        asked = math.fsum(more.values())
-        for leaf, amount in more.items():
-            now[leaf] = counted[leaf] + amount * min(1.0, room / asked)
-        return now
+        return {leaf: self._in_force(leaf, amount, watts=watts, discharging=discharging) for leaf, amount in now.items()}
 
     def _place(self, leaf: Battery, *, discharging: bool) -> Place:
         spec = leaf.spec
@@ -187,20 +169,23 @@ class Grants:
 
     def _counted(self, leaf: Battery, *, watts: bool, discharging: bool) -> float | None:
         """Return what a leaf that is reached may be running by its part; None for one that has none yet."""
-        if not isinstance(leaf.spec, NetworkSpec):
-            return self._local.get((leaf, discharging))
+        if not is_stub(leaf):
+            return self._local.get((leaf, discharging, watts))
         granted = self._granted.get(self._place(leaf, discharging=discharging))
-        return None if granted is None else granted.counted_as(watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
+        counted = None if granted is None else granted.of(watts=watts).counted
+        return from_owner_w(leaf, counted, discharging=discharging) if counted is not None and watts else counted
 
     def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
         """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
         at_v = voltage_v(leaf, now_s) if watts else leaf.status(now_s).voltage_v or 0.0  # amperes are most at the lower one
         runs = running(leaf, now_s, watts=watts, discharging=discharging)
-        granted = self._granted.get(self._place(leaf, discharging=discharging))
-        most = None if granted is None else granted.counted_as(watts=watts, at_v=at_v)
+        granted = self._granted.get(self._place(leaf, discharging=discharging), Granted())
+        far = leaf.far_efficiency(discharging=discharging)
+        most, sure = granted.most(watts=watts, at_v=at_v * far if discharging else at_v / far)
+        if watts and most is not None:
+            most = from_owner_w(leaf, most, discharging=discharging)
         if leaf.lost_behind:  # its part is in force at a node that does not reach it either
             return max(most or 0.0, runs)
-        sure = granted is not None and granted.sure
         alone_w = leaf.alone_limit_w(discharging=discharging)
         if alone_w is not None:
             alone = at_grid_w(leaf, alone_w, discharging=discharging) if watts else alone_w / at_v if at_v > 0.0 else math.inf
@@ -210,15 +195,16 @@ class Grants:
 
     def _in_force(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> float:
         """Return what may be asked of a leaf here: of a stub no more than its owner is known to allow."""
-        if not isinstance(leaf.spec, NetworkSpec):
+        if not is_stub(leaf):
             return amount
-        granted = self._granted[self._place(leaf, discharging=discharging)]
-        return amount if granted.confirmed is None or granted.watts is not watts else min(amount, granted.confirmed)
+        confirmed = self._granted[self._place(leaf, discharging=discharging)].of(watts=watts).confirmed
+        if confirmed is None:
+            return amount
+        return min(amount, from_owner_w(leaf, confirmed, discharging=discharging) if watts else confirmed)
 
     def _want(self, leaf: Battery, amount: float, *, watts: bool, discharging: bool) -> None:
-        place = self._place(leaf, discharging=discharging)
-        granted = self._granted.setdefault(place, Granted())
-        granted.want(amount, watts=watts, at_v=voltage_v(leaf, self._clock.now_s()))
+        granted = self._granted.setdefault(self._place(leaf, discharging=discharging), Granted())
+        granted.of(watts=watts).want(to_owner_w(leaf, amount, discharging=discharging) if watts else amount)
 
     # --- sending
 
@@ -247,7 +233,7 @@ class Grants:
             was = self._granted.get((*old, out))
             if was is None or not (now := self._granted.setdefault((*new, out), Granted())).clean:
                 continue
-            now.watts, now.counted, now.clean, now.sure = was.watts, was.counted, was.clean, was.sure
+            now.watts, now.amperes = was.watts.inherited(), was.amperes.inherited()
             now.revision = max(now.revision, was.revision)
 
     def _drop(self, *places: At) -> None:
@@ -255,8 +241,8 @@ class Grants:
         old = [granted for out in (True, False) if (granted := self._granted.get((*places[0], out))) is not None]
         if self._group is None or any(granted.sending for granted in old):
             return
-        for granted in old:
-            granted.counted, granted.confirmed, granted.clean, granted.sure = None, None, True, True
+        for amount in [each for granted in old for each in granted.both]:
+            amount.become(None)
         self._have_kept(places)
 
     def _have_kept(self, places: Sequence[At]) -> None:
@@ -275,17 +261,17 @@ class Grants:
         for (target, name, out), granted in self._granted.items():
             if target not in targets or granted.clean:
                 continue
-            amount = "an unknown part" if granted.counted is None else f"{granted.counted:.4g} {'W' if granted.watts else 'A'}"
-            words.append(f"{amount} {DISCHARGE if out else CHARGE} of {name} at {target}")
-            granted.counted, granted.confirmed, granted.sure = 0.0, None, True
+            words.append(f"{granted.words} {DISCHARGE if out else CHARGE} of {name} at {target}")
+            for amount in granted.both:
+                amount.become(None if amount.clean else 0.0)
         for at in {place[:2] for place in self._granted if place[0] in targets}:
             self._drop(at) if at not in present else self._have_kept([at])
         return words
 
     async def _keep(self, places: Iterable[Place]) -> None:
         for place in places:
-            granted = self._granted[place]
-            await self._save(place, granted, granted.counted, must=False)
+            with contextlib.suppress(StoreError):
+                await self._save(place, self._granted[place])
 
     def _have_sent(self, stubs: Iterable[DeviceLeaf], now_s: float) -> None:
         """Send what differs from what is in force; withdraw where no limit is any more, or no stub."""
@@ -296,16 +282,16 @@ class Grants:
                     continue
                 heard = battery.status(now_s).link in HEARD
                 if not heard:
-                    granted.confirmed = None  # it is sent again when its owner is heard
+                    granted.watts.confirmed = granted.amperes.confirmed = None  # it is sent again when its owner is heard
+                granted.hurry()
                 due = not granted.in_force and not granted.sending and now_s >= granted.failed_s + RETRY_S
                 if due and heard and self._group is not None:
-                    granted.turn(at_v=voltage_v(battery, now_s))
                     granted.sending = True
-                    sending = self._sent(battery, granted, granted.wanted, discharging=out)
+                    sending = self._sent(battery, granted, granted.next(), discharging=out)
                     self._group.create_task(sending, name=f"grant {battery.name}")
-                granted.wanted = None
+                granted.watts.wanted = granted.amperes.wanted = None
 
-    async def _sent(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
+    async def _sent(self, stub: DeviceLeaf, granted: Granted, wanted: Wanted, *, discharging: bool) -> None:
         try:
             await self._grant(stub, granted, wanted, discharging=discharging)
         except StaleRevisionError as error:
@@ -328,8 +314,9 @@ class Grants:
         known = [self._granted.get(self._place(each, discharging=grant.discharging)) for each in self._same(stub)]
         if not any(each is not None and (each.sending or not each.clean) for each in known):
             _log.warning("grant_forgotten", battery=stub.name, limit_w=grant.limit_w, limit_a=grant.limit_a)
-            granted.watts, granted.clean, granted.sure = grant.limit_a is None, False, True
-            granted.counted = granted.confirmed = grant.limit_w if granted.watts else grant.limit_a
+            for amount, there in zip(granted.both, (grant.limit_w, grant.limit_a), strict=True):
+                amount.become(there)
+                amount.confirmed = there
             self._have_kept([place[:2]])
 
     def _same(self, stub: DeviceLeaf) -> list[Battery]:
@@ -338,48 +325,44 @@ class Grants:
         stubs = [(each, each.spec) for each in self._directory if self._owner_run(each) in {run, ""}]
         return [each for each, spec in stubs if isinstance(spec, NetworkSpec) and spec.remote_name == name]
 
-    async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: float | None, *, discharging: bool) -> None:
+    async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: Wanted, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""
         place = self._place(stub, discharging=discharging)
-        looser = wanted is None or (granted.counted is not None and wanted > granted.counted)
+        looser = any(each.loosened_by(amount) for each, amount in zip(granted.both, wanted, strict=True))
         granted.revision += 1
-        if wanted is None or granted.counted is None:
-            granted.sure = False
-        if wanted is not None and (looser or granted.counted is None):
-            granted.counted, granted.clean = max(wanted, granted.counted or 0.0), False
+        for each, amount in zip(granted.both, wanted, strict=True):
+            each.send(amount)
         if looser:
-            await self._save(place, granted, granted.counted, must=wanted is not None)
+            granted.saving = asyncio.current_task()
+            try:
+                await self._save(place, granted)
+            except (StoreError, asyncio.CancelledError):
+                for each in granted.both:
+                    each.unsent()
+                raise
+            finally:
+                granted.saving = None
         else:  # what is tighter waits for no disk
             self._have_kept([place[:2]])
-        grant = Grant(
-            discharging=discharging,
-            revision=granted.revision,
-            limit_w=wanted if granted.watts else None,
-            limit_a=None if granted.watts else wanted,
-        )
+        grant = Grant(discharging=discharging, revision=granted.revision, limit_w=wanted[0], limit_a=wanted[1])
         async with asyncio.timeout(CALL_S):
             await self._send(stub, grant)
-        granted.counted = granted.confirmed = wanted
-        granted.clean, granted.sure = wanted is None, True
+        for each in granted.both:
+            each.answered()
         self._have_kept([place[:2]])
 
-    async def _save(self, place: Place, granted: Granted, value: float | None, *, must: bool) -> None:
-        """Keep what counts; where that must be before something is raised, raises StoreError."""
+    async def _save(self, place: Place, granted: Granted) -> None:
+        """Keep what counts. Raises StoreError."""
         target, remote_name, discharging = place
-        value = value if granted.sure else UNSURE
         stored = StoredGrant(
             target=target,
             remote_name=remote_name,
             direction=DISCHARGE if discharging else CHARGE,
-            limit_w=value if granted.watts else None,
-            limit_a=None if granted.watts else value,
+            limit_w=granted.watts.stored,
+            limit_a=granted.amperes.stored,
             revision=granted.revision,
         )
-        try:
-            await self._table.save_grant(stored)
-        except StoreError:
-            if must:
-                raise
+        await self._table.save_grant(stored)
 
     # --- what is known of it
 
@@ -391,7 +374,7 @@ class Grants:
         known = [held_here(battery, now_s, watts=watts, discharging=cap.discharging)]
         for leaf in lost_below(battery, now_s):
             granted = self._granted.get(self._place(leaf, discharging=cap.discharging))
-            if granted is None or granted.counted is None or not granted.sure:
+            if granted is None or not any(each.bounds for each in granted.both):
                 return False
             known.append(self.aside(leaf, now_s, watts=watts, discharging=cap.discharging))
         return math.fsum(known) <= whole * (1.0 + 1e-9)

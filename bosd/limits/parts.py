@@ -5,8 +5,8 @@ import math
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
-from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, share_capped, voltage_v
-from bosd.bal.spec import BatterySpec, NetworkSpec
+from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, own_efficiency, share_capped, voltage_v
+from bosd.bal.spec import NetworkSpec
 from bosd.limits.meters import meter_of
 
 BUDGET = "budget"
@@ -57,8 +57,7 @@ def efficiency_above(battery: Battery, *, discharging: bool) -> float:
     if not isinstance(battery, Aggregator):
         return 1.0
     below = [efficiency_above(member, discharging=discharging) for member in battery.sources]
-    own = battery.spec.efficiency if isinstance(battery.spec, BatterySpec) else 1.0
-    return own * (max(below, default=1.0) if discharging else min(below, default=1.0))
+    return own_efficiency(battery) * (max(below, default=1.0) if discharging else min(below, default=1.0))
 
 
 def stubs_below(battery: Battery) -> list[Battery]:
@@ -118,6 +117,33 @@ def running(leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -
 
 
 def at_grid_w(leaf: Battery, power_w: float, *, discharging: bool) -> float:
-    """Return a power at a leaf as it is at the grid's side of its converter."""
+    """Return a power at a leaf's cells as it is at the grid's side of all its converters, those at a stub's owner included."""
     part = efficiency(leaf, discharging=discharging)
     return power_w * part if discharging else power_w / part
+
+
+def to_owner_w(stub: Battery, power_w: float, *, discharging: bool) -> float:
+    """Return a power at the grid's side of a stub's own converter as it is behind that, at its owner's grid side."""
+    return power_w / own_efficiency(stub) if discharging else power_w * own_efficiency(stub)
+
+
+def from_owner_w(stub: Battery, power_w: float, *, discharging: bool) -> float:
+    """Return a power at the grid side of a stub's owner as it is at the grid's side of the stub's own converter."""
+    return power_w * own_efficiency(stub) if discharging else power_w / own_efficiency(stub)
+
+
+def beside_uncertain(
+    wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
+) -> dict[Battery, float]:
+    """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
+    beyond = {}
+    for leaf, amount in wanted.items():
+        if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
+            runs = running(leaf, now_s, watts=watts, discharging=discharging)
+            if runs > amount:
+                beyond[leaf] = runs
+    rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
+    if not beyond or not rest:
+        return wanted
+    part = min(1.0, max(0.0, left - math.fsum(beyond.values())) / rest)
+    return {leaf: amount if leaf in beyond else amount * part for leaf, amount in wanted.items()}

@@ -12,7 +12,7 @@ from bosd.bal.physical import PhysicalBattery
 from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.book import LimitBook
-from bosd.limits.entry import Standing, cap_of
+from bosd.limits.entry import Standing, caps_of
 from bosd.limits.forgotten import AskOwner, Forgotten
 from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
@@ -148,10 +148,9 @@ class Limits:
         bound_s, why = self._bound(battery, limit, now_s)
         if bound_s is None:
             reasons.append(f"{NOT_PROVABLE}: {why}")
-        cap = cap_of(limit)
         return LimitView(
             standing=standing,
-            limit_a=None if limit.is_none else amperes(cap, battery, now_s) + 0.0,
+            limit_a=min((amperes(cap, battery, now_s) + 0.0 for cap in caps_of(limit)), default=None),
             applied_a=battery.status(now_s).applied_current_a,
             enforceable=not unable,
             provable=not unable and bound_s is not None,
@@ -169,7 +168,7 @@ class Limits:
     def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
         with_parts = with_a_part(battery)
-        bound_s, in_parts = OWN_S, self.grants.bound_below(battery, cap_of(limit), now_s)
+        bound_s, in_parts = OWN_S, all(self.grants.bound_below(battery, cap, now_s) for cap in caps_of(limit))
         for leaf in members_of(battery):
             if not isinstance(leaf, DeviceLeaf):
                 continue

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
-from bosd.bal.alone import has_alone_limit
+from bosd.bal.alone import UNLIMITED, AloneW, alone_w, has_alone_limit
 from bosd.bal.battery import Battery
 from bosd.bal.caps import is_late
 from bosd.bal.directory import Directory
@@ -20,12 +21,43 @@ IDLE_S = 1.0
 _log = structlog.get_logger("alone")
 
 
+class Peers(Protocol):
+    """Who commands this node's batteries, or limits them, and is not heard."""
+
+    @property
+    def announced(self) -> Collection[str]:
+        """The batteries of which somebody knows an alone limit."""
+        ...
+
+    def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
+        """Return who of those that command batteries by these names, or limit them, is not heard; empty while all are."""
+        ...
+
+    def known_alone(self, battery: str, batteries: Sequence[str], limiters: Iterable[str] = ()) -> AloneW:
+        """Return the alone limits of a battery that those count on who are not heard, the tightest that they may know of."""
+        ...
+
+
+class _Nobody:
+    """No peers."""
+
+    announced = ()
+
+    def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
+        del batteries, limiters
+        return ""
+
+    def known_alone(self, battery: str, batteries: Sequence[str], limiters: Iterable[str] = ()) -> AloneW:
+        del battery, batteries, limiters
+        return UNLIMITED
+
+
 class AloneLimits:
     """Looks four times a second where something is limited.
 
-    `unheard` returns who of those that command batteries by these names, or limit them, is not heard; `changed` has what rests on
-    a battery put in force again. `limiters` tells by battery the nodes that granted it a part of a limit: they count on its alone
-    limit while they do not hear it, whoever commands it by then.
+    `peers` know who is not heard; `changed` has what rests on a battery put in force again. `limiters` tells by battery the nodes
+    that granted it a part of a limit: they count on its alone limit while they do not hear it, whoever commands it by then.
+    What a node that is not heard was told of an alone limit holds until it is heard again, whatever an edit makes of it.
     """
 
     def __init__(self, directory: Directory, clock: Clock, changed: Callable[[Iterable[Battery]], None]) -> None:
@@ -34,7 +66,7 @@ class AloneLimits:
         self._changed = changed
         self._late: dict[Battery, bool] = {}
         self._ramps = Ramps(directory, clock, changed)
-        self.unheard: Callable[[Sequence[str], Iterable[str]], str] = lambda _names, _limiters: ""
+        self.peers: Peers = _Nobody()
         self.limiters: Callable[[], Mapping[str, Collection[str]]] = dict
 
     async def run(self) -> None:
@@ -46,7 +78,8 @@ class AloneLimits:
     def attend(self) -> bool:
         """Put in force, or end, what is due; also where a sample has grown late, or is fresh again. Return if any is limited."""
         ramped = self._ramps.attend()
-        limited = [battery for battery in self._directory if has_alone_limit(battery) or battery.alone]
+        announced = self.peers.announced
+        limited = [each for each in self._directory if has_alone_limit(each) or each.alone or each.name in announced]
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
         }
@@ -55,13 +88,14 @@ class AloneLimits:
             tops = self._directory.tops_with(battery)
             names = [battery.name, *(top.name for top in tops)]
             granted_by = [node for name in names for node in limiters.get(name, ())]
-            who = self.unheard(names, granted_by) if has_alone_limit(battery) else ""
+            who = self.peers.unheard(names, granted_by)
+            known = self.peers.known_alone(battery.name, names, granted_by) if who else UNLIMITED
+            if alone_w(battery).tighter(known) == UNLIMITED:
+                who = ""
             now_s = self._clock.now_s()
             late = bool(who) and is_late(battery, battery.status(now_s), now_s)
-            replaced = bool(who) and battery not in self._late  # by an edit: what it may run alone is another limit, perhaps
-            if who != battery.alone or replaced:
+            if battery.be_alone(who, known):
                 (_log.warning if who else _log.info)("alone" if who else "not_alone", battery=battery.name, unheard=who)
-                battery.be_alone(who)
                 if not who:
                     self._ramps.returned(battery, abs(battery.applied_a))
             elif late == self._late.get(battery, False):

@@ -283,7 +283,7 @@ class RemoteLink:
             Grant(
                 discharging=each.direction == lpb.DIRECTION_DISCHARGE,
                 revision=1,
-                limit_w=None if each.in_amperes else each.limit_w,
+                limit_w=each.limit_w if each.HasField("limit_w") else None,
                 limit_a=each.limit_a if each.in_amperes else None,
             )
             for each in answer.limits

@@ -172,7 +172,7 @@ def message_of(view: LimitView) -> pb.Limit:
     message.in_force = view.standing.in_force
     message.restored = view.standing.restored or view.standing.limit.identity == RESTORED
     message.enforceable, message.provable, message.reason = view.enforceable, view.provable, view.reason
-    if view.limit_a is not None:
+    if view.limit_a is not None and not message.in_amperes:
         message.limit_a = view.limit_a
     if view.applied_a is not None:
         message.applied_current_a = view.applied_a

@@ -34,7 +34,6 @@ class RemoteBattery(RemoteCalls):
     kind: ClassVar[str] = "network"
 
     __slots__ = (
-        "_alone_w",
         "_counted_until_s",
         "_gone",
         "_held",
@@ -54,7 +53,7 @@ class RemoteBattery(RemoteCalls):
         self._link, self._link_reason = Link.CONNECTING, ""
         self._remote: BatteryStatus | None = None
         self._safe_within_s: float | None = None
-        self._alone_w: tuple[float | None, float | None] = (None, None)
+        self._facts = NONE_KNOWN
         self._in_session = self._gone = False
         self._may_run_a: float | None = None
         self._held = HeldThere(f"node:{pool.node}", pool.timers.session.stale_s)
@@ -146,7 +145,7 @@ class RemoteBattery(RemoteCalls):
             return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
-        self._alone_w = facts.alone_discharge_limit_w, facts.alone_charge_limit_w
+        self._facts = facts
         if not facts.unread:
             self.unread_until_s, self._left_running = -math.inf, False
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
@@ -195,6 +194,8 @@ class RemoteBattery(RemoteCalls):
         super().succeed(old)
         if isinstance(old, RemoteBattery):
             self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
+            told = old._facts  # noqa: SLF001
+            self._facts = Facts(charge_efficiency=told.charge_efficiency, discharge_efficiency=told.discharge_efficiency)
             if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
                 ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)
                 self._counted_until_s = max(way.counts_until_s(self._safe_within_s) for way in ways)
@@ -272,10 +273,6 @@ class RemoteBattery(RemoteCalls):
             self.touch()
         elif current_a == 0.0:
             self._wire.forget_running()
-
-    def alone_limit_w(self, *, discharging: bool) -> float | None:
-        """Return what its owner announced."""
-        return self._alone_w[0 if discharging else 1]
 
     def _path(self, remote: BatteryStatus) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self._own, *remote.path)))[:MAX_PATH]

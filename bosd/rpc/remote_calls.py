@@ -1,9 +1,10 @@
-"""What a stub passes on to its owner as it is."""
+"""What a stub passes on to its owner as it is, and what that told of it."""
 
 from collections.abc import Sequence
 
 from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
+from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
@@ -13,9 +14,18 @@ from bosd.rpc.client import RemoteLink
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_wire",)
+    __slots__ = ("_facts", "_wire")
 
     _wire: RemoteLink
+    _facts: Facts
+
+    def alone_limit_w(self, *, discharging: bool) -> float | None:
+        """Return what its owner announced."""
+        return self._facts.alone_discharge_limit_w if discharging else self._facts.alone_charge_limit_w
+
+    def far_efficiency(self, *, discharging: bool) -> float:
+        """Return what its owner announced."""
+        return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""

@@ -356,6 +356,9 @@ def _nonsense(told: pb.SyncResponse) -> str:
             return f"{each.name[:64]}: {each.unconfirmed_a} A unconfirmed, safe within {each.safe_within_s} s"
         if not (0.0 <= each.alone_discharge_limit_w < math.inf and 0.0 <= each.alone_charge_limit_w < math.inf):
             return f"{each.name[:64]}: alone limits of {each.alone_discharge_limit_w} W and {each.alone_charge_limit_w} W"
+        for field in ("charge_efficiency", "discharge_efficiency"):
+            if each.HasField(field) and not 0.0 < getattr(each, field) <= 1.0:
+                return f"{each.name[:64]}: {field} of {getattr(each, field)}"
     return ""
 
 
@@ -367,4 +370,6 @@ def _facts(told: pb.BatteryFacts) -> Facts:
         taken_by=told.taken_by,
         alone_discharge_limit_w=told.alone_discharge_limit_w if told.HasField("alone_discharge_limit_w") else None,
         alone_charge_limit_w=told.alone_charge_limit_w if told.HasField("alone_charge_limit_w") else None,
+        charge_efficiency=told.charge_efficiency if told.HasField("charge_efficiency") else 1.0,
+        discharge_efficiency=told.discharge_efficiency if told.HasField("discharge_efficiency") else 1.0,
     )

@@ -21,7 +21,8 @@ class Limit:
     """What a source says may flow at most in one direction, as a magnitude; without watts and amperes it limits nothing.
 
     Watts are counted at the grid's side. It is in force from `from_utc_s` to `until_utc_s`; None is without a bound. Of one
-    source, battery, direction and `identity` the newest, with the largest `number`, counts. `revision` is above 0 for a grant.
+    source, battery, direction and `identity` the newest, with the largest `number`, counts. `revision` is above 0 for a grant,
+    which alone may have both.
     """
 
     source: str

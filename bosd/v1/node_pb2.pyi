@@ -77,7 +77,7 @@ class Claim(_message.Message):
     def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ...) -> None: ...
 
 class BatteryFacts(_message.Message):
-    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread", "taken_by", "alone_discharge_limit_w", "alone_charge_limit_w")
+    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread", "taken_by", "alone_discharge_limit_w", "alone_charge_limit_w", "charge_efficiency", "discharge_efficiency")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SAFE_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
     UNCONFIRMED_A_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,8 @@ class BatteryFacts(_message.Message):
     TAKEN_BY_FIELD_NUMBER: _ClassVar[int]
     ALONE_DISCHARGE_LIMIT_W_FIELD_NUMBER: _ClassVar[int]
     ALONE_CHARGE_LIMIT_W_FIELD_NUMBER: _ClassVar[int]
+    CHARGE_EFFICIENCY_FIELD_NUMBER: _ClassVar[int]
+    DISCHARGE_EFFICIENCY_FIELD_NUMBER: _ClassVar[int]
     name: str
     safe_within_s: float
     unconfirmed_a: float
@@ -92,7 +94,9 @@ class BatteryFacts(_message.Message):
     taken_by: str
     alone_discharge_limit_w: float
     alone_charge_limit_w: float
-    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_by: _Optional[str] = ..., alone_discharge_limit_w: _Optional[float] = ..., alone_charge_limit_w: _Optional[float] = ...) -> None: ...
+    charge_efficiency: float
+    discharge_efficiency: float
+    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_by: _Optional[str] = ..., alone_discharge_limit_w: _Optional[float] = ..., alone_charge_limit_w: _Optional[float] = ..., charge_efficiency: _Optional[float] = ..., discharge_efficiency: _Optional[float] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
     __slots__ = ("batteries", "claims", "config_digest", "digest", "owner_s")

@@ -9,8 +9,8 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.store.limits import Limit
-from tests.simulation.test_fleet_limits import edit, granted_w, limit
+from bosd.store.limits import Direction, Limit
+from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -23,6 +23,14 @@ async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
     assert host.up.limits is not None
     assert not host.up.limits.views()[0].provable
     assert granted_w(fleet.hosts["b"]) == [pytest.approx(0.0, abs=20.0)]
+
+
+def granted(fleet: Fleet, name: str) -> list[float | None]:
+    """Return what of limits on charging is granted to battery b of a node, in watts and in amperes."""
+    limits = fleet.hosts[name].up.limits
+    assert limits is not None
+    (found,) = [each.limit for each in limits.book.standing() if each.limit.revision]
+    return [found.limit_w, found.limit_a]
 
 
 @pytest.mark.parametrize("amount", [{"limit_w": 480.0}, {"limit_a": 10.0}])
@@ -91,6 +99,58 @@ def test_limits_in_watts_and_in_amperes_over_one_stub() -> None:
         await fleet.set(fleet.hosts["a"], "b", -15.0)  # somebody there
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=0.03)]
+
+    told(story)
+
+
+def test_limits_in_both_units_are_in_force_where_a_node_is_cut_off() -> None:
+    """14 A over a and b are 672 W of 680 W; at 56 V they would be 784 W, and at 40 V 680 W 17 A: cut off, both hold."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await limit(fleet, host, "all", 680.0)
+        await fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=14.0)))
+        await asyncio.sleep(5.0)
+        for name in "ab":
+            fleet.cut("m", name)
+        await asyncio.sleep(10.0)
+        for voltage_v, most_a in ((56.0, 340.0 / 56.0), (40.0, 7.0)):
+            for name in "ab":
+                fleet.packs[name].change(voltage_v=voltage_v)
+                await asyncio.sleep(2.0)
+                await fleet.set(fleet.hosts[name], "b", -15.0)  # somebody there
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a", "b") == pytest.approx([-most_a, -most_a], rel=1e-3)
+
+    told(story)
+
+
+def test_what_ends_on_a_full_disk_is_withdrawn_once_that_works() -> None:
+    """480 W end, and 14 A become 8 A: those are told at once; who died now would count on the 480 W, as they are stored."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        wanted = Limit(source="operator", battery="all", direction="charge", limit_w=480.0)
+        await fleet.within(host, book.put(wanted, ends=Moment(in_s=6.0)))
+        await fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=14.0)))
+        await asyncio.sleep(3.0)
+        assert granted(fleet, "a") == [pytest.approx(240.0), pytest.approx(7.0)]
+        host.store.failed = True
+        tighter = fleet.within(host, book.put(Limit(source="house", battery="all", direction="charge", limit_a=8.0)))
+        assert "not recorded yet" in str(await fleet.refused(tighter))
+        await asyncio.sleep(10.0)
+        assert granted(fleet, "a") == [pytest.approx(240.0), pytest.approx(4.0)]
+        host.store.failed = False
+        await asyncio.sleep(2.0)
+        assert granted(fleet, "a") == [None, pytest.approx(4.0)]
 
     told(story)
 
@@ -214,6 +274,50 @@ def test_a_part_is_lowered_while_the_disk_hangs() -> None:
     told(story)
 
 
+def test_a_part_is_lowered_while_a_larger_one_waits_for_the_disk() -> None:
+    """B is full, so that a is to have all 480 W, which the disk takes 9 s for; 96 W come meanwhile, and are a's within 2 s."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(3.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        host.store.takes_s = lambda: 9.0
+        fleet.packs["b"].change(charge_ah=100.0)
+        await fleet.until(lambda: granted_w(fleet.hosts["b"]) == [0.0], within_s=5.0, because="b has nothing")
+        await asyncio.sleep(1.0)
+        assert host.up.limits is not None
+        host.up.limits.book.source("house").post("all", "charge", 96.0)
+        await asyncio.sleep(2.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(96.0)]
+
+    told(story)
+
+
+def test_what_the_disk_did_not_take_is_no_part() -> None:
+    """A is to have all 480 W, which fails; 432 W of another limit are more than the 240 W that the disk knows of, and wait."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(3.0)
+        host.store.failed = True
+        fleet.packs["b"].change(charge_ah=100.0)
+        await asyncio.sleep(5.0)
+        assert "not recorded yet" in str(await fleet.refused(limit(fleet, host, "sa", 432.0)))
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        host.store.failed = False
+        await asyncio.sleep(15.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(432.0)]
+
+    told(story)
+
+
 def test_a_withdrawal_without_an_answer_bounds_nothing() -> None:
     """The answer is lost as the line is cut, and a runs its 480 W: under the next limit these are set aside, not its old part."""
 
@@ -284,6 +388,70 @@ def test_parts_are_behind_the_converter_of_the_sum() -> None:
             await fleet.set(fleet.hosts[name], "b", -15.0)  # somebody there
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a", "b") == pytest.approx([-2.5, -2.5], rel=0.03)
+
+    told(story)
+
+
+@pytest.mark.parametrize(("direction", "there_w"), [("charge", 480.0 * 0.8), ("discharge", 480.0 / 0.8)])
+def test_the_converter_of_a_stub_is_between_its_owner_and_the_grid(direction: Direction, there_w: float) -> None:
+    """480 W at the grid charge with 384 W behind a converter of 0.8, and 600 W feed them in: that is a's, who is cut off.
+
+    What that may draw or feed in is the whole limit, so that b, which joins, has nothing until a is heard; then each has half.
+    """
+    sign = 1.0 if direction == "discharge" else -1.0
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        stubs = tuple(replace(stub_spec(f"s{name}", name, "b"), efficiency=0.8) for name in "ab")
+        host = fleet.add_host("m", Topology(batteries=(stubs[0], sum_spec("all", "sa")), splitters=()))
+        await ready(fleet)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction=direction, limit_w=480.0)))
+        await fleet.set(host, "all", 15.0 * sign)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(sign * there_w / VOLTAGE_V, rel=1e-3)]
+        assert granted_w(fleet.hosts["a"], direction=direction) == [pytest.approx(there_w)]
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        await fleet.set(fleet.hosts["a"], "b", 15.0 * sign, ttl_s=12.0)  # somebody there
+        await edit(fleet, host, *stubs, sum_spec("all", "sa", "sb"))
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a") == [pytest.approx(sign * there_w / VOLTAGE_V, rel=1e-3)]
+        assert granted_w(fleet.hosts["b"], direction=direction) == [pytest.approx(0.0, abs=1e-6)]
+        fleet.heal("m", "a")
+        half = [pytest.approx(there_w / 2.0, rel=0.02)]
+        await fleet.until(
+            lambda: [granted_w(fleet.hosts[name], direction=direction) for name in "ab"] == [half, half],
+            within_s=20.0,
+            because="each has half",
+        )
+
+    told(story)
+
+
+@pytest.mark.parametrize(("direction", "held_w"), [("charge", 480.0 / 0.8 / 0.9), ("discharge", 480.0 * 0.8 * 0.9)])
+def test_what_is_not_reached_counts_at_the_grid(direction: Direction, held_w: float) -> None:
+    """A holds 10 A at 48 V behind its own converter of 0.8 and one of 0.9 that is the stub's: b has the rest of 720 W."""
+    sign = 1.0 if direction == "discharge" else -1.0
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a", hold_s=None)
+        fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), efficiency=0.8),)))
+        owners(fleet, "b")
+        stubs = (replace(stub_spec("sa", "a", "b"), efficiency=0.9), stub_spec("sb", "b", "b"))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "sa", "sb"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0 * sign)
+        fleet.cut("m", "a")
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(5.0)
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction=direction, limit_w=720.0)))
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a") == [10.0 * sign]
+        assert granted_w(fleet.hosts["b"], direction=direction) == [pytest.approx(720.0 - held_w, rel=1e-3)]
 
     told(story)
 
@@ -365,5 +533,48 @@ def test_a_battery_is_alone_while_who_limits_it_is_not_heard(*, booked: bool) ->
         assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
         fleet.heal("m", "a")
         await fleet.until(lambda: not far.up.node.directory["b"].alone, within_s=10.0, because="it is not alone any more")
+
+    told(story)
+
+
+@pytest.mark.parametrize("limit_w", [480.0, None])
+@pytest.mark.parametrize("after_s", [-1.0, 0.5, 20.0], ids=["not told any more", "not noticed yet", "alone"])
+def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: float | None, after_s: float) -> None:
+    """96 W are raised, or removed, as the line is cut: the limiting node counts on 96 W, which hold until it is heard again.
+
+    A lower one holds at once.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -1.0)
+        await asyncio.sleep(2.0)
+        cut_s = fleet.loop.time()
+        if after_s < 0.0:
+            fleet.wires.cut("a", "m")
+        else:
+            fleet.cut("m", "a")
+            await asyncio.sleep(after_s)
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await asyncio.sleep(max(3.0, cut_s + 5.0 - fleet.loop.time()))
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)  # somebody there
+        await asyncio.sleep(5.0)
+        assert far.up.node.directory["b"].alone
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=48.0))
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=1e-3)]
+        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        fleet.heal("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is heard again")
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-15.0 if limit_w is None else -10.0, rel=1e-3)]
 
     told(story)

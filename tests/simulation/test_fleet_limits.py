@@ -15,7 +15,7 @@ from bosd.fleet.system_state import SystemState
 from bosd.node.api import ApplyResult, Edit
 from bosd.rpc.about import About
 from bosd.rpc.fleet import Fleet as Nodes
-from bosd.store.limits import Limit
+from bosd.store.limits import Direction, Limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.limit_judge import Limited, LimitsJudge
 from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
@@ -38,11 +38,11 @@ async def edit(fleet: Fleet, host: Host, *batteries: BatterySpec) -> ApplyResult
     return result
 
 
-def granted_w(host: Host, name: str = "b") -> list[float | None]:
-    """Return what is granted for charging a battery at its owner."""
+def granted_w(host: Host, name: str = "b", direction: Direction = "charge") -> list[float | None]:
+    """Return what is granted for charging a battery at its owner, or for discharging it."""
     assert host.up.limits is not None
     found = [each.limit for each in host.up.limits.book.standing() if each.limit.battery == name]
-    return [each.limit_w for each in found if each.source.startswith("node:") and each.direction == "charge"]
+    return [each.limit_w for each in found if each.source.startswith("node:") and each.direction == direction]
 
 
 def judged(fleet: Fleet, host: Host, name: str, *packs: str) -> Limited:

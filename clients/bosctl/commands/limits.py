@@ -214,8 +214,10 @@ def event_document(event: pb.LimitEvent) -> Document:
 
 
 def _amount(limit: pb.Limit) -> str:
-    if limit.in_amperes or not limit.HasField("limit_w"):
+    if not limit.HasField("limit_w"):
         return f"{limit.limit_a:g} A" if limit.HasField("limit_a") else "none"
+    if limit.in_amperes:
+        return f"{limit.limit_w:g} W and {limit.limit_a:g} A"
     in_a = f" ({limit.limit_a:.3g} A)" if limit.HasField("limit_a") else ""
     return f"{limit.limit_w:g} W{in_a}"
 

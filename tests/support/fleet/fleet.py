@@ -158,7 +158,7 @@ class Process:
 
     async def _run(self, topology: Topology) -> None:
         await self.node.load(topology)
-        self.node.alone.unheard = self.sessions.unheard
+        self.node.alone.peers = self.sessions
         self.limits = limits = await limits_of(self.node, cast(Store, self._store), self._trust)
         edge, registry = Edge(self.fleet.bugs.append), Registry()
         add_BatteryServiceServicer_to_server(BatteryService(self.node, edge, self.sessions), registry)

@@ -11,7 +11,7 @@ from bosd.bal.pseudo import NullBattery
 from bosd.bal.spec import NullSpec
 from bosd.bal.status import Quality
 from bosd.errors import VoltageMismatchError
-from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled
+from tests.support.bal_makers import aggregate, physical, pseudo, sample, sampled, split
 
 
 def shares(battery: Aggregator, current_a: float, now_s: float = 0.0) -> dict[str, float]:
@@ -133,6 +133,24 @@ def test_a_lost_member_is_in_no_sum_but_counts() -> None:
     assert "may still run: l up to 20 A" in status.reason
     assert "current of the others 30 A" in status.reason
     assert shares(whole, 35.0, 20.0) == pytest.approx({"l": 20.0, "g": 15.0})
+
+
+def test_a_lost_member_is_named_through_all_levels() -> None:
+    """Lost at 20 A two sums down, and behind two partitions: every sum above names it, once, and reserves its 20 A."""
+    lost, good, behind = sampled("l"), sampled("g"), sampled("s")
+    lost.settled(20.0, 0.0)
+    behind.settled(8.0, 0.0)
+    splitter = split(behind, 0.75, 0.25)
+    splitter.partitions[0].applied_a = 4.0  # and nothing of the second any more
+    inner = aggregate(lost, good, name="inner")
+    middle = aggregate(inner, sampled("m", at_s=20.0), name="middle")
+    whole = aggregate(middle, *splitter.partitions, sampled("o", at_s=20.0), name="whole")
+    good.sampled(sample(20.0))
+    assert "may still run: l up to 20 A" in inner.status(20.0).reason
+    assert "may still run: l up to 20 A" in middle.status(20.0).reason
+    assert "may still run: l up to 20 A, s up to 8 A" in whole.status(20.0).reason
+    assert whole.lost_a(20.0, discharging=True) == 28.0
+    assert shares(whole, 40.0, 20.0) == pytest.approx({"middle": 28.0, "sp1": 8.0, "sp2": 0.0, "o": 4.0})
 
 
 def test_a_lost_member_that_runs_nothing() -> None:

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
+from bosd.bal.alone import UNLIMITED, AloneW
 from bosd.bal.setpoint import Claim, Lease
 from bosd.errors import FencedError, UnavailableError
 from bosd.fleet.owner import OwnerSessions, Session
@@ -264,6 +265,23 @@ def test_each_of_those_that_limit_counts(world: World) -> None:
     assert owner.unheard(["b1"], [B, A]) == A
     world.ready(A)
     assert owner.unheard(["b1"], [B, A]) == ""
+
+
+def test_a_peer_counts_on_the_alone_limits_that_it_agreed_to(world: World) -> None:
+    """It was told 96 W, and agreed; 480 W, and did not: it may have heard either. Who is heard counts on nothing."""
+    owner, told = world.owner, AloneW(None, 96.0)
+    owner.tell_alone(world.ready(), {"b1": told, "b2": UNLIMITED})
+    session = world.ready()
+    assert owner.known_alone("b1", ["b1"]) == UNLIMITED
+    for limits in (AloneW(None, 480.0), UNLIMITED):
+        owner.tell_alone(session, {"b1": limits})
+        assert set(owner.announced) == {"b1"}
+        world.clock.at_s += 3.0
+        assert owner.known_alone("b1", ["b1"]) == owner.known_alone("b1", ["b1"], [A, B]) == told
+        assert owner.known_alone("b2", ["b2"]) == UNLIMITED
+        session = world.ready()
+        told = limits
+    assert set(owner.announced) == set()
 
 
 def test_the_last_of_several_commanders_counts(world: World) -> None:
