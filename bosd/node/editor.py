@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
-from bosd.bal.consequences import consequences, leaving, leaving_idle, unread_leaving
+from bosd.bal.consequences import consequences
 from bosd.bal.directory import Directory, Replaced
+from bosd.bal.edited import Edited, unread_leaving
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
 from bosd.bal.physical import PhysicalBattery
@@ -120,7 +121,7 @@ class Editor:
         """Check edits whole and return the differences."""
         revision = self.revision
         topology, differences, recuts = await self._planned(edits, expected_revision)
-        warnings = consequences(self._directory, topology, recuts.steps())
+        warnings = consequences(Edited(self._directory, topology), recuts.steps())
         return ApplyResult(revision=revision, changes=differences, warnings=warnings)
 
     async def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
@@ -166,12 +167,12 @@ class Editor:
         unread = unread_leaving(self._directory, topology, self._clock.now_s())
         if self.look is not None and (own := [leaf for leaf in unread if isinstance(leaf, PhysicalBattery)]):
             await self.look(own)
-        warnings = consequences(self._directory, topology, recuts.steps())
+        edited = Edited(self._directory, topology)
+        warnings = consequences(edited, recuts.steps())
         warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            leave = (*leaving(self._directory, topology), *leaving_idle(self._directory, topology))
-            async with drained(leave, self._stop, self.is_latched, self._clock) as held:
+            async with drained(edited.held, self._stop, self.is_latched, self._clock) as held:
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
