@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
@@ -38,7 +39,8 @@ class Editor:
     `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
     a topology that this node cannot have, `try_devices` for a device that cannot be made, which is asked of what was not
     accepted before; `is_latched` tells which batteries are stopped, `look` waits a moment for devices that nobody looked at
-    since the start: what they run is to be brought to 0 A, too. What must not meet an edit halfway holds `lock`.
+    since the start: what they run is to be brought to 0 A, too. `kept` has noted for a restart what goes and may run on, while
+    its block runs. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Editor:
         self._admit = admit
         self.try_devices: Callable[[Topology], None] = lambda _topology: None
         self.is_latched: Callable[[str], bool] = lambda _name: False
+        self.kept: Callable[[Edited], AbstractAsyncContextManager[None]] = lambda _edited: nullcontext()
         self.look: Callable[[Sequence[Battery]], Awaitable[object]] | None = None
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
@@ -172,7 +175,7 @@ class Editor:
         warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            async with drained(edited.held, self._stop, self.is_latched, self._clock) as held:
+            async with drained(edited.held, self._stop, self.is_latched, self._clock) as held, self.kept(edited):
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()

@@ -98,10 +98,8 @@ class RemoteBattery(RemoteCalls):
         """Take the state of the link."""
         if (link, reason) != (self._link, self._link_reason):
             self._link, self._link_reason = link, reason
-            if link in HEARD:
-                self._in_session = True
-            elif self._in_session:
-                self._in_session = False
+            was, self._in_session = self._in_session, link in HEARD
+            if was and not self._in_session:
                 self._count_the_unseen()
             self.touch()
 
@@ -194,6 +192,8 @@ class RemoteBattery(RemoteCalls):
         """Take the place of a stub of the same battery: it counts no longer than that would have."""
         super().succeed(old)
         if isinstance(old, RemoteBattery):
+            if not old.is_unread(0.0):  # what it may run is known
+                self.unread_until_s, self._left_running = -math.inf, False
             self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
             if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
                 ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)

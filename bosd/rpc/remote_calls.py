@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
+from bosd.bal.spec import NetworkSpec
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
@@ -16,6 +17,11 @@ class RemoteCalls(NetworkLeaf):
     __slots__ = ("_wire",)
 
     _wire: RemoteLink
+
+    async def note_moved(self, spec: NetworkSpec) -> None:
+        """Note, durably, that what it may run is looked for at the address of `spec`. Raises UnavailableError."""
+        if spec.remote_name == self.network.remote_name:
+            await self._wire.note_moved(spec.target)
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""

@@ -54,9 +54,7 @@ def test_what_was_taken_counts_until_the_safe_value_is_confirmed(booked_a: float
         await ready(fleet)
         if booked_a is not None:
             node = fleet.hosts["a"].up.node
-            await fleet.within(
-                fleet.hosts["a"], node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="other")
-            )
+            await fleet.within(fleet.hosts["a"], node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="other"))
         await fleet.set(host, "all", ASKED_A)
         fleet.packs["a"].latency_s = (0.48, 0.49)  # about a beat
         await asyncio.sleep(5.0)
