@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
@@ -29,6 +29,8 @@ from bosd.store.store import Store
 READ_ASIDE, MOST_READ = 16_384, 1_048_576
 """Characters of TOML of one transaction from which it is worked out beside the loop, and the most there may be: a loop that
 stands still for a second is a dead one to the guard, and a megabyte takes longer than that."""
+RETRY_S = 1.0
+"""Pause after a disk did not answer to whether it has what was refused; it is waited for itself, too."""
 MADE_AT_ONCE = 50
 """Devices that are tried before others have their turn."""
 
@@ -67,7 +69,7 @@ class Editor:
         self._answers: Answers[ApplyResult] = Answers()
         self._new_revision = asyncio.Condition()
         self._configured = Topology()
-        self._doubted = False
+        self._doubted = asyncio.Event()
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
 
@@ -200,8 +202,10 @@ class Editor:
     ) -> asyncio.CancelledError | None:
         """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then.
 
-        A disk that did not answer in time may have it, too: it is in force then, or it would be after a restart alone.
+        A disk that hangs already is not given it: it would take it later, and a restart put in force what was refused. One that
+        hangs from then on may have it: it is in force where that is found out in time, else taken back, and the error says so.
         """
+        await self._store.prove()
         now_utc_s, toml = self._clock.utc_s(), format_topology(topology)
         gone: asyncio.CancelledError | None = None
         try:
@@ -211,9 +215,12 @@ class Editor:
         except (asyncio.CancelledError, StoreError) as error:
             if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
                 raise
-            self._doubted = True
-            stored = await self._store.load_topology()
-            self._doubted = False
+            self._doubted.set()
+            try:
+                stored = await self._store.load_topology()
+            except StoreError as later:
+                raise (_unknown(later, expected + 1) if isinstance(error, StoreError) else error) from later
+            self._doubted.clear()
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
                 raise
             self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
@@ -222,7 +229,7 @@ class Editor:
 
     async def _end_doubt(self) -> None:
         """Take back a revision that was refused, as the disk did not answer, and is stored all the same. Raises StoreError."""
-        stored = await self._store.load_topology() if self._doubted else None
+        stored = await self._store.load_topology() if self._doubted.is_set() else None
         if stored is not None and stored.revision != self.revision:
             topology, now_s = self._directory.topology, self._clock.now_s()
             bases = self.bases.after(topology, Recuts(lambda splitter: self._directory.portions(splitter, now_s)), now_s)
@@ -231,7 +238,19 @@ class Editor:
             gone = await self._append(topology, back, bases, expected=stored.revision, who="bosd", comment=comment)
             if gone is not None:
                 raise gone
-        self._doubted = False
+        self._doubted.clear()
+
+    async def run(self) -> None:
+        """Take back, soon after the disk answers again, what was refused and may be stored; and write the bases; for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.bases.run(), name="bases")
+            while True:
+                await self._doubted.wait()
+                with suppress(StoreError):
+                    async with self.lock:
+                        await self._end_doubt()
+                    continue
+                await asyncio.sleep(RETRY_S)
 
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""
@@ -254,6 +273,14 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
+
+
+def _unknown(error: StoreError, revision: int) -> StoreError:
+    return StoreError(
+        f"{error.message}: it is not known whether revision {revision} is stored; it is not in force, and is taken back when the "
+        "disk answers, but a restart before that may put it in force",
+        revision=revision,
+    )
 
 
 def _unseen(battery: Battery) -> str:

@@ -194,7 +194,7 @@ class Node:
         group.create_task(self.time.run(), name="clock")
         group.create_task(self.notices.run(), name="notices")
         group.create_task(self._stops.run(), name="record stops")
-        group.create_task(self._editor.bases.run(), name="bases")
+        group.create_task(self._editor.run(), name="edits")
         self._leaves.start(group)
         for start in self.parts:
             start(group)
