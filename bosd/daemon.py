@@ -43,6 +43,7 @@ from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.keeper import Keeper
+from bosd.safeguard.removed import RemovedBook
 from bosd.safeguard.taking_over import take_over
 from bosd.sdnotify import Notifier
 from bosd.store.address_book import AddressBook
@@ -98,10 +99,7 @@ class Daemon:
         self._session_clock = self._clock if isinstance(self._clock, SystemClock) else SystemClock()
         fleet = config.fleet
         self._timers = SessionTimers(
-            heartbeat_s=fleet.heartbeat_s,
-            stale_s=fleet.stale_s,
-            lease_s=fleet.lease_s,
-            max_command_age_s=fleet.max_command_age_s,
+            heartbeat_s=fleet.heartbeat_s, stale_s=fleet.stale_s, lease_s=fleet.lease_s, max_command_age_s=fleet.max_command_age_s
         )
         self._sessions: OwnerSessions | None = None
         self._limits: Limits | None = None
@@ -113,6 +111,7 @@ class Daemon:
         self._eebus: Eebus | None = None
         self._book = AddressBook(config.node.state_dir)
         self._running = RunningBook(config.node.state_dir)
+        self._removed = RemovedBook(config.node.state_dir)
         self._store: Store | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()
@@ -168,7 +167,7 @@ class Daemon:
                 session_clock=self._session_clock,
                 seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
             )
-            pool.feed, pool.running = ErrorFeed(node.faults), self._running
+            pool.feed, pool.running, node.orphans.book = ErrorFeed(node.faults), self._running, self._removed
             self._settle(node, store)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
@@ -317,6 +316,7 @@ class Daemon:
                 group.create_task(pool.run(), name="links")
                 group.create_task(self._book.run(), name="addresses")
                 group.create_task(self._running.run(), name="running")
+                group.create_task(self._removed.run(), name="removed")
                 node.notices.sources.append(audit.noticed)
                 node.start(group)
                 group.create_task(audit.run(), name="audit")

@@ -1,6 +1,7 @@
 """Devices that an edit takes away are brought to 0 A before it is applied."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -12,6 +13,7 @@ from bosd.node.links import NetworkLeaf
 DRAIN_DEADLINE_S = 3.0
 OUTLAST_S = 10.0
 """How long an edit waits at most for what is not heard to be safe by itself; a node's own bound is 7 s with default times."""
+LOOK_S, LEAST_LOOK_S = 0.25, 0.01
 
 WHILE_EDITED = "while an edit is stored that replaces it, or takes it out; ask again when that is done"
 
@@ -92,9 +94,15 @@ async def drained(
 
 
 async def _outlast(leaves: Sequence[DeviceLeaf], clock: Clock) -> None:
-    """Wait until each of these has stood until its own bound, where that is near enough."""
+    """Wait until each of these has stood until its own bound, or confirmed after all, where either may be near enough.
+
+    That of one whose owner is not known to be lost yet has not begun; one that holds has none.
+    """
     ends_s = clock.now_s() + OUTLAST_S
     for leaf in leaves:
-        while leaf.counts_at_a != 0.0 and (over_s := just_after_s(leaf.counts_until_s)) <= ends_s:
-            await asyncio.sleep(max(0.0, over_s - clock.now_s()))
+        while leaf.counts_at_a != 0.0 and leaf.let_go_s is not None and (now_s := clock.now_s()) < ends_s:
+            over_s = just_after_s(leaf.counts_until_s)
+            if ends_s < over_s < math.inf:
+                break
+            await asyncio.sleep(min(LOOK_S, max(LEAST_LOOK_S, over_s - now_s)))
             leaf.status(clock.now_s())  # what is over counts no more, once it was looked at

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 
 from bosd.bal.battery import Battery
-from bosd.bal.consequences import consequences, leaving, leaving_idle, unread_leaving
+from bosd.bal.consequences import consequences
 from bosd.bal.directory import Directory, Replaced
+from bosd.bal.edited import Edited, unread_leaving
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
 from bosd.bal.physical import PhysicalBattery
@@ -27,6 +29,8 @@ from bosd.store.store import Store
 READ_ASIDE, MOST_READ = 16_384, 1_048_576
 """Characters of TOML of one transaction from which it is worked out beside the loop, and the most there may be: a loop that
 stands still for a second is a dead one to the guard, and a megabyte takes longer than that."""
+RETRY_S = 1.0
+"""Pause after a disk did not answer to whether it has what was refused; it is waited for itself, too."""
 MADE_AT_ONCE = 50
 """Devices that are tried before others have their turn."""
 
@@ -37,7 +41,8 @@ class Editor:
     `stop` takes latched batteries to 0 A within a time and returns the names of devices that did not confirm. `admit` raises for
     a topology that this node cannot have, `try_devices` for a device that cannot be made, which is asked of what was not
     accepted before; `is_latched` tells which batteries are stopped, `look` waits a moment for devices that nobody looked at
-    since the start: what they run is to be brought to 0 A, too. What must not meet an edit halfway holds `lock`.
+    since the start: what they run is to be brought to 0 A, too. `kept` has noted for a restart what goes and may run on, while
+    its block runs. What must not meet an edit halfway holds `lock`.
     """
 
     def __init__(
@@ -57,13 +62,14 @@ class Editor:
         self._admit = admit
         self.try_devices: Callable[[Topology], None] = lambda _topology: None
         self.is_latched: Callable[[str], bool] = lambda _name: False
+        self.kept: Callable[[Edited], AbstractAsyncContextManager[None]] = lambda _edited: nullcontext()
         self.look: Callable[[Sequence[Battery]], Awaitable[object]] | None = None
         self.bases = Bases(directory, store)
         self.lock = asyncio.Lock()
         self._answers: Answers[ApplyResult] = Answers()
         self._new_revision = asyncio.Condition()
         self._configured = Topology()
-        self._doubted = False
+        self._doubted = asyncio.Event()
         self.revision = 0
         self._changed_utc_s = clock.utc_s()
 
@@ -120,7 +126,7 @@ class Editor:
         """Check edits whole and return the differences."""
         revision = self.revision
         topology, differences, recuts = await self._planned(edits, expected_revision)
-        warnings = consequences(self._directory, topology, recuts.steps())
+        warnings = consequences(Edited(self._directory, topology), recuts.steps())
         return ApplyResult(revision=revision, changes=differences, warnings=warnings)
 
     async def _planned(self, edits: Sequence[Edit], expected_revision: int | None) -> tuple[Topology, tuple[Change, ...], Recuts]:
@@ -166,12 +172,12 @@ class Editor:
         unread = unread_leaving(self._directory, topology, self._clock.now_s())
         if self.look is not None and (own := [leaf for leaf in unread if isinstance(leaf, PhysicalBattery)]):
             await self.look(own)
-        warnings = consequences(self._directory, topology, recuts.steps())
+        edited = Edited(self._directory, topology)
+        warnings = consequences(edited, recuts.steps())
         warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
-            leave = (*leaving(self._directory, topology), *leaving_idle(self._directory, topology))
-            async with drained(leave, self._stop, self.is_latched, self._clock) as held:
+            async with drained(edited.held, self._stop, self.is_latched, self._clock) as held, self.kept(edited):
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
@@ -196,8 +202,10 @@ class Editor:
     ) -> asyncio.CancelledError | None:
         """Store a revision; where its asker went meanwhile and it is stored all the same, return what is to be raised then.
 
-        A disk that did not answer in time may have it, too: it is in force then, or it would be after a restart alone.
+        A disk that hangs already is not given it: it would take it later, and a restart put in force what was refused. One that
+        hangs from then on may have it: it is in force where that is found out in time, else taken back, and the error says so.
         """
+        await self._store.prove()
         now_utc_s, toml = self._clock.utc_s(), format_topology(topology)
         gone: asyncio.CancelledError | None = None
         try:
@@ -207,9 +215,12 @@ class Editor:
         except (asyncio.CancelledError, StoreError) as error:
             if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
                 raise
-            self._doubted = True
-            stored = await self._store.load_topology()
-            self._doubted = False
+            self._doubted.set()
+            try:
+                stored = await self._store.load_topology()
+            except StoreError as later:
+                raise (_unknown(later, expected + 1) if isinstance(error, StoreError) else error) from later
+            self._doubted.clear()
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
                 raise
             self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
@@ -218,7 +229,7 @@ class Editor:
 
     async def _end_doubt(self) -> None:
         """Take back a revision that was refused, as the disk did not answer, and is stored all the same. Raises StoreError."""
-        stored = await self._store.load_topology() if self._doubted else None
+        stored = await self._store.load_topology() if self._doubted.is_set() else None
         if stored is not None and stored.revision != self.revision:
             topology, now_s = self._directory.topology, self._clock.now_s()
             bases = self.bases.after(topology, Recuts(lambda splitter: self._directory.portions(splitter, now_s)), now_s)
@@ -227,7 +238,19 @@ class Editor:
             gone = await self._append(topology, back, bases, expected=stored.revision, who="bosd", comment=comment)
             if gone is not None:
                 raise gone
-        self._doubted = False
+        self._doubted.clear()
+
+    async def run(self) -> None:
+        """Take back, soon after the disk answers again, what was refused and may be stored; and write the bases; for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.bases.run(), name="bases")
+            while True:
+                await self._doubted.wait()
+                with suppress(StoreError):
+                    async with self.lock:
+                        await self._end_doubt()
+                    continue
+                await asyncio.sleep(RETRY_S)
 
     async def history(self, limit: int) -> tuple[Revision, ...]:
         """Return the newest revisions, newest first."""
@@ -250,6 +273,14 @@ class Editor:
             async with self._new_revision:
                 while self.revision == seen:
                     await self._new_revision.wait()
+
+
+def _unknown(error: StoreError, revision: int) -> StoreError:
+    return StoreError(
+        f"{error.message}: it is not known whether revision {revision} is stored; it is not in force, and is taken back when the "
+        "disk answers, but a restart before that may put it in force",
+        revision=revision,
+    )
 
 
 def _unseen(battery: Battery) -> str:

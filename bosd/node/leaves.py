@@ -2,7 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 
 import structlog
@@ -11,10 +12,11 @@ from bosd.bal.aggregator import Aggregator, devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps
 from bosd.bal.directory import Directory, Replaced
+from bosd.bal.edited import Edited
 from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import SetPoint
-from bosd.bal.spec import PhysicalSpec
+from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
@@ -155,11 +157,25 @@ class Leaves:
                 del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
             elif isinstance(battery, PhysicalBattery):
-                if battery.controllable and (battery.counts_at_a != 0.0 or self._may_run_unseen(battery)):
+                if self._may_run_on(battery):
                     self.orphans.leaving[battery] = None
                 retiring = self._retire(battery, self._tasks.pop(battery))
                 leaving[port_of(battery)] = self._group.create_task(retiring, name=f"retire {battery.name}")
         self._start_leaves(replaced.added, leaving)
+
+    @asynccontextmanager
+    async def kept(self, edited: Edited) -> AsyncIterator[None]:
+        """Have what leaves and may run on kept for a restart while an edit is stored. Raises StoreError, UnavailableError."""
+        removed = [leaf for leaf in edited.leaving if edited.specs.get(leaf.name) != leaf.spec]
+        for leaf in removed:
+            after = edited.specs.get(leaf.name)
+            if isinstance(leaf, NetworkLeaf) and isinstance(after, NetworkSpec):
+                await leaf.note_moved(after)
+        async with self.orphans.going([leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]):
+            yield
+
+    def _may_run_on(self, battery: PhysicalBattery) -> bool:
+        return battery.controllable and (battery.counts_at_a != 0.0 or self._may_run_unseen(battery))
 
     def _may_run_unseen(self, battery: PhysicalBattery) -> bool:
         """Return whether a device that goes may run what an earlier run asked for: nobody has looked, and nobody will.
@@ -183,7 +199,9 @@ class Leaves:
             self.orphans.batteries[battery] = None
         else:
             await battery.device.close()
-        self.orphans.leaving.pop(battery, None)
+        if battery in self.orphans.leaving:
+            del self.orphans.leaving[battery]
+            self.orphans.keep()
 
     async def _leave(self, battery: NetworkLeaf) -> None:
         """Give back what was asked of a stub that is no longer in the topology, and let go of the link."""

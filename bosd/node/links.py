@@ -31,6 +31,10 @@ class NetworkLeaf(DeviceLeaf):
         """Count it no more although it is not heard; return whether it was counted."""
 
     @abstractmethod
+    async def note_moved(self, spec: NetworkSpec) -> None:
+        """Note, durably, that what it may run is looked for as `spec` says after an edit. Raises UnavailableError."""
+
+    @abstractmethod
     def ask_anew(self, *, by_itself: bool = False) -> None:
         """Be asked again, after the claim on it was taken by somebody at its owner and nothing was told any more.
 

@@ -114,6 +114,7 @@ class Node:
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self._editor.try_devices, self._editor.is_latched = self._try_devices, self._stops.is_latched
+        self._editor.kept = self._leaves.kept
         self._editor.look = lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
@@ -171,6 +172,7 @@ class Node:
         await self._stops.load()
         await self._scheduler.load()
         await self.ledger.load()
+        self.orphans.inherit(self.orphans.book.left)
 
     def keep_unowned(self, lease_s: float) -> None:
         """Keep a current that is found running without a holder for one lease, for its controller to adopt it."""
@@ -192,7 +194,7 @@ class Node:
         group.create_task(self.time.run(), name="clock")
         group.create_task(self.notices.run(), name="notices")
         group.create_task(self._stops.run(), name="record stops")
-        group.create_task(self._editor.bases.run(), name="bases")
+        group.create_task(self._editor.run(), name="edits")
         self._leaves.start(group)
         for start in self.parts:
             start(group)

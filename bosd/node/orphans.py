@@ -1,8 +1,10 @@
 """Devices of batteries that an edit took out and that did not confirm their safe action: told until they do."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -19,27 +21,75 @@ LONGEST_STEM = 48
 _log = structlog.get_logger("node")
 
 
+class Kept(Protocol):
+    """What keeps them over restarts; `left` are those of an earlier run."""
+
+    left: tuple[PhysicalSpec, ...]
+
+    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep these and no others, durably. Raises StoreError where that cannot be."""
+        ...
+
+    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep these and no others; never waits."""
+        ...
+
+
+class _NotKept:
+    """For a node that keeps nothing over its restarts."""
+
+    left: tuple[PhysicalSpec, ...] = ()
+
+    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep nothing."""
+
+    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep nothing."""
+
+
 class Orphans:
     """The batteries whose devices may go on with what a battery that is gone was asked.
 
     `make_safe` tries once and says whether that was confirmed. One whose device is another battery's by now is that one's to
     look at: what it runs is `UNOWNED` there (adopt.py). `leaving` are batteries whose devices are told for the first time: they
-    are no error yet, and the guard's like the others.
+    are no error yet, and the guard's like the others. `book` keeps all of them for a run after this one.
     """
 
     def __init__(self, directory: Directory, make_safe: Callable[[PhysicalBattery], Awaitable[bool]]) -> None:
         self.batteries: dict[PhysicalBattery, None] = {}
         self.leaving: dict[PhysicalBattery, None] = {}
+        self.book: Kept = _NotKept()
+        self._going: tuple[PhysicalSpec, ...] = ()
         self._directory = directory
         self._make_safe = make_safe
 
     def inherit(self, specs: Sequence[PhysicalSpec]) -> None:
         """Take over what an earlier run could not make safe, unless a battery here has it; they are told from `start` on."""
+        known = {_commanded(battery) for battery in self.batteries}
         for spec in specs:
+            if spec.commanded_place in known:
+                continue
             battery = self._directory.make_leaf(spec)
             if isinstance(battery, PhysicalBattery) and battery.controllable and not self.is_had_again(battery):
                 self.batteries[battery] = None
                 _log.warning("orphan_inherited", battery=spec.name, place=spec.commanded_place)
+
+    @asynccontextmanager
+    async def going(self, batteries: Sequence[PhysicalBattery]) -> AsyncIterator[None]:
+        """Have kept what may become one of them by an edit that the block stores. Raises StoreError where that cannot be."""
+        self._going = tuple(battery.spec for battery in batteries if isinstance(battery.spec, PhysicalSpec))
+        try:
+            if self._going:
+                await self.book.note((*self.specs(), *self._going))
+            yield
+        finally:
+            was, self._going = self._going, ()
+            if was:
+                self.keep()
+
+    def keep(self) -> None:
+        """Have those that are left kept: one was made safe, or is another battery's."""
+        self.book.note_soon((*self.specs(), *self._going))
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Tell those that are there already, at once, in tasks of `group`."""
@@ -56,6 +106,7 @@ class Orphans:
                 _log.info("orphan_made_safe", battery=battery.name)
                 break
         del self.batteries[battery]
+        self.keep()
         await battery.device.close()
 
     def all(self) -> tuple[PhysicalBattery, ...]:

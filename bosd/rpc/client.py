@@ -202,7 +202,7 @@ class RemoteLink:
     @property
     def key(self) -> str:
         """What the battery is called in notes."""
-        return f"{self.remote_name}@{self.target}"
+        return _key(self.remote_name, self.target)
 
     def left_running_s(self) -> float | None:
         """Return how long from now it may run what an earlier run of this node asked for; None where nothing was."""
@@ -221,6 +221,12 @@ class RemoteLink:
         await self._pool.running.note(self.key, safe_within_s)
         if self._commands != before:
             raise FencedError(f"{self.key}: another command was sent while this one waited for the disk", check="SEQUENCE")
+
+    async def note_moved(self, target: str) -> None:
+        """Note that what it may run is looked for at another node. Raises UnavailableError where that cannot be noted."""
+        running = self._pool.running
+        if self.key in running:
+            await running.note(_key(self.remote_name, target), running.bound_s(self.key))
 
     def note_running_soon(self, safe_within_s: float | None) -> None:
         """Note the bound of what runs already; never waits for the disk."""
@@ -353,3 +359,7 @@ class RemoteLink:
         if not self._closed:
             self._closed = True
             self._pool.detach(self._remote, self.remote_name, self._sink)
+
+
+def _key(remote_name: str, target: str) -> str:
+    return f"{remote_name}@{target}"

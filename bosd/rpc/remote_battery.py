@@ -97,10 +97,8 @@ class RemoteBattery(RemoteCalls):
         """Take the state of the link."""
         if (link, reason) != (self._link, self._link_reason):
             self._link, self._link_reason = link, reason
-            if link in HEARD:
-                self._in_session = True
-            elif self._in_session:
-                self._in_session = False
+            was, self._in_session = self._in_session, link in HEARD
+            if was and not self._in_session:
                 self._count_the_unseen()
             self.touch()
 
@@ -193,6 +191,8 @@ class RemoteBattery(RemoteCalls):
         """Take the place of a stub of the same battery: it counts no longer than that would have."""
         super().succeed(old)
         if isinstance(old, RemoteBattery):
+            if not old.is_unread(0.0):  # what it may run is known
+                self.unread_until_s, self._left_running = -math.inf, False
             self._safe_within_s = old._safe_within_s  # noqa: SLF001 (of this class)
             told = old._facts  # noqa: SLF001
             self._facts = Facts(charge_efficiency=told.charge_efficiency, discharge_efficiency=told.discharge_efficiency)

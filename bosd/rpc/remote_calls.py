@@ -6,6 +6,7 @@ from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
+from bosd.bal.spec import NetworkSpec
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
@@ -26,6 +27,11 @@ class RemoteCalls(NetworkLeaf):
     def far_efficiency(self, *, discharging: bool) -> float:
         """Return what its owner announced."""
         return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
+
+    async def note_moved(self, spec: NetworkSpec) -> None:
+        """Note, durably, that what it may run is looked for at the address of `spec`. Raises UnavailableError."""
+        if spec.remote_name == self.network.remote_name:
+            await self._wire.note_moved(spec.target)
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""

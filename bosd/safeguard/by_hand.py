@@ -10,7 +10,7 @@ from bosd.config.settings import Config
 from bosd.config.topology_toml import parse_stored
 from bosd.errors import BosError, UnavailableError
 from bosd.safeguard.device_list import devices_of
-from bosd.safeguard.report import NAME, Report, left_of, read_report, write_report
+from bosd.safeguard.report import NAME, Report, left_of, read_report, removed_of, write_report
 from bosd.safeguard.safe_action import Outcome, make_all_safe
 from bosd.safeguard.turn import take_turn
 from bosd.store.lock import holder
@@ -90,12 +90,17 @@ def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
 
 def _left(state_dir: Path, places: Collection[str]) -> tuple[PhysicalSpec, ...]:
     """Return the devices of batteries that were taken out, which an earlier run could not make safe, unless one of `places`."""
-    try:
-        left = left_of(read_report(state_dir) or {}, str(state_dir / NAME))
-    except BosError as error:
-        _complain(f"{error.message}; what it tells of batteries that were taken out is not tried")
-        return ()
-    return tuple(spec for spec in left if spec.commanded_place not in places)
+    left: dict[str, PhysicalSpec] = {}
+    for read in (_reported, removed_of):
+        try:
+            left |= {spec.commanded_place: spec for spec in read(state_dir)}
+        except BosError as error:
+            _complain(f"{error.message}; what it tells of batteries that were taken out is not tried")
+    return tuple(spec for place, spec in left.items() if place not in places)
+
+
+def _reported(state_dir: Path) -> tuple[PhysicalSpec, ...]:
+    return left_of(read_report(state_dir) or {}, str(state_dir / NAME))
 
 
 def _line(outcome: Outcome) -> str:

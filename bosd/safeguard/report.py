@@ -1,6 +1,7 @@
 """`guard.json` in the state directory: what was made safe in the daemon's place, for people and for the next daemon.
 
 It holds the tables of devices that were not made safe, so that whoever comes next can go on with those in no topology any more.
+Until there is such a report, `removed.json` has the tables of these (removed.py).
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.safe_action import Outcome
 
 NAME = "guard.json"
+REMOVED = "removed.json"
 LEFT = "unconfirmed_toml"
 """The key of the tables of what was not made safe."""
 TOLD = "told"
@@ -51,7 +53,7 @@ class Report:
 
 
 def write_report(state_dir: Path, report: Report) -> str:
-    """Write `guard.json` whole or not at all; return why it could not be written, nothing where it was."""
+    """Write `guard.json` whole or not at all, in place of `removed.json`, too; return why it could not be written, or nothing."""
     document = {
         "at": datetime.fromtimestamp(report.at_utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "by": report.by,
@@ -60,7 +62,10 @@ def write_report(state_dir: Path, report: Report) -> str:
         "devices": [asdict(outcome) for outcome in report.outcomes],
         LEFT: format_topology(Topology(batteries=report.left)),
     }
-    return _write(state_dir, document)
+    if not (unwritten := _write(state_dir, document)):
+        with contextlib.suppress(OSError):
+            (state_dir / REMOVED).unlink(missing_ok=True)
+    return unwritten
 
 
 def note_told(state_dir: Path, report: Mapping[str, Any]) -> None:
@@ -68,25 +73,45 @@ def note_told(state_dir: Path, report: Mapping[str, Any]) -> None:
     _write(state_dir, {**report, TOLD: True})
 
 
+def write_removed(state_dir: Path, specs: Sequence[PhysicalSpec]) -> None:
+    """Write `removed.json` whole or not at all, on the disk when this returns; without any there is no file. Raises OSError."""
+    if specs:
+        _replace(state_dir / REMOVED, {LEFT: format_topology(Topology(batteries=tuple(specs)))})
+    else:
+        (state_dir / REMOVED).unlink(missing_ok=True)
+    directory = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def _write(state_dir: Path, document: Mapping[str, Any]) -> str:
-    draft = state_dir / f".{NAME}.{os.getpid()}"
+    try:
+        _replace(state_dir / NAME, document)
+    except OSError as error:
+        return f"{state_dir / NAME}: {error.strerror}"
+    return ""
+
+
+def _replace(path: Path, document: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("w", encoding="utf-8") as file:
             json.dump(document, file, indent=2)
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(state_dir / NAME)
-    except OSError as error:
+        draft.replace(path)
+    except OSError:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-        return f"{state_dir / NAME}: {error.strerror}"
-    return ""
+        raise
 
 
-def read_report(state_dir: Path) -> dict[str, Any] | None:
-    """Return what `guard.json` says, None where there is none; one that cannot be read confirms nothing."""
-    path = state_dir / NAME
+def read_report(state_dir: Path, name: str = NAME) -> dict[str, Any] | None:
+    """Return what `guard.json`, or another file, says, None where there is none; one that cannot be read confirms nothing."""
+    path = state_dir / name
     try:
         with path.open("rb") as file:
             document = json.loads(file.read(_LARGEST_BYTES))
@@ -95,6 +120,14 @@ def read_report(state_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         return {"confirmed": False, "why": f"{path} cannot be read: {error}"}
     return document if isinstance(document, dict) else {"confirmed": False, "why": f"{path} holds no report"}
+
+
+def removed_of(state_dir: Path) -> tuple[PhysicalSpec, ...]:
+    """Return what `removed.json` names, nothing where there is none. Raises ConfigError for one that is not understood."""
+    document = read_report(state_dir, REMOVED)
+    if document is not None and LEFT not in document:
+        raise ConfigError(str(document.get("why", f"{state_dir / REMOVED} names no devices")))
+    return left_of(document or {}, str(state_dir / REMOVED))
 
 
 def left_of(report: Mapping[str, Any], place: str) -> tuple[PhysicalSpec, ...]:
@@ -106,6 +139,7 @@ def left_of(report: Mapping[str, Any], place: str) -> tuple[PhysicalSpec, ...]:
 
 
 def forget_report(state_dir: Path) -> None:
-    """Take `guard.json` away: a daemon made everything safe by itself since."""
-    with contextlib.suppress(OSError):
-        (state_dir / NAME).unlink(missing_ok=True)
+    """Take both files away: a daemon made everything safe by itself since."""
+    for name in (NAME, REMOVED):
+        with contextlib.suppress(OSError):
+            (state_dir / name).unlink(missing_ok=True)

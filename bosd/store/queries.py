@@ -20,6 +20,12 @@ def count_boot(connection: Connection) -> int:
     return boots(connection)
 
 
+def count_proof(connection: Connection) -> None:
+    """Count a write that is for its own sake: SQLite writes nothing where nothing differs."""
+    if not connection.execute(update(meta).where(meta.c.key == "proofs").values(value=meta.c.value + 1)).rowcount:
+        connection.execute(insert(meta).values(key="proofs", value=1))
+
+
 def boots(connection: Connection) -> int:
     """Return how often the store was opened and could say so."""
     return int(connection.scalars(select(meta.c.value).where(meta.c.key == "boots")).one())

@@ -76,6 +76,10 @@ class Store:
             self._closed = True
             self._writer.shutdown(wait=False)
 
+    async def prove(self) -> None:
+        """Return once the disk took a write that means nothing: one that is known to hang is given nothing that does."""
+        await self.transact(queries.count_proof)
+
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
         """Return the newest topology, or that of a revision; None when there is none."""
         return await self.transact(lambda connection: queries.load_topology(connection, revision))

@@ -13,10 +13,10 @@ import serial
 
 from bosd.bal.spec import JbdSpec
 from bosd.clock import SystemClock
-from bosd.safeguard.report import read_report
+from bosd.safeguard.report import NAME, REMOVED, read_report
 from bosd.safeguard.safe_action import AGAIN_S, Outcome, make_all_safe
 from tests.integration.test_guard import OFF, ON, fets, gate, good, results
-from tests.support.processes import BOSD, REPOSITORY, Node, Pack, pseudo
+from tests.support.processes import BOSD, REPOSITORY, Node, Pack, pseudo, until
 
 ORDERLY = {"SERVICE_RESULT": "success", "EXIT_CODE": "exited", "EXIT_STATUS": "0"}
 KILLED = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": "KILL"}
@@ -156,6 +156,28 @@ def test_after_a_stop_of_the_service(tmp_path: Path, pack: Pack) -> None:
     pack.raw(0xE1, None)
     assert Done(node, **ORDERLY).lines == ["b1: both switches open"]
     assert Done(node, **ORDERLY).lines == ["the daemon ended in order and made its devices safe: nothing to do"]
+
+
+def test_what_an_edit_took_out_and_was_not_confirmed(tmp_path: Path, pack: Pack) -> None:
+    """Its board refuses switches, it is taken out, daemon and guard die together: it is tried here, and by the next daemon."""
+    node = Node(tmp_path, gate(pack, "gone", "open") + pseudo("p"))
+    with node:
+        good(node, "gone")
+        node.ask("set", "gone", "5", "--ttl", "10m")
+        pack.raw(0xE1, b"")
+        assert (node.bosctl("rm", "gone").document or {})["unconfirmed"] == ["gone"]
+        node.power_cut()
+        pack.raw(0xE1, None)
+        assert fets(pack) != OFF
+        noted = (node.state_dir / REMOVED).read_text()
+        assert (Done(node).lines, fets(pack)) == (["gone: both switches open"], OFF)
+        assert not (node.state_dir / REMOVED).exists()
+        pack.tell("set", charge_enabled=True, discharge_enabled=True)
+        (node.state_dir / REMOVED).write_text(noted)
+        (node.state_dir / NAME).unlink()
+        node.start()
+        until(lambda: fets(pack) == OFF, because="the next daemon tells it")
+        until(lambda: not (node.state_dir / REMOVED).exists(), because="it is forgotten then")
 
 
 def test_nothing_to_command(tmp_path: Path, pack: Pack) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bosd.bal.edited import Edited
 from bosd.bal.schedule import Schedule, Segment
 from bosd.bal.setpoint import SetPoint
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
-from bosd.node import editor, execute
+from bosd.node import execute
 from bosd.node.moves import Move, phases_of
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
@@ -79,7 +80,7 @@ def _unseen_is_nothing(patch: pytest.MonkeyPatch) -> None:
 
 def _nothing_drained(patch: pytest.MonkeyPatch) -> None:
     """What an edit takes out, or writes otherwise, is not brought to 0 A before."""
-    patch.setattr(editor, "leaving", lambda _directory, _topology: [])
+    patch.setattr(Edited, "held", ())
 
 
 def _no_end(patch: pytest.MonkeyPatch) -> None:

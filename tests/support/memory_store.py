@@ -45,6 +45,9 @@ class MemoryStore:
         if self.failed:
             raise StoreError("the disk is gone")
 
+    async def prove(self) -> None:
+        await self._turn()
+
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
         await self._turn()
         found = [topology for topology, _ in self.revisions if revision in (None, topology.revision)]

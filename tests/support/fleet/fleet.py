@@ -13,7 +13,7 @@ import grpc.aio
 
 from bosd.bal.battery import Battery
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, SimulatedRegulatorSpec, Topology
+from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, PhysicalSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
 from bosd.fleet.owner import OwnerSessions
@@ -138,7 +138,7 @@ class Process:
         self.node.keep_unowned(fleet.timers.lease_s)
         self.boot_id = self.node.faults.boot_id = self.life.name
         self.pool = RemotePool(host.name, host.clock, timers=fleet.links, dial=self._dial, boot_id=self.boot_id)
-        self.pool.running = host.notes
+        self.pool.running, self.node.orphans.book = host.notes, host.removed
         self.sessions = OwnerSessions(
             host.clock, self.node.peer_commands, boot_id=self.boot_id, config_digest=self.node.config_digest, timers=fleet.timers
         )
@@ -197,6 +197,21 @@ class Notes(dict[str, float | None]):
         self.pop(key, None)
 
 
+class Removed:
+    """What a host keeps of devices that were taken out, over its restarts."""
+
+    def __init__(self) -> None:
+        self.left: tuple[PhysicalSpec, ...] = ()
+
+    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep them."""
+        self.left = specs
+
+    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep them."""
+        self.left = specs
+
+
 class Host:
     """One board: its power, its clock, its disk, and the process on it, if any."""
 
@@ -208,6 +223,7 @@ class Host:
         self.clock_trusted = True
         self.store = MemoryStore()
         self.notes = Notes()
+        self.removed = Removed()
         self.powered = True
         self.process: Process | None = None
         self._runs = 0

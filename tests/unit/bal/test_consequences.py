@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from bosd.bal.consequences import MOST, consequences, leaving
+from bosd.bal.consequences import MOST, consequences
 from bosd.bal.directory import Directory
+from bosd.bal.edited import Edited
 from bosd.bal.setpoint import SetPoint
-from bosd.bal.spec import AggregatorSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import AggregatorSpec, BatterySpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.policy.registry import policy
 from tests.support.bal_makers import jbd_spec, physical, sample
 
@@ -29,7 +30,7 @@ def house() -> Directory:
 
 def told(directory: Directory, topology: Topology, *recut: str) -> tuple[str, ...]:
     """Return what is said about an edit."""
-    return consequences(directory, topology, recut)
+    return consequences(Edited(directory, topology), recut)
 
 
 def test_nothing_to_say() -> None:
@@ -49,8 +50,8 @@ def test_a_member_that_carries_something_is_replaced() -> None:
         "a begins its meter anew",
         "the meters of p, q begin anew at their fractions of what is below sp then",
     )
-    assert [leaf.name for leaf in leaving(directory, after)] == ["a"]
-    assert leaving(directory, BASE) == []
+    assert [leaf.name for leaf in Edited(directory, after).leaving] == ["a"]
+    assert Edited(directory, BASE).leaving == ()
 
 
 def test_a_gate_that_is_taken_away_leaves_its_switches() -> None:
@@ -110,3 +111,35 @@ def test_not_more_than_anybody_reads() -> None:
     after = Topology(batteries=tuple(jbd_spec(f"b{number}", 10.0) for number in range(100)))
     said = told(directory, after)
     assert (len(said), said[-1]) == (MOST + 1, "and 50 more")
+
+
+def names_held(directory: Directory, batteries: tuple[BatterySpec, ...], *splitters: SplitterSpec) -> list[str]:
+    """Return what an edit holds at 0 A until it is in force."""
+    return [each.name for each in Edited(directory, Topology(batteries=batteries, splitters=splitters)).held]
+
+
+def test_what_comes_apart_is_held() -> None:
+    """Of a sum that goes both, unless another one has both; of a splitter whose source is another one the pack it leaves."""
+    directory, packs = house(), BASE.batteries[:3]
+    assert names_held(directory, packs) == ["a", "b"]
+    assert names_held(directory, (*packs, replace(WHOLE, name="v")), replace(SPLIT, source="v")) == []
+    assert names_held(directory, (*packs, replace(WHOLE, name="v", sources=("b",)))) == ["a", "b"]
+    assert names_held(directory, packs[1:]) == ["a"]
+    assert names_held(directory, (*packs, WHOLE)) == []
+    assert names_held(directory, packs, replace(SPLIT, source="a")) == ["a", "b"]
+
+
+def test_a_sum_over_a_partition_that_runs_keeps_its_device_over_another_edit() -> None:
+    """Pack c is split, partition r runs in a sum: an edit that concerns neither leaves the device alone; one of the sum not."""
+    directory = Directory(lambda spec: physical(spec.name), policy)
+    parts = SplitterSpec(name="sc", policy="tranched", source="c", partitions=(PARTS[0], PartitionSpec(name="r", fraction=0.5)))
+    total = replace(WHOLE, name="all", sources=("r", "a"))
+    batteries = (jbd_spec("a"), jbd_spec("c"), total)
+    directory.change(Topology(batteries=batteries, splitters=(parts,)), 0.0)
+    for name in ("a", "c"):
+        directory[name].sampled(sample(0.0))  # type: ignore[attr-defined]
+    for rests, held in ((True, ["r"]), (False, ["c"])):
+        directory["c"].settled(0.0 if rests else 5.0, 0.0)  # type: ignore[attr-defined]
+        directory["r"].applied_a = 0.0 if rests else 5.0
+        assert names_held(directory, (*batteries, jbd_spec("z")), parts) == []
+        assert names_held(directory, (*batteries[:2], replace(total, sources=("a",))), parts) == held

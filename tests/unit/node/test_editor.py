@@ -53,8 +53,10 @@ async def an_editor(tmp_path: Path) -> AsyncIterator[Editor]:
 
 
 @contextmanager
-def slow_to_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Event, threading.Event]]:
-    """Have the disk take a commit only once the second event is set; the first is when it has come so far."""
+def slow_to_commit(
+    store: Store, monkeypatch: pytest.MonkeyPatch, *, quick: int
+) -> Iterator[tuple[threading.Event, threading.Event]]:
+    """Have the disk take a commit after `quick` ones only once the second event is set; the first is when it has come so far."""
     begun, may_go = threading.Event(), threading.Event()
     transaction = store._database.transaction
 
@@ -62,8 +64,11 @@ def slow_to_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tu
     def slow() -> Iterator[Connection]:
         with transaction() as connection:
             yield connection
-            begun.set()
-            may_go.wait(WAIT_S)
+            nonlocal quick
+            quick -= 1
+            if quick < 0:
+                begun.set()
+                may_go.wait(WAIT_S)
 
     monkeypatch.setattr(store._database, "transaction", slow)
     try:
@@ -75,7 +80,7 @@ def slow_to_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[tu
 async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled while the store commits: the edit is in force, as it is stored, and the next one is made against it."""
     async with an_editor(tmp_path) as editor:
-        with slow_to_commit(editor._store, monkeypatch) as (begun, may_go):
+        with slow_to_commit(editor._store, monkeypatch, quick=1) as (begun, may_go):
             async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
                 asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
                 await asyncio.to_thread(begun.wait, WAIT_S)
@@ -92,12 +97,13 @@ async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monk
 async def test_a_disk_that_answers_an_edit_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It commits for longer than is waited for: the edit is in force, as it is stored, and the next one is made against it."""
     async with an_editor(tmp_path) as editor:
-        submit, given_up = editor._store._submit, asyncio.Event()
-        with slow_to_commit(editor._store, monkeypatch) as (begun, may_go):
+        submit, proved, given_up = editor._store._submit, asyncio.Event(), asyncio.Event()
+        with slow_to_commit(editor._store, monkeypatch, quick=1) as (begun, may_go):
 
             async def impatient(job: Callable[[], object]) -> object:
-                """Give up the first write once the store is at its end, as after 10 s."""
-                if given_up.is_set():
+                """Give up the first write that is slow once the store is at its end, as after 10 s."""
+                if given_up.is_set() or not proved.is_set():
+                    proved.set()
                     return await submit(job)
                 given_up.set()
                 writing = asyncio.ensure_future(submit(job))
@@ -168,12 +174,12 @@ async def test_an_edit_that_was_refused_and_is_stored_is_taken_back(tmp_path: Pa
     """The disk hangs until nobody looks any more: the next edit is made against what is in force."""
     async with an_editor(tmp_path) as editor:
         store = editor._store
-        submit, late = store._submit, 2
+        submit, late = store._submit, 3
 
         async def hung(job: Callable[[], object]) -> object:
             nonlocal late
             done, late = await submit(job), late - 1
-            if late >= 0:
+            if 0 <= late < 2:
                 raise StoreError("the disk did not answer within 10 s") from TimeoutError()
             return done
 
@@ -188,3 +194,43 @@ async def test_an_edit_that_was_refused_and_is_stored_is_taken_back(tmp_path: Pa
         assert (stored.revision, stored.toml) == (4, editor.view().toml)
         comments = [revision.comment for revision in await editor.history(4)]
         assert comments[1] == "revision 2 was refused, as the disk did not answer: taken back"
+
+
+async def test_what_was_refused_as_the_disk_hung_is_not_in_force_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was handed to the disk is written late, when nobody asks for anything any more."""
+    async with an_editor(tmp_path) as editor:
+        with slow_to_commit(editor._store, monkeypatch, quick=0):
+            monkeypatch.setattr("bosd.store.store.DEADLINE_S", 0.05)
+            with pytest.raises(StoreError, match="did not answer"):
+                await editor.apply(added("m"), 1, "person", "")
+            monkeypatch.undo()
+    async with an_editor(tmp_path) as editor:
+        assert (editor.revision, sorted(editor._directory.batteries)) == (1, ["n"])
+
+
+async def test_a_disk_that_hangs_from_the_edit_itself_on_and_answers_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It took the write before; the asker hears that nobody knows, and the edit is taken back without another one."""
+    async with an_editor(tmp_path) as editor:
+        append = editor._store.append_revision
+
+        async def hangs(*arguments: Any, **more: Any) -> int:
+            monkeypatch.setattr("bosd.store.store.DEADLINE_S", 0.1)
+            return await append(*arguments, **more)
+
+        monkeypatch.setattr(editor._store, "append_revision", hangs)
+        with slow_to_commit(editor._store, monkeypatch, quick=1):
+            with pytest.raises(StoreError, match="not known whether"):
+                await editor.apply(added("m"), 1, "person", "")
+            assert (editor.revision, sorted(editor._directory.batteries)) == (1, ["n"])
+            monkeypatch.undo()
+        async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+            running = group.create_task(editor.run())
+            while editor.revision != 3:  # noqa: ASYNC110 (the last of many steps)
+                await asyncio.sleep(0.01)
+            running.cancel()
+    async with an_editor(tmp_path) as editor:
+        assert (editor.revision, sorted(editor._directory.batteries)) == (3, ["n"])

@@ -8,7 +8,7 @@ import pytest
 
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.spec import BatterySpec, JbdSpec, SimulatedRegulatorSpec, Topology
+from bosd.bal.spec import BatterySpec, JbdSpec, PhysicalSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.absent import AbsentDevice
 from bosd.node.orphans import AGAIN_S, Orphans
 from bosd.safeguard.device_list import Devices, decode, devices_of, encode
@@ -51,6 +51,53 @@ async def test_told_until_it_confirms() -> None:
     await orphans.see_to(leaf(SPEC))
     assert told_s == pytest.approx([AGAIN_S, 2 * AGAIN_S, 3 * AGAIN_S])
     assert (list(orphans.noticed()), orphans.specs()) == ([], ())
+
+
+class Book:
+    """Notes what it is to keep."""
+
+    def __init__(self) -> None:
+        self.left: tuple[PhysicalSpec, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """Of what is kept."""
+        return [spec.name for spec in self.left]
+
+    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep them, as a disk does."""
+        await asyncio.sleep(0.1)
+        self.left = specs
+
+    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep them."""
+        self.left = specs
+
+
+async def test_kept_from_before_the_edit_until_it_confirms() -> None:
+    """It is on the disk when the edit is stored, beside one that is there already; which of both confirms goes from there."""
+    answers = [True]
+
+    async def make_safe(_battery: PhysicalBattery) -> bool:
+        return answers.pop(0)
+
+    other = replace(SPEC, name="b2", regulator=SimulatedRegulatorSpec(port="/run/other"))
+    directory = directory_of(SPEC)
+    orphans, leaves = Orphans(directory, make_safe), leaf(SPEC)
+    orphans.book = book = Book()
+    orphans.inherit((other,))
+    async with orphans.going([leaves]):
+        assert book.names == ["b2", "b1"]
+        await orphans.see_to(next(iter(orphans.batteries)))
+        assert book.names == ["b1"]
+        directory.change(Topology(), 0.0, {})
+        orphans.leaving[leaves] = None
+    assert book.names == ["b1"]
+    del orphans.leaving[leaves]
+    orphans.keep()
+    assert book.names == []
+    async with orphans.going([]):
+        assert book.names == []
 
 
 async def test_another_batterys_is_left_to_that_one() -> None:

@@ -118,6 +118,9 @@ class Stub(NetworkLeaf):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", asked_a=current_a, ttl_s=ttl_s)
 
+    async def note_moved(self, spec: NetworkSpec) -> None:
+        """Nothing runs there."""
+
     def assume_safe(self) -> bool:
         return False
 

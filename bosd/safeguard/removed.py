@@ -1,0 +1,80 @@
+"""`removed.json` in the state directory: devices of batteries that were taken out, and that may run on, over a power cut.
+
+The guard has them as long as it lives, and `guard.json` from then on. Here they are for what ends daemon and guard at once: it is
+written before an edit that takes them out is, and again when they confirmed.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from bosd.bal.spec import PhysicalSpec
+from bosd.errors import BosError, StoreError
+from bosd.safeguard.report import REMOVED, removed_of, write_removed
+
+DEADLINE_S = 10.0
+"""How long the disk is waited for; the store waits as long (bosd/store/store.py)."""
+
+_log = structlog.get_logger("daemon")
+
+
+class RemovedBook:
+    """What was taken out and may run on; `note` returns when it is on the disk, `note_soon` never waits, `run` writes.
+
+    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty.
+    """
+
+    def __init__(self, state_dir: Path) -> None:
+        self._state_dir = state_dir
+        self.left = _left(state_dir)
+        self._specs = self._written = self.left
+        self._changed = asyncio.Event()
+        self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="removed")
+
+    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep these and no others. Raises StoreError where the disk does not take it."""
+        self._specs = specs
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await self._write(specs)
+        except OSError as error:  # a TimeoutError, too
+            why = error.strerror or f"the disk did not answer within {DEADLINE_S:g} s"
+            message = f"{self._state_dir / REMOVED}: {why}: what may run on is taken out when that can be noted for a restart"
+            raise StoreError(message, path=str(self._state_dir / REMOVED)) from error
+
+    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Keep these and no others, soon."""
+        self._specs = specs
+        if specs != self._written:
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Write what is to be written soon, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._write(self._specs)
+            except OSError as error:
+                _log.warning("removed_unwritten", detail=error.strerror or str(error))
+
+    async def _write(self, specs: tuple[PhysicalSpec, ...]) -> None:
+        """Write these after what is being written; whoever gives up waiting ends no write."""
+        writing = asyncio.get_running_loop().run_in_executor(self._hand, write_removed, self._state_dir, specs)
+        writing.add_done_callback(partial(self._wrote, specs))
+        await asyncio.shield(writing)
+
+    def _wrote(self, specs: tuple[PhysicalSpec, ...], writing: "asyncio.Future[None]") -> None:
+        if not writing.cancelled() and writing.exception() is None:
+            self._written = specs
+
+
+def _left(state_dir: Path) -> tuple[PhysicalSpec, ...]:
+    try:
+        return removed_of(state_dir)
+    except BosError as error:
+        _log.error("removed_not_understood", detail=error.message)
+        return ()

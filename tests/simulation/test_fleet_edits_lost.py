@@ -1,0 +1,138 @@
+"""Edits that take a battery that is not heard out of a sum, or the sum away: its share is given to nobody before it is safe."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bosd.bal.spec import AggregatorSpec, NetworkSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.config.topology_toml import format_topology
+from bosd.node.api import Edit
+from tests.support.fleet.fleet import PORT, Fleet, Judge, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.packs import Pack
+from tests.support.fleet.stories import SAFE_WITHIN_S, owners, ready, told
+
+pytestmark = pytest.mark.timeout(300)
+
+ASKED_A = 20.0
+SA, SB = stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b")
+PARTS = SplitterSpec(
+    name="sp",
+    policy="proportional",
+    source="sa",
+    partitions=(PartitionSpec(name="p", fraction=0.5), PartitionSpec(name="q", fraction=0.5)),
+)
+
+
+class NeverMore(Judge):
+    """All packs together never run more than was asked."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+
+    def current_changed(self, pack: Pack) -> None:
+        """Add up."""
+        runs_a = sum(each.true_a for each in self.fleet.packs.values())
+        assert runs_a <= ASKED_A * 1.001, f"{runs_a:g} A flow after {pack.name} changed; {ASKED_A:g} A were asked"
+
+
+def of(*specs: NetworkSpec | AggregatorSpec, parts: bool = False) -> Topology:
+    """Return a topology, with partitions of sa where they are wanted."""
+    return Topology(batteries=specs, splitters=(PARTS,) if parts else ())
+
+
+FLAT, SPLIT = of(SA, SB, sum_spec("all", "sa", "sb")), of(SA, SB, sum_spec("all", "p", "sb"), parts=True)
+CASES = {
+    "out of a sum": (FLAT, of(SA, SB, sum_spec("all", "sb")), "all"),
+    "out of a sum, and away": (FLAT, of(SB, sum_spec("all", "sb")), "all"),
+    "another sum": (FLAT, of(SA, SB, sum_spec("v", "sb")), "v"),
+    "another sum, and away": (FLAT, of(SB, sum_spec("v", "sb")), "v"),
+    "no sum": (FLAT, of(SA, SB), "sb"),
+    "a partition out of a sum": (SPLIT, of(SA, SB, sum_spec("all", "sb"), parts=True), "all"),
+    "no partition": (SPLIT, of(SA, SB, sum_spec("all", "sb")), "all"),
+    "another sum, and no partition": (SPLIT, of(SA, SB, sum_spec("v", "sb")), "v"),
+}
+
+
+@pytest.mark.parametrize("lost_s", [0.1, 5.0], ids=["just cut", "lost"])
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_lost_member_runs_is_given_to_nobody_before_it_is_safe(case: str, lost_s: float) -> None:
+    """Of 20 A over two, one is not heard; an edit takes it out: what is asked of the other comes once its bound has passed."""
+    before, after, name = CASES[case]
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = fleet.add_host("m", before)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        fleet.cut("m", "a")
+        cut_s = fleet.loop.time()
+        await asyncio.sleep(lost_s)
+        edits = [Edit(action="whole", toml=format_topology(after))]
+        applied = host.up.node.apply(edits, expected_revision=None, holder="person")
+        answer = await fleet.within(host, applied, deadline_s=20.0)
+        assert answer.unconfirmed == ()
+        assert fleet.loop.time() - cut_s > SAFE_WITHIN_S - 1.0, "its last answer came at most a beat before"
+        await fleet.set(host, name, ASKED_A)
+        await fleet.until(lambda: fleet.packs["b"].true_a == ASKED_A, within_s=2.0, because="sb has it alone")
+
+    told(story)
+
+
+def test_a_device_that_did_not_confirm_is_told_after_a_power_cut() -> None:
+    """A pack that holds 10 A does not answer and is taken out; the board goes dark, guard and all: the next run tells it."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("own")
+        pack = fleet.add_pack("gone", hold_s=None)
+        host = fleet.add_host("m", Topology(batteries=(pack_spec("own", "own"), pack_spec("gone", "gone"))))
+        await ready(fleet)
+        await fleet.set(host, "gone", 10.0)
+        pack.change(deaf=True)
+        edits = [Edit(action="remove", name="gone")]
+        answer = await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+        assert answer.unconfirmed == ("gone",)
+        host.cut_power()
+        assert pack.true_a == 10.0
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        assert "gone was taken out" in next(iter(host.up.node.orphans.noticed())).message
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=4.0, because="it is told each 2 s until it confirms")
+        await fleet.until(lambda: not host.removed.left, within_s=4.0, because="it is forgotten then")
+
+    told(story)
+
+
+@pytest.mark.parametrize("first", ["edit", "restart"])
+def test_what_a_lost_battery_runs_counts_over_a_restart_and_an_edit_of_its_address(first: str) -> None:
+    """A member holds 10 A and is not reached; it is looked for elsewhere, before or after a restart: nobody has its 10 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        owners(fleet, "a", hold_s=None)
+        host = fleet.add_host("m", FLAT)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(5.0)
+        moved = of(replace(SA, target=f"a:{PORT + 1}"), SB, sum_spec("all", "sa", "sb"))
+        for step in (first, "restart" if first == "edit" else "edit"):
+            if step == "edit":
+                edits = [Edit(action="whole", toml=format_topology(moved))]
+                await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+            else:
+                host.kill()
+                host.start()
+                await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await asyncio.sleep(2.0 * SAFE_WITHIN_S)
+        refused = await fleet.refused(fleet.set(host, "all", ASKED_A))
+        assert refused is not None
+        assert "sa was not heard since this node started" in refused.message
+        fleet.hosts["a"].start()
+        await fleet.until(fleet.all_ready, within_s=30.0, because="contact")
+        await fleet.set(host, "all", ASKED_A)
+
+    told(story)

@@ -1,0 +1,87 @@
+"""`removed.json`: what was taken out and may run on, over a power cut."""
+
+import asyncio
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from bosd.bal.spec import JbdSpec
+from bosd.errors import StoreError
+from bosd.safeguard import removed
+from bosd.safeguard.removed import RemovedBook
+from bosd.safeguard.report import REMOVED, Report, forget_report, write_removed, write_report
+from bosd.safeguard.safe_action import Outcome
+
+gate = partial(JbdSpec, current_control="gate", max_discharge_current_a=60.0, max_charge_current_a=30.0)
+ONE, OTHER = gate(name="a", port="/dev/ttyUSB0"), gate(name="b", port="/dev/ttyUSB1")
+
+
+def files(path: Path) -> list[str]:
+    """Return what is in a directory."""
+    return [each.name for each in path.iterdir()]
+
+
+async def test_what_was_noted_is_there_after_a_crash(tmp_path: Path) -> None:
+    """`note` returns when it is on the disk: another book, as after a power cut, has it; without any there is no file."""
+    book = RemovedBook(tmp_path)
+    assert book.left == ()
+    await book.note((ONE, OTHER))
+    assert RemovedBook(tmp_path).left == (ONE, OTHER)
+    await book.note(())
+    assert (RemovedBook(tmp_path).left, files(tmp_path)) == ((), [])
+
+
+async def test_what_confirmed_goes_soon(tmp_path: Path) -> None:
+    """`note_soon` returns at once; `run` writes it."""
+    book = RemovedBook(tmp_path)
+    await book.note((ONE, OTHER))
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        running = group.create_task(book.run())
+        book.note_soon((OTHER,))
+        while RemovedBook(tmp_path).left != (OTHER,):  # noqa: ASYNC110 (another process would look at the file, too)
+            await asyncio.sleep(0.01)
+        running.cancel()
+
+
+async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails, or hangs, refuses the note; what hung is overtaken by nothing."""
+    with pytest.raises(StoreError, match="is taken out when that can be noted"):
+        await RemovedBook(tmp_path / "gone").note((ONE,))
+    book, write, may_go = RemovedBook(tmp_path), write_removed, threading.Event()
+
+    def hangs(*arguments: object) -> None:
+        may_go.wait(10.0)
+        write(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(removed, "write_removed", hangs)
+    monkeypatch.setattr(removed, "DEADLINE_S", 0.01)
+    with pytest.raises(StoreError, match="did not answer within"):
+        await book.note((ONE,))
+    monkeypatch.setattr(removed, "DEADLINE_S", 10.0)
+    may_go.set()
+    await book.note((OTHER,))
+    assert RemovedBook(tmp_path).left == (OTHER,)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b'{"unconfirmed_toml": "[[battery]]"}'])
+def test_what_is_not_understood_is_told(tmp_path: Path, rubbish: bytes) -> None:
+    """It stops no start, and is named in the log."""
+    (tmp_path / REMOVED).write_bytes(rubbish)
+    with capture_logs() as logs:
+        assert RemovedBook(tmp_path).left == ()
+    assert [each["event"] for each in logs] == ["removed_not_understood"]
+    assert REMOVED in logs[0]["detail"]
+
+
+async def test_a_report_takes_its_place(tmp_path: Path) -> None:
+    """What the guard could not make safe is in `guard.json`; after an orderly end nothing is left of either."""
+    await RemovedBook(tmp_path).note((ONE,))
+    outcome = Outcome("a", "/dev/ttyUSB0", "open", "no answer")
+    write_report(tmp_path, Report(by="guard", why="", at_utc_s=0.0, outcomes=(outcome,), specs=(ONE,)))
+    assert files(tmp_path) == ["guard.json"]
+    await RemovedBook(tmp_path).note((ONE,))
+    forget_report(tmp_path)
+    assert files(tmp_path) == []
