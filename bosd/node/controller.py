@@ -32,8 +32,7 @@ from bosd.node.overtaking import Overtaking
 from bosd.node.requests import (
     Request,
     check_carried,
-    check_free,
-    check_holder,
+    check_own,
     check_request,
     checked_ttl_s,
     lease_for,
@@ -216,9 +215,8 @@ class Controller:
         """End the holder's own set point; the booking or the safe value is in force again."""
         with self._overtaking.letting_go(name, holder, None if self.closing else self._group):
             async with self._turns.exclusive(name) as battery:
-                check_free(battery)
                 now_s = self._clock.now_s()
-                check_holder(battery, holder, now_s)
+                check_own(battery, holder, now_s)
                 planned = Plan()
                 if battery.setpoint is not None:
                     battery.setpoint = None
