@@ -25,7 +25,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, just_after_s, over_first_s
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, is_busy, just_after_s, over_first_s
 from bosd.node.execute import RETRY_S, Executor, Over, commit
 from bosd.node.moves import LOST_PAUSE_S, moves_of
 from bosd.node.overtaking import Overtaking
@@ -252,7 +252,7 @@ class Controller:
         self._turns.topology_changed()
         self._shared_s = {}
         self._complaints = {}
-        busy = [each for each in self._directory if each.setpoint or each.booked or each.applied_a or each.counts_at_a]
+        busy = [each for each in self._directory if is_busy(each, self._clock.now_s())]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
     def _known(self, battery: Battery) -> bool:

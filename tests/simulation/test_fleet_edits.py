@@ -265,3 +265,19 @@ def test_a_stub_that_is_taken_out_holds_its_battery_no_more() -> None:
         )
 
     told(story)
+
+
+def test_a_stub_at_0_a_whose_sum_is_taken_away_is_given_back() -> None:
+    """Its sum was asked for 0 A for an hour, and is no more: nobody asks for the stub, so that its owner's booking runs."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.within(own, own.up.node.book("b", 7.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", 20.0)
+        await fleet.set(host, "all", 0.0)
+        await edit(fleet, host, stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"))
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == [7.0, 0.0], within_s=5.0, because="what is booked is in force")
+
+    told(story)
