@@ -57,8 +57,8 @@ def _left_a(battery: Battery, now_s: float) -> float:
         return 0.0
     asked_a = without_setpoint_a(battery) if battery.user is None else battery.target_a or 0.0
     within = most_a * asked_a > 0.0 and abs(most_a) <= abs(asked_a) * (1.0 + SLACK)
-    as_asked = most_a == asked_a or (within and most_a == battery.applied_a and not any(map(_is_told, devices_below(battery))))
-    return 0.0 if as_asked else most_a
+    certain = most_a == battery.applied_a and not any(map(_is_told, devices_below(battery)))
+    return 0.0 if within and certain else most_a
 
 
 def _is_told(leaf: DeviceLeaf) -> bool:

@@ -17,7 +17,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
-from bosd.bal.facts import unread_below
+from bosd.bal.facts import uncertain_a, unread_below
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError, UnavailableError
@@ -224,7 +224,8 @@ class Controller:
                     self._activate(battery)
                     planned = plan({**self._overtaking.asked(battery), battery: asked_a(battery)}, now_s)
                     await self._done(battery, planned, self._executor.enforce)
-                return with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
+                result = with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
+                return replace(result, may_run_a=uncertain_a(battery, self._clock.now_s()) or 0.0)
 
     def _activate(self, battery: Battery, pause_s: float | None = None) -> None:
         self._active[battery] = None

@@ -1,12 +1,15 @@
 """What a device holds of a set point that has ended counts at whoever asked for it, until the device confirms its end."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from tests.simulation.test_fleet_limits import edit
-from tests.support.fleet.fleet import Fleet, Host, pack_spec, sum_spec
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -89,5 +92,38 @@ def test_what_was_taken_counts_where_a_member_did_not_hear_of_it() -> None:
         await _keeps_its_sum(fleet, host, "p1", "p2", "c")
         assert flows_a(fleet, "p1", "p2") == pytest.approx([5.0, -5.0], rel=0.01)
         await _is_given_away_at_contact(fleet, "p1", "c")
+
+    told(story)
+
+
+class _Given(Judge):
+    """Counts how often something is given back."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        del request, sent, server
+        self.times += path.endswith("/ClearCurrent")
+
+
+@pytest.mark.parametrize(("safe_a", "booked_a"), [(3.0, None), (0.0, 10.0)], ids=["safe value", "booking"])
+def test_what_its_owner_runs_by_itself_is_not_left(safe_a: float, booked_a: float | None) -> None:
+    """A battery is given back and goes on to its safe value, or to a booking: that is nobody's who asked for it before."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        own = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), safe_current_a=safe_a),)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        if booked_a is not None:
+            await fleet.within(own, own.up.node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", 4.0)
+        given = _Given()
+        fleet.judges.append(given)
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [booked_a or safe_a]
+        assert (given.times, host.up.node.directory["all"].counts_at_a) == (1, 0.0)
 
     told(story)
