@@ -5,7 +5,8 @@ from typing import NamedTuple
 from bosd.bal.aggregator import devices_below
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import efficiency
-from bosd.bal.may_run import may_run_a
+from bosd.bal.dispatch import without_setpoint_a
+from bosd.bal.may_run import SLACK, may_run_a
 
 
 class Facts(NamedTuple):
@@ -15,7 +16,7 @@ class Facts(NamedTuple):
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
     own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
-    `left_a` is what may flow of a set point that has ended, 0.0 while one is in force, and where all runs as it is booked. The
+    `left_a` is what may flow of a set point that has ended, 0.0 while one lives, and where all runs as it is asked without. The
     efficiencies are those of all converters between the grid's side of the battery's node and the cells, the worst way.
     """
 
@@ -36,23 +37,38 @@ NONE_KNOWN = Facts()
 
 def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
     """Return the facts at `now_s`; `unheard_s` is how long this node may act for a controller it no longer hears."""
-    most_a = may_run_a(battery)
     return Facts(
         safe_within_s=_safe_within_s(battery, unheard_s),
-        unconfirmed_a=None if most_a == battery.applied_a else most_a,
+        unconfirmed_a=uncertain_a(battery, now_s),
         unread=bool(unread_below(battery, now_s)),
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
         alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
         alone_charge_limit_w=battery.spec.alone_charge_limit_w,
-        left_a=_left_a(battery, most_a),
+        left_a=_left_a(battery, now_s),
         charge_efficiency=efficiency(battery, discharging=False),
         discharge_efficiency=efficiency(battery, discharging=True),
     )
 
 
-def _left_a(battery: Battery, most_a: float) -> float:
-    as_booked = battery.booked is not None and most_a == battery.booked.current_a
-    return 0.0 if battery.setpoint is not None or as_booked else most_a
+def uncertain_a(battery: Battery, now_s: float) -> float | None:
+    """Return what may flow at `now_s` although it is not in force; None where all that flows is, as far as that is certain."""
+    most_a = may_run_a(battery)
+    return None if most_a == battery.applied_a and not _left_a(battery, now_s) else most_a
+
+
+def _left_a(battery: Battery, now_s: float) -> float:
+    """Return `left_a` of the facts: a device that did not confirm the end of a set point counts at what it was told before."""
+    most_a = may_run_a(battery)
+    if battery.setpoint is not None and battery.setpoint.over_s > now_s:
+        return 0.0
+    asked_a = without_setpoint_a(battery) if battery.user is None else battery.target_a or 0.0
+    within = most_a * asked_a > 0.0 and abs(most_a) <= abs(asked_a) * (1.0 + SLACK)
+    certain = most_a == battery.applied_a and not any(map(_is_told, devices_below(battery)))
+    return 0.0 if within and certain else most_a
+
+
+def _is_told(leaf: DeviceLeaf) -> bool:
+    return leaf.telling_a is not None or leaf.unconfirmed_a is not None
 
 
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:

@@ -308,7 +308,7 @@ class NodeApi(Protocol):
         ...
 
     async def clear_current(self, name: str, *, holder: str) -> SetCurrentResult:
-        """End the holder's own set point."""
+        """End the holder's own set point; `may_run_a` is what may flow that is neither booked nor the safe value."""
         ...
 
     async def book(

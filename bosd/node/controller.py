@@ -17,7 +17,7 @@ import structlog
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan
-from bosd.bal.facts import unread_below
+from bosd.bal.facts import uncertain_a, unread_below
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError, UnavailableError
@@ -25,15 +25,14 @@ from bosd.node.answers import Answers
 from bosd.node.api import SetCurrentResult
 from bosd.node.doubt import answer, with_doubt
 from bosd.node.dry_run import foreseen
-from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, just_after_s, over_first_s
+from bosd.node.ends import SHARE_PAUSE_S, changes_s, end_what_is_over, is_busy, just_after_s, over_first_s
 from bosd.node.execute import RETRY_S, Executor, Over, commit
 from bosd.node.moves import LOST_PAUSE_S, moves_of
 from bosd.node.overtaking import Overtaking
 from bosd.node.requests import (
     Request,
     check_carried,
-    check_free,
-    check_holder,
+    check_own,
     check_request,
     checked_ttl_s,
     lease_for,
@@ -216,9 +215,8 @@ class Controller:
         """End the holder's own set point; the booking or the safe value is in force again."""
         with self._overtaking.letting_go(name, holder, None if self.closing else self._group):
             async with self._turns.exclusive(name) as battery:
-                check_free(battery)
                 now_s = self._clock.now_s()
-                check_holder(battery, holder, now_s)
+                check_own(battery, holder, now_s)
                 planned = Plan()
                 if battery.setpoint is not None:
                     battery.setpoint = None
@@ -226,7 +224,8 @@ class Controller:
                     self._activate(battery)
                     planned = plan({**self._overtaking.asked(battery), battery: asked_a(battery)}, now_s)
                     await self._done(battery, planned, self._executor.enforce)
-                return with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
+                result = with_doubt(answer(battery, asked_a(battery), None, planned), battery, now_s)
+                return replace(result, may_run_a=uncertain_a(battery, self._clock.now_s()) or 0.0)
 
     def _activate(self, battery: Battery, pause_s: float | None = None) -> None:
         self._active[battery] = None
@@ -254,7 +253,7 @@ class Controller:
         self._turns.topology_changed()
         self._shared_s = {}
         self._complaints = {}
-        busy = [each for each in self._directory if each.setpoint or each.booked or each.applied_a or each.counts_at_a]
+        busy = [each for each in self._directory if is_busy(each, self._clock.now_s())]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
     def _known(self, battery: Battery) -> bool:

@@ -72,3 +72,10 @@ def changes_s(top: Battery, now_s: float) -> float:
 def runs_anything(battery: Battery) -> bool:
     """Whether a device below may be running because it was told to."""
     return any(leaf.counts_at_a != 0.0 for leaf in devices_below(battery))
+
+
+def is_busy(battery: Battery, now_s: float) -> bool:
+    """Whether something is asked of a battery, it may run something, or it is held at 0 A to an end still to come."""
+    told_s = battery.told_ends_s if isinstance(battery, DeviceLeaf) and battery.expires else None
+    held = told_s is not None and told_s > now_s
+    return held or bool(battery.setpoint or battery.booked or battery.applied_a or battery.counts_at_a)

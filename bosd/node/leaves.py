@@ -11,19 +11,19 @@ import structlog
 from bosd.bal.aggregator import Aggregator, devices_below, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps
-from bosd.bal.directory import Directory, Replaced
+from bosd.bal.directory import Directory, Replaced, place_of
 from bosd.bal.edited import Edited
 from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import NetworkSpec, PhysicalSpec
-from bosd.bal.status import Quality
+from bosd.bal.status import HEARD, Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
-from bosd.node.orphans import Orphans
+from bosd.node.orphans import AGAIN_S, Orphans
 from bosd.node.read_back import ReadBack
 from bosd.node.refresh import Refresher, port_of
 from bosd.node.renew import renew
@@ -204,9 +204,18 @@ class Leaves:
             self.orphans.keep()
 
     async def _leave(self, battery: NetworkLeaf) -> None:
-        """Give back what was asked of a stub that is no longer in the topology, and let go of the link."""
-        if battery.counts_at_a != 0.0:
-            await self._let_go(battery)
+        """Give back what was asked of a stub that is no longer in the topology, 0 A too, and let go of the link.
+
+        While its owner is heard that is tried until it succeeds, unless another stub is of the same battery by now: beats for
+        others renew the lease of what was asked, so that nothing else ends it before its time.
+        """
+        place = place_of(battery.spec)
+        told_s = -math.inf if battery.told_ends_s is None else battery.told_ends_s
+        if battery.counts_at_a != 0.0 or told_s > self.clock.now_s():
+            while await self._let_go(battery) and battery.status(self.clock.now_s()).link in HEARD:
+                await asyncio.sleep(AGAIN_S)
+                if any(isinstance(each, NetworkLeaf) and place_of(each.spec) == place for each in self.directory):
+                    break
         battery.close()
 
     async def make_safe(self) -> tuple[str, ...]:

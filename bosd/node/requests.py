@@ -10,6 +10,7 @@ from typing import NamedTuple
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
 from bosd.bal.dispatch import Plan
+from bosd.bal.facts import uncertain_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
@@ -58,7 +59,7 @@ def other_holder(battery: Battery, holder: str, now_s: float) -> str:
 
 
 def check_holder(battery: Battery, holder: str, now_s: float) -> None:
-    """Raise ClaimedError if somebody else's set point is alive."""
+    """Raise ClaimedError if somebody else's set point is alive; see `beside_it`."""
     setpoint = battery.setpoint
     if setpoint is not None and other_holder(battery, holder, now_s):
         left_s = setpoint.ends_s - now_s
@@ -67,7 +68,24 @@ def check_holder(battery: Battery, holder: str, now_s: float) -> None:
             battery=battery.name,
             holder=setpoint.holder,
             remaining_s=f"{left_s:.3f}",
+            **beside_it(battery, now_s),
         )
+
+
+def beside_it(battery: Battery, now_s: float) -> dict[str, float]:
+    """Return what a refusal says of what may flow that is not in force, `may_run_a`: whoever asked for it before counts it."""
+    most_a = uncertain_a(battery, now_s)
+    return {"may_run_a": most_a} if most_a else {}
+
+
+def check_own(battery: Battery, holder: str, now_s: float) -> None:
+    """Raise BatteryInUseError or ClaimedError where there is nothing of `holder` to be given back; see `beside_it`."""
+    try:
+        check_free(battery)
+    except BatteryInUseError as error:
+        error.metadata |= {key: str(value) for key, value in beside_it(battery, now_s).items()}
+        raise
+    check_holder(battery, holder, now_s)
 
 
 def _check_holder_elsewhere(battery: Battery, status: BatteryStatus) -> None:

@@ -3,6 +3,7 @@
 import math
 
 from bosd.bal.status import BatteryStatus, SetpointSource
+from bosd.errors import BosError
 
 
 class HeldThere:
@@ -68,3 +69,12 @@ class HeldThere:
         elif self._free_at_s == math.inf:
             self._free_at_s = now_s + self._free_for_s
         return now_s >= self._free_at_s
+
+
+def left_a(refusal: BosError, before_a: float) -> float:
+    """Return what a refusal says may still flow of the `before_a` that this node asked for; not a number where it is none."""
+    try:
+        most_a = float(refusal.metadata.get("may_run_a", "0"))
+    except ValueError:
+        return math.nan
+    return 0.0 if most_a * before_a <= 0.0 else most_a

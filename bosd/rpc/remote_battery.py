@@ -13,7 +13,7 @@ from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
-from bosd.rpc.held_there import HeldThere
+from bosd.rpc.held_there import HeldThere, left_a
 from bosd.rpc.remote_calls import RemoteCalls
 from bosd.v1 import battery_pb2 as pb
 
@@ -160,14 +160,14 @@ class RemoteBattery(RemoteCalls):
         self.touch()
         return same
 
-    def _lose(self, by: str, left_a: float = 0.0) -> None:
+    def _lose(self, by: str, most_a: float = 0.0) -> None:
         """Run nothing of this node's any more but what is left of it; what else flows there is asked by somebody else."""
-        left_a = left_a if left_a * self.counts_at_a > 0.0 else 0.0
+        most_a = most_a if most_a * self.counts_at_a > 0.0 else 0.0
         self._held.take(by)
         self._may_run_a = None
         super().settled(0.0, 0.0)
-        if left_a:  # it is being brought to its safe value: counts until it was given back for sure
-            self.lost_answer(left_a)
+        if most_a:  # it is being brought to its safe value: counts until it was given back for sure
+            self.lost_answer(most_a)
         self.look_again()
 
     def ask_anew(self, *, by_itself: bool = False) -> None:
@@ -242,13 +242,13 @@ class RemoteBattery(RemoteCalls):
         elif current_a != 0.0:
             await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
-            answer = await self._give_back()
+            answer = await self._give_back(before_a)
         else:
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
-                    self._lose(error.metadata.get("holder", "somebody else"))
+                    self._lose(error.metadata.get("holder", "somebody else"), left_a(error, before_a))
                 raise
         if not math.isfinite(answer.may_run_a):
             raise DriverError(
@@ -258,11 +258,11 @@ class RemoteBattery(RemoteCalls):
         if answer.unread and abs(before_a) > abs(answer.may_run_a):
             self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts
 
-    async def _give_back(self) -> pb.SetCurrentResponse:
+    async def _give_back(self, before_a: float) -> pb.SetCurrentResponse:
         try:
             return await self._wire.clear()
-        except (ClaimedError, BatteryInUseError):  # nothing of this node's is in force there
-            return pb.SetCurrentResponse(name=self.name)
+        except (ClaimedError, BatteryInUseError) as error:  # nothing of this node's is in force there; it may flow all the same
+            return pb.SetCurrentResponse(name=self.name, may_run_a=left_a(error, before_a))
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""

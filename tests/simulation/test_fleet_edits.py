@@ -243,3 +243,41 @@ def test_a_battery_that_its_owner_uses_itself_drags_no_sum_elsewhere() -> None:
         await fleet.until(lambda: flows_a(fleet, "a", "b") == pytest.approx([6.0, 6.0], 0.02), within_s=20.0, because="free")
 
     told(story)
+
+
+def test_a_stub_that_is_taken_out_holds_its_battery_no_more() -> None:
+    """It was brought to 0 A to the end of a set point of an hour, and beats for another one go on: its booking of 7 A runs."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("p1", "p2"):
+            fleet.add_pack(name)
+        own = fleet.add_host("a", Topology(batteries=(pack_spec("b1", "p1"), pack_spec("b2", "p2"))))
+        stubs = stub_spec("s1", "a", "b1"), stub_spec("s2", "a", "b2")
+        host = fleet.add_host("m", Topology(batteries=(*stubs, sum_spec("all", "s1", "s2"))))
+        await ready(fleet)
+        booked = own.up.node.book("b1", 7.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person")
+        await fleet.within(own, booked)
+        await fleet.set(host, "all", 20.0)
+        assert flows_a(fleet, "p1", "p2") == pytest.approx([10.0, 10.0], rel=0.01)
+        await edit(fleet, host, stubs[1], sum_spec("all", "s2"))
+        await fleet.until(
+            lambda: flows_a(fleet, "p1", "p2") == pytest.approx([7.0, 20.0]), within_s=10.0, because="what is booked is in force"
+        )
+
+    told(story)
+
+
+def test_a_stub_at_0_a_whose_sum_is_taken_away_is_given_back() -> None:
+    """Its sum was asked for 0 A for an hour, and is no more: nobody asks for the stub, so that its owner's booking runs."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.within(own, own.up.node.book("b", 7.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", 20.0)
+        await fleet.set(host, "all", 0.0)
+        await edit(fleet, host, stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"))
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == [7.0, 0.0], within_s=5.0, because="what is booked is in force")
+
+    told(story)

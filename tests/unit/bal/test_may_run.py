@@ -1,10 +1,13 @@
 """What may flow although it was not asked, and how soon it is over (control.md, "When something dies")."""
 
+import math
+
 import pytest
 
 from bosd.bal.facts import facts_of, unread_below
 from bosd.bal.may_run import may_run_a
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import SimulatedRegulatorSpec
 from bosd.drivers.rd6006.regulator import Rd6006Regulator
 from bosd.drivers.regulated import Regulated
@@ -94,9 +97,26 @@ def test_a_device_that_takes_longer_is_given_longer() -> None:
 def test_facts_name_what_is_not_known() -> None:
     """A device that was not looked at, and one that did not confirm."""
     battery = settled("a", 10.0)
+    battery.setpoint = SetPoint(current_a=10.0, ends_s=9.0, holder="ann")
     assert facts_of(battery, 4.03, 0.0)[1:3] == (None, False)
     battery.unconfirmed_a = 16.0
     battery.unread_until_s = 5.0
     assert facts_of(battery, 4.03, 4.9)[1:3] == (16.0, True)
     assert unread_below(aggregate(battery), 4.9) == (battery,)
     assert unread_below(battery, 5.0) == ()
+
+
+def test_facts_name_what_is_left_of_a_set_point_that_has_ended() -> None:
+    """10 A flow on: as long as the set point lives, as a booking asks or a clamped one may, all is as it should be; else not."""
+    battery = settled("a", 10.0)
+    battery.setpoint = SetPoint(current_a=10.0, ends_s=9.0, holder="ann")
+    assert facts_of(battery, 4.03, 8.9)[1::6] == (None, 0.0)
+    assert facts_of(battery, 4.03, 9.0)[1::6] == (10.0, 10.0)
+    battery.setpoint = None
+    assert facts_of(battery, 4.03, 0.0)[1::6] == (10.0, 10.0)
+    battery.booked = Booked(number=1, current_a=12.0, ends_s=math.inf)
+    assert facts_of(battery, 4.03, 0.0)[1::6] == (None, 0.0)
+    battery.telling_a = 0.0
+    assert facts_of(battery, 4.03, 0.0)[1::6] == (10.0, 10.0), "of what was asked before: it is told 0 A"
+    battery.telling_a, battery.booked = None, Booked(number=2, current_a=-10.0, ends_s=math.inf)
+    assert facts_of(battery, 4.03, 0.0)[1::6] == (10.0, 10.0)

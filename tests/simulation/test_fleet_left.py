@@ -1,0 +1,129 @@
+"""What a device holds of a set point that has ended counts at whoever asked for it, until the device confirms its end."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from bosd.bal.schedule import Moment
+from bosd.bal.spec import Topology
+from tests.simulation.test_fleet_limits import edit
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, sum_spec
+from tests.support.fleet.judges import TOLERANCE_A
+from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+
+ASKED_A = 20.0
+
+
+async def _keeps_its_sum(fleet: Fleet, host: Host, *packs: str) -> None:
+    """Watch 5 s: what flows of `all` is never above what is asked of it, which is asked again and again."""
+    for _ in range(10):
+        await fleet.refused(fleet.set(host, "all", ASKED_A))
+        running_a = [max(0.0, each_a) for each_a in flows_a(fleet, *packs)]
+        assert sum(running_a) <= ASKED_A + TOLERANCE_A, running_a
+        await asyncio.sleep(0.5)
+
+
+async def _is_given_away_at_contact(fleet: Fleet, pack: str, *others: str) -> None:
+    """Have a pack hear again: it lets go, and its share is the others'."""
+    fleet.packs[pack].change(deaf=False)
+    await fleet.until(lambda: sum(flows_a(fleet, *others)) == pytest.approx(ASKED_A), within_s=30.0, because="it is at rest")
+
+
+@pytest.mark.parametrize("deaf_s", [0.5, 20.0], ids=["not known to be lost", "lost"])
+def test_what_an_earlier_run_left_counts(deaf_s: float) -> None:
+    """A device hears nothing and holds 10 A; its controller starts anew, the lease over: 20 A are 10 A for the other one."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["a"].change(deaf=True)
+        await asyncio.sleep(deaf_s)
+        host.kill()
+        await asyncio.sleep(8.0)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await _keeps_its_sum(fleet, host, "a", "b")
+        assert flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0])
+        fleet.packs["a"].change(deaf=False)
+        await fleet.until(lambda: sum(flows_a(fleet, "a", "b")) == pytest.approx(ASKED_A), within_s=30.0, because="it is heard")
+        await _keeps_its_sum(fleet, host, "a", "b")
+
+    told(story)
+
+
+def test_what_an_owner_put_to_its_own_use_counts() -> None:
+    """A device that hears nothing holds 10 A, and its owner adds it up itself: the other one is not given its 10 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["a"].change(deaf=True)
+        await asyncio.sleep(1.0)
+        await edit(fleet, fleet.hosts["a"], pack_spec("b", "a"), sum_spec("own", "b"))
+        await _keeps_its_sum(fleet, host, "a", "b")
+        assert flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0])
+        await _is_given_away_at_contact(fleet, "a", "b")
+
+    told(story)
+
+
+def test_what_was_taken_counts_where_a_member_did_not_hear_of_it() -> None:
+    """A person takes the sum of two packs, one of which hears nothing and holds 5 A: these are not given away."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("p1", "p2"):
+            fleet.add_pack(name, hold_s=None)
+        total = sum_spec("b", "b1", "b2")
+        own = fleet.add_host("a", Topology(batteries=(pack_spec("b1", "p1"), pack_spec("b2", "p2"), total)))
+        owners(fleet, "c", hold_s=None)
+        host = controller(fleet, "a", "c")
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["p1"].change(deaf=True)
+        await asyncio.sleep(15.0)
+        await fleet.within(own, own.up.node.force_current("b", -5.0, ttl_s=600.0, holder="person"))
+        await asyncio.sleep(1.0)
+        await _keeps_its_sum(fleet, host, "p1", "p2", "c")
+        assert flows_a(fleet, "p1", "p2") == pytest.approx([5.0, -5.0], rel=0.01)
+        await _is_given_away_at_contact(fleet, "p1", "c")
+
+    told(story)
+
+
+class _Given(Judge):
+    """Counts how often something is given back."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        del request, sent, server
+        self.times += path.endswith("/ClearCurrent")
+
+
+@pytest.mark.parametrize(("safe_a", "booked_a"), [(3.0, None), (0.0, 10.0)], ids=["safe value", "booking"])
+def test_what_its_owner_runs_by_itself_is_not_left(safe_a: float, booked_a: float | None) -> None:
+    """A battery is given back and goes on to its safe value, or to a booking: that is nobody's who asked for it before."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        own = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), safe_current_a=safe_a),)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        if booked_a is not None:
+            await fleet.within(own, own.up.node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", 4.0)
+        given = _Given()
+        fleet.judges.append(given)
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == [booked_a or safe_a]
+        assert (given.times, host.up.node.directory["all"].counts_at_a) == (1, 0.0)
+
+    told(story)
