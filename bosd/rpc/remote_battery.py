@@ -13,13 +13,11 @@ from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
-from bosd.rpc.held_there import HeldThere
+from bosd.rpc.held_there import HeldThere, is_in_use
 from bosd.rpc.remote_calls import RemoteCalls
+from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
 
-ADDED_STALENESS_S = 1.0
-"""What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
-LEAST_STALENESS_S, UNAVAILABLE_FACTOR = 1.5, 3.0
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
@@ -87,7 +85,8 @@ class RemoteBattery(RemoteCalls):
         """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
         del half_rtt_s
         behind, before, self._remote = self.lost_behind, self._remote, status
-        self._held.heard()
+        if self._held.heard(status, self._wire.session_now_s(), ready=self._link is Link.READY):
+            self._wire.agree_anew()
         if behind and not self.lost_behind:
             self.lower_caps(RAMP, self.known_a)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
@@ -122,6 +121,19 @@ class RemoteBattery(RemoteCalls):
         return math.inf if self._remote is None else abs(self._remote.applied_current_a or 0.0)
 
     @property
+    def rests_unseen(self) -> bool:
+        """Whether a set point of 0 A is to be told: it is what somebody asks of this stub, or holds down what is in force there."""
+        remote = self._remote
+        if remote is None or self._link not in HEARD or self.stopped or not self._commandable(remote):
+            return False
+        return self._held.claims or self.user is None or bool(remote.applied_current_a)
+
+    @property
+    def untold(self) -> bool:
+        """Whether a booking or a safe value of its owner's is in force there, beside which this node asked for nothing."""
+        return not self._held.claims and self.rests_unseen and bool(self.known_a)
+
+    @property
     def let_go_s(self) -> float | None:
         """What its owner announced; None before it did, and in a cycle, where bounds would feed each other."""
         return None if self._remote is not None and self._barred(self._remote) else self._safe_within_s
@@ -152,11 +164,13 @@ class RemoteBattery(RemoteCalls):
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
             self._lose(self._held.taken_by or facts.taken_by, facts.unconfirmed_a or 0.0)
             return False
-        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
+        claimed = self._held.claims
+        self._held.claims = claimed and claim_a is not None
+        same = claim_a is not None and claim_a == self.applied_a and (claim_a != 0.0 or claimed) and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
             self.unconfirmed_a = None
-        elif worst_a or self.counts_at_a:
+        elif worst_a or self.counts_at_a or claimed:
             self.lower_caps(RAMP, 0.0 if facts.unread else abs(worst_a))  # it comes back from what is known to run there
             self.lost_answer(worst_a)
             self.look_again()
@@ -242,9 +256,11 @@ class RemoteBattery(RemoteCalls):
             await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._give_back()
+            self._held.answered(claims=False)
         else:
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
+                self._held.answered(claims=True)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"))
@@ -289,27 +305,8 @@ class RemoteBattery(RemoteCalls):
         return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
-        barred = self._barred(remote) or _is_in_use(remote) or self._held.bars(remote, self.counts_at_a)
+        barred = self._barred(remote) or is_in_use(remote) or self._held.bars(remote, self.counts_at_a)
         return remote.commandable and not barred
-
-    def _staleness_s(self, remote: BatteryStatus | None) -> float:
-        if self.network.max_staleness_s is not None:
-            return self.network.max_staleness_s
-        announced_s = LEAST_STALENESS_S if remote is None or math.isinf(remote.max_staleness_s) else remote.max_staleness_s
-        return announced_s + ADDED_STALENESS_S
-
-    def _quality(self, remote: BatteryStatus, now_s: float) -> tuple[Quality, float]:
-        if remote.sampled_from_s is None:
-            return Quality.UNAVAILABLE, math.inf
-        staleness_s = self._staleness_s(remote)
-        configured_s = self.network.unavailable_after_s
-        stale_s = remote.sampled_from_s + staleness_s
-        lost_s = remote.sampled_from_s + (UNAVAILABLE_FACTOR * staleness_s if configured_s is None else configured_s)
-        if now_s <= stale_s:
-            return max(Quality.GOOD, remote.quality), stale_s
-        if now_s <= lost_s:
-            return max(Quality.STALE, remote.quality), lost_s
-        return Quality.UNAVAILABLE, math.inf
 
     def _until(self) -> str:
         if self._in_session:
@@ -322,7 +319,7 @@ class RemoteBattery(RemoteCalls):
         reasons = [self.stopped_text] if self.stopped else []
         if claimed := self._held.reason(remote, self.counts_at_a):
             reasons.append(claimed)
-        if remote is not None and _is_in_use(remote):
+        if remote is not None and is_in_use(remote):
             reasons.append(f"IN_USE: {self.network.remote_name} is a source of something at its node; command that")
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
@@ -342,7 +339,7 @@ class RemoteBattery(RemoteCalls):
             return self._without_values("", (self._own,), 1)
         if barred := self._barred(remote):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
-        quality, valid_until_s = self._quality(remote, now_s)
+        quality, valid_until_s = quality_of(self.network, remote, now_s)
         valid_until_s = min(valid_until_s, self._counted_until_s, self._held.free_at_s)
         away = quality is Quality.UNAVAILABLE
         commandable = self._commandable(remote) and self._link in HEARD and not self.stopped and not away
@@ -374,7 +371,7 @@ class RemoteBattery(RemoteCalls):
             path=self._path(remote),
             hops=remote.hops + 1,
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
-            max_staleness_s=self._staleness_s(remote),
+            max_staleness_s=staleness_s(self.network, remote),
             valid_until_s=valid_until_s,
             **asked,
         )
@@ -389,12 +386,7 @@ class RemoteBattery(RemoteCalls):
             reason=barred or self._reason(None, Quality.UNAVAILABLE),
             path=path,
             hops=hops,
-            max_staleness_s=self._staleness_s(None),
+            max_staleness_s=staleness_s(self.network, None),
             valid_until_s=self._counted_until_s,
             **self.setpoint_fields(controllable=controllable),
         )
-
-
-def _is_in_use(remote: BatteryStatus) -> bool:
-    """Tell whether a battery rests below something at its own node: whatever is free and can be commanded has a source."""
-    return remote.controllable and remote.setpoint_source is None and remote.quality is not Quality.UNAVAILABLE
