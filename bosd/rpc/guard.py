@@ -219,6 +219,10 @@ class Guard(grpc.aio.ServerInterceptor):
             veil(message, seen, self._known(), identity.holder)
         return message
 
+    def granted_to(self, holder: str) -> frozenset[str] | None:
+        """Return the batteries that are granted to `ROLE:NAME`; None for all of them."""
+        return self._rights.granted_to(holder)
+
     def _known(self) -> set[str]:
         return {*self._node.names(), *(entry.splitter for entry in self._node.topology().entries if entry.splitter)}
 

@@ -15,6 +15,7 @@ from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use
 from bosd.rpc.remote_calls import RemoteCalls
+from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
 
@@ -67,7 +68,7 @@ class RemoteBattery(RemoteCalls):
     def waits_for(self, now_s: float) -> str:
         """Return what is waited for until it is known what it runs."""
         if self.unconfirmed_a is None and self._left_running and self.unread_until_s == math.inf:
-            return 'may run what an earlier run of this node asked for, until contact, or "bosctl fleet assume-safe": it holds'
+            return f"may run what an earlier run of this node asked for, {self.until_contact}: it holds"
         if self.unconfirmed_a is None:
             return super().waits_for(now_s)
         return f"counted at {self.unconfirmed_a:g} A {self._until()}"
@@ -213,6 +214,12 @@ class RemoteBattery(RemoteCalls):
                 ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)
                 self._counted_until_s = max(way.counts_until_s(self._safe_within_s) for way in ways)
 
+    @property
+    def until_contact(self) -> str:
+        """Until when it counts that is not known to end by itself."""
+        target, node = self.network.target, self._own.partition("/")[0]
+        return f'until contact, or "bosctl fleet assume-safe {serial_of(target) or target}" at {node}'
+
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
         left_running = self._left_running and self.is_unread(0.0)
@@ -312,7 +319,7 @@ class RemoteBattery(RemoteCalls):
         if self._in_session:
             return "until its next answer: the last command is unconfirmed"
         if self._safe_within_s is None:
-            return 'until contact, or "bosctl fleet assume-safe": it holds what it was told'
+            return f"{self.until_contact}: it holds what it was told"
         return f"for {self._safe_within_s:.2f} s from its last answer, when it is safe by itself"
 
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:

@@ -69,7 +69,7 @@ def test_what_holds_is_counted_until_somebody_says_so() -> None:
         assert flows_a(fleet, "a", "b", "c") == pytest.approx([10.0, 10.0, 10.0], rel=2e-2)
         assert math.fsum(flows_a(fleet, "a", "b", "c")) <= 30.0 + 1e-9
         assert "may still run: sc up to 10 A" in host.up.node.status("all").reason
-        assert 'until contact, or "bosctl fleet assume-safe"' in host.up.node.status("sc").reason
+        assert 'until contact, or "bosctl fleet assume-safe c:7000" at m' in host.up.node.status("sc").reason
         fleet.hosts["c"].start()
         await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
         await fleet.until(
