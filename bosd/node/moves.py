@@ -87,10 +87,8 @@ def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]
 
 
 def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None, now_s: float) -> bool:
-    if new_a == 0.0 and ends_s is None:  # nobody asks for it any more: given back, and not kept at 0 A to the end
-        return leaf.told_ends_s is not None and leaf.told_ends_s > now_s
-    if new_a == 0.0 and leaf.told_ends_s is None:  # nothing to hold down there, or it would be `untold`
-        return False
+    if new_a == 0.0:  # nobody asks for it any more: given back, and not kept at 0 A to the end
+        return ends_s is None and leaf.told_ends_s is not None and leaf.told_ends_s > now_s
     if ends_s is None:
         return False
     return leaf.told_ends_s is None or abs(ends_s - leaf.told_ends_s) > SAME_END_S

@@ -44,13 +44,16 @@ class HeldThere:
         """Note that its owner confirmed a set point of this node, or that nothing of it is in force there."""
         self.claims, self._missed_since_s = claims, math.inf
 
-    def heard(self, remote: BatteryStatus, now_s: float, *, ready: bool) -> bool:
+    def heard(self, remote: BatteryStatus, now_s: float, running_a: float, *, ready: bool) -> bool:
         """Note that a status came; return whether those of the last `free_for_s` show nothing of what this node claims.
 
-        It was ended there without a word, by an old message of this node's, say. One status alone may be older than an answer.
+        It was ended there without a word, by an old message of this node's, say. One status alone may be older than an answer:
+        it counts where this node's 0 A would hold down what flows, as saying that again costs nothing.
         """
         self._asks = False
         shown = remote.setpoint_source is SetpointSource.MANUAL and remote.holder in ("", self.own)
+        if running_a == 0.0 and not shown and remote.applied_current_a:
+            self.claims = False
         if shown or not (self.claims and ready):
             self._missed_since_s = math.inf
         elif self._missed_since_s == math.inf:

@@ -86,7 +86,7 @@ class RemoteBattery(RemoteCalls):
         """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
         del half_rtt_s
         behind, before, self._remote = self.lost_behind, self._remote, status
-        if self._held.heard(status, self._wire.session_now_s(), ready=self._link is Link.READY):
+        if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
         if behind and not self.lost_behind:
             self.lower_caps(RAMP, self.known_a)  # it comes back from what is in force there, before anybody looks
@@ -123,16 +123,18 @@ class RemoteBattery(RemoteCalls):
 
     @property
     def rests_unseen(self) -> bool:
-        """Whether a set point of 0 A is to be told: it is what somebody asks of this stub, or holds down what is in force there."""
-        remote = self._remote
-        if remote is None or self._link not in HEARD or self.stopped or not self._commandable(remote):
-            return False
-        return self._held.claims or self.user is None or bool(remote.applied_current_a)
+        """Whether 0 A is told where it is asked of this very stub: it holds down what its owner has in force, now or later."""
+        return self.user is None and self._may_be_told
 
     @property
     def untold(self) -> bool:
-        """Whether a booking or a safe value of its owner's is in force there, beside which this node asked for nothing."""
-        return not self._held.claims and self.rests_unseen and bool(self.known_a)
+        """Whether a booking or a safe value of its owner's flows there, beside which this node asked for nothing."""
+        return not self._held.claims and bool(self.known_a) and self._may_be_told
+
+    @property
+    def _may_be_told(self) -> bool:
+        heard = self._link in HEARD and not self.stopped
+        return heard and self._remote is not None and self._commandable(self._remote)
 
     @property
     def let_go_s(self) -> float | None:
@@ -165,8 +167,7 @@ class RemoteBattery(RemoteCalls):
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
             self._lose(self._held.taken_by or facts.taken_by, facts.unconfirmed_a or 0.0)
             return False
-        claimed = self._held.claims
-        self._held.claims = claimed and claim_a is not None
+        self._held.claims = (claimed := self._held.claims) and claim_a is not None
         same = claim_a is not None and claim_a == self.applied_a and (claim_a != 0.0 or claimed) and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
@@ -217,8 +218,8 @@ class RemoteBattery(RemoteCalls):
     @property
     def until_contact(self) -> str:
         """Until when it counts that is not known to end by itself."""
-        target, node = self.network.target, self._own.partition("/")[0]
-        return f'until contact, or "bosctl fleet assume-safe {serial_of(target) or target}" at {node}'
+        node = serial_of(self.network.target) or self.network.target
+        return f'until contact, or "bosctl fleet assume-safe {node}" at {self._own.partition("/")[0]}'
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""

@@ -169,3 +169,24 @@ def test_a_set_point_that_was_ended_at_its_owner_without_a_word_is_asked_again(a
         await fleet.until(lambda: flows_a(fleet, "a") == [asked_a], within_s=within_s, because="it is asked again")
 
     told(story)
+
+
+@pytest.mark.parametrize("name", ["sa", "all"])
+def test_nothing_is_a_set_point_too(name: str) -> None:
+    """A set point of 0 A outranks what its owner has booked, on a stub and on a sum of stubs, and goes when it ends."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        above = () if name == "sa" else (sum_spec("all", "sa"),)
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"), *above), splitters=()))
+        await ready(fleet)
+        own = fleet.hosts["a"]
+        await fleet.within(own, own.up.node.book("b", 5.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="other"))
+        await fleet.until(lambda: flows_a(fleet, "a") == [5.0], within_s=3.0, because="the booking is in force")
+        await fleet.set(host, name, 0.0, ttl_s=20.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=1.0, because="the set point outranks it")
+        await asyncio.sleep(18.0)
+        assert flows_a(fleet, "a") == [0.0]
+        await fleet.until(lambda: flows_a(fleet, "a") == [5.0], within_s=10.0, because="it is over")
+
+    told(story)
