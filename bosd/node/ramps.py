@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Iterable
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import RAMP, Cap
+from bosd.bal.cap import RAMP
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
+from bosd.bal.ramp import ramp_caps
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 
@@ -64,7 +65,7 @@ class Ramps:
         elif leaf in self._reached:
             if self._asked_above(leaf):
                 self._away[leaf] = min(abs(leaf.counts_at_a), _allowed_a(leaf))
-                leaf.put_caps(RAMP, self._caps(self._away[leaf]))
+                leaf.put_caps(RAMP, ramp_caps(self._away[leaf]))
             elif self._away.pop(leaf, None) is not None:
                 leaf.put_caps(RAMP, ())
 
@@ -91,13 +92,8 @@ class Ramps:
         over = most_a >= full_a and now_s > began_s
         if over:
             del self._rising[battery]
-        if battery.put_caps(RAMP, () if over else self._caps(most_a)):
+        if battery.put_caps(RAMP, () if over else ramp_caps(most_a)):
             self._changed(self._directory.tops_with(battery))
-
-    @staticmethod
-    def _caps(most_a: float) -> tuple[Cap, ...]:
-        text = "the ramp after a loss"
-        return tuple(Cap(source=RAMP, discharging=out, limit_a=most_a, text=text) for out in (True, False))
 
 
 def _allowed_a(battery: Battery) -> float:

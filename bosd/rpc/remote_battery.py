@@ -4,10 +4,10 @@ import math
 from typing import ClassVar
 
 from bosd.bal.battery import DeviceLeaf
-from bosd.bal.cap import RAMP
 from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
+from bosd.bal.ramp import hold_down
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
@@ -89,7 +89,7 @@ class RemoteBattery(RemoteCalls):
         if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
         if behind and not self.lost_behind:
-            self.lower_caps(RAMP, self.known_a)  # it comes back from what is in force there, before anybody looks
+            hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
             return
         self.touch()
@@ -173,7 +173,8 @@ class RemoteBattery(RemoteCalls):
         if same:
             self.unconfirmed_a = None
         elif worst_a or self.counts_at_a or claimed:
-            self.lower_caps(RAMP, 0.0 if facts.unread else abs(worst_a))  # it comes back from what is known to run there
+            let_go = claim_a is None and self.counts_at_a != 0.0  # perhaps while this node slept
+            hold_down(self, 0.0 if facts.unread else abs(worst_a), begin=let_go)  # it comes back from what runs there
             self.lost_answer(worst_a)
             self.look_again()
         self.touch()
@@ -218,14 +219,13 @@ class RemoteBattery(RemoteCalls):
     @property
     def until_contact(self) -> str:
         """Until when it counts that is not known to end by itself."""
-        node = serial_of(self.network.target) or self.network.target
-        return f'until contact, or "bosctl fleet assume-safe {node}" at {self._own.partition("/")[0]}'
+        of, at = serial_of(self.network.target) or self.network.target, self._own.partition("/")[0]
+        return f'until contact, or "bosctl fleet assume-safe {of}" at {at}'
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
-        left_running = self._left_running and self.is_unread(0.0)
-        counted = not self._in_session and (self.unconfirmed_a is not None or left_running)
-        if counted:
+        counted = self.unconfirmed_a is not None or (self._left_running and self.is_unread(0.0))
+        if counted := counted and not self._in_session:
             self._counted_until_s = math.inf
             self.unread_until_s = -math.inf
             self.unconfirmed_a = None

@@ -9,6 +9,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
+from bosd.node.ramps import FULL_S
 from bosd.rpc.link_timers import LinkTimers
 from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
@@ -165,7 +166,7 @@ def test_a_set_point_that_was_ended_at_its_owner_without_a_word_is_asked_again(a
         assert flows_a(fleet, "a") == [asked_a]
         await fleet.within(own, own.up.node.clear_current("b", holder="node:m"))
         assert flows_a(fleet, "a") != [asked_a]
-        within_s = LinkTimers().session.stale_s + 1.0 + RESYNC_S
+        within_s = LinkTimers().session.stale_s + 1.0 + RESYNC_S + FULL_S
         await fleet.until(lambda: flows_a(fleet, "a") == [asked_a], within_s=within_s, because="it is asked again")
 
     told(story)

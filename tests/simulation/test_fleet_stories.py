@@ -8,6 +8,7 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.bal.status import Link, Quality
 from bosd.errors import CurrentOutOfRangeError
+from bosd.node.ramps import FULL_S
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.slow_world import slow_down
 from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
@@ -374,5 +375,26 @@ def test_two_nodes_do_not_fence_each_other() -> None:
             assert flows_a(fleet, "p") == [7.0]
             n.start()
         assert fleet.hosts["o"].up.sessions.peers()["node:m"].epoch <= 2  # type: ignore[union-attr]
+
+    told(story)
+
+
+def test_what_was_let_go_while_the_asker_slept_comes_back_slowly() -> None:
+    """A relay stands still a moment longer than its lease: it finds nothing lost, and what its owner let go rises from there."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        stalled = fleet.loop.create_task(fleet.stall(host, 3.2))
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=3.2, because="its lease is over")
+        began_s = fleet.loop.time()
+        await stalled
+        while flows_a(fleet, "a") != [20.0]:
+            after_s = fleet.loop.time() - began_s
+            assert after_s < FULL_S + 3.0
+            assert flows_a(fleet, "a")[0] <= after_s * 20.0 / FULL_S + 0.5  # looked at four times a second
+            await asyncio.sleep(0.05)
 
     told(story)
