@@ -102,6 +102,12 @@ def _allowed_a(battery: Battery) -> float:
 
 
 def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:
-    """Tell whether a leaf cannot be reached: a stub whose node is heard may be held by somebody else, or be held down there."""
+    """Tell whether a leaf cannot be reached: a stub whose node is heard may be held by somebody else, or be held down there.
+
+    What lies behind two nodes that are heard shows itself by what they could not confirm.
+    """
     status = leaf.status(now_s)
-    return is_beyond_reach(leaf, status) and (status.link not in HEARD or leaf.lost_behind)
+    if not is_beyond_reach(leaf, status):
+        return False
+    unsure = leaf.unconfirmed_a is not None and not leaf.held_elsewhere
+    return status.link not in HEARD or leaf.lost_behind or unsure

@@ -398,3 +398,27 @@ def test_what_was_let_go_while_the_asker_slept_comes_back_slowly() -> None:
             await asyncio.sleep(0.05)
 
     told(story)
+
+
+def test_what_was_lost_behind_two_relays_comes_back_slowly() -> None:
+    """The owner's process dies and its device is made safe; both relays are heard all the time, and hold nothing of it any more."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        fleet.add_host("near", Topology(batteries=(stub_spec("b", "a", "b"),), splitters=()))
+        fleet.add_host("far", Topology(batteries=(stub_spec("b", "near", "b"),), splitters=()))
+        host = controller(fleet, "far")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.hosts["a"].kill()
+        fleet.packs["a"].change(held_a=0.0)  # by its guard
+        await asyncio.sleep(8.0)
+        fleet.hosts["a"].start()
+        began_s = fleet.loop.time()
+        while flows_a(fleet, "a") != [20.0]:
+            after_s = fleet.loop.time() - began_s
+            assert after_s < FULL_S + 5.0  # a resync, and a pause of what failed
+            assert flows_a(fleet, "a")[0] <= after_s * 20.0 / FULL_S + 0.5  # looked at four times a second
+            await asyncio.sleep(0.05)
+
+    told(story)
