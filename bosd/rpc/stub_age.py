@@ -23,7 +23,9 @@ def quality_of(spec: NetworkSpec, remote: BatteryStatus, now_s: float) -> tuple[
     if remote.sampled_from_s is None:
         return Quality.UNAVAILABLE, math.inf
     stale_s = remote.sampled_from_s + staleness_s(spec, remote)
-    lost_after_s = UNAVAILABLE_FACTOR * staleness_s(spec, remote) if spec.unavailable_after_s is None else spec.unavailable_after_s
+    lost_after_s = (
+        UNAVAILABLE_FACTOR * staleness_s(spec, remote) if spec.unavailable_after_s is None else spec.unavailable_after_s
+    )
     lost_s = remote.sampled_from_s + lost_after_s
     if now_s <= stale_s:
         return max(Quality.GOOD, remote.quality), stale_s

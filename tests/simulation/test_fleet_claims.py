@@ -58,9 +58,7 @@ def test_what_was_taken_counts_until_the_safe_value_is_confirmed(booked_a: float
         await ready(fleet)
         if booked_a is not None:
             node = fleet.hosts["a"].up.node
-            await fleet.within(
-                fleet.hosts["a"], node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="other")
-            )
+            await fleet.within(fleet.hosts["a"], node.book("b", booked_a, Moment(in_s=0.0), Moment(in_s=600.0), holder="other"))
         await fleet.set(host, "all", ASKED_A)
         fleet.packs["a"].latency_s = (0.48, 0.49)  # about a beat
         await asyncio.sleep(5.0)
@@ -153,7 +151,7 @@ def test_what_is_let_go_past_a_device_under_way_is_given_back() -> None:
 
 @pytest.mark.parametrize("asked_a", [10.0, 0.0])
 def test_a_set_point_that_was_ended_at_its_owner_without_a_word_is_asked_again(asked_a: float) -> None:
-    """An old message of the controller's, or another who shows its certificate, ends what it holds: statuses show nothing of it."""
+    """An old message of the controller's, or another with its certificate, ends what it holds: statuses show nothing of it."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a")

@@ -401,7 +401,7 @@ def test_what_was_let_go_while_the_asker_slept_comes_back_slowly() -> None:
 
 
 def test_what_was_lost_behind_two_relays_comes_back_slowly() -> None:
-    """The owner's process dies and its device is made safe; both relays are heard all the time, and hold nothing of it any more."""
+    """The owner's process dies and its device is made safe; both relays are heard all the time, and hold nothing of it."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", hold_s=None)

@@ -56,7 +56,9 @@ def test_what_is_not_granted_gets_no_stub() -> None:
     assert chosen_of(THERE, (), ["spare", "b1"], HOLDER) == ["spare"]
     assert chosen_of(THERE, ("b1",), ["spare", "b1"], HOLDER) == ["b1"]
     remedy = r'in its \[security.grants\], "node:home" = \["all"\]'
-    with pytest.raises(Failure, match=f"hut does not grant all to node:home: name them {remedy}, and start it anew. Nothing") as failed:
+    with pytest.raises(
+        Failure, match=f"hut does not grant all to node:home: name them {remedy}, and start it anew. Nothing"
+    ) as failed:
         chosen_of(THERE, ("spare", "all"), ["spare"], HOLDER)
     assert failed.value.reason == "NOT_ALLOWED"
     with pytest.raises(Failure, match="hut does not grant all, spare to node:home"):
