@@ -328,8 +328,10 @@ class Leaves:
         """Wait as `first_look`. Raises UnavailableError, naming what may still run what was asked before this node started."""
         tops = tuple(batteries)
         if unread := await self.first_look(tops, FIRST_LOOK_S):
-            held = any(leaf.unread_until_s == math.inf for top in tops for leaf in devices_below(top) if leaf.name in unread)
-            until = 'until contact, or "bosctl fleet assume-safe": it holds' if held else "ask again in a few seconds"
+            below = {leaf.name: leaf for top in tops for leaf in devices_below(top) if leaf.unread_until_s == math.inf}
+            held = [leaf for name in unread if isinstance(leaf := below.get(name), NetworkLeaf)]
+            waits = dict.fromkeys(f"{leaf.until_contact}: it holds" for leaf in held)
+            until = "; ".join(waits) or "ask again in a few seconds"
             raise UnavailableError(
                 f"{name}: {', '.join(unread)} was not heard since this node started and may still run what was asked before; "
                 + until,

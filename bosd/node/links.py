@@ -26,6 +26,11 @@ class NetworkLeaf(DeviceLeaf):
         self.owner_run: Callable[[], str] = lambda: ""
         """Returns which run of its node answers, by boot id; empty while none does."""
 
+    @property
+    @abstractmethod
+    def until_contact(self) -> str:
+        """Until when it counts that is not known to end by itself, in words that name the command for a person and its node."""
+
     @abstractmethod
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""

@@ -9,9 +9,10 @@ import math
 from collections.abc import Callable, Iterable
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import RAMP, Cap
+from bosd.bal.cap import RAMP
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
+from bosd.bal.ramp import ramp_caps
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 
@@ -64,7 +65,7 @@ class Ramps:
         elif leaf in self._reached:
             if self._asked_above(leaf):
                 self._away[leaf] = min(abs(leaf.counts_at_a), _allowed_a(leaf))
-                leaf.put_caps(RAMP, self._caps(self._away[leaf]))
+                leaf.put_caps(RAMP, ramp_caps(self._away[leaf]))
             elif self._away.pop(leaf, None) is not None:
                 leaf.put_caps(RAMP, ())
 
@@ -91,13 +92,8 @@ class Ramps:
         over = most_a >= full_a and now_s > began_s
         if over:
             del self._rising[battery]
-        if battery.put_caps(RAMP, () if over else self._caps(most_a)):
+        if battery.put_caps(RAMP, () if over else ramp_caps(most_a)):
             self._changed(self._directory.tops_with(battery))
-
-    @staticmethod
-    def _caps(most_a: float) -> tuple[Cap, ...]:
-        text = "the ramp after a loss"
-        return tuple(Cap(source=RAMP, discharging=out, limit_a=most_a, text=text) for out in (True, False))
 
 
 def _allowed_a(battery: Battery) -> float:
@@ -106,6 +102,12 @@ def _allowed_a(battery: Battery) -> float:
 
 
 def _is_lost(leaf: DeviceLeaf, now_s: float) -> bool:
-    """Tell whether a leaf cannot be reached: a stub whose node is heard may be held by somebody else, or be held down there."""
+    """Tell whether a leaf cannot be reached: a stub whose node is heard may be held by somebody else, or be held down there.
+
+    What lies behind two nodes that are heard shows itself by what they could not confirm.
+    """
     status = leaf.status(now_s)
-    return is_beyond_reach(leaf, status) and (status.link not in HEARD or leaf.lost_behind)
+    if not is_beyond_reach(leaf, status):
+        return False
+    unsure = leaf.unconfirmed_a is not None and not leaf.held_elsewhere
+    return status.link not in HEARD or leaf.lost_behind or unsure

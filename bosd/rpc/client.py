@@ -253,6 +253,10 @@ class RemoteLink:
         """Return the time that sessions go by."""
         return self._remote.session.clock.now_s()
 
+    def agree_anew(self) -> None:
+        """Ask the owner what is in force there, and compare."""
+        self._remote.session.agree_anew()
+
     def counts_until_s(self, safe_within_s: float) -> float:
         """Return when a battery there is safe by itself, on this node's clock."""
         session = self._remote.session

@@ -14,6 +14,7 @@ from bosd.node.links import NetworkLeaf
 from bosd.rpc.about import About
 from bosd.rpc.client import RemotePool
 from bosd.rpc.remote_node import RemoteNode
+from bosd.rpc.seeking import serial_of
 from bosd.v1 import fleet_pb2 as pb
 from bosd.v1.fleet_pb2_grpc import FleetServiceStub
 
@@ -75,7 +76,7 @@ class Fleet:
 
     def _find(self, node: str) -> tuple[list[RemoteNode], str]:
         """Return the remotes called so, and the node's name. Raises BadNameError with those that are known."""
-        found = [each for each in self.pool.remotes.values() if node in (each.node, each.target)]
+        found = [each for each in self.pool.remotes.values() if node in (each.node, each.target, serial_of(each.target))]
         if found or self.keeper(node) is not None:
             return found, self.name_of(found[0]) if found else node
         known = [*map(self.name_of, self.pool.remotes.values()), *(name for name, _session in self._keepers_alone())]

@@ -21,6 +21,7 @@ from bosd.node.api import NodeApi
 from bosd.node.scheduler import SEPARATOR
 from bosd.pki.identity import Identity, identity_of
 from bosd.rpc.edge import CLIENT_KEY
+from bosd.rpc.parsing import Malformed
 from bosd.rpc.rights import METHODS, Rights, action_of
 from bosd.rpc.status import abort
 from bosd.rpc.tls import Keyring
@@ -175,13 +176,14 @@ class Guard(grpc.aio.ServerInterceptor):
             who = identity.holder
             self._check_certificate(identity)
             rule = METHODS.get(method)
+            request = None if isinstance(request, Malformed) else request
             names = tuple(rule.names(request))[:100] if rule is not None and request is not None else ()
             most = MAX_STREAMS_PER_PEER if stream else MAX_CALLS_PER_PEER
             if self._running[who, stream] >= most:
                 kind = "streams" if stream else "calls"
                 raise NoResourcesError(f"{who} has {most} {kind} running, which is the most", most=most)
             self._rights.check(method, identity, request)
-            if method == _CANCEL:
+            if method == _CANCEL and request is not None:
                 await self._check_booking(identity, request.id)
         except BosError as error:
             await self._refuse(action_of(method, request), error, who, names, context)
@@ -218,6 +220,10 @@ class Guard(grpc.aio.ServerInterceptor):
         if seen is not None and hasattr(message, "ListFields"):
             veil(message, seen, self._known(), identity.holder)
         return message
+
+    def granted_to(self, holder: str) -> frozenset[str] | None:
+        """Return the batteries that are granted to `ROLE:NAME`; None for all of them."""
+        return self._rights.granted_to(holder)
 
     def _known(self) -> set[str]:
         return {*self._node.names(), *(entry.splitter for entry in self._node.topology().entries if entry.splitter)}

@@ -2,7 +2,7 @@
 
 import math
 
-from bosd.bal.status import BatteryStatus, SetpointSource
+from bosd.bal.status import BatteryStatus, Quality, SetpointSource
 from bosd.errors import BosError
 
 
@@ -10,16 +10,18 @@ class HeldThere:
     """The claim of somebody else on a battery of another node: seen in its status, or taken from `own`, this node, by force.
 
     `own` is what its owner calls this node. What was taken is `free` once nobody's set point has been seen for `free_for_s`:
-    while a claim is taken there is none for a moment, until the device is at its safe value.
+    while a claim is taken there is none for a moment, until the device is at its safe value. While this node `claims` it, its
+    owner confirmed a set point, of 0 A too, that was not given back.
     """
 
-    __slots__ = ("_asks", "_free_at_s", "_free_for_s", "own", "taken_by")
+    __slots__ = ("_asks", "_free_at_s", "_free_for_s", "_missed_since_s", "claims", "own", "taken_by")
 
     def __init__(self, own: str, free_for_s: float) -> None:
         self.own = own
         self.taken_by = ""
         self._free_at_s, self._free_for_s = math.inf, free_for_s
-        self._asks = False
+        self._asks = self.claims = False
+        self._missed_since_s = math.inf
 
     @property
     def free_at_s(self) -> float:
@@ -28,7 +30,7 @@ class HeldThere:
 
     def take(self, by: str) -> None:
         """Note that `by` holds it in place of this node."""
-        self.taken_by, self._free_at_s, self._asks = by, math.inf, False
+        self.taken_by, self._free_at_s, self._asks, self.claims = by, math.inf, False, False
 
     def forget(self) -> bool:
         """Forget what was taken; return whether anything was."""
@@ -39,9 +41,28 @@ class HeldThere:
         """Leave it to the owner whether it is free, until its next status: the last may be older than that."""
         self._asks = True
 
-    def heard(self) -> None:
-        """Note that a status came."""
+    def answered(self, *, claims: bool) -> None:
+        """Note that its owner confirmed a set point of this node, or that nothing of it is in force there."""
+        self.claims, self._missed_since_s = claims, math.inf
+
+    def heard(self, remote: BatteryStatus, now_s: float, running_a: float, *, ready: bool) -> bool:
+        """Note that a status came; return whether those of the last `free_for_s` show nothing of what this node claims.
+
+        It was ended there without a word, by an old message of this node's, say. One status alone may be older than an answer:
+        it counts where this node's 0 A would hold down what flows, as saying that again costs nothing.
+        """
         self._asks = False
+        shown = remote.setpoint_source is SetpointSource.MANUAL and remote.holder in ("", self.own)
+        if running_a == 0.0 and not shown and remote.applied_current_a:
+            self.claims = False
+        if shown or not (self.claims and ready):
+            self._missed_since_s = math.inf
+        elif self._missed_since_s == math.inf:
+            self._missed_since_s = now_s
+        elif now_s - self._missed_since_s >= self._free_for_s:
+            self._missed_since_s = math.inf
+            return True
+        return False
 
     def holder(self, remote: BatteryStatus) -> str:
         """Return who else has a set point in force there; empty without one."""
@@ -78,3 +99,8 @@ def left_a(refusal: BosError, before_a: float) -> float:
     except ValueError:
         return math.nan
     return 0.0 if most_a * before_a <= 0.0 else most_a
+
+
+def is_in_use(remote: BatteryStatus) -> bool:
+    """Tell whether a battery rests below something at its own node: whatever is free and can be commanded has a source."""
+    return remote.controllable and remote.setpoint_source is None and remote.quality is not Quality.UNAVAILABLE

@@ -4,22 +4,21 @@ import math
 from typing import ClassVar
 
 from bosd.bal.battery import DeviceLeaf
-from bosd.bal.cap import RAMP
 from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
 from bosd.bal.may_run import SLACK
+from bosd.bal.ramp import hold_down
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
-from bosd.rpc.held_there import HeldThere, left_a
+from bosd.rpc.held_there import HeldThere, is_in_use, left_a
 from bosd.rpc.remote_calls import RemoteCalls
+from bosd.rpc.seeking import serial_of
+from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
 
-ADDED_STALENESS_S = 1.0
-"""What a stub adds to the age at which the remote calls itself stale (control.md, "Quality, link and commandability")."""
-LEAST_STALENESS_S, UNAVAILABLE_FACTOR = 1.5, 3.0
 LEAST_RUNNING_A = 0.05
 """A measured current below this is noise."""
 
@@ -68,7 +67,7 @@ class RemoteBattery(RemoteCalls):
     def waits_for(self, now_s: float) -> str:
         """Return what is waited for until it is known what it runs."""
         if self.unconfirmed_a is None and self._left_running and self.unread_until_s == math.inf:
-            return 'may run what an earlier run of this node asked for, until contact, or "bosctl fleet assume-safe": it holds'
+            return f"may run what an earlier run of this node asked for, {self.until_contact}: it holds"
         if self.unconfirmed_a is None:
             return super().waits_for(now_s)
         return f"counted at {self.unconfirmed_a:g} A {self._until()}"
@@ -86,9 +85,10 @@ class RemoteBattery(RemoteCalls):
         """Take what the remote says; in a cycle only a changed path is news, or two nodes would wake each other for ever."""
         del half_rtt_s
         behind, before, self._remote = self.lost_behind, self._remote, status
-        self._held.heard()
+        if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
+            self._wire.agree_anew()
         if behind and not self.lost_behind:
-            self.lower_caps(RAMP, self.known_a)  # it comes back from what is in force there, before anybody looks
+            hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
             return
         self.touch()
@@ -117,6 +117,21 @@ class RemoteBattery(RemoteCalls):
     def known_a(self) -> float:
         """The magnitude in force at its owner, as its last status says."""
         return math.inf if self._remote is None else abs(self._remote.applied_current_a or 0.0)
+
+    @property
+    def rests_unseen(self) -> bool:
+        """Whether 0 A is told where it is asked of this very stub: it holds down what its owner has in force, now or later."""
+        return self.user is None and self._may_be_told
+
+    @property
+    def untold(self) -> bool:
+        """Whether a booking or a safe value of its owner's flows there, beside which this node asked for nothing."""
+        return not self._held.claims and bool(self.known_a) and self._may_be_told
+
+    @property
+    def _may_be_told(self) -> bool:
+        heard = self._link in HEARD and not self.stopped
+        return heard and self._remote is not None and self._commandable(self._remote)
 
     @property
     def let_go_s(self) -> float | None:
@@ -149,12 +164,14 @@ class RemoteBattery(RemoteCalls):
         if claim_a is None and (self._held.taken_by or (facts.taken_by and self.counts_at_a != 0.0)):
             self._lose(self._held.taken_by or facts.taken_by, facts.unconfirmed_a or 0.0)
             return False
-        same = claim_a is not None and claim_a == self.applied_a and claim_a != 0.0 and facts.unconfirmed_a is None
+        self._held.claims = (claimed := self._held.claims) and claim_a is not None
+        same = claim_a is not None and claim_a == self.applied_a and (claim_a != 0.0 or claimed) and facts.unconfirmed_a is None
         worst_a = max(claim_a or 0.0, facts.unconfirmed_a or 0.0, key=abs)
         if same:
             self.unconfirmed_a = None
-        elif worst_a or self.counts_at_a:
-            self.lower_caps(RAMP, 0.0 if facts.unread else abs(worst_a))  # it comes back from what is known to run there
+        elif worst_a or self.counts_at_a or claimed:
+            let_go = claim_a is None and self.counts_at_a != 0.0  # perhaps while this node slept
+            hold_down(self, 0.0 if facts.unread else abs(worst_a), begin=let_go)  # it comes back from what runs there
             self.lost_answer(worst_a)
             self.look_again()
         self.touch()
@@ -200,11 +217,16 @@ class RemoteBattery(RemoteCalls):
                 ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)
                 self._counted_until_s = max(way.counts_until_s(self._safe_within_s) for way in ways)
 
+    @property
+    def until_contact(self) -> str:
+        """Until when it counts that is not known to end by itself."""
+        of, at = serial_of(self.network.target) or self.network.target, self._own.partition("/")[0]
+        return f'until contact, or "bosctl fleet assume-safe {of}" at {at}'
+
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
-        left_running = self._left_running and self.is_unread(0.0)
-        counted = not self._in_session and (self.unconfirmed_a is not None or left_running)
-        if counted:
+        counted = self.unconfirmed_a is not None or (self._left_running and self.is_unread(0.0))
+        if counted := counted and not self._in_session:
             self._counted_until_s = math.inf
             self.unread_until_s = -math.inf
             self.unconfirmed_a = None
@@ -243,9 +265,11 @@ class RemoteBattery(RemoteCalls):
             await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._give_back(before_a)
+            self._held.answered(claims=False)
         else:
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
+                self._held.answered(claims=True)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"), left_a(error, before_a))
@@ -286,40 +310,21 @@ class RemoteBattery(RemoteCalls):
         return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
-        barred = self._barred(remote) or _is_in_use(remote) or self._held.bars(remote, self.counts_at_a)
+        barred = self._barred(remote) or is_in_use(remote) or self._held.bars(remote, self.counts_at_a)
         return remote.commandable and not barred
-
-    def _staleness_s(self, remote: BatteryStatus | None) -> float:
-        if self.network.max_staleness_s is not None:
-            return self.network.max_staleness_s
-        announced_s = LEAST_STALENESS_S if remote is None or math.isinf(remote.max_staleness_s) else remote.max_staleness_s
-        return announced_s + ADDED_STALENESS_S
-
-    def _quality(self, remote: BatteryStatus, now_s: float) -> tuple[Quality, float]:
-        if remote.sampled_from_s is None:
-            return Quality.UNAVAILABLE, math.inf
-        staleness_s = self._staleness_s(remote)
-        configured_s = self.network.unavailable_after_s
-        stale_s = remote.sampled_from_s + staleness_s
-        lost_s = remote.sampled_from_s + (UNAVAILABLE_FACTOR * staleness_s if configured_s is None else configured_s)
-        if now_s <= stale_s:
-            return max(Quality.GOOD, remote.quality), stale_s
-        if now_s <= lost_s:
-            return max(Quality.STALE, remote.quality), lost_s
-        return Quality.UNAVAILABLE, math.inf
 
     def _until(self) -> str:
         if self._in_session:
             return "until its next answer: the last command is unconfirmed"
         if self._safe_within_s is None:
-            return 'until contact, or "bosctl fleet assume-safe": it holds what it was told'
+            return f"{self.until_contact}: it holds what it was told"
         return f"for {self._safe_within_s:.2f} s from its last answer, when it is safe by itself"
 
     def _reason(self, remote: BatteryStatus | None, quality: Quality) -> str:
         reasons = [self.stopped_text] if self.stopped else []
         if claimed := self._held.reason(remote, self.counts_at_a):
             reasons.append(claimed)
-        if remote is not None and _is_in_use(remote):
+        if remote is not None and is_in_use(remote):
             reasons.append(f"IN_USE: {self.network.remote_name} is a source of something at its node; command that")
         if self.unconfirmed_a is not None:
             reasons.append(self.waits_for(0.0))
@@ -339,7 +344,7 @@ class RemoteBattery(RemoteCalls):
             return self._without_values("", (self._own,), 1)
         if barred := self._barred(remote):
             return self._without_values(barred, self._path(remote), 1 if self._own in remote.path else MAX_HOPS)
-        quality, valid_until_s = self._quality(remote, now_s)
+        quality, valid_until_s = quality_of(self.network, remote, now_s)
         valid_until_s = min(valid_until_s, self._counted_until_s, self._held.free_at_s)
         away = quality is Quality.UNAVAILABLE
         commandable = self._commandable(remote) and self._link in HEARD and not self.stopped and not away
@@ -371,7 +376,7 @@ class RemoteBattery(RemoteCalls):
             path=self._path(remote),
             hops=remote.hops + 1,
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
-            max_staleness_s=self._staleness_s(remote),
+            max_staleness_s=staleness_s(self.network, remote),
             valid_until_s=valid_until_s,
             **asked,
         )
@@ -386,12 +391,7 @@ class RemoteBattery(RemoteCalls):
             reason=barred or self._reason(None, Quality.UNAVAILABLE),
             path=path,
             hops=hops,
-            max_staleness_s=self._staleness_s(None),
+            max_staleness_s=staleness_s(self.network, None),
             valid_until_s=self._counted_until_s,
             **self.setpoint_fields(controllable=controllable),
         )
-
-
-def _is_in_use(remote: BatteryStatus) -> bool:
-    """Tell whether a battery rests below something at its own node: whatever is free and can be commanded has a source."""
-    return remote.controllable and remote.setpoint_source is None and remote.quality is not Quality.UNAVAILABLE

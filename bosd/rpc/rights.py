@@ -200,6 +200,11 @@ class Rights:
         """Return the batteries it may read; None for all of them."""
         return self.commanded(identity) if identity.role in _NAMED else None
 
+    def granted_to(self, holder: str) -> frozenset[str] | None:
+        """Return the batteries that are granted to `ROLE:NAME`; None for all of them."""
+        granted = self._grants.get(holder, frozenset())
+        return None if ALL in granted else granted
+
     def check(self, method: str, identity: Identity, request: Any) -> None:  # noqa: ANN401
         """Raise NotAllowedError unless the caller may make this call, naming who, what, and what it would need."""
         rule = METHODS.get(method)

@@ -18,7 +18,8 @@ from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.clock_service import ClockService
 from bosd.rpc.edge import BugSink, Edge
 from bosd.rpc.node_service import NodeService
-from bosd.rpc.topology_service import TopologyService
+from bosd.rpc.parsing import Reading
+from bosd.rpc.topology_service import GrantedTo, TopologyService
 from bosd.v1 import battery_pb2, clock_pb2, node_pb2, topology_pb2
 from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
 from bosd.v1.clock_pb2_grpc import add_ClockServiceServicer_to_server
@@ -101,14 +102,15 @@ class RpcServer:
         self._sessions = sessions
         self._fleet = fleet
         self._eebus = eebus
-        self._add_services()
+        self._add_services((lambda _: None) if security is None else security.granted_to)
 
-    def _add_services(self) -> None:
-        add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge, self._sessions), self._server)
-        add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), self._server)
-        add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge), self._server)
+    def _add_services(self, granted_to: GrantedTo) -> None:
+        reading = Reading(self._server)
+        add_BatteryServiceServicer_to_server(BatteryService(self._node, self.edge, self._sessions), reading)
+        add_ClockServiceServicer_to_server(ClockService(self._node, self.edge), reading)
+        add_TopologyServiceServicer_to_server(TopologyService(self._node, self.edge, granted_to), reading)
         if (sessions := self._sessions) is not None:
-            add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), self._server)
+            add_NodeServiceServicer_to_server(NodeService(self._node, self.edge, sessions), reading)
         lazy = (
             _LazyService(_DEVICE, self._load_device),
             _LazyService(_EEBUS, self._load_eebus),
@@ -316,7 +318,7 @@ class _Recorder:
 
 def _handlers(register: Callable[[Any], object]) -> dict[str, Any]:
     recorder = _Recorder()
-    register(recorder)
+    register(Reading(recorder))
     return recorder.handlers
 
 

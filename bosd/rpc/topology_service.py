@@ -1,7 +1,7 @@
 """TopologyService: convert, call the node, convert."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Collection, Iterable
+from typing import Literal, TypeAlias
 
 from bosd.bal.edits import Change
 from bosd.bal.portions import Merge, Split
@@ -31,19 +31,29 @@ _ACTIONS = {
 }
 
 
+GrantedTo: TypeAlias = Callable[[str], Collection[str] | None]
+"""Returns the batteries that are granted to `ROLE:NAME`; None for all of them."""
+
+
 class TopologyService(TopologyServiceServicer):
     """The topology of one node: reading and editing it."""
 
-    def __init__(self, node: NodeApi, edge: Edge) -> None:
+    def __init__(self, node: NodeApi, edge: Edge, granted_to: GrantedTo) -> None:
         self._node = node
         self._edge = edge
+        self._granted_to = granted_to
 
     async def Get(self, request: pb.GetTopologyRequest, context: Context) -> pb.Topology:  # noqa: D102, N802
-        del request
-        return await self._edge.answer(context, self._get())
+        return await self._edge.answer(context, self._get(request))
 
-    async def _get(self) -> pb.Topology:
-        return self._topology(self._node.topology())
+    async def _get(self, request: pb.GetTopologyRequest) -> pb.Topology:
+        topology = self._topology(self._node.topology())
+        granted = self._granted_to(need_text(request.granted_to, "granted_to")) if request.granted_to else None
+        if granted is not None:
+            kept = [entry for entry in topology.entries if entry.name in granted]
+            del topology.entries[:]
+            topology.entries.extend(kept)
+        return topology
 
     async def Plan(self, request: pb.ApplyTopologyRequest, context: Context) -> pb.ApplyTopologyResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._plan(request))

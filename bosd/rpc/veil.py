@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from bosd.pki.identity import Role
 from bosd.v1 import audit_pb2, battery_pb2, errors_pb2, explain_pb2, limits_pb2, schedule_pb2, topology_pb2
 
 COVERED = "(other)"
@@ -14,7 +15,7 @@ def veil(message: Any, seen: Collection[str], known: Collection[str], holder: st
     """Leave out of a message what an asker may not see; `known` are all names of the node, `holder` is the asker."""
     _drop(message, seen, holder)
     if (hidden := _hidden(seen, known)) is not None:
-        _cover(message, hidden)
+        _cover(message, hidden, holder)
 
 
 def veil_status(details: bytes, seen: Collection[str], known: Collection[str]) -> bytes:
@@ -62,7 +63,7 @@ def _drop(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: AN
             _keep(message.entries, seen)
             message.toml = message.parted = ""
         case errors_pb2.ListErrorsResponse() | errors_pb2.WatchErrorsResponse():
-            errors = [each for each in message.errors if not each.battery or each.battery in seen]
+            errors = [each for each in message.errors if _is_read(each, message.node, seen, holder)]
             del message.errors[:]
             message.errors.extend(errors)
         case explain_pb2.ExplainResponse():
@@ -72,6 +73,13 @@ def _drop(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: AN
                 steps.extend(kept)
         case _:
             _drop_records(message, seen, holder)
+
+
+def _is_read(error: errors_pb2.NodeError, node: str, seen: Collection[str], holder: str) -> bool:
+    """Tell whether a node or a tenant may read an error: a tenant those of its own batteries here, a node also those of none."""
+    if Role(holder.partition(":")[0]) is Role.TENANT:
+        return error.node == node and error.battery in seen
+    return not error.battery or error.battery in seen
 
 
 def _drop_records(message: Any, seen: Collection[str], holder: str) -> None:  # noqa: ANN401
@@ -96,12 +104,14 @@ def _keep(entries: Any, seen: Collection[str]) -> None:  # noqa: ANN401 (a repea
     entries.extend(kept)
 
 
-def _cover(message: Any, hidden: re.Pattern[str]) -> None:  # noqa: ANN401
+def _cover(message: Any, hidden: re.Pattern[str], holder: str) -> None:  # noqa: ANN401
     for field, value in message.ListFields():
+        if value == holder:
+            continue  # who asks may be called as a battery is, and has to know itself
         if isinstance(value, str):
             setattr(message, field.name, hidden.sub(COVERED, value))
         elif field.message_type is not None:
             for each in value if field.is_repeated else (value,):
-                _cover(each, hidden)
+                _cover(each, hidden, holder)
         elif field.is_repeated and field.type == field.TYPE_STRING:
             value[:] = [hidden.sub(COVERED, each) for each in value]

@@ -116,8 +116,10 @@ class TopologyEdit(_message.Message):
     def __init__(self, add: _Optional[str] = ..., remove: _Optional[_Union[TopologyEdit.Remove, _Mapping]] = ..., replace: _Optional[_Union[TopologyEdit.Replace, _Mapping]] = ..., whole: _Optional[str] = ..., split: _Optional[_Union[TopologyEdit.Split, _Mapping]] = ..., merge: _Optional[_Union[TopologyEdit.Merge, _Mapping]] = ...) -> None: ...
 
 class GetTopologyRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("granted_to",)
+    GRANTED_TO_FIELD_NUMBER: _ClassVar[int]
+    granted_to: str
+    def __init__(self, granted_to: _Optional[str] = ...) -> None: ...
 
 class ApplyTopologyRequest(_message.Message):
     __slots__ = ("edits", "expected_revision", "request_id", "comment")

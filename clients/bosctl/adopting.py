@@ -10,14 +10,11 @@ from clients.bosctl.errors import ExitStatus, Failure
 NETWORK = "network"
 
 
-def plan_stubs(
-    here: Mapping[str, Any], taken: Collection[str], there: pb.Topology, wanted: Sequence[str], address: str | None
-) -> str:
-    """Return tables of stubs for batteries of `there`; empty where all have one.
+def chosen_of(there: pb.Topology, wanted: Sequence[str], granted: Collection[str] | None, holder: str) -> list[str]:
+    """Return which batteries of `there` get a stub: those `wanted`, else those that nothing rests on and that are no stubs.
 
-    `here` is the topology they are added to, `taken` the names it has, `wanted` the batteries (those that nothing rests on and
-    that are no stubs themselves, if none is named). They name the node by its serial, or by `address` where one is given.
-    Raises Failure for a battery that is not there.
+    Where `granted` is known, what is not among it is left out; `holder` is to whom. Raises Failure for a wanted battery that is
+    not there or not granted, and where nothing is left.
     """
     entries = {entry.name: entry for entry in there.entries}
     if unknown := [name for name in wanted if name not in entries]:
@@ -26,6 +23,23 @@ def plan_stubs(
             ExitStatus.REFUSED, "BAD_NAME", f"{there.node} has no battery {unknown[0]}; it has {known}", {"name": unknown[0]}
         )
     chosen = list(wanted) or [entry.name for entry in there.entries if not entry.users and entry.kind != NETWORK]
+    denied = [] if granted is None else [name for name in chosen if name not in granted]
+    if denied and (wanted or len(denied) == len(chosen)):
+        names = ", ".join(json.dumps(name) for name in denied)
+        remedy = f'name them in its [security.grants], "{holder}" = [{names}], and start it anew'
+        message = f"{there.node} does not grant {', '.join(denied)} to {holder}: {remedy}. Nothing was made"
+        raise Failure(ExitStatus.REFUSED, "NOT_ALLOWED", message, {"who": holder, "names": ",".join(denied)})
+    return [name for name in chosen if name not in denied]
+
+
+def plan_stubs(
+    here: Mapping[str, Any], taken: Collection[str], there: pb.Topology, chosen: Sequence[str], address: str | None
+) -> str:
+    """Return tables of stubs for batteries of `there`; empty where all have one.
+
+    `here` is the topology they are added to, `taken` the names it has. They name the node by its serial, or by `address` where
+    one is given.
+    """
     have = {
         battery.get("remote_name")
         for battery in here.get("battery", ())

@@ -44,7 +44,7 @@ class Trust:
 
         Raises Failure when it needs files that are missing or do not fit.
         """
-        if self._is_plain(target):
+        if self.is_plain(target):
             return grpc.insecure_channel(target, options=options)
         from bosd.pki.identity import ANY_NODE, server_name  # noqa: PLC0415 (only nodes at a distance need cryptography)
 
@@ -53,7 +53,8 @@ class Trust:
         wanted = ANY_NODE if node is None else server_name(node)
         return grpc.secure_channel(target, credentials, options=(*options, ("grpc.ssl_target_name_override", wanted)))
 
-    def _is_plain(self, target: str) -> bool:
+    def is_plain(self, target: str) -> bool:
+        """Return whether a target is reached without certificates."""
         if target.startswith("unix:"):
             return True
         host = target.rpartition(":")[0].removeprefix("[").removesuffix("]")
@@ -86,7 +87,7 @@ class Trust:
         text = failure.message.lower()
         if "refused" in text or "no such file" in text:
             return failure
-        causes = self._plain_causes(text) if self._is_plain(target) else self._causes(text)
+        causes = self._plain_causes(text) if self.is_plain(target) else self._causes(text)
         return (
             failure
             if not causes

@@ -64,6 +64,9 @@ def test_a_node_is_adopted_by_hand(lan: Lan) -> None:
         status, again = lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "b", "--yes")
         assert (status, again["changes"]) == (0, [])
         assert lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "x", "--yes")[0] == 1
+        status, denied = lan.bosctl(home, "fleet", "adopt", "hut", "--battery", "secret", "--yes")
+        assert (status, denied["error"]["reason"], denied["error"]["metadata"]["names"]) == (1, "NOT_ALLOWED", "secret"), denied
+        assert "secret" not in home.ask("topology", "export")["toml"]
         assert lan.bosctl(home, "fleet", "adopt", "nobody", "--yes", "--for", "500ms")[0] == 3
 
 

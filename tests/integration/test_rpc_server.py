@@ -427,3 +427,35 @@ async def test_graceful_stop(served: Served) -> None:
     code, _ = await refusal(served.batteries.GetStatus(pb.GetStatusRequest(name="b1"), timeout=1.0))
     assert code is grpc.StatusCode.UNAVAILABLE
     assert (served.node.watching, served.bugs) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [
+        ("BatteryService/SetCurrent", "unary_unary"),
+        ("BatteryService/Watch", "unary_stream"),
+        ("LedgerService/List", "unary_unary"),  # of those that are imported when first asked
+    ],
+)
+async def test_what_is_no_message_is_an_invalid_argument(served: Served, method: str, kind: str) -> None:
+    """Bytes that no protobuf message of that type begins with: the refusal names the type, and nothing is called."""
+    call = getattr(served.channel, kind)(f"/bosd.v1.{method}")(b"\xff\xff\xff", timeout=DEADLINE_S)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await (call if kind == "unary_unary" else call.read())
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    error = from_rpc_error(refused.value)
+    assert (error.reason, error.metadata["field"]) == ("INVALID_ARGUMENT", "request")
+    assert "3 bytes are no protobuf message bosd.v1." in error.message
+    assert not served.node.calls
+
+
+async def test_a_beat_that_is_no_message_ends_the_stream() -> None:
+    """So also where a client streams."""
+    node, bugs = FakeNode(), list[BaseException]()
+    async with RpcServer(node, bugs.append, sessions=node.sessions()) as server:
+        (address,) = await server.start(["127.0.0.1:0"])
+        async with grpc.aio.insecure_channel(address) as channel:
+            beats = channel.stream_stream("/bosd.v1.NodeService/Heartbeat")(metadata=(("bosd-client", "node:home"),))
+            await beats.write(b"\xff\xff\xff")
+            assert await beats.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert not bugs

@@ -576,3 +576,13 @@ async def test_who_may_not_renew(node: Secured, who: str) -> None:
     async with node.as_(who) as channel:
         assert await code(asked(channel)) is DENIED
         assert await code(install(channel, b"x")) is DENIED
+
+
+async def test_what_is_no_message_is_refused_behind_certificates_too(node: Secured) -> None:
+    """By role first: whoever may not call at all learns that; the others learn what was wrong."""
+    for who, wanted in (("viewer:v", DENIED), ("tenant:anna", grpc.StatusCode.INVALID_ARGUMENT)):
+        async with node.as_(who) as channel:
+            for method in ("BatteryService/SetCurrent", "BatteryService/CancelSchedule"):
+                assert await code(channel.unary_unary(f"/bosd.v1.{method}")(b"\xff\xff", timeout=5.0)) is wanted
+    assert {action for action, *_ in node.refused} == {"set", "cancel"}
+    assert not node.node.calls

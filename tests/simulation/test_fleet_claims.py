@@ -9,12 +9,16 @@ from bosd.bal.schedule import Moment
 from bosd.bal.spec import PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
+from bosd.node.ramps import FULL_S
+from bosd.rpc.link_timers import LinkTimers
 from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
 ASKED_A = 30.0
 LIMIT_A = 20.0
+RESYNC_S = 5.0
+"""A call may take 2 s, a pause after a failure takes 2 s more, and as long again a beat."""
 
 
 def test_a_claim_taken_below_a_relay_is_not_that_of_the_relay() -> None:
@@ -141,5 +145,47 @@ def test_what_is_let_go_past_a_device_under_way_is_given_back() -> None:
         await asyncio.sleep(3.0)
         await fleet.set(fleet.hosts["b"], "b", -15.0)  # somebody there
         assert flows_a(fleet, "l", "b") == pytest.approx([-10.0, -15.0], rel=0.02)
+
+    told(story)
+
+
+@pytest.mark.parametrize("asked_a", [10.0, 0.0])
+def test_a_set_point_that_was_ended_at_its_owner_without_a_word_is_asked_again(asked_a: float) -> None:
+    """An old message of the controller's, or another with its certificate, ends what it holds: statuses show nothing of it."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        own = fleet.hosts["a"]
+        if asked_a == 0.0:  # what it holds down flows once it is ended
+            await fleet.within(own, own.up.node.book("b", 5.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="other"))
+        await fleet.set(host, "all", asked_a)
+        assert flows_a(fleet, "a") == [asked_a]
+        await fleet.within(own, own.up.node.clear_current("b", holder="node:m"))
+        assert flows_a(fleet, "a") != [asked_a]
+        within_s = LinkTimers().session.stale_s + 1.0 + RESYNC_S + FULL_S
+        await fleet.until(lambda: flows_a(fleet, "a") == [asked_a], within_s=within_s, because="it is asked again")
+
+    told(story)
+
+
+@pytest.mark.parametrize("name", ["sa", "all"])
+def test_nothing_is_a_set_point_too(name: str) -> None:
+    """A set point of 0 A outranks what its owner has booked, on a stub and on a sum of stubs, and goes when it ends."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        above = () if name == "sa" else (sum_spec("all", "sa"),)
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("sa", "a", "b"), *above), splitters=()))
+        await ready(fleet)
+        own = fleet.hosts["a"]
+        await fleet.within(own, own.up.node.book("b", 5.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="other"))
+        await fleet.until(lambda: flows_a(fleet, "a") == [5.0], within_s=3.0, because="the booking is in force")
+        await fleet.set(host, name, 0.0, ttl_s=20.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=1.0, because="the set point outranks it")
+        await asyncio.sleep(18.0)
+        assert flows_a(fleet, "a") == [0.0]
+        await fleet.until(lambda: flows_a(fleet, "a") == [5.0], within_s=10.0, because="it is over")
 
     told(story)

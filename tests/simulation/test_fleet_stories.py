@@ -8,6 +8,7 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.bal.status import Link, Quality
 from bosd.errors import CurrentOutOfRangeError
+from bosd.node.ramps import FULL_S
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.slow_world import slow_down
 from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, SLOW, controller, flows_a, owners, ready, told
@@ -69,7 +70,7 @@ def test_what_holds_is_counted_until_somebody_says_so() -> None:
         assert flows_a(fleet, "a", "b", "c") == pytest.approx([10.0, 10.0, 10.0], rel=2e-2)
         assert math.fsum(flows_a(fleet, "a", "b", "c")) <= 30.0 + 1e-9
         assert "may still run: sc up to 10 A" in host.up.node.status("all").reason
-        assert 'until contact, or "bosctl fleet assume-safe"' in host.up.node.status("sc").reason
+        assert 'until contact, or "bosctl fleet assume-safe c:7000" at m' in host.up.node.status("sc").reason
         fleet.hosts["c"].start()
         await fleet.until(lambda: "may still run" not in host.up.node.status("all").reason, within_s=60.0, because="contact")
         await fleet.until(
@@ -374,5 +375,50 @@ def test_two_nodes_do_not_fence_each_other() -> None:
             assert flows_a(fleet, "p") == [7.0]
             n.start()
         assert fleet.hosts["o"].up.sessions.peers()["node:m"].epoch <= 2  # type: ignore[union-attr]
+
+    told(story)
+
+
+def test_what_was_let_go_while_the_asker_slept_comes_back_slowly() -> None:
+    """A relay stands still a moment longer than its lease: it finds nothing lost, and what its owner let go rises from there."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        stalled = fleet.loop.create_task(fleet.stall(host, 3.2))
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=3.2, because="its lease is over")
+        began_s = fleet.loop.time()
+        await stalled
+        while flows_a(fleet, "a") != [20.0]:
+            after_s = fleet.loop.time() - began_s
+            assert after_s < FULL_S + 3.0
+            assert flows_a(fleet, "a")[0] <= after_s * 20.0 / FULL_S + 0.5  # looked at four times a second
+            await asyncio.sleep(0.05)
+
+    told(story)
+
+
+def test_what_was_lost_behind_two_relays_comes_back_slowly() -> None:
+    """The owner's process dies and its device is made safe; both relays are heard all the time, and hold nothing of it."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", hold_s=None)
+        fleet.add_host("near", Topology(batteries=(stub_spec("b", "a", "b"),), splitters=()))
+        fleet.add_host("far", Topology(batteries=(stub_spec("b", "near", "b"),), splitters=()))
+        host = controller(fleet, "far")
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.hosts["a"].kill()
+        fleet.packs["a"].change(held_a=0.0)  # by its guard
+        await asyncio.sleep(8.0)
+        fleet.hosts["a"].start()
+        began_s = fleet.loop.time()
+        while flows_a(fleet, "a") != [20.0]:
+            after_s = fleet.loop.time() - began_s
+            assert after_s < FULL_S + 5.0  # a resync, and a pause of what failed
+            assert flows_a(fleet, "a")[0] <= after_s * 20.0 / FULL_S + 0.5  # looked at four times a second
+            await asyncio.sleep(0.05)
 
     told(story)

@@ -10,7 +10,7 @@ import typer
 
 from bosd.v1 import fleet_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
-from clients.bosctl.adopting import plan_stubs
+from clients.bosctl.adopting import chosen_of, plan_stubs
 from clients.bosctl.commands.edit import Comment
 from clients.bosctl.commands.topology_edit import plan_and_apply
 from clients.bosctl.connection import Connection
@@ -168,17 +168,27 @@ def adopt(
         raise Failure(ExitStatus.REFUSED, "BAD_NAME", message, {"name": node})
     with Connection(at, session.timeout_s, session.trust, node=node) as remote:
         there = remote.call(remote.topology.Get, tpb.GetTopologyRequest())
+        granted = _granted(remote, f"node:{here.node}")
     if there.node != node:
         raise Failure(ExitStatus.REFUSED, "BAD_NAME", f"node {there.node!r} answers at {at}, not {node}", {"name": node})
-    stubs = plan_stubs(tomllib.loads(here.toml), [entry.name for entry in here.entries], there, batteries or (), address)
+    chosen = chosen_of(there, batteries or (), granted, f"node:{here.node}")
+    stubs = plan_stubs(tomllib.loads(here.toml), [entry.name for entry in here.entries], there, chosen, address)
     edits = [tpb.TopologyEdit(add=stubs)] if stubs else []
     if not edits:
         session.answer(
             {"revision": here.revision, "planned": False, "changes": [], "warnings": []},
-            lambda console: console.print(f"all of {node} that is free has a stub already"),
+            lambda console: console.print(f"all of {node} that is free and granted has a stub already"),
         )
         return
     plan_and_apply(session, edits, here.revision, comment or f"adopted {node}", yes=yes)
+
+
+def _granted(remote: Connection, holder: str) -> list[str] | None:
+    """Return which of its batteries a node grants `holder`; None where it is reached without certificates, which asks none."""
+    if remote.trust.is_plain(remote.target):
+        return None
+    request = tpb.GetTopologyRequest(granted_to=holder)
+    return [entry.name for entry in remote.call(remote.topology.Get, request).entries]
 
 
 def _announced_at(session: Session, node: str, for_s: float) -> str:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from bosd.v1 import topology_pb2 as pb
-from clients.bosctl.adopting import plan_stubs
+from clients.bosctl.adopting import chosen_of, plan_stubs
 from clients.bosctl.errors import Failure
 
+HOLDER = "node:home"
 THERE = pb.Topology(
     node="hut",
     entries=[
@@ -22,7 +23,7 @@ THERE = pb.Topology(
 
 def stubs(*wanted: str, here: dict[str, Any] | None = None, taken: tuple[str, ...] = (), address: str | None = None) -> Any:
     """Return what is planned, read back."""
-    text = plan_stubs(here or {}, taken, THERE, wanted, address)
+    text = plan_stubs(here or {}, taken, THERE, chosen_of(THERE, wanted, None, HOLDER), address)
     return tomllib.loads(text).get("battery", [])
 
 
@@ -48,3 +49,17 @@ def test_what_is_named() -> None:
     assert [each["name"] for each in stubs("b1", "all", "b1")] == ["b1", "all"]
     with pytest.raises(Failure, match="hut has no battery x; it has b1, all, far, spare"):
         stubs("x")
+
+
+def test_what_is_not_granted_gets_no_stub() -> None:
+    """What is named has to be granted; of all that is free those that are, and at least one."""
+    assert chosen_of(THERE, (), ["spare", "b1"], HOLDER) == ["spare"]
+    assert chosen_of(THERE, ("b1",), ["spare", "b1"], HOLDER) == ["b1"]
+    remedy = r'in its \[security.grants\], "node:home" = \["all"\]'
+    with pytest.raises(
+        Failure, match=f"hut does not grant all to node:home: name them {remedy}, and start it anew. Nothing"
+    ) as failed:
+        chosen_of(THERE, ("spare", "all"), ["spare"], HOLDER)
+    assert failed.value.reason == "NOT_ALLOWED"
+    with pytest.raises(Failure, match="hut does not grant all, spare to node:home"):
+        chosen_of(THERE, (), [], HOLDER)

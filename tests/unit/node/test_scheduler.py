@@ -104,6 +104,10 @@ class Stub(NetworkLeaf):
     def close(self) -> None:
         """Hold nothing."""
 
+    @property
+    def until_contact(self) -> str:
+        return "until contact"
+
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:
         self.asked.append((current_a, start, end, request_id))
         return BookResult(booking=VIEW, survives="node far", lower_a=-1.0, upper_a=1.0)

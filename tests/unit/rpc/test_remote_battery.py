@@ -206,7 +206,7 @@ def test_a_lost_link_takes_the_limits_not_the_values() -> None:
         0.0,
     )
     assert status.link is Link.LOST
-    counted = 'counted at 2 A until contact, or "bosctl fleet assume-safe": it holds what it was told'
+    counted = 'counted at 2 A until contact, or "bosctl fleet assume-safe far:1" at here: it holds what it was told'
     assert status.reason == f"{counted}; far:1 is silent"
 
 

@@ -1,7 +1,9 @@
 """Answers hold nothing of what the asker may not read."""
 
+import pytest
+
 from bosd.rpc.veil import COVERED, veil
-from bosd.v1 import audit_pb2, explain_pb2, ledger_pb2
+from bosd.v1 import audit_pb2, battery_pb2, errors_pb2, explain_pb2, ledger_pb2
 
 KNOWN = ("anna", "bert", "bert-2", "split")
 
@@ -44,3 +46,23 @@ def test_the_audit_shows_ones_own_and_what_concerns_ones_own() -> None:
     )
     veil(answer, {"anna"}, KNOWN, "tenant:anna")
     assert [record.number for record in answer.records] == [1, 2]
+
+
+@pytest.mark.parametrize(("holder", "shown"), [("tenant:anna", ["anna"]), ("node:hut", ["anna", "", "", "anna"])])
+def test_a_tenant_reads_the_errors_of_its_own_batteries_alone(holder: str, shown: list[str]) -> None:
+    """Those of no battery are the node's own affair, and a battery of another node may be called as its own is."""
+    told = [("home", "anna"), ("home", "bert"), ("home", ""), ("hut", ""), ("hut", "anna")]
+    errors = [errors_pb2.NodeError(id=str(n), node=node, battery=battery) for n, (node, battery) in enumerate(told)]
+    for answer in (
+        errors_pb2.ListErrorsResponse(node="home", errors=errors),
+        errors_pb2.WatchErrorsResponse(node="home", errors=errors),
+    ):
+        veil(answer, {"anna"}, KNOWN, holder)
+        assert [each.battery for each in answer.errors] == shown
+
+
+def test_who_asks_finds_itself() -> None:
+    """A node that holds a battery, and is called as another battery is, is not covered: it would look like somebody else."""
+    answer = battery_pb2.BatteryStatus(name="anna", holder="node:bert", reason="node:bert holds it")
+    veil(answer, {"anna"}, KNOWN, "node:bert")
+    assert (answer.holder, answer.reason) == ("node:bert", f"node:{COVERED} holds it")
