@@ -1,5 +1,6 @@
 """Entry point of `bosctl`."""
 
+import functools
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from clients.bosctl.printable import printable
 PROGRAM = "bosctl"
 LINE_END = "\n"
 COMPLETE_VARIABLE = "_BOSCTL_COMPLETE"
+_command_of = functools.cache(typer.main.get_command)  # a tree that takes longer to make than most commands take
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; return the exit status after any failure has been told on stderr."""
     from clients.bosctl.app import app  # noqa: PLC0415 (an interrupt while importing ends quietly too)
 
-    command = typer.main.get_command(app)
+    command = _command_of(app)
     if COMPLETE_VARIABLE in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]  # noqa: PLC0415 (a shell asks, not a person)
 
