@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.support.fleet.fleet import Fleet, Host, Judge
-from tests.support.fleet.judges import ViolationError
+from tests.support.fleet.judges import ViolationError, Way
 from tests.support.fleet.packs import Pack
 
 TOLERANCE, TOLERANCE_W = 0.02, 20.0
@@ -22,6 +22,7 @@ class Limited:
     host: Host
     name: str
     packs: tuple[Pack, ...]
+    ways: tuple[Way, ...] = ()
     limits_w: dict[bool, float] = field(default_factory=dict)
     from_s: dict[bool, float] = field(default_factory=dict)
     over_since_s: dict[bool, float] = field(default_factory=dict)
