@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.fleet.random_faults import RandomFaults
 
 EVERY_S = 6.0
-TTLS_S = (2.0, 6.0, 15.0, 60.0)
+TTLS_S = (2.0, 6.0, 15.0)
 STOPPED_S = (0.5, 4.0, 12.0, 25.0)
 OWN_SUM_CHANCE = 0.4
 """Of an owner with two packs: it exports their sum."""

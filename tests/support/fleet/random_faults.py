@@ -21,11 +21,14 @@ from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.people import People
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
+from tests.support.fleet.safe_values import AloneJudge, give_safe_values
 
 SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
 LIMIT_S = 12.0
 """Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
+GRANTED_S = 8.0
+"""Longer than it takes until the owner of a battery that is seen has its part of a limit: a call, a pause, another call."""
 UNHEARD_S = 15.0
 """Longer than an owner acts for who is not heard: a beat may be 1 s old, 3 s of lease, a stall of 6 s then, 4 s of hold."""
 LEASE_S = 4.03
@@ -33,6 +36,7 @@ LEASE_S = 4.03
 DEEP_SETTLE_S = SETTLE_S + 2.0 * LEASE_S
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
+FAULT_EVERY_S, ASK_EVERY_S = 4.0, 6.0
 MOST_STARTS = 4
 WINDOW_S = 60.0
 STOPPED_S = (0.5, 3.0, 10.0, 25.0)
@@ -78,6 +82,7 @@ class Kind:
     people: bool = False
     trees: bool = False
     deep: bool = False
+    safe: bool = False
 
 
 class RandomFaults:
@@ -95,6 +100,7 @@ class RandomFaults:
         self.faults = self.requests = self.confirmed = 0
         self.stopping: set[str] = set()
         self._starts: dict[str, list[float]] = {}
+        self._seen_s: dict[Way, float] = {}
         self._unseen_s: dict[Way, float] = {}
         self.limits_put = 0
         self.deep: DeepWorld | None = DeepWorld(self) if kind.deep else None
@@ -113,9 +119,13 @@ class RandomFaults:
             self.limited = self.deep.limited()
         limit_s = max(LIMIT_S + LEASE_S * (len(way) - 3) for top in self.tops for way in top.ways)
         self._limit_s = max(LIMIT_S, limit_s)
-        self.book = LimitsJudge(self.fleet, self.limited, self._limit_s, self._unseen_and_holds)
+        self.book = LimitsJudge(self.fleet, self.limited, self._limit_s, self._unseen_and_unbound)
         if limits:
             self.fleet.judges.append(self.book)
+        if kind.safe:
+            give_safe_values(self)
+            self.alone = AloneJudge(self.fleet)
+            self.fleet.judges.append(self.alone)
         self.people = People(self) if people else None
         self.middle = MiddlePeople(self, self.deep) if self.deep is not None and people else None
 
@@ -237,13 +247,25 @@ class RandomFaults:
             off_a = abs(top.true_a - wanted_a)
             assert off_a < 1e-6, f"{top.host.name}/{top.name} asked for {wanted_a} A runs {top.true_a} A"
 
-    def _unseen_and_holds(self, limited: Limited, pack: Pack) -> bool:
-        """Tell whether a pack goes on whatever is asked, and was not seen from where the limit is, a moment ago."""
+    def _unseen_and_unbound(self, limited: Limited, pack: Pack, discharging: bool) -> bool:
+        """Tell whether a pack was not seen from where the limit is, a moment ago, and nothing bounds what it runs.
+
+        That is one that holds, or of which others ask something and whose owner was never seen for long under this limit.
+        """
         way = limited.ways[limited.packs.index(pack)]
         now_s = self.fleet.loop.time()
-        if not sees(self.fleet, way):
+        if self.fleet.hosts[way[0]].store.failed:
+            limited.granted.discard((discharging, way))  # it may be in force and not kept
+        if sees(self.fleet, way):
+            since_s = max(self._seen_s.setdefault(way, now_s), limited.put_s.get(discharging, now_s))
+            if now_s > since_s + GRANTED_S:
+                limited.granted.add((discharging, way))
+        else:
             self._unseen_s[way] = now_s
-        return pack.holds and self._unseen_s.get(way, -SETTLE_S) > now_s - SETTLE_S
+            self._seen_s.pop(way, None)
+        if self._unseen_s.get(way, -SETTLE_S) <= now_s - SETTLE_S:
+            return False
+        return pack.holds or (bool(self.others.alive(pack)) and (discharging, way) not in limited.granted)
 
     async def _operator(self, limited: Limited, until_s: float) -> None:
         """Limit a battery now and then, and lift that; in the end for good."""
@@ -279,7 +301,7 @@ class RandomFaults:
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / 6.0))
+            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / ASK_EVERY_S))
             if top.host.process is None or not top.host.process.serving:
                 continue
             status = top.host.process.node.status(top.name)
@@ -301,7 +323,7 @@ class RandomFaults:
             self._stop, self._slow_disk, self._full_disk,
         ]  # fmt: skip
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 4.0))
+            await asyncio.sleep(self.chance.expovariate(1 / FAULT_EVERY_S))
             if self.fleet.loop.time() >= until_s:
                 return
             self.fleet.check_bugs()
@@ -480,7 +502,14 @@ class RandomFaults:
 
 
 def run_seed(
-    seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False, trees: bool = False, deep: bool = False
+    seed: int,
+    faults_s: float = 120.0,
+    *,
+    limits: bool = False,
+    people: bool = False,
+    trees: bool = False,
+    deep: bool = False,
+    safe: bool = False,
 ) -> Report:
     """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too.
 
@@ -488,7 +517,7 @@ def run_seed(
     """
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep)).run(faults_s)
+        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe)).run(faults_s)
 
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
