@@ -122,6 +122,7 @@ class RandomFaults:
         self.book = LimitsJudge(self.fleet, self.limited, self._limit_s, self._unseen_and_unbound)
         if limits:
             self.fleet.judges.append(self.book)
+        self.alone: AloneJudge | None = None
         if kind.safe:
             give_safe_values(self)
             self.alone = AloneJudge(self.fleet)
@@ -208,6 +209,8 @@ class RandomFaults:
                         group.create_task(self._operator(limited, faults_s))
                 for limited in self.limited[len(self.tops) :] if self._limits else ():
                     group.create_task(self._operator(limited, faults_s))
+                if self.alone is not None:
+                    group.create_task(self.alone.isolate(random.Random(f"{self.seed} alone"), faults_s))
                 if self.middle is not None:
                     group.create_task(self.middle.run(faults_s, group))
                 if self.people is not None:

@@ -3,6 +3,7 @@
 Chances of their own: worlds without them keep their course.
 """
 
+import asyncio
 import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 SAFE_CHANCE, ALONE_CHANCE = 0.5, 0.6
 SUM_SAFE_CHANCE = 0.3
+ISOLATED_EVERY_S, ISOLATED_S = 8.0, (15.0, 40.0)
 ALONE_S = 12.0
 """Longer than an alone limit takes: a beat may be 1 s old, 3 s of lease, 1 s to look, 5 s for a device to answer."""
 
@@ -26,6 +28,12 @@ ALONE_S = 12.0
 def give_safe_values(world: "RandomFaults") -> None:
     """Write safe values and alone limits into the topologies; note the former as what others ask."""
     chance, fleet = random.Random(f"{world.seed} safe"), world.fleet
+    commanded = {
+        fleet.host_at(each.target or "")
+        for host in fleet.hosts.values()
+        for each in host.topology.batteries
+        if isinstance(each, NetworkSpec)
+    }
     for host in fleet.hosts.values():
         written: list[BatterySpec] = []
         for spec in host.topology.batteries:
@@ -34,7 +42,7 @@ def give_safe_values(world: "RandomFaults") -> None:
                 spec = replace(spec, safe_current_a=chance.uniform(-most_a, most_a))  # noqa: PLW2901
             elif isinstance(spec, AggregatorSpec) and chance.random() < SUM_SAFE_CHANCE:
                 spec = replace(spec, safe_current_a=chance.uniform(-10.0, 10.0))  # noqa: PLW2901
-            if not isinstance(spec, NetworkSpec) and chance.random() < ALONE_CHANCE:
+            if not isinstance(spec, NetworkSpec) and host.name in commanded and chance.random() < ALONE_CHANCE:
                 spec = replace(  # noqa: PLW2901
                     spec,
                     alone_charge_limit_w=chance.choice([0.0, chance.uniform(0.0, 500.0)]),
@@ -74,6 +82,19 @@ class AloneJudge(Judge):
             and (spec.alone_charge_limit_w is not None or spec.alone_discharge_limit_w is not None)
         ]
         self.checked = 0
+
+    async def isolate(self, chance: random.Random, until_s: float) -> None:
+        """Cut an owner off from all that command it now and then, for longer than its leases."""
+        alone = [self._fleet.hosts[name] for name, askers in self._askers.items() if askers]
+        while True:
+            await asyncio.sleep(chance.expovariate(1.0 / ISOLATED_EVERY_S))
+            if self._fleet.loop.time() >= until_s:
+                return
+            host = chance.choice(alone)
+            for cut, after_s in ((self._fleet.cut, chance.uniform(*ISOLATED_S)), (self._fleet.heal, 0.0)):
+                for asker in self._askers[host.name]:
+                    cut(asker, host.name)
+                await asyncio.sleep(after_s)
 
     def current_changed(self, pack: Pack) -> None:
         """Look at what the pack is part of."""
