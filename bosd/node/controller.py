@@ -342,7 +342,7 @@ class Controller:
         """Plan what is in force for all that is connected with `battery`, without what has ended."""
         asked = self._overtaking.asked(battery)
         for top in asked:
-            end_what_is_over(top, now_s, self.taken.lease_over)
+            end_what_is_over(top, now_s, self.taken.over)
             self._due_s.pop(top, None)
         pause_s = self._shared_s.get(battery.component, -math.inf) + SHARE_PAUSE_S - now_s
         if pause_s > 0.0:

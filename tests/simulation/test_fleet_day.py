@@ -36,7 +36,7 @@ def test_hours_of_ten_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
             stubs.append(stub_spec(f"s{owner}", owner, "b"))
         total = sum_spec("all", *(stub.name for stub in stubs))
         main = fleet.add_host("main", Topology(batteries=(*stubs, total), splitters=()))
-        top = Top(main, "all", tuple(fleet.packs.values()), tuple(owners))
+        top = Top(main, "all", tuple(fleet.packs.values()), tuple((owner, "main") for owner in owners))
         sums, fence = SumJudge(fleet, [top], SETTLE_S, Others(fleet.loop, SETTLE_S, lambda _pack: True)), FenceJudge(fleet)
         fleet.judges += [LimitJudge(), sums, fence]
         confirmed = 0

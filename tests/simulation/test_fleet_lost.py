@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.bal.status import BatteryStatus, Link
 from bosd.errors import DriverError
@@ -15,7 +16,7 @@ from bosd.rpc import remote_node
 from bosd.rpc.convert import from_message
 from bosd.v1 import battery_pb2 as pb
 from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, flows_a, owners, ready, told
+from tests.support.fleet.stories import LET_GO_S, SAFE_WITHIN_S, controller, flows_a, owners, ready, told
 
 
 @pytest.mark.parametrize("asked_a", [30.0, -30.0])
@@ -141,5 +142,28 @@ def test_a_battery_that_its_owner_took_out_counts_to_its_bound() -> None:
         assert flows_a(fleet, "a", "b") == pytest.approx([0.0, 10.0], rel=1e-2)
         await fleet.until(lambda: flows_a(fleet, "b")[0] > 19.0, within_s=7.0, because="it counts no more")
         assert host.up.node.status("sx").link is Link.READY
+
+    told(story)
+
+
+@pytest.mark.parametrize("booked", [True, False])
+def test_alone_limits_are_in_force_before_what_follows_a_lease(*, booked: bool) -> None:
+    """The lease of -5 A ends, and 14 A come next, booked or as the safe value: at no moment are they more than 96 W, 2 A at 48 V."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), safe_current_a=0.0 if booked else 14.0, alone_discharge_limit_w=96.0)
+        own = fleet.add_host("a", Topology(batteries=(spec,), splitters=()))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -5.0)
+        if booked:
+            await fleet.within(own, own.up.node.book("b", 14.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        most_a: list[float] = []
+        pack.changed = lambda each: most_a.append(each.true_a)
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "a") == pytest.approx([2.0])
+        assert max(most_a) <= 2.0 + 1e-6
 
     told(story)

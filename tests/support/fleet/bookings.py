@@ -77,7 +77,7 @@ class Booker:
         host, name = self._chance.choice(at)
         current_a = self._chance.uniform(-1.0, 1.0) * pack.limit_a
         request = self._world.others.asks(pack, current_a)
-        await self._book(host, name, owner, at[0][1], current_a, [request])
+        await self.book(host, name, owner, at[0][1], current_a, [request])
 
     async def book_top(self) -> None:
         """Book what a person commands, too."""
@@ -91,9 +91,9 @@ class Booker:
         current_a = self._chance.uniform(-least_a, most_a)
         request = Request(current_a)
         top.booked.append(request)
-        await self._book(top.host, top.name, top.host, top.name, current_a, [request])
+        await self.book(top.host, top.name, top.host, top.name, current_a, [request])
 
-    async def _book(
+    async def book(
         self, host: Host, name: str, owner: Host, at_owner: str, current_a: float, requests: Sequence[Request]
     ) -> None:
         begins_s, lasts_s = self._chance.uniform(0.0, AHEAD_S), self._chance.choice(DURATIONS_S)

@@ -4,8 +4,9 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeAlias
 
-from bosd.bal.spec import NetworkSpec
 from bosd.node.adopt import LEAST_HELD_A
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
@@ -182,6 +183,25 @@ class Others:
         self._settle_s = settle_s
         self._tells = tells
         self._asked: dict[str, list[Request]] = {}
+        self._of_several: list[tuple[frozenset[Pack], Request]] = []
+
+    def asks_of(self, packs: Iterable[Pack], current_a: float, lives_s: float = math.inf) -> Request:
+        """Note that a current is asked of several packs together, by way of what adds them up between their owners and a top."""
+        request = Request(current_a, self._loop.time() + lives_s + self._settle_s)
+        self._of_several.append((frozenset(packs), request))
+        return request
+
+    def _together(self, packs: Iterable[Pack]) -> dict[frozenset[Pack], list[Request]]:
+        """Return what counts of several together that have any of these packs."""
+        now_s = self._loop.time()
+        self._of_several = [each for each in self._of_several if each[1].ends_s >= now_s]
+        found: dict[frozenset[Pack], list[Request]] = {}
+        for several, request in self._of_several:
+            if any(pack.holds and not self._tells(pack) for pack in several):
+                request.ends_s = max(request.ends_s, now_s + self._settle_s)
+            if not several.isdisjoint(packs):
+                found.setdefault(several, []).append(request)
+        return found
 
     def asks(self, pack: Pack, current_a: float, lives_s: float = math.inf) -> Request:
         """Note that a current is asked of a pack for so long."""
@@ -194,7 +214,11 @@ class Others:
         request.ends_s = min(request.ends_s, self._loop.time() + self._settle_s)
 
     def alive(self, pack: Pack) -> Sequence[Request]:
-        """Return what counts of a pack now."""
+        """Return what counts of a pack now, alone or with others."""
+        together = self._together([pack]).values()
+        return [*self._alone(pack), *(request for requests in together for request in requests)]
+
+    def _alone(self, pack: Pack) -> Sequence[Request]:
         asked = self._asked.get(pack.name)
         if not asked:
             return ()
@@ -205,26 +229,35 @@ class Others:
                 request.ends_s = max(request.ends_s, now_s + self._settle_s)
         return asked
 
-    def most_a(self, packs: Iterable[Pack], sign: float) -> float:
+    def most_a(self, packs: Sequence[Pack], sign: float) -> float:
         """Return what may flow in these packs for others, in a direction."""
-        return math.fsum(max((0.0, *(sign * request.current_a for request in self.alive(pack)))) for pack in packs)
+        asked = [*map(self._alone, packs), *self._together(packs).values()]
+        return math.fsum(max((0.0, *(sign * request.current_a for request in each))) for each in asked)
+
+
+Way: TypeAlias = tuple[str, ...]
+"""The hosts from the owner of a pack to one that commands it by way of those between, both included."""
+
+
+def sees(fleet: Fleet, way: Way) -> bool:
+    """Tell whether the last host of a way hears the first by way of the others, as far as that is known from outside."""
+    processes = [fleet.hosts[name].process for name in way[:-1] or way]
+    alive = all(process is not None and process.life.runs for process in processes)
+    return alive and all(fleet.wires.silent_s(one, other) == 0.0 for one, other in pairwise(way))
 
 
 @dataclass(eq=False)
 class Top:
-    """A battery over packs that a person commands at `host`; `owners` are the hosts of the packs, in their order.
+    """A battery over packs that a person commands at `host`; `ways` lead from each pack's owner there, in their order.
 
-    Between them may stand a `relay`. While it is `stopped`, and has confirmed that, nothing that was asked of it counts.
+    While it is `stopped`, and has confirmed that, nothing that was asked of it counts.
     """
 
     host: Host
     name: str
     packs: tuple[Pack, ...]
-    owners: tuple[str, ...]
-    relay: str = ""
-    restarted: bool = False
+    ways: tuple[Way, ...]
     stopped: bool = False
-    unseen_s: dict[str, float] = field(default_factory=dict)
     asked: list[Request] = field(default_factory=lambda: [Request(0.0)])
     booked: list[Request] = field(default_factory=list)
 
@@ -266,7 +299,6 @@ class SumJudge(Judge):
         """Note that a node died: nothing it asked for counts for longer than it takes to be safe."""
         ends_s = self._fleet.loop.time() + self._settle_s
         for top in self._tops:
-            top.restarted |= host is top.host or host.name == top.relay
             if top.host is host:
                 for request in top.asked:
                     request.ends_s = min(request.ends_s, ends_s)
@@ -277,13 +309,6 @@ class SumJudge(Judge):
         """Tell whether the node names nothing that may run beyond what it was told."""
         return top.host.process is not None and "may still run" not in top.host.process.node.status(top.name).reason
 
-    def sees(self, top: Top, owner: str) -> bool:
-        """Tell whether the node of a top hears the owner of one of its packs."""
-        host = self._fleet.hosts[owner]
-        alive = host.process is not None and host.process.life.runs
-        ways = [(top.relay, owner), (top.host.name, top.relay)] if top.relay else [(top.host.name, owner)]
-        return alive and all(self._fleet.wires.silent_s(one, other) == 0.0 for one, other in ways)
-
     def current_changed(self, pack: Pack) -> None:
         """Look at the sum the pack is in."""
         for top in self._tops:
@@ -292,10 +317,7 @@ class SumJudge(Judge):
 
     def _check(self, top: Top) -> None:
         now_s = self._fleet.loop.time()
-        for owner in top.owners:
-            if not self.sees(top, owner):
-                top.unseen_s[owner] = now_s
-        if any(pack.holds and not self.sees(top, owner) for pack, owner in zip(top.packs, top.owners, strict=True)):
+        if any(pack.holds and not sees(self._fleet, way) for pack, way in zip(top.packs, top.ways, strict=True)):
             for request in (*top.asked, *top.booked):
                 if now_s < request.ends_s < math.inf:
                     request.ends_s = max(request.ends_s, now_s + self._settle_s)
@@ -340,19 +362,16 @@ class LeaseJudge(Judge):
         if pack.holds or pack.true_a == 0.0 or self._others.alive(pack):
             return
         for top in self._tops:
-            for each, owner in zip(top.packs, top.owners, strict=True):
-                if each is pack and owner != top.host.name:
-                    self._check(top, pack, owner)
+            for each, way in zip(top.packs, top.ways, strict=True):
+                if each is pack:
+                    self._check(pack, way)
 
-    def _check(self, top: Top, pack: Pack, owner: str) -> None:
-        askers = [name for name in (top.relay, top.host.name) if name and self._asks(name, owner)]
-        unheard_s = min((self._unheard_s(asker, owner) for asker in askers), default=0.0)
-        if unheard_s > self._within_s:
-            raise ViolationError(f"{pack.name} runs {pack.true_a} A, and {owner} has heard no asker for {unheard_s:.1f} s")
-
-    def _asks(self, asker: str, owner: str) -> bool:
-        specs = self._fleet.hosts[asker].topology.batteries
-        return any(isinstance(each, NetworkSpec) and self._fleet.host_at(each.target or "") == owner for each in specs)
+    def _check(self, pack: Pack, way: Way) -> None:
+        """Look at each link of its way: the end of a lease goes on from one to the next."""
+        for hops, (owner, asker) in enumerate(pairwise(way)):
+            unheard_s = self._unheard_s(asker, owner)
+            if unheard_s > (hops + 1) * self._within_s:
+                raise ViolationError(f"{pack.name} runs {pack.true_a} A, and {owner} has not heard {asker} for {unheard_s:.1f} s")
 
     def _unheard_s(self, asker: str, owner: str) -> float:
         """Return for how long an owner has not heard an asker."""

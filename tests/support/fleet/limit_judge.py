@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.support.fleet.fleet import Fleet, Host, Judge
-from tests.support.fleet.judges import ViolationError
+from tests.support.fleet.judges import ViolationError, Way
 from tests.support.fleet.packs import Pack
 
 TOLERANCE, TOLERANCE_W = 0.02, 20.0
@@ -22,15 +22,23 @@ class Limited:
     host: Host
     name: str
     packs: tuple[Pack, ...]
+    ways: tuple[Way, ...] = ()
     limits_w: dict[bool, float] = field(default_factory=dict)
     from_s: dict[bool, float] = field(default_factory=dict)
+    put_s: dict[bool, float] = field(default_factory=dict)
+    granted: set[tuple[bool, Way]] = field(default_factory=set)
+    """Whose owners surely have their parts of the limit now in force."""
     over_since_s: dict[bool, float] = field(default_factory=dict)
 
     def limit(self, discharging: bool, limit_w: float | None, grace_s: float = SESSION_S) -> None:
         """Note that a limit counts: `grace_s` from now on at the latest; None is none."""
         if limit_w is None:
             self.limits_w.pop(discharging, None)
+            self.put_s.pop(discharging, None)
             return
+        if limit_w != self.limits_w.get(discharging):
+            self.put_s[discharging] = asyncio.get_running_loop().time()
+            self.granted = {each for each in self.granted if each[0] is not discharging}
         if limit_w < self.limits_w.get(discharging, math.inf):
             self.from_s[discharging] = asyncio.get_running_loop().time() + grace_s
         self.limits_w[discharging] = limit_w
@@ -44,7 +52,7 @@ class Limited:
 class LimitsJudge(Judge):
     """No power above a limit by more than the tolerance for longer than `bound_s`.
 
-    A pack that is `excused` can be reached by nobody and holds: what it runs is set aside, the others have the rest.
+    A pack that is `excused` can be reached by nobody, and nothing bounds it: what it runs is set aside, the others have the rest.
     """
 
     def __init__(
@@ -52,7 +60,7 @@ class LimitsJudge(Judge):
         fleet: Fleet,
         limited: list[Limited],
         bound_s: float = SESSION_S,
-        excused: Callable[[Limited, Pack], bool] = lambda _limited, _pack: False,
+        excused: Callable[[Limited, Pack, bool], bool] = lambda _limited, _pack, _discharging: False,
     ) -> None:
         self._fleet = fleet
         self._limited = limited
@@ -76,7 +84,7 @@ class LimitsJudge(Judge):
     def _check(self, limited: Limited, *, discharging: bool) -> None:
         now_s = self._fleet.loop.time()
         limit_w = limited.limits_w[discharging]
-        beyond = [pack for pack in limited.packs if self._excused(limited, pack)]
+        beyond = [pack for pack in limited.packs if self._excused(limited, pack, discharging)]
         rest = [pack for pack in limited.packs if pack not in beyond]
         left_w = max(0.0, limit_w - limited.flows_w(beyond, discharging=discharging))
         over_w = limited.flows_w(rest, discharging=discharging) - left_w - limit_w * TOLERANCE - TOLERANCE_W

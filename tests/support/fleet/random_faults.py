@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,21 +14,29 @@ from bosd.bal.spec import BatterySpec, JbdSpec, NetworkSpec, PartitionSpec, Spli
 from bosd.errors import BosError
 from bosd.store.limits import Limit
 from tests.support.fleet.bookings import RIVAL
+from tests.support.fleet.deep import DeepWorld, MiddlePeople
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
-from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, Others, StopJudge, SumJudge, Top
+from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, Others, StopJudge, SumJudge, Top, Way, sees
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.people import People
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
+from tests.support.fleet.safe_values import AloneJudge, give_safe_values
 
 SETTLE_S = 30.0
 """Longer than any bound here: twice 4.03 s + 5 s for a stub of a node with stubs, 4 s of hold, and 2 s to notice and tell."""
 LIMIT_S = 12.0
 """Longer than a limit may take: 4.03 s to the end of a lease, 5 s for a device to answer or 4 s of hold, 2 s to tell it."""
+GRANTED_S = 8.0
+"""Longer than it takes until the owner of a battery that is seen has its part of a limit: a call, a pause, another call."""
 UNHEARD_S = 15.0
 """Longer than an owner acts for who is not heard: a beat may be 1 s old, 3 s of lease, a stall of 6 s then, 4 s of hold."""
+LEASE_S = 4.03
+"""To the end of a lease that is not renewed, at each further hop."""
+DEEP_SETTLE_S = SETTLE_S + 2.0 * LEASE_S
 RECOVERY_S = 45.0
 LIMIT_A = 20.0
+FAULT_EVERY_S, ASK_EVERY_S = 4.0, 6.0
 MOST_STARTS = 4
 WINDOW_S = 60.0
 STOPPED_S = (0.5, 3.0, 10.0, 25.0)
@@ -65,12 +74,25 @@ class Report:
     people: Mapping[str, int] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What there is in a world beside what each has."""
+
+    limits: bool = False
+    people: bool = False
+    trees: bool = False
+    deep: bool = False
+    safe: bool = False
+
+
 class RandomFaults:
     """One world: owners with packs, at times a relay, controllers over stubs of them; `run` for so long under faults."""
 
-    def __init__(self, loop: ProcessLoop, seed: int, *, limits: bool = False, people: bool = False, trees: bool = False) -> None:
+    def __init__(self, loop: ProcessLoop, seed: int, kind: Kind) -> None:
         self.seed = seed
-        self._limits, self._trees = limits, trees
+        limits, people = kind.limits, kind.people
+        self._limits, self._trees = limits, kind.trees
+        settle_s = DEEP_SETTLE_S if kind.deep else SETTLE_S
         self.fleet = Fleet(loop, seed)
         self.fleet.repeats = {SET: (0.001, REPEATED_S)}
         self.chance = random.Random(self.fleet.chance.random())
@@ -78,22 +100,37 @@ class RandomFaults:
         self.faults = self.requests = self.confirmed = 0
         self.stopping: set[str] = set()
         self._starts: dict[str, list[float]] = {}
-        self._unseen_s: dict[tuple[str, str, str], float] = {}
+        self._seen_s: dict[Way, float] = {}
+        self._unseen_s: dict[Way, float] = {}
         self.limits_put = 0
-        self._topology()
-        self.others = Others(loop, SETTLE_S, lambda pack: self.tells(pack.name))
-        self.sums = SumJudge(self.fleet, self.tops, SETTLE_S, self.others)
+        self.deep: DeepWorld | None = DeepWorld(self) if kind.deep else None
+        if self.deep is None:
+            self._topology()
+        else:
+            self.tops.append(self.deep.build())
+        self.others = Others(loop, settle_s, lambda pack: self.tells(pack.name))
+        self.sums = SumJudge(self.fleet, self.tops, settle_s, self.others)
         self.fence = FenceJudge(self.fleet)
         self.stops = StopJudge()
         self.leases = LeaseJudge(self.fleet, self.tops, UNHEARD_S, self.others)
         self.fleet.judges += [LimitJudge(), self.sums, self.fence, self.stops, self.leases]
-        self.limited = [Limited(top.host, top.name, top.packs) for top in self.tops]
-        self.book = LimitsJudge(self.fleet, self.limited, LIMIT_S, self._unseen_and_holds)
+        self.limited = [Limited(top.host, top.name, top.packs, top.ways) for top in self.tops]
+        if self.deep is not None:
+            self.limited = self.deep.limited()
+        limit_s = max(LIMIT_S + LEASE_S * (len(way) - 3) for top in self.tops for way in top.ways)
+        self._limit_s = max(LIMIT_S, limit_s)
+        self.book = LimitsJudge(self.fleet, self.limited, self._limit_s, self._unseen_and_unbound)
         if limits:
             self.fleet.judges.append(self.book)
+        self.alone: AloneJudge | None = None
+        if kind.safe:
+            give_safe_values(self)
+            self.alone = AloneJudge(self.fleet)
+            self.fleet.judges.append(self.alone)
         self.people = People(self) if people else None
+        self.middle = MiddlePeople(self, self.deep) if self.deep is not None and people else None
 
-    def _pack(self, name: str) -> Pack:
+    def put_pack(self, name: str) -> Pack:
         hold_s = self.chance.choice([1.0, 2.0, 4.0, None])
         return self.fleet.add_pack(name, hold_s=hold_s, limit_a=LIMIT_A, charge_ah=self.chance.uniform(20.0, 80.0))
 
@@ -102,33 +139,35 @@ class RandomFaults:
         for controller in range(self.chance.choice([1, 1, 2])):
             stubs: list[BatterySpec] = []
             packs: list[Pack] = []
-            owners: list[str] = []
+            ways: list[Way] = []
             for _ in range(self.chance.randint(2, 3)):
                 number += 1
                 owner = f"o{number}"
                 names = [f"p{number}{letter}" for letter in "ab"[: self.chance.randint(1, 2)]]
-                packs += map(self._pack, names)
-                owners += [owner] * len(names)
+                packs += map(self.put_pack, names)
+                ways += [(owner,)] * len(names)
                 self.fleet.add_host(owner, Topology(batteries=tuple(pack_spec(name, name) for name in names), splitters=()))
                 stubs += [stub_spec(f"s{name}", owner, name) for name in names]
             relay = f"r{controller}" if self.chance.random() < 0.4 else ""
             if relay:
                 stubs = self._relay(relay, stubs)
+                ways = [*((*way, relay) for way in ways[:-1]), ways[-1]]
             name = f"m{controller}"
+            ways = [(*way, name) for way in ways]
             if self.chance.random() < 0.5:
-                packs.append(self._pack(f"local{controller}"))
-                owners.append(name)
+                packs.append(self.put_pack(f"local{controller}"))
+                ways.append((name,))
                 stubs.append(pack_spec("own", f"local{controller}"))
-            host = self.fleet.add_host(name, self._added_up("all", stubs))
-            self.tops.append(Top(host, "all", tuple(packs), tuple(owners), relay))
+            host = self.fleet.add_host(name, self.added_up("all", stubs))
+            self.tops.append(Top(host, "all", tuple(packs), tuple(ways)))
 
     def _relay(self, name: str, stubs: list[BatterySpec]) -> list[BatterySpec]:
         """Put a node between that adds up some of the batteries; return the controller's stubs: of that sum, and the last."""
         below, rest = stubs[:-1], stubs[-1:]
-        self.fleet.add_host(name, self._added_up("part", below))
+        self.fleet.add_host(name, self.added_up("part", below))
         return [stub_spec("spart", name, "part"), *rest]
 
-    def _added_up(self, name: str, below: Sequence[BatterySpec]) -> Topology:
+    def added_up(self, name: str, below: Sequence[BatterySpec]) -> Topology:
         """Return these, added up as `name`: at once, or by way of sums and of partitions that have all of their source."""
         names = [each.name for each in below]
         if not self._trees:
@@ -164,10 +203,16 @@ class RandomFaults:
             await self._whole(RECOVERY_S)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._faults(faults_s, group))
-                for top, limited in zip(self.tops, self.limited, strict=True):
+                for top, limited in zip(self.tops, self.limited, strict=False):
                     group.create_task(self._person(top, faults_s))
                     if self._limits:
                         group.create_task(self._operator(limited, faults_s))
+                for limited in self.limited[len(self.tops) :] if self._limits else ():
+                    group.create_task(self._operator(limited, faults_s))
+                if self.alone is not None:
+                    group.create_task(self.alone.isolate(random.Random(f"{self.seed} alone"), faults_s))
+                if self.middle is not None:
+                    group.create_task(self.middle.run(faults_s, group))
                 if self.people is not None:
                     group.create_task(self.people.run(faults_s, group))
             fleet.repeats = {}  # a fault, too: a late lowering is carried out, and what it was behind is asked for no more
@@ -179,7 +224,7 @@ class RandomFaults:
             return Report(
                 self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
                 self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s, self.limits_put,
-                self.people.done if self.people is not None else {},
+                (self.people.done if self.people is not None else Counter()) + (self.middle.done if self.middle is not None else Counter()),
             )  # fmt: skip
         finally:
             await fleet.close()
@@ -205,14 +250,25 @@ class RandomFaults:
             off_a = abs(top.true_a - wanted_a)
             assert off_a < 1e-6, f"{top.host.name}/{top.name} asked for {wanted_a} A runs {top.true_a} A"
 
-    def _unseen_and_holds(self, limited: Limited, pack: Pack) -> bool:
-        """Tell whether a pack goes on whatever is asked, and was not seen from where the limit is, a moment ago."""
-        top = self.tops[self.limited.index(limited)]
-        owner = top.owners[top.packs.index(pack)]
+    def _unseen_and_unbound(self, limited: Limited, pack: Pack, discharging: bool) -> bool:
+        """Tell whether a pack was not seen from where the limit is, a moment ago, and nothing bounds what it runs.
+
+        That is one that holds, or of which others ask something and whose owner was never seen for long under this limit.
+        """
+        way = limited.ways[limited.packs.index(pack)]
         now_s = self.fleet.loop.time()
-        if not self.sums.sees(top, owner):
-            self._unseen_s[top.name, top.host.name, owner] = now_s
-        return pack.holds and self._unseen_s.get((top.name, top.host.name, owner), -SETTLE_S) > now_s - SETTLE_S
+        if self.fleet.hosts[way[0]].store.failed:
+            limited.granted.discard((discharging, way))  # it may be in force and not kept
+        if sees(self.fleet, way):
+            since_s = max(self._seen_s.setdefault(way, now_s), limited.put_s.get(discharging, now_s))
+            if now_s > since_s + GRANTED_S:
+                limited.granted.add((discharging, way))
+        else:
+            self._unseen_s[way] = now_s
+            self._seen_s.pop(way, None)
+        if self._unseen_s.get(way, -SETTLE_S) <= now_s - SETTLE_S:
+            return False
+        return pack.holds or (bool(self.others.alive(pack)) and (discharging, way) not in limited.granted)
 
     async def _operator(self, limited: Limited, until_s: float) -> None:
         """Limit a battery now and then, and lift that; in the end for good."""
@@ -233,7 +289,7 @@ class RandomFaults:
             return False
         before_w = limited.limits_w.get(discharging, math.inf)
         if limit_w is None or limit_w > before_w:
-            limited.limit(discharging, limit_w, LIMIT_S)
+            limited.limit(discharging, limit_w, self._limit_s)
         wanted = Limit(
             source="operator", battery=limited.name, direction="discharge" if discharging else "charge", limit_w=limit_w
         )
@@ -241,14 +297,14 @@ class RandomFaults:
             await self.fleet.within(limited.host, process.limits.book.put(wanted))
         except (BosError, TimeoutError):
             return False
-        limited.limit(discharging, limit_w, LIMIT_S)
+        limited.limit(discharging, limit_w, self._limit_s)
         self.limits_put += 1
         return True
 
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / 6.0))
+            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / ASK_EVERY_S))
             if top.host.process is None or not top.host.process.serving:
                 continue
             status = top.host.process.node.status(top.name)
@@ -270,7 +326,7 @@ class RandomFaults:
             self._stop, self._slow_disk, self._full_disk,
         ]  # fmt: skip
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 4.0))
+            await asyncio.sleep(self.chance.expovariate(1 / FAULT_EVERY_S))
             if self.fleet.loop.time() >= until_s:
                 return
             self.fleet.check_bugs()
@@ -329,6 +385,8 @@ class RandomFaults:
         for pack in tuple(self.stops.stopped):
             if (name := self._name_at(host, pack)) and name not in host.store.stops:
                 self.stops.stopped.discard(pack)
+        if self.middle is not None:
+            self.middle.died(host)
         for top in self.tops:
             top.stopped &= top.host is not host or top.name in host.store.stops
 
@@ -406,7 +464,7 @@ class RandomFaults:
             (host, spec)
             for host in self.fleet.hosts.values()
             for spec in host.topology.batteries
-            if isinstance(spec, JbdSpec) or (isinstance(spec, NetworkSpec) and spec.remote_name != "part")
+            if isinstance(spec, JbdSpec) or (isinstance(spec, NetworkSpec) and spec.remote_name in self.fleet.packs)
         ]
         host, spec = self.chance.choice(stubs)
         pack = spec.port.removeprefix(DEV) if isinstance(spec, JbdSpec) else spec.remote_name
@@ -446,14 +504,23 @@ class RandomFaults:
         await self._for_a_while(self._any_pack(), "blocks")
 
 
-def run_seed(seed: int, faults_s: float = 120.0, *, limits: bool = False, people: bool = False, trees: bool = False) -> Report:
+def run_seed(
+    seed: int,
+    faults_s: float = 120.0,
+    *,
+    limits: bool = False,
+    people: bool = False,
+    trees: bool = False,
+    deep: bool = False,
+    safe: bool = False,
+) -> Report:
     """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too.
 
     With `trees` batteries are added up by way of sums and partitions; people know none of these.
     """
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, limits=limits, people=people, trees=trees).run(faults_s)
+        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe)).run(faults_s)
 
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
