@@ -281,3 +281,28 @@ def test_a_stub_at_0_a_whose_sum_is_taken_away_is_given_back() -> None:
         await fleet.until(lambda: flows_a(fleet, "a", "b") == [7.0, 0.0], within_s=5.0, because="what is booked is in force")
 
     told(story)
+
+
+def test_a_booking_is_cancelled_while_an_edit_waits_for_another_node() -> None:
+    """An edit takes out a stub that is not heard, and waits until its owner has let go: a cancelled booking ends at once."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        fleet.add_pack("own")
+        specs = pack_spec("own", "own"), stub_spec("sb", "b", "b")
+        host = fleet.add_host("m", Topology(batteries=(*specs, stub_spec("sa", "a", "b"), sum_spec("all", "sa", "sb"))))
+        await ready(fleet)
+        booking = host.up.node.book("own", 10.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person")
+        booked = (await fleet.within(host, booking)).booking
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(1.0)
+        edited = asyncio.create_task(edit(fleet, host, *specs, sum_spec("all", "sb")))
+        await asyncio.sleep(0.5)
+        assert flows_a(fleet, "own", "a", "b") == pytest.approx([10.0, 10.0, 10.0])
+        await fleet.within(host, host.up.node.cancel_booking(booked.booking_id, holder="person"))
+        await fleet.until(lambda: flows_a(fleet, "own") == [0.0], within_s=1.0, because="it is cancelled")
+        assert not edited.done()
+        await edited
+
+    told(story)
