@@ -248,6 +248,8 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     new.listeners = old.listeners
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
+        if new.sources and type(new) is type(old):  # what it was is what it runs, until it is planned anew
+            new.applied_a = old.applied_a
 
 
 def _called(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ import structlog
 
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
-from bosd.bal.dispatch import Plan, asked_a, plan
+from bosd.bal.dispatch import Plan, asked_a, plan, without_setpoint_a
 from bosd.bal.facts import uncertain_a, unread_below
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
@@ -323,7 +323,8 @@ class Controller:
         await self._idle.wait()
 
     def _attend(self, battery: Battery, now_s: float) -> None:
-        if battery.booked is not None and battery.setpoint is None and battery.applied_a == 0.0 and unread_below(battery, now_s):
+        begins = battery.setpoint is None and battery.applied_a == 0.0 and without_setpoint_a(battery) != 0.0
+        if begins and unread_below(battery, now_s):
             self._look_at(battery, now_s + FIRST_LOOK_PAUSE_S)
             return
         if not self._turns.busy(battery):

@@ -53,7 +53,7 @@ class Overtaking:
         self._active = active
         self._look_again = look_again
         self._under_way: dict[Battery, _UnderWay] = {}
-        self._less: dict[Battery, Request] = {}
+        self._less: dict[str, Request] = {}
 
     def asked(self, battery: Battery) -> dict[Battery, float]:
         """Return what is asked of the free batteries connected with `battery`, and no more than holders that wait ask now."""
@@ -71,15 +71,15 @@ class Overtaking:
 
     def _less_of(self, top: Battery) -> Request | None:
         """Return the request for less that waits, while who asks has the claim."""
-        less = self._less.get(top)
+        less = self._less.get(top.name)
         return less if less is not None and top.setpoint is not None and top.setpoint.holder == less.holder else None
 
     @asynccontextmanager
     async def executing(self, battery: Battery, request: Request) -> AsyncIterator[None]:
         """Execute a request of `battery` in the block. Raises UnavailableError when its holder asks for less meanwhile."""
-        less = self._less.get(battery)
+        less = self._less.get(battery.name)
         if less is request:
-            del self._less[battery]  # it has its turn: nothing of it overtakes itself
+            del self._less[battery.name]  # it has its turn: nothing of it overtakes itself
         elif less is not None and _takes_back(battery, request, less):
             raise _superseded(battery, request)
         scope = asyncio.timeout(None)
@@ -106,7 +106,7 @@ class Overtaking:
         if battery is None or not self._turns.busy(battery) or not self._is_less(battery, request):
             yield
             return
-        self._less[battery] = request
+        self._less[name] = request
         under_way = self._under_way.get(battery)
         if under_way is not None and not under_way.ended and _takes_back(battery, under_way.request, request):
             under_way.ended = True
@@ -116,18 +116,21 @@ class Overtaking:
         try:
             yield
         except BaseException as error:
-            if isinstance(error, asyncio.CancelledError) and battery.setpoint == before:  # or with a new lease
-                self._keep(battery, request)
-            self._look_again(self._directory.tops_with(battery))
+            here = self._directory.batteries.get(name, battery)  # an edit may have made another of it
+            if isinstance(error, asyncio.CancelledError) and here.setpoint == before:  # or with a new lease
+                self._keep(here, request)
+            self._look_again(self._directory.tops_with(here))
             raise
         finally:
-            if self._less.get(battery) is request:
-                del self._less[battery]
+            if self._less.get(name) is request:
+                del self._less[name]
 
     def _keep(self, battery: Battery, request: Request) -> None:
         """Put in force what was told past its turn and whose holder did not wait: what was asked before must not come back."""
         now_s, before = self._clock.now_s(), battery.setpoint
-        if before is None or battery.user is not None or not lowers_own(battery, request.current_a, request.holder, now_s):
+        if before is None or battery.user is not None or before.holder != request.holder or before.over_s <= now_s:
+            return
+        if not _is_less_of(request.current_a, before.current_a):  # what is applied to a sum that was just made is not known yet
             return
         try:
             if request.fence is not None:

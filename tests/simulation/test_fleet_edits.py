@@ -281,3 +281,61 @@ def test_a_stub_at_0_a_whose_sum_is_taken_away_is_given_back() -> None:
         await fleet.until(lambda: flows_a(fleet, "a", "b") == [7.0, 0.0], within_s=5.0, because="what is booked is in force")
 
     told(story)
+
+
+def test_a_booking_is_cancelled_while_an_edit_waits_for_another_node() -> None:
+    """An edit takes out a stub that is not heard, and waits until its owner has let go: a cancelled booking ends at once."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        fleet.add_pack("own")
+        specs = pack_spec("own", "own"), stub_spec("sb", "b", "b")
+        host = fleet.add_host("m", Topology(batteries=(*specs, stub_spec("sa", "a", "b"), sum_spec("all", "sa", "sb"))))
+        await ready(fleet)
+        booking = host.up.node.book("own", 10.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person")
+        booked = (await fleet.within(host, booking)).booking
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(1.0)
+        edited = asyncio.create_task(edit(fleet, host, *specs, sum_spec("all", "sb")))
+        await asyncio.sleep(0.5)
+        assert flows_a(fleet, "own", "a", "b") == pytest.approx([10.0, 10.0, 10.0])
+        await fleet.within(host, host.up.node.cancel_booking(booked.booking_id, holder="person"))
+        await fleet.until(lambda: flows_a(fleet, "own") == [0.0], within_s=1.0, because="it is cancelled")
+        assert not edited.done()
+        await edited
+
+    told(story)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_a_holder_that_asks_for_less_while_an_edit_writes_its_sum_anew(*, waits: bool) -> None:
+    """Its 15 A wait for a device that says nothing, a third is put in meanwhile: nothing is raised to 30 A, waited for or not."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in "abc":
+            fleet.add_pack(name, hold_s=None)
+        specs = [pack_spec(name, name) for name in "abc"]
+        host = fleet.add_host("m", Topology(batteries=(*specs, sum_spec("all", "a", "b"))))
+        await ready(fleet)
+        await fleet.set(host, "all", 30.0)
+        fleet.packs["a"].change(deaf=True)
+        raised = asyncio.create_task(fleet.refused(fleet.set(host, "all", 32.0)))  # waits for a
+        await asyncio.sleep(0.3)
+        node = host.up.node
+        lowering = node.set_current("all", 15.0, ttl_s=600.0, holder="person")
+        lower = fleet.loop.create_task(lowering, context=host.up.context())
+        await asyncio.sleep(0.1)
+        await edit(fleet, host, *specs, sum_spec("all", "a", "b", "c"))
+        if not waits:
+            lower.cancel()
+        highest_a = 0.0
+        for _ in range(60):
+            await asyncio.sleep(0.05)
+            highest_a = max(highest_a, flows_a(fleet, "c")[0])
+        await asyncio.gather(raised, lower, return_exceptions=True)
+        setpoint = node.directory["all"].setpoint
+        assert setpoint is not None
+        assert (setpoint.current_a, highest_a <= 5.0) == (15.0, True), highest_a
+
+    told(story)

@@ -7,9 +7,10 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
+from bosd.store.limits import Limit
 from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, sum_spec
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
@@ -92,6 +93,34 @@ def test_what_was_taken_counts_where_a_member_did_not_hear_of_it() -> None:
         await _keeps_its_sum(fleet, host, "p1", "p2", "c")
         assert flows_a(fleet, "p1", "p2") == pytest.approx([5.0, -5.0], rel=0.01)
         await _is_given_away_at_contact(fleet, "p1", "c")
+
+    told(story)
+
+
+def test_a_safe_value_waits_for_what_an_earlier_run_left() -> None:
+    """A sum is safe at 8 A, an owner goes dark with 4 A of them, its controller starts anew: the other one is not told 8 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        stubs = stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b")
+        total = replace(sum_spec("all", "sa", "sb"), safe_current_a=8.0)
+        host = fleet.add_host("m", Topology(batteries=(*stubs, total)))
+        await ready(fleet)
+        await fleet.set(host, "all", 8.0, ttl_s=2.0)
+        await asyncio.sleep(4.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([4.0, 4.0], rel=0.01)
+        fleet.hosts["a"].cut_power()
+        host.kill()
+        await asyncio.sleep(10.0)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        assert host.up.limits is not None
+        book = host.up.limits.book
+        await fleet.within(host, book.put(Limit(source="operator", battery="all", direction="discharge", limit_w=960.0)))
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([4.0, 0.0], rel=0.01)
+        fleet.hosts["a"].start()
+        await fleet.until(lambda: sum(flows_a(fleet, "a", "b")) == pytest.approx(8.0), within_s=20.0, because="all is known")
 
     told(story)
 
