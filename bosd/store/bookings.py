@@ -45,7 +45,8 @@ class BookingTable:
         return found, newest_utc_s
 
     async def add(self, wanted: Booking) -> Booking:
-        """Keep a booking and return it with its number."""
+        """Keep a booking and return it with its number; a disk that hangs is not given what it would keep once it was refused."""
+        await self._store.prove()
         return await self._write(lambda connection: _add(connection, wanted), lambda added: self._known.add(added.number))
 
     async def remove(self, numbers: Sequence[int], *, at_utc_s: float | None = None, moved: Sequence[Booking] = ()) -> None:
