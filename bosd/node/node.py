@@ -87,8 +87,7 @@ class Node:
         self._devices = DriverContext(clock, Lines())
         self.directory = Directory(self._make_leaf, policy, sharing)
         self._leaves = Leaves(self.directory, clock, self._look_above, self._not_followed)
-        executor = Executor(clock, self._leaves.sample_soon)
-        self._executor = executor
+        self._executor = executor = Executor(clock, self._leaves.sample_soon)
         self.orphans = self._leaves.orphans
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._digest: tuple[object, str] = (None, "")
@@ -115,8 +114,7 @@ class Node:
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self._editor.try_devices, self._editor.is_latched = self._try_devices, self._stops.is_latched
-        self._editor.kept = self._leaves.kept
-        self._editor.look = lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
+        self._editor.kept, self._editor.look = self._leaves.kept, lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,

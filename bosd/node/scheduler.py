@@ -8,7 +8,6 @@ import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import replace
 
 import structlog
 
@@ -23,7 +22,9 @@ from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, Re
 from bosd.node.api import BookingView, BookResult
 from bosd.node.booking_rules import check_bookable, check_current, check_kept
 from bosd.node.clock_trust import ClockTrust
+from bosd.node.in_doubt import InDoubt, note
 from bosd.node.links import NetworkLeaf
+from bosd.node.stub_bookings import SEPARATOR, at_stub, view_at_stub
 from bosd.store.bookings import BookingTable
 
 LOOK_S = 1.0
@@ -35,7 +36,6 @@ ADJUSTED_S = 0.02
 """A wall clock that moved by no more than this against the monotonic one needs no closer look."""
 MAX_BOOKINGS = 10_000
 MAX_BOOKINGS_OF_ONE = 1000
-SEPARATOR = "/"
 
 _log = structlog.get_logger("schedule")
 
@@ -66,9 +66,10 @@ class Scheduler:
         self._trusted_s = 0.0
         self._trusted_until_utc_s = -math.inf
         self._doubted = False
-        self._booked_in_doubt: set[int] = set()
+        self._in_doubt = InDoubt()
         self._next_s = math.inf
         self._unrecorded: dict[int, None] = {}
+        self._moved: dict[int, Booking] = {}
         self._mark_utc_s: float | None = None
         self._standing = False
         self._wake, self._looked = asyncio.Event(), asyncio.Event()
@@ -119,7 +120,7 @@ class Scheduler:
         return self._next_s
 
     def _look_s(self) -> float:
-        waits = self._schedules or self._unrecorded or self._mark_utc_s is not None or not self._table.settled
+        waits = self._schedules or self._unrecorded or self._moved or self._mark_utc_s is not None or not self._table.settled
         return self._clock.now_s() + LOOK_S if waits else math.inf
 
     def attend_due(self) -> None:
@@ -147,7 +148,7 @@ class Scheduler:
         self._doubted = bool(doubt)
         if not doubt:
             self._trusted_utc_s, self._trusted_s = utc_s, now_s
-            self._booked_in_doubt.clear()
+            self._end_doubt(now_s, utc_s)
             self._seen(utc_s)
         believed_utc_s = self._believed_utc_s(now_s)
         changed = []
@@ -155,17 +156,17 @@ class Scheduler:
         for name, schedule in tuple(self._schedules.items()):
             valid = schedule
             if doubt:
-                valid = schedule.until(self._trusted_until_utc_s + EDGE_SLACK_S, without=self._booked_in_doubt)
+                valid = schedule.until(self._trusted_until_utc_s + EDGE_SLACK_S, without=self._in_doubt)
             segment = valid.at(believed_utc_s + EDGE_SLACK_S)
             next_utc_s = min(next_utc_s, valid.next_edge_utc_s(believed_utc_s + EDGE_SLACK_S))
             battery = self._directory.batteries.get(name)
-            if battery is not None and self._put(battery, segment, now_s - believed_utc_s, self._note(segment, doubt)):
+            if battery is not None and self._put(battery, segment, now_s - believed_utc_s, note(segment, doubt)):
                 changed.append(battery)
                 self._mark_utc_s = utc_s if not doubt else self._mark_utc_s
             if not doubt:
                 self._drop_over(name, schedule, utc_s)
         self._next_s = next_utc_s + (now_s - believed_utc_s) if next_utc_s < math.inf else math.inf
-        if self._unrecorded or changed:
+        if self._unrecorded or self._moved or changed:
             self._wake.set()
         if changed:
             self._changed(changed)
@@ -197,12 +198,15 @@ class Scheduler:
         )
         return True
 
-    @staticmethod
-    def _note(segment: Segment | None, doubt: str) -> str:
-        if not doubt:
-            return ""
-        goes_on = "" if segment is None else f"booking {segment.booking.number} goes on by monotonic time, "
-        return f"{goes_on}no booking begins: the wall clock is not trusted, {doubt} (trust_clock = true overrides)"
+    def _end_doubt(self, now_s: float, utc_s: float) -> None:
+        """Give what was booked in doubt its times by the wall clock, which is trusted now."""
+        for name, schedule in self._schedules.items() if self._in_doubt else ():
+            settled = [self._in_doubt.settled(each, now_s, utc_s) for each in schedule.bookings]
+            moved = {each.number: each for each, was in zip(settled, schedule.bookings, strict=True) if each != was}
+            if moved:
+                self._moved |= moved
+                self._schedules[name] = Schedule(settled)
+        self._in_doubt.clear()
 
     def _drop_over(self, name: str, schedule: Schedule, utc_s: float) -> None:
         over = schedule.over(utc_s + EDGE_SLACK_S)
@@ -221,17 +225,18 @@ class Scheduler:
 
     async def _record(self) -> None:
         """Write down that bookings began or are over; where that fails it is tried again, and nothing waits for it."""
-        numbers, mark_utc_s = tuple(self._unrecorded), self._mark_utc_s
-        if not numbers and mark_utc_s is None and self._table.settled:
+        numbers, moved, mark_utc_s = tuple(self._unrecorded), dict(self._moved), self._mark_utc_s
+        if not numbers and not moved and mark_utc_s is None and self._table.settled:
             return
         try:
             self._lose(await self._table.settle())
-            await self._table.remove(numbers, at_utc_s=mark_utc_s)
+            await self._table.remove(numbers, at_utc_s=mark_utc_s, moved=tuple(moved.values()))
         except StoreError as error:
             _log.error("store_failed", detail=error.message, unrecorded_bookings=len(numbers))
             return
         for number in numbers:
             self._unrecorded.pop(number, None)
+        self._moved = {number: each for number, each in self._moved.items() if moved.get(number) != each}
         if self._mark_utc_s == mark_utc_s:
             self._mark_utc_s = None
 
@@ -259,7 +264,7 @@ class Scheduler:
         if isinstance(battery, NetworkLeaf):
             check_bookable(battery, holder)
             try:
-                return _at_stub(name, await battery.book(current_a, start, end, request_id=request_id))
+                return at_stub(name, await battery.book(current_a, start, end, request_id=request_id))
             except RequestError as error:
                 error.also(f"so says the node that owns {name}", stub=name)
                 raise
@@ -300,9 +305,10 @@ class Scheduler:
             booked_utc_s=utc_s,
             request_id=request_id,
         )
+        doubt = self._trust.doubt(utc_s)
         booking = await self._table.add(wanted)
-        if self._trust.doubt(self._clock.utc_s()):
-            self._booked_in_doubt.add(booking.number)
+        if doubt or self._trust.doubt(self._clock.utc_s()):
+            self._in_doubt.add(booking, start, end, now_s)
         self._schedules[name] = self._schedules.get(name, Schedule()).plus(booking)
         _log.info("booked", battery=name, booking=booking.number, current_a=current_a, who=holder)
         return booking, status
@@ -345,7 +351,7 @@ class Scheduler:
         if name:
             battery = self._directory[name]
             if isinstance(battery, NetworkLeaf):
-                return tuple(_view_at_stub(name, view) for view in await battery.bookings())
+                return tuple(view_at_stub(name, view) for view in await battery.bookings())
         names = [name] if name else list(self._schedules)
         found = [each for battery in names for each in self._schedules.get(battery, Schedule()).bookings]
         return tuple(self._view(each) for each in sorted(found, key=lambda each: (each.start_utc_s, each.number)))
@@ -357,7 +363,7 @@ class Scheduler:
             battery = self._directory[stub]
             if not isinstance(battery, NetworkLeaf):
                 raise BadNameError(f"no booking {booking_id}: {stub} is not another node's battery", booking=booking_id)
-            return _view_at_stub(stub, await battery.cancel_booking(rest))
+            return view_at_stub(stub, await battery.cancel_booking(rest))
         for schedule in self._schedules.values():
             for booking in schedule.bookings:
                 if str(booking.number) == booking_id:
@@ -388,12 +394,3 @@ class Scheduler:
         """
         if self._schedules:
             check_kept(topology, self._schedules)
-
-
-def _view_at_stub(stub: str, view: BookingView) -> BookingView:
-    """Return another node's booking by the names it has here: `STUB/ID` cancels it."""
-    return replace(view, name=stub, booking_id=f"{stub}{SEPARATOR}{view.booking_id}")
-
-
-def _at_stub(stub: str, result: BookResult) -> BookResult:
-    return replace(result, booking=_view_at_stub(stub, result.booking))

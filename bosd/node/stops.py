@@ -291,6 +291,7 @@ class Stops:
         async with self._storing:
             ending = [each for each in batteries if self._latches.get(each.name) is meant.get(each.name)]
             try:
+                await self._store.prove()  # else a disk that hangs would forget them after it was refused
                 await self._store.clear_stops([battery.name for battery in ending])
             except (StoreError, asyncio.CancelledError) as error:  # what is latched stays so, and the disk may know it no more
                 kept = [latch for each in ending if (latch := self._latches.get(each.name)) is not None]

@@ -18,7 +18,7 @@ from cryptography import x509
 from bosd.clock import SystemClock
 from bosd.errors import BosError, NoResourcesError, NotAllowedError, UnauthenticatedError
 from bosd.node.api import NodeApi
-from bosd.node.scheduler import SEPARATOR
+from bosd.node.stub_bookings import SEPARATOR
 from bosd.pki.identity import Identity, identity_of
 from bosd.rpc.edge import CLIENT_KEY
 from bosd.rpc.parsing import Malformed

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import TypeVar
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from bosd.bal.schedule import Booking
 from bosd.errors import StoreError
@@ -45,14 +45,18 @@ class BookingTable:
         return found, newest_utc_s
 
     async def add(self, wanted: Booking) -> Booking:
-        """Keep a booking and return it with its number."""
+        """Keep a booking and return it with its number; a disk that hangs is not given what it would keep once it was refused."""
+        await self._store.prove()
         return await self._write(lambda connection: _add(connection, wanted), lambda added: self._known.add(added.number))
 
-    async def remove(self, numbers: Sequence[int], *, at_utc_s: float | None = None) -> None:
-        """Forget bookings; with `at_utc_s` note that one began or ended then."""
-        await self._write(
-            lambda connection: _remove(connection, numbers, at_utc_s), lambda _: self._known.difference_update(numbers)
-        )
+    async def remove(self, numbers: Sequence[int], *, at_utc_s: float | None = None, moved: Sequence[Booking] = ()) -> None:
+        """Forget bookings, and keep the times of those that were `moved`; with `at_utc_s` note that one began or ended then."""
+
+        def work(connection: Connection) -> None:
+            _move(connection, moved)
+            _remove(connection, numbers, at_utc_s)
+
+        await self._write(work, lambda _: self._known.difference_update(numbers))
 
     async def settle(self) -> frozenset[int]:
         """Find out what became of writes that were not waited for; return the numbers of bookings that are gone by them."""
@@ -103,6 +107,12 @@ def _add(connection: Connection, wanted: Booking) -> Booking:
     del row["number"]
     number = connection.scalar(insert(booking).values(row).returning(booking.c.number))
     return replace(wanted, number=number or 0)
+
+
+def _move(connection: Connection, moved: Sequence[Booking]) -> None:
+    for each in moved:
+        times = {"start_utc_s": each.start_utc_s, "end_utc_s": each.end_utc_s, "booked_utc_s": each.booked_utc_s}
+        connection.execute(update(booking).where(booking.c.number == each.number).values(times))
 
 
 def _remove(connection: Connection, numbers: Sequence[int], at_utc_s: float | None) -> None:

@@ -150,6 +150,35 @@ def test_a_release_that_was_refused_as_the_disk_hung_ends_no_stop(monkeypatch: p
     told(story)
 
 
+def test_a_release_that_is_refused_as_the_disk_hangs_is_not_handed_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board loses its power before the disk answers: what that does with what it had by then ends no stop."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        asker, own = controller(fleet, "a"), fleet.hosts["a"]
+        await ready(fleet)
+        await _stopped(fleet, own)
+        clear, handed = own.store.clear_stops, list[Sequence[str]]()
+
+        async def hangs(names: Sequence[str] = ()) -> None:
+            handed.append(names)
+            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(own.store, "prove", hangs)
+            patch.setattr(own.store, "clear_stops", hangs)
+            assert await fleet.refused(fleet.within(own, own.up.node.release(["b"], holder="admin"))) is not None
+            own.cut_power()
+        for names in handed:
+            await clear(names)
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+        assert own.up.node.status("b").stopped
+        assert not fleet.ready(asker)
+
+    told(story)
+
+
 def test_a_stop_that_was_released_before_its_asker_went_is_over() -> None:
     """Stop and release of a cut link arrive in one instant, and nobody waits for the stop any more: a restart latches nothing."""
 

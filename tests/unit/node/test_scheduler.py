@@ -557,6 +557,54 @@ async def test_a_clock_that_is_not_trusted() -> None:
         assert live.applied() == 0
 
 
+@pytest.mark.parametrize("wrong_h", [-100.0, 0.0, 50.0])
+@pytest.mark.parametrize(("trusted_s", "runs_s"), [(10.0, (20.0, 80.0)), (40.0, (41.0, 80.0)), (100.0, ())])
+async def test_relative_times_booked_by_a_clock_in_doubt(wrong_h: float, trusted_s: float, runs_s: tuple[float, ...]) -> None:
+    """In 20 s for 60 s: whatever was wrong with the clock, it runs then, from when that is trusted, and after a restart, too."""
+    clock = WallClock()
+    clock.synchronised, clock.ahead_s = False, wrong_h * HOUR_S
+    store, asked_s = MemoryStore(), clock.now_s()
+
+    async def in_force(live: Home, at_s: float) -> bool:
+        await asyncio.sleep(asked_s + at_s - live.clock.now_s())
+        return live.applied() == 100
+
+    async with home(clock=clock, store=store) as live:
+        await live.node.book("b", 100, Moment(in_s=20.0), Moment(in_s=80.0), holder="h")
+        assert not await in_force(live, trusted_s - 0.5)
+        clock.synchronised, clock.ahead_s = True, 0.0
+        if not runs_s:
+            assert not await in_force(live, trusted_s + 3.0)
+            assert await live.node.bookings() == ()
+            return
+        assert not await in_force(live, runs_s[0] - 1.0)
+        assert await in_force(live, runs_s[0] + 1.0)
+        (view,) = await live.node.bookings()
+        assert (view.start_utc_s, view.end_utc_s) == pytest.approx(
+            (UTC_AT_ZERO_S + asked_s + 20.0, UTC_AT_ZERO_S + asked_s + 80.0)
+        )
+        assert await in_force(live, 60.0)
+        if wrong_h > 0.0:  # what that clock left in the store is the newest time known to the next run
+            assert not await in_force(live, runs_s[1] + 1.0)
+            return
+    async with home(clock=clock, store=store) as live:
+        assert await in_force(live, runs_s[1] - 1.0)
+        assert not await in_force(live, runs_s[1] + 1.0)
+
+
+async def test_a_time_of_day_booked_by_a_clock_in_doubt() -> None:
+    """From an instant on, to half an hour from now: the instant is the wall clock's, the end is not."""
+    clock = WallClock()
+    clock.synchronised, clock.ahead_s = False, -0.1 * HOUR_S
+    async with home(clock=clock) as live:
+        end = Moment(in_s=0.5 * HOUR_S)
+        await live.node.book("b", 100, Moment(utc_s=UTC_AT_ZERO_S + 0.2 * HOUR_S), end, holder="h")
+        clock.synchronised, clock.ahead_s = True, 0.0
+        for hours, applied_a in ((0.19, 0), (0.21, 100), (0.49, 100), (0.51, 0)):
+            await live.at(hours)
+            assert live.applied() == applied_a
+
+
 async def test_trust_clock_overrides() -> None:
     """With trust_clock = true an unsynchronised clock, and one that went back, is followed."""
     async with home(trust_clock=True) as live:
