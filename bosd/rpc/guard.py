@@ -113,7 +113,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 return seen.veiled(await inner(request, seen))
             finally:
                 self._running[key] -= 1
-                self._connections.end(identity.holder, context.peer(), _clock.now_s())
+                self._connections.end(identity.holder, context.peer())
 
         return call
 
@@ -163,7 +163,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self._streams.pop(task, None)
         self._ended.discard(task)
         self._running[identity.holder, True] -= 1
-        self._connections.end(identity.holder, context.peer(), _clock.now_s())
+        self._connections.end(identity.holder, context.peer())
 
     async def _end_or_raise(self, task: asyncio.Task[Any], method: str, identity: Identity, context: Any) -> NoReturn:  # noqa: ANN401
         if task not in self._ended:
@@ -199,7 +199,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 await self._check_booking(identity, request.id)
         except BosError as error:
             if begun:
-                self._connections.end(who, peer, _clock.now_s())
+                self._connections.end(who, peer)
             if isinstance(error, UnauthenticatedError) or not begun:
                 self._hang_up_soon(peer)
             await self._refuse(action_of(method, request), error, who, names, context)
