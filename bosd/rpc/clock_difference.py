@@ -26,4 +26,4 @@ class ClockDifference:
             self.note = ""
         elif not self.note or abs(ahead_s - self._noted_s) > 1.0:
             self._noted_s = ahead_s
-            self.note = f"its clock is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"
+            self.note = f"the clock of {self._target} is {abs(ahead_s):.0f} s {'ahead' if ahead_s > 0 else 'behind'}"

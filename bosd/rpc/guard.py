@@ -20,6 +20,7 @@ from bosd.errors import BosError, NoResourcesError, NotAllowedError, Unauthentic
 from bosd.node.api import NodeApi
 from bosd.node.stub_bookings import SEPARATOR
 from bosd.pki.identity import Identity, identity_of
+from bosd.rpc.connections import Connections, hang_up
 from bosd.rpc.edge import CLIENT_KEY
 from bosd.rpc.parsing import Malformed
 from bosd.rpc.rights import METHODS, Rights, action_of
@@ -31,12 +32,15 @@ Trailing: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 MAX_STREAMS_PER_PEER = 128
 MAX_CALLS_PER_PEER = 512
+HANG_UP_S = 0.5
+"""For a refusal to get through before its connection is shut."""
 LOOK_PERIOD_S = 1.0
 LOOK_DEADLINE_S = 1.0
 """For reading the files; a disk that hangs ends no stream later than the 5 s that are allowed for it (control.md)."""
 _CANCEL = "/bosd.v1.BatteryService/CancelSchedule"
 _PEM_KEY = "x509_pem_cert"
 _TRANSPORT_KEY = "transport_security_type"
+_clock = SystemClock()
 
 
 class Guard(grpc.aio.ServerInterceptor):
@@ -47,6 +51,8 @@ class Guard(grpc.aio.ServerInterceptor):
         self.keyring = keyring
         self._rights = rights
         self._streams: dict[asyncio.Task[Any], Identity] = {}
+        self._connections = Connections()
+        self._hung_up: set[str] = set()
         self._ended: set[asyncio.Task[Any]] = set()
         self._running: Counter[tuple[str, bool]] = Counter()
         self.exchanged: Callable[[], None] = lambda: None
@@ -107,6 +113,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 return seen.veiled(await inner(request, seen))
             finally:
                 self._running[key] -= 1
+                self._connections.end(identity.holder, context.peer())
 
         return call
 
@@ -122,7 +129,7 @@ class Guard(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 await self._end_or_raise(task, method, identity, context)
             finally:
-                self._finish(task, identity)
+                self._finish(task, identity, context)
 
         return call
 
@@ -141,7 +148,7 @@ class Guard(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 await self._end_or_raise(task, method, identity, context)
             finally:
-                self._finish(task, identity)
+                self._finish(task, identity, context)
 
         return call
 
@@ -152,10 +159,11 @@ class Guard(grpc.aio.ServerInterceptor):
         self._running[identity.holder, True] += 1
         return task
 
-    def _finish(self, task: asyncio.Task[Any], identity: Identity) -> None:
+    def _finish(self, task: asyncio.Task[Any], identity: Identity, context: Any) -> None:  # noqa: ANN401
         self._streams.pop(task, None)
         self._ended.discard(task)
         self._running[identity.holder, True] -= 1
+        self._connections.end(identity.holder, context.peer())
 
     async def _end_or_raise(self, task: asyncio.Task[Any], method: str, identity: Identity, context: Any) -> NoReturn:  # noqa: ANN401
         if task not in self._ended:
@@ -169,12 +177,16 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def _admit(self, method: str, request: Any, context: Any, *, stream: bool) -> Identity:  # noqa: ANN401
         """Return who calls, or end the call with the reason why not, recorded."""
-        who: str = context.peer().rpartition(":")[0]
+        peer: str = context.peer()
+        who = peer.rpartition(":")[0]
         names: tuple[str, ...] = ()
+        begun = False
         try:
             identity = _identity(context)
             who = identity.holder
             self._check_certificate(identity)
+            self._connections.begin(who, peer, _clock.now_s())
+            begun = True
             rule = METHODS.get(method)
             request = None if isinstance(request, Malformed) else request
             names = tuple(rule.names(request))[:100] if rule is not None and request is not None else ()
@@ -186,8 +198,22 @@ class Guard(grpc.aio.ServerInterceptor):
             if method == _CANCEL and request is not None:
                 await self._check_booking(identity, request.id)
         except BosError as error:
+            if begun:
+                self._connections.end(who, peer)
+            if isinstance(error, UnauthenticatedError) or not begun:
+                self._hang_up_soon(peer)
             await self._refuse(action_of(method, request), error, who, names, context)
         return identity
+
+    def _hang_up_soon(self, peer: str) -> None:
+        """Shut a connection that may not be here, once for however many calls over it are refused."""
+        if peer not in self._hung_up:
+            self._hung_up.add(peer)
+            asyncio.get_running_loop().call_later(HANG_UP_S, self._hang_up, peer)
+
+    def _hang_up(self, peer: str) -> None:
+        self._hung_up.discard(peer)
+        asyncio.get_running_loop().run_in_executor(None, hang_up, peer)
 
     async def _check_booking(self, identity: Identity, booking_id: str) -> None:
         granted = self._rights.commanded(identity)

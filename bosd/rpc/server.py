@@ -16,6 +16,7 @@ from bosd.node.faults import Faults
 from bosd.rpc import addresses
 from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.clock_service import ClockService
+from bosd.rpc.connections import IDLE_S
 from bosd.rpc.edge import BugSink, Edge
 from bosd.rpc.node_service import NodeService
 from bosd.rpc.parsing import Reading
@@ -47,6 +48,7 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.max_allowed_incoming_connections", MAX_CONNECTIONS),
     ("grpc.server_handshake_timeout_ms", int(HANDSHAKE_S * 1000)),
+    ("grpc.max_connection_idle_ms", int(IDLE_S * 1000)),
     ("grpc.keepalive_time_ms", 10_000),  # a peer that lost its power ends its streams within 15 s
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 1_000),

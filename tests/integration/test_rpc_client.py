@@ -360,7 +360,7 @@ async def test_clocks_an_hour_apart(pool: RemotePool) -> None:
     assert age_s is not None
     assert age_s < 5.0
     assert status.setpoint_ends_s == pytest.approx(now_s + 30.0, abs=5.0)
-    assert status.reason == "its clock is 3600 s ahead"
+    assert status.reason == f"the clock of {address} is 3600 s ahead"
 
 
 async def test_commands(node: FakeNode, address: str, pool: RemotePool) -> None:

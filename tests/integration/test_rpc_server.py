@@ -455,7 +455,7 @@ async def test_a_beat_that_is_no_message_ends_the_stream() -> None:
     async with RpcServer(node, bugs.append, sessions=node.sessions()) as server:
         (address,) = await server.start(["127.0.0.1:0"])
         async with grpc.aio.insecure_channel(address) as channel:
-            beats = channel.stream_stream("/bosd.v1.NodeService/Heartbeat")(metadata=(("bosd-client", "node:home"),))
+            beats: Any = channel.stream_stream("/bosd.v1.NodeService/Heartbeat")(metadata=(("bosd-client", "node:home"),))
             await beats.write(b"\xff\xff\xff")
             assert await beats.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert not bugs

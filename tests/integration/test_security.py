@@ -27,6 +27,7 @@ from bosd.pki.authority import Authority
 from bosd.pki.bundle import Bundle
 from bosd.pki.identity import ANY_NODE, Role, identity_of, server_name
 from bosd.pki.renewal import Request, approve
+from bosd.rpc import connections
 from bosd.rpc import guard as guard_module
 from bosd.rpc.client import RemotePool
 from bosd.rpc.guard import Guard
@@ -586,3 +587,19 @@ async def test_what_is_no_message_is_refused_behind_certificates_too(node: Secur
                 assert await code(channel.unary_unary(f"/bosd.v1.{method}")(b"\xff\xff", timeout=5.0)) is wanted
     assert {action for action, *_ in node.refused} == {"set", "cancel"}
     assert not node.node.calls
+
+
+async def test_no_certificate_takes_the_connections_of_the_others(node: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One connection too many is refused by name, and hung up on; those it has go on, and so do others."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS_PER_PEER", 2)
+    anna = issue(node.by, "tenant:anna")
+    async with contextlib.AsyncExitStack() as opened:
+        channels = [await opened.enter_async_context(node.as_(anna)) for _ in range(3)]
+        codes = [await code(BatteryServiceStub(each).GetStatus(pb.GetStatusRequest(name="b1"), timeout=5.0)) for each in channels]
+        assert codes == [grpc.StatusCode.OK, grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED]
+        async with asyncio.timeout(END_WITHIN_S):
+            await channels[2].wait_for_state_change(grpc.ChannelConnectivity.READY)
+        assert channels[0].get_state() is grpc.ChannelConnectivity.READY
+        async with node.as_("admin:root") as channel:
+            assert await code(set_(channel, "b1")) is grpc.StatusCode.OK
+    assert [each[1:3] for each in node.refused] == [("NO_RESOURCES", "tenant:anna")]
