@@ -9,6 +9,8 @@ WORKERS ?= 3
 STEPS ?= 1000000
 SEED ?= 0
 ARGS ?=
+# Without it each worker, and each program a test starts, would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long soak check bench proto fmt lock clean
