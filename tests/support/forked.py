@@ -79,10 +79,10 @@ class Done(NamedTuple):
     stderr: str
 
 
-def bosctl_process(arguments: Sequence[str], directory: Path, timeout_s: float) -> Done:
-    """Run `bosctl`; return its exit status, negative for a signal, and what it wrote. Raises TimeoutExpired."""
+def run_process(program: str, arguments: Sequence[str], directory: Path, timeout_s: float) -> Done:
+    """Run `bosd` or `bosctl`; return its exit status, negative for a signal, and what it wrote. Raises TimeoutExpired."""
     with tempfile.NamedTemporaryFile(mode="r") as out, tempfile.NamedTemporaryFile(mode="r") as err:
-        process = Forked("bosctl", arguments, directory=directory, environment=os.environ, out=out.name, err=err.name)
+        process = Forked(program, arguments, directory=directory, environment=os.environ, out=out.name, err=err.name)
         try:
             status = process.wait(timeout_s)
         finally:

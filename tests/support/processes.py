@@ -23,7 +23,7 @@ from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
-from tests.support.forked import Forked, bosctl_process
+from tests.support.forked import Forked, run_process
 
 T = TypeVar("T")
 
@@ -407,7 +407,7 @@ class Answer:
 
 def bosctl(target: str, *arguments: str) -> Answer:
     """Run `bosctl --json`, whose output is one document and whose error is one too."""
-    done = bosctl_process(("--target", target, "--json", *arguments), REPOSITORY, 90.0)
+    done = run_process("bosctl", ("--target", target, "--json", *arguments), REPOSITORY, 90.0)
     document = json.loads(done.stdout) if done.stdout.strip() else None
     try:
         error = json.loads(done.stderr) if done.stderr.strip() else None
