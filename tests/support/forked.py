@@ -21,7 +21,9 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.forked_imports"])
 
 
-def _run(program: str, arguments: Sequence[str], directory: str, environment: Mapping[str, str], out: str, err: str) -> None:
+def _run(
+    program: str, arguments: Sequence[str], directory: str, environment: Mapping[str, str], out: str, err: str, prelude: str
+) -> None:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
@@ -30,16 +32,28 @@ def _run(program: str, arguments: Sequence[str], directory: str, environment: Ma
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = [program, *arguments]
+    exec(prelude, {})  # noqa: S102 (a test's own words)
     sys.exit({"bosd": bosd, "bosctl": clients.bosctl}[program].__main__.main())
 
 
 class Forked:
-    """A process as `subprocess.Popen` has it; `out` and `err` are files, which exist."""
+    """A process as `subprocess.Popen` has it; `out` and `err` are files, which exist.
+
+    It executes `prelude` before it begins: what that changes in modules must not have been imported out of them.
+    """
 
     def __init__(
-        self, program: str, arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str], out: str, err: str
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        directory: Path,
+        environment: Mapping[str, str],
+        out: str,
+        err: str,
+        prelude: str = "",
     ) -> None:
-        told = (program, tuple(arguments), str(directory), dict(environment), out, err)
+        told = (program, tuple(arguments), str(directory), dict(environment), out, err, prelude)
         self._process = _FORKS.Process(target=_run, args=told)
         self._process.start()
         assert self._process.pid is not None
