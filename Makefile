@@ -5,10 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 CODE := bosd clients tests tools $(wildcard bench)
-WORKERS ?= 3
+WORKERS ?= 4
 STEPS ?= 1000000
 SEED ?= 0
 ARGS ?=
+# Without it each worker, and each program a test starts, would compile all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-long soak check bench proto fmt lock clean

@@ -3,7 +3,6 @@
 import math
 import random
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -17,7 +16,8 @@ from bosd.clock import SystemClock
 from bosd.node.audit import AuditLog
 from bosd.store.audit import AuditFilter, AuditTable
 from bosd.store.store import Store
-from tests.support.processes import BOSCTL, REPOSITORY, Caller, Node, pseudo, until
+from tests.support.forked import run_process
+from tests.support.processes import REPOSITORY, Caller, Node, pseudo, until
 from tests.support.small_disk import small_disk
 
 ROUNDS = 20
@@ -102,17 +102,11 @@ def test_people_see_a_table_and_the_hash(tmp_path: Path) -> None:
     """The table names asker, command and change; `--verify` ends with the hash that can be kept elsewhere."""
     with Node(tmp_path, pseudo("p")) as node:
         node.ask("set", "p", "5")
-        command = [*BOSCTL, "--target", node.target, "audit"]
-        table = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, timeout=30).stdout
+        command = ["--target", node.target, "audit"]
+        table = run_process("bosctl", command, REPOSITORY, 30.0).stdout
         assert "none -> +5 A" in table
         assert "first start" in table
-        said = until(
-            lambda: (
-                subprocess.run(
-                    [*command, "--verify"], capture_output=True, text=True, check=True, cwd=REPOSITORY, timeout=30
-                ).stdout
-            )
-        )
+        said = until(lambda: run_process("bosctl", [*command, "--verify"], REPOSITORY, 30.0).stdout)
         verdict = node.ask("audit", "--verify")
         assert f"the hash of record {verdict['last_number']} is {verdict['last_hash']}" in said
         assert records(node)[-1]["hash"] == verdict["last_hash"]

@@ -1,16 +1,14 @@
 """`bosd backup` of a running daemon and `bosd restore` of a stopped one, as people run them."""
 
-import subprocess
 from pathlib import Path
 
-from tests.support.processes import BOSD, REPOSITORY, Node, pseudo
+from tests.support.forked import Done, run_process
+from tests.support.processes import REPOSITORY, Node, pseudo
 
 
-def bosd(*arguments: object) -> tuple[int, str, str]:
+def bosd(*arguments: object) -> Done:
     """Run `bosd`; return exit status, stdout and stderr."""
-    command = [*BOSD, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=REPOSITORY)
-    return done.returncode, done.stdout, done.stderr
+    return run_process("bosd", [*map(str, arguments)], REPOSITORY, 60.0)
 
 
 def test_backup_while_running_restore_when_stopped(tmp_path: Path) -> None:

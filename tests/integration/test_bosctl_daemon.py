@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.forked import Done, bosctl_process
+from tests.support.forked import Done, run_process
 from tests.support.processes import REPOSITORY
 
 BOSCTL = [sys.executable, "-m", "clients.bosctl"]
@@ -81,7 +81,7 @@ class Node:
 
     def call(self, *arguments: str) -> Done:
         """Run one command with `--json`."""
-        return bosctl_process(("--target", self.target, "--json", *arguments), REPOSITORY, 60.0)
+        return run_process("bosctl", ("--target", self.target, "--json", *arguments), REPOSITORY, 60.0)
 
     def __call__(self, *arguments: str) -> Any:
         """Return the document of a command that was done."""

@@ -2,13 +2,12 @@
 
 import csv
 import io
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Node, pseudo, table, until
+from tests.support.forked import run_process
+from tests.support.processes import REPOSITORY, Node, pseudo, table, until
 
 DAY_S = 86400.0
 SPLIT = pseudo(
@@ -38,8 +37,9 @@ class Simulated(Node):
 
 def shown(node: Node, *arguments: str) -> str:
     """Return what a person sees."""
-    command = [sys.executable, "-m", "clients.bosctl", "--target", node.target, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30.0).stdout
+    done = run_process("bosctl", ["--target", node.target, *arguments], REPOSITORY, 30.0)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_accounting_example_as_it_is_shown_and_exported(tmp_path: Path) -> None:

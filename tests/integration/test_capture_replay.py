@@ -13,6 +13,8 @@ from bosd.clock import SystemClock
 from bosd.drivers.capture_file import read_capture
 from bosd.drivers.jbd.driver import JbdDriver
 from bosd.drivers.lines import Lines
+from tests.support.forked import Done, run_process
+from tests.support.processes import REPOSITORY
 
 BOSD = (sys.executable, "-m", "bosd")
 
@@ -31,14 +33,9 @@ async def program(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
             await process.wait()
 
 
-async def run(*arguments: str) -> tuple[int | None, str, str]:
+async def run(*arguments: str) -> Done:
     """Run `bosd` to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *BOSD, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    async with asyncio.timeout(30.0):
-        out, err = await process.communicate()
-    return process.returncode, out.decode(), err.decode()
+    return await asyncio.to_thread(run_process, "bosd", arguments, REPOSITORY, 30.0)
 
 
 def configuration(folder: Path, port: Path) -> Path:

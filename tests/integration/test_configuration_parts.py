@@ -1,9 +1,9 @@
 """Where the configuration file and the stored topology part ways, the node says so: in its log, `doctor` and `topology show`."""
 
-import subprocess
 from pathlib import Path
 
-from tests.support.processes import BOSCTL, REPOSITORY, Node, pseudo
+from tests.support.forked import run_process
+from tests.support.processes import REPOSITORY, Node, pseudo
 
 
 def test_doctor_and_show_name_the_difference(tmp_path: Path) -> None:
@@ -18,8 +18,7 @@ def test_doctor_and_show_name_the_difference(tmp_path: Path) -> None:
         (advice,) = node.ask("doctor")["advice"]
         assert "configuration file differs" in advice
         assert "the file would remove spare" in advice
-        command = [*BOSCTL, "--target", node.target, "topology", "show"]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=REPOSITORY).stdout
+        shown = run_process("bosctl", ["--target", node.target, "topology", "show"], REPOSITORY, 30.0).stdout
         assert "the file would remove spare" in " ".join(shown.split())
         node.ask("rm", "spare")
         assert node.ask("doctor")["advice"] == []

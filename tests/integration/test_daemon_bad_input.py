@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,8 +23,8 @@ from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from bosd.v1.ledger_pb2_grpc import LedgerServiceStub
 from bosd.v1.limits_pb2_grpc import LimitServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
+from tests.support.forked import Done, run_process
 from tests.support.processes import (
-    BOSD,
     CALL_S,
     REPOSITORY,
     START_S,
@@ -100,9 +99,9 @@ voltage_tolerance_v = true
 """
 
 
-def bosd(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def bosd(*arguments: str) -> Done:
     """Run a `bosd` command that ends by itself."""
-    return subprocess.run([*BOSD, *arguments], capture_output=True, text=True, timeout=START_S, check=False, cwd=REPOSITORY)
+    return run_process("bosd", arguments, REPOSITORY, START_S)
 
 
 # --- configuration

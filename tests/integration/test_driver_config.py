@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bosd.drivers.jbd.limits import TRIP_POINTS
-from tests.support.processes import Node, Pack, until
+from tests.support.forked import Done, run_process
+from tests.support.processes import REPOSITORY, Node, Pack, until
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +31,9 @@ class Board:
         pseudo = '[[battery]]\nname = "null"\nkind = "null"\nvoltage_v = 12.0\n'
         self.config.write_text(node + pack.toml("b1") + pseudo)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> Done:
         """Run it to its end."""
-        command = [sys.executable, "-m", "bosd", "driver", "config", *arguments, "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return run_process("bosd", ["driver", "config", *arguments, "--config", str(self.config)], REPOSITORY, 120.0)
 
 
 def test_show_backup_compare(pack: Pack, tmp_path: Path) -> None:

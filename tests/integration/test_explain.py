@@ -1,14 +1,14 @@
 """`bosctl explain` against real nodes: the chain of one node, and on through a stub to another."""
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes import BOSCTL, REPOSITORY, Node, aggregator, battery, pseudo, table, until
+from tests.support.forked import run_process
+from tests.support.processes import REPOSITORY, Node, aggregator, battery, pseudo, table, until
 
 HALVES = [{"name": "p1", "fraction": 0.5}, {"name": "p2", "fraction": 0.5}]
 FAR = (
@@ -54,8 +54,7 @@ def test_the_chain_of_one_node(pair: Pair) -> None:
     assert running["in_force"]["requested_current_a"] == 10.0
     assert 50.0 < running["in_force"]["ends_in_s"] <= 60.0
     assert running["time_to_empty_s"] == pytest.approx(25.0 / 10.0 * 3600.0, rel=0.01)
-    command = [*BOSCTL, "--target", pair.far.target, "explain", "p2"]
-    text = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True, cwd=REPOSITORY).stdout
+    text = run_process("bosctl", ["--target", pair.far.target, "explain", "p2"], REPOSITORY, 30.0).stdout
     assert "discharge  20.00 A now" in text
     assert "  so p2 20 A (its fraction 0.5 of agg)" in text
     assert "empty in   2 h, at the present current" in text

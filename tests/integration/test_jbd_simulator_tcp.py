@@ -16,7 +16,9 @@ from bosd.drivers.jbd.simulator import JbdSimulator, SimulatorOptions
 from bosd.drivers.line import Line
 from bosd.drivers.transport import open_transport
 from bosd.errors import InvalidArgumentError, UnavailableError
+from tests.support.forked import run_process
 from tests.support.jbd_frames import READ_BASIC, READ_CELLS, until_lost
+from tests.support.processes import REPOSITORY
 
 
 @asynccontextmanager
@@ -150,19 +152,15 @@ async def test_the_program_serves_boards_with_faults_over_tcp(tmp_path: Path) ->
     ]
 
 
-async def test_a_bad_fault_on_the_command_line_is_named() -> None:
+def test_a_bad_fault_on_the_command_line_is_named() -> None:
     """Exit status 2, one line."""
     for rule, complaint in (
         ("explode", "fault must be one of"),
         ("drop count=x", "must be KEY=NUMBER"),
         ("drop at=1", "at is not"),
     ):
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bosd", "sim", "jbd", "--tcp", "127.0.0.1:0", "--fault", rule), stderr=asyncio.subprocess.PIPE
-        )
-        async with asyncio.timeout(20.0):
-            _, said = await process.communicate()
-        assert process.returncode == 2
-        assert said.decode().startswith("bosd sim jbd: ")
-        assert said.count(b"\n") == 1
-        assert complaint in said.decode()
+        done = run_process("bosd", ["sim", "jbd", "--tcp", "127.0.0.1:0", "--fault", rule], REPOSITORY, 20.0)
+        assert done.returncode == 2
+        assert done.stderr.startswith("bosd sim jbd: ")
+        assert done.stderr.count("\n") == 1
+        assert complaint in done.stderr

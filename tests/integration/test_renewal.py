@@ -1,7 +1,6 @@
 """Certificates that renew themselves between real nodes (control.md, "Transport security"): lives of some seconds."""
 
 import shutil
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ from bosd.pki.identity import ANY_NODE, Identity, Role, identity_of
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from tests.support.certificates import authority
-from tests.support.processes import BOSD, Node, battery, free_port, pseudo, recording, table, until
+from tests.support.forked import run_process
+from tests.support.processes import REPOSITORY, Node, battery, free_port, pseudo, recording, table, until
 from tests.support.small_disk import fill, small_disk
 
 LIFE_S = 12.0
@@ -210,5 +210,6 @@ def test_a_foreign_authority_is_refused_at_start(pair: Pair) -> None:
     node.launch()
     assert node.wait() == 1
     assert "is not in security.ca: nobody here trusts what it signs" in node.output()
-    done = subprocess.run([*BOSD, "check", "--config", str(node.config)], capture_output=True, text=True, check=True, timeout=30)
+    done = run_process("bosd", ["check", "--config", str(node.config)], REPOSITORY, 30.0)
+    assert done.returncode == 0
     assert "on this node can issue every identity" in done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.test_simulated_clock import Simulated
+from tests.support.forked import Done, run_process
 from tests.support.processes import BOSCTL, REPOSITORY, START_S, Node, Pack, free_port, pseudo
 
 EVERY_COMMAND = """
@@ -57,19 +58,24 @@ help
 """
 
 
-def run(*arguments: str, lines: str | None = None, as_json: bool = True) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, lines: str | None = None, as_json: bool = True) -> Done:
     """Run `bosctl shell` to its end."""
-    command = [*BOSCTL, *(["--json"] if as_json else []), "shell", *arguments]
-    return subprocess.run(command, input=lines, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY)
+    command = [*(["--json"] if as_json else []), "shell", *arguments]
+    if lines is None:
+        return run_process("bosctl", command, REPOSITORY, 90.0)
+    done = subprocess.run(
+        [*BOSCTL, *command], input=lines, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
-def documents(done: subprocess.CompletedProcess[str]) -> list[Any]:
+def documents(done: Done) -> list[Any]:
     """Return what a good run printed, one document a line."""
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def error_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def error_of(done: Done) -> dict[str, Any]:
     """Return the error of a run that was refused."""
     assert done.returncode == 1, f"{done.stdout}\n{done.stderr}"
     error: dict[str, Any] = json.loads(done.stderr.splitlines()[-1])["error"]
@@ -142,7 +148,7 @@ def test_a_wrong_line_ends_the_script_and_says_where(tmp_path: Path) -> None:
     assert f'{inner}:3: "amps=3": expected one of the keys' in people.stderr
 
 
-def documents_before(done: subprocess.CompletedProcess[str]) -> list[Any]:
+def documents_before(done: Done) -> list[Any]:
     """Return what was printed before the failure."""
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.forked import run_process
 from tests.support.processes import BOSCTL, REPOSITORY, START_S, Pack, free_port
 
 SPLIT_AND_AGGREGATED_AGAIN = """
@@ -48,8 +49,7 @@ list
 
 
 def _run(script: Path, *options: str) -> list[Any]:
-    command = [*BOSCTL, "--json", "shell", "--local", str(script), *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY)
+    done = run_process("bosctl", ["--json", "shell", "--local", str(script), *options], REPOSITORY, 90.0)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -120,8 +120,7 @@ def test_a_port_without_a_pack_ends_the_script_with_its_line(tmp_path: Path) -> 
     """`make battery` of a port that is not there is refused after its time-out, and leaves nothing behind."""
     script = tmp_path / "demo.bos"
     script.write_text(f"make battery b1 JBDBMS UART {tmp_path}/none\n")
-    command = [*BOSCTL, "--json", "shell", "--local", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY)
+    done = run_process("bosctl", ["--json", "shell", "--local", str(script)], REPOSITORY, 90.0)
     error = json.loads(done.stderr.splitlines()[-1])["error"]
     assert done.returncode == 1
     assert error["reason"] == "UNAVAILABLE"

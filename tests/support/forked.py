@@ -21,7 +21,9 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.forked_imports"])
 
 
-def _run(program: str, arguments: Sequence[str], directory: str, environment: Mapping[str, str], out: str, err: str) -> None:
+def _run(
+    program: str, arguments: Sequence[str], directory: str, environment: Mapping[str, str], out: str, err: str, prelude: str
+) -> None:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(environment)
@@ -30,16 +32,28 @@ def _run(program: str, arguments: Sequence[str], directory: str, environment: Ma
         os.dup2(opened, number)
         os.close(opened)
     sys.argv = [program, *arguments]
+    exec(prelude, {})  # noqa: S102 (a test's own words)
     sys.exit({"bosd": bosd, "bosctl": clients.bosctl}[program].__main__.main())
 
 
 class Forked:
-    """A process as `subprocess.Popen` has it; `out` and `err` are files, which exist."""
+    """A process as `subprocess.Popen` has it; `out` and `err` are files, which exist.
+
+    It executes `prelude` before it begins: what that changes in modules must not have been imported out of them.
+    """
 
     def __init__(
-        self, program: str, arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str], out: str, err: str
+        self,
+        program: str,
+        arguments: Sequence[str],
+        *,
+        directory: Path,
+        environment: Mapping[str, str],
+        out: str,
+        err: str,
+        prelude: str = "",
     ) -> None:
-        told = (program, tuple(arguments), str(directory), dict(environment), out, err)
+        told = (program, tuple(arguments), str(directory), dict(environment), out, err, prelude)
         self._process = _FORKS.Process(target=_run, args=told)
         self._process.start()
         assert self._process.pid is not None
@@ -79,10 +93,10 @@ class Done(NamedTuple):
     stderr: str
 
 
-def bosctl_process(arguments: Sequence[str], directory: Path, timeout_s: float) -> Done:
-    """Run `bosctl`; return its exit status, negative for a signal, and what it wrote. Raises TimeoutExpired."""
+def run_process(program: str, arguments: Sequence[str], directory: Path, timeout_s: float) -> Done:
+    """Run `bosd` or `bosctl`; return its exit status, negative for a signal, and what it wrote. Raises TimeoutExpired."""
     with tempfile.NamedTemporaryFile(mode="r") as out, tempfile.NamedTemporaryFile(mode="r") as err:
-        process = Forked("bosctl", arguments, directory=directory, environment=os.environ, out=out.name, err=err.name)
+        process = Forked(program, arguments, directory=directory, environment=os.environ, out=out.name, err=err.name)
         try:
             status = process.wait(timeout_s)
         finally:

@@ -23,7 +23,7 @@ from bosd.v1 import battery_pb2 as pb
 from bosd.v1 import topology_pb2 as tpb
 from bosd.v1.battery_pb2_grpc import BatteryServiceStub
 from bosd.v1.topology_pb2_grpc import TopologyServiceStub
-from tests.support.forked import Forked, bosctl_process
+from tests.support.forked import Forked, run_process
 
 T = TypeVar("T")
 
@@ -71,6 +71,8 @@ class Program:
     """
 
     forked = True
+    prelude = ""
+    """Code that `bosd` executes before it begins (tests/support/forked.py)."""
 
     def __init__(self, name: str, arguments: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> None:
         self.name = name
@@ -88,10 +90,15 @@ class Program:
         with self.log.open("ab") as log:
             if self.forked and program == BOSD and "PYTHONPATH" not in self._environment:
                 to = str(self.log)
-                self._process = Forked("bosd", arguments, directory=REPOSITORY, environment=environment, out=to, err=to)
+                self._process = Forked(
+                    "bosd", arguments, directory=REPOSITORY, environment=environment, out=to, err=to, prelude=self.prelude
+                )
             else:
+                if self.prelude:
+                    code = f"{self.prelude}\nimport sys\nfrom bosd.__main__ import main\nsys.exit(main())"
+                    program = (sys.executable, "-c", code)
                 self._process = subprocess.Popen(
-                    self._arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY, env=environment
+                    [*program, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=REPOSITORY, env=environment
                 )
         RUNNING.append(self)
 
@@ -301,12 +308,8 @@ class Node(Program):
         self.state_dir = directory / f"{name}.state"
         settings = {"name": name, "listen": [self.target], "state_dir": str(self.state_dir), **settings}
         self.config.write_text(table("[node]", settings) + topology)
-        program = (
-            (sys.executable, "-c", f"{prelude}\nimport sys\nfrom bosd.__main__ import main\nsys.exit(main())")
-            if prelude
-            else BOSD
-        )
-        arguments = [*program, "run", "--config", str(self.config), "--log-format", "json"]
+        self.prelude = prelude
+        arguments = [*BOSD, "run", "--config", str(self.config), "--log-format", "json"]
         super().__init__(name, arguments, directory / f"{name}.log", environment)
 
     def start(self) -> Self:
@@ -407,7 +410,7 @@ class Answer:
 
 def bosctl(target: str, *arguments: str) -> Answer:
     """Run `bosctl --json`, whose output is one document and whose error is one too."""
-    done = bosctl_process(("--target", target, "--json", *arguments), REPOSITORY, 90.0)
+    done = run_process("bosctl", ("--target", target, "--json", *arguments), REPOSITORY, 90.0)
     document = json.loads(done.stdout) if done.stdout.strip() else None
     try:
         error = json.loads(done.stderr) if done.stderr.strip() else None

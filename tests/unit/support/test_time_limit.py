@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-pytestmark = pytest.mark.timeout(2.0)
+pytestmark = pytest.mark.timeout(1.0)
 
 
 async def busy():
@@ -64,5 +64,5 @@ def test_it_ends_inside_a_task(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50.0, check=False)
     assert "1 failed, 2 passed, 2 errors" in run.stdout, run.stdout
-    said = [line for line in run.stdout.splitlines() if line.startswith("E ") and "Failed: not done within 2 s" in line]
+    said = [line for line in run.stdout.splitlines() if line.startswith("E ") and "Failed: not done within 1 s" in line]
     assert len(said) == 3, run.stdout
