@@ -148,7 +148,7 @@ def test_a_battery_that_its_owner_took_out_counts_to_its_bound() -> None:
 
 @pytest.mark.parametrize("booked", [True, False])
 def test_alone_limits_are_in_force_before_what_follows_a_lease(*, booked: bool) -> None:
-    """The lease of -5 A ends, and 14 A come next, booked or as the safe value: at no moment are they more than 96 W, 2 A at 48 V."""
+    """The lease of -5 A ends and 14 A are next, booked or as the safe value: never more than 96 W flow, 2 A at 48 V."""
 
     async def story(fleet: Fleet) -> None:
         pack = fleet.add_pack("a")

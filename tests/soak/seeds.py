@@ -23,6 +23,10 @@ FAULTS_S = 120.0
 """How long things go wrong in one seed, unless told otherwise; what a seed finds depends on it."""
 
 
+FAR = 1_000_000
+"""Seeds from here on are worlds of several hops, of safe values and of alone limits."""
+
+
 class StuckError(SystemExit):
     """A seed that does not end; no handler of the world under test catches it."""
 
@@ -31,16 +35,37 @@ def _stuck(_number: int, _frame: FrameType | None) -> None:
     raise StuckError(f"did not end within {SEED_S:g} s of a core")
 
 
-def run_one(seed: int, faults_s: float) -> Report | str:
-    """Run one seed in this process, an odd one with limits; return its report, or what went wrong.
+def kind_of(seed: int) -> dict[str, bool]:
+    """Return what there is in the world of a seed, as `run_seed` takes it.
 
-    Of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
+    An odd one has limits; of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
+    From `FAR` on three of four have several hops, two have safe values and alone limits, and each but one limits.
     """
+    people = seed % 4 >= 2
+    if seed < FAR:
+        return {"limits": seed % 2 == 1, "people": people, "trees": not people and seed % 8 >= 4}
+    deep = seed % 4 > 0
+    return {
+        "limits": seed % 4 != 2,
+        "people": people or seed % 8 == 4,
+        "trees": deep and not people and seed % 8 >= 4,
+        "deep": deep,
+        "safe": seed % 4 in (0, 3),
+    }
+
+
+def numbers(first: int, count: int) -> Iterator[int]:
+    """Yield the seeds of a run: of five in a row the last is `FAR` further on."""
+    for number in range(first, first + count):
+        yield number + FAR if first < FAR and (number - first) % 5 == 4 else number
+
+
+def run_one(seed: int, faults_s: float) -> Report | str:
+    """Run one seed in this process; return its report, or what went wrong."""
     signal.signal(signal.SIGPROF, _stuck)
     signal.setitimer(signal.ITIMER_PROF, SEED_S, AGAIN_S)
     try:
-        people = seed % 4 >= 2
-        return run_seed(seed, faults_s, limits=seed % 2 == 1, people=people, trees=not people and seed % 8 >= 4)
+        return run_seed(seed, faults_s, **kind_of(seed))
     except (Exception, StuckError, BaseExceptionGroup) as error:  # noqa: BLE001 (whatever it is, it is what was looked for)
         return message_of(error)
     finally:
@@ -139,5 +164,5 @@ def run(first: int, count: int, faults_s: float, minutes: float) -> Outcome:
     workers = min(len(os.sched_getaffinity(0)), count)
     signal.signal(signal.SIGTERM, lambda *_: progress.end())  # what runs is finished, no worker is left, and the summary told
     progress.tell(f"{first} to {first + count - 1} on {workers} cores, {minutes:g} minutes at most", now=True)
-    _run_all(iter(range(first, first + count)), tally, progress, workers)
+    _run_all(numbers(first, count), tally, progress, workers)
     return tally.outcome(count, progress.taken_s)

@@ -53,7 +53,7 @@ def top_of(fleet: Fleet, host: Host, name: str) -> Top:
 
 
 class DeepWorld:
-    """Builds the topology: owners, two or three relays one above the other, a controller; `exported` are the relays' batteries."""
+    """Builds the topology: owners, two or three relays in a row, a controller; `exported` are the relays' batteries."""
 
     def __init__(self, world: "RandomFaults") -> None:
         self._world = world
@@ -203,14 +203,17 @@ class MiddlePeople:
         self._world.stopping |= packs
         try:
             answer = await self._fleet.within(middle.host, middle.host.up.node.stop([middle.name], holder="other"))
-            if not (answer.unconfirmed or answer.not_at_owner) and "may still run" not in middle.host.up.node.status(middle.name).reason:
+            if (
+                not (answer.unconfirmed or answer.not_at_owner)
+                and "may still run" not in middle.host.up.node.status(middle.name).reason
+            ):
                 self._judge.stopped[key] = frozenset(middle.packs)
                 self.done["stops in the middle"] += 1
         except (BosError, TimeoutError, AssertionError):
             pass
         await asyncio.sleep(self.chance.choice(STOPPED_S))
         self._judge.stopped.pop(key, None)
-        while not await self._world.released(middle.host, middle.name):
+        while not await self._world.released(middle.host, middle.name):  # noqa: ASYNC110 (a person tries again)
             await asyncio.sleep(1.0)
         self._world.stopping -= packs
         self._stopping.discard(key)

@@ -224,7 +224,7 @@ class RandomFaults:
             return Report(
                 self.seed, loop.time(), fleet.wires.trace.hexdigest()[:16], self.faults, self.requests, self.confirmed,
                 self.fence.refused, self.fence.carried_out, self.stops.stops, self.sums.worst_a, recovery_s, self.limits_put,
-                (self.people.done if self.people is not None else Counter()) + (self.middle.done if self.middle is not None else Counter()),
+                sum((each.done for each in (self.people, self.middle) if each is not None), Counter()),
             )  # fmt: skip
         finally:
             await fleet.close()
@@ -520,7 +520,9 @@ def run_seed(
     """
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe)).run(faults_s)
+        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe)).run(
+            faults_s
+        )
 
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

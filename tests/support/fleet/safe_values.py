@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec
 from tests.support.fleet.deep import below
-from tests.support.fleet.fleet import DEV, Fleet, Host, Judge
+from tests.support.fleet.fleet import Fleet, Host, Judge
 from tests.support.fleet.judges import ViolationError
 from tests.support.fleet.limit_judge import TOLERANCE, TOLERANCE_W, VOLTAGE_V
 from tests.support.fleet.packs import Pack
@@ -68,7 +68,10 @@ class AloneJudge(Judge):
             host.name: [
                 other.name
                 for other in fleet.hosts.values()
-                if any(isinstance(each, NetworkSpec) and fleet.host_at(each.target or "") == host.name for each in other.topology.batteries)
+                if any(
+                    isinstance(each, NetworkSpec) and fleet.host_at(each.target or "") == host.name
+                    for each in other.topology.batteries
+                )
             ]
             for host in fleet.hosts.values()
         }
@@ -123,7 +126,7 @@ class AloneJudge(Judge):
         for sign, limit_w in ((1.0, spec.alone_discharge_limit_w), (-1.0, spec.alone_charge_limit_w)):
             flows_w = VOLTAGE_V * sum(max(0.0, sign * pack.true_a) for pack in packs)
             if limit_w is not None and flows_w > limit_w * (1.0 + TOLERANCE) + TOLERANCE_W:
+                alone_s = now_s - self._since_s[host.name]
                 raise ViolationError(
-                    f"{now_s:.3f}: {host.name}/{spec.name} alone for {now_s - self._since_s[host.name]:.1f} s at {sign * flows_w:.0f} W, "
-                    f"limit {limit_w} W"
+                    f"{now_s:.3f}: {host.name}/{spec.name} alone for {alone_s:.1f} s at {sign * flows_w:.0f} W, limit {limit_w} W"
                 )

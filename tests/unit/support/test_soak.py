@@ -37,7 +37,7 @@ def test_values_beyond_a_bound() -> None:
 def test_a_failing_seed_tells_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message out of its groups, the command with the seed, and the part's outcome is a failure."""
 
-    def fails(seed: int, faults_s: float, *, limits: bool, people: bool, trees: bool) -> Report:
+    def fails(seed: int, faults_s: float, **kind: bool) -> Report:
         raise BaseExceptionGroup("tasks", [ExceptionGroup("more", [AssertionError(f"{seed} flows\n40 A")])])
 
     monkeypatch.setattr(seeds, "run_seed", fails)
@@ -51,10 +51,16 @@ def test_a_failing_seed_tells_how_to_repeat_it(monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+def test_each_fifth_seed_is_of_the_other_worlds() -> None:
+    """The first stays what it is, so that one alone is repeated; those of the other worlds follow each other as they are."""
+    assert list(seeds.numbers(2000, 6)) == [2000, 2001, 2002, 2003, 1_002_004, 2005]
+    assert list(seeds.numbers(1_002_003, 4)) == [1_002_003, 1_002_004, 1_002_005, 1_002_006]
+
+
 def test_a_seed_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that nothing ends is ended by the clock of the process."""
 
-    def hangs(seed: int, faults_s: float, *, limits: bool, people: bool, trees: bool) -> Report:
+    def hangs(seed: int, faults_s: float, **kind: bool) -> Report:
         while True:
             pass
 
