@@ -57,12 +57,14 @@ class SetCurrentResult:
 class StopResult:
     """Batteries that are latched at their owners, those whose device did not confirm, and stubs that only this node latched.
 
-    `not_at_owner` says by name why the owner did not do it.
+    `not_at_owner` says by name why the owner did not do it. The disk has not taken those that are `unrecorded`: a restart would
+    forget them.
     """
 
     stopped: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     not_at_owner: Mapping[str, str] = field(default_factory=dict)
+    unrecorded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

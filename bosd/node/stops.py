@@ -117,7 +117,7 @@ class Stops:
         except asyncio.CancelledError:  # nobody waits for the answer; what is latched stays so, and is recorded
             self._to_record(latches.values())
             raise
-        missed, far = _sorted_out(stubs, answers)
+        missed, far_unconfirmed = _sorted_out(stubs, answers)
         for stub in fresh:
             if stub.name not in missed and self._latches.get(stub.name) is latches[stub.name]:
                 self._unlatch(stub)  # latched at its owner, which alone releases it
@@ -125,7 +125,7 @@ class Stops:
         done = {stub.name for stub in stubs} - set(missed)
         unconfirmed = [name for name in unconfirmed if name not in done]
         unconfirmed += [each.name for each in own if isinstance(each, PhysicalBattery) and not each.controllable]
-        unconfirmed += [name for name in far if name not in unconfirmed]
+        unconfirmed += [name for name in far_unconfirmed if name not in unconfirmed]
         latched = [latch for name, latch in latches.items() if name not in done]
         _log.warning(
             "stopped",
@@ -141,7 +141,11 @@ class Stops:
                 async with asyncio.timeout(RECORD_DEADLINE_S if not via else within_s * (1.0 - HOP_PART) / 2.0):
                     await self._try_to_record()
         stopped = tuple(each.name for each in batteries if each.name not in missed)
-        return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed)
+        far = (
+            stub.name for stub, answer in zip(stubs, answers, strict=True) if isinstance(answer, StopResult) and answer.unrecorded
+        )
+        unrecorded = tuple(dict.fromkeys((*(name for name in latches if name in self._unrecorded_stops), *far)))
+        return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed, unrecorded=unrecorded)
 
     def _to_record(self, latches: Iterable[StopLatch]) -> None:
         """Have the store know those that are in force; one that was released meanwhile is not."""

@@ -173,7 +173,9 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
             via=_checked_via(request.via),
         )
         not_at_owner = [pb.NotAtOwner(name=name, reason=why) for name, why in result.not_at_owner.items()]
-        return pb.StopResponse(stopped=result.stopped, unconfirmed=result.unconfirmed, not_at_owner=not_at_owner)
+        return pb.StopResponse(
+            stopped=result.stopped, unconfirmed=result.unconfirmed, not_at_owner=not_at_owner, unrecorded=result.unrecorded
+        )
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._release(request, context), ("release", request.names))

@@ -339,6 +339,7 @@ class RemoteLink:
             stopped=tuple(answer.stopped),
             unconfirmed=tuple(answer.unconfirmed),
             not_at_owner={each.name: each.reason for each in answer.not_at_owner},
+            unrecorded=tuple(answer.unrecorded),
         )
 
     async def release(self, via: Sequence[str], within_s: float) -> None:

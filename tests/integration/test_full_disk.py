@@ -16,7 +16,8 @@ def test_a_node_is_started_on_a_full_disk(tmp_path: Path) -> None:
         node.start()
         assert node.status("b")["quality"] == "GOOD"
         assert node.status("c")["reason"].startswith("stopped")
-        assert node.ask("stop", "b")["stopped"] == ["b"]
+        answer = node.ask("stop", "b")
+        assert answer["stopped"] == answer["unrecorded"] == ["b"]
         assert node.refusal("release", "c")["reason"] == "STORE_FAILED"
         (said,) = [each for each in node.ask("errors") if each["module"] == "store"]
         assert (said["type"], said["severity"]) == ("STORE_FAILED", "HIGH")

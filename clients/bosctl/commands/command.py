@@ -117,12 +117,17 @@ def stop(
         for each in answer.not_at_owner:
             text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
             console.print(text, style="bold red", markup=False)
+        if answer.unrecorded:
+            text = f"not recorded yet, so that a restart would forget it: {', '.join(answer.unrecorded)}; see `bosctl errors`"
+            console.print(text, style="yellow", markup=False)
         if not answer.stopped and not answer.unconfirmed and not answer.not_at_owner:
             console.print("nothing to stop")
 
     document: dict[str, object] = {"stopped": list(answer.stopped), "unconfirmed": list(answer.unconfirmed)}
     if answer.not_at_owner:
         document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
+    if answer.unrecorded:
+        document["unrecorded"] = list(answer.unrecorded)
     session.answer(document, draw)
     if answer.not_at_owner or unconfirmed:
         raise typer.Exit(ExitStatus.UNREACHABLE if answer.not_at_owner else ExitStatus.REFUSED)
