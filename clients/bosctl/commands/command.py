@@ -1,5 +1,6 @@
 """Commanding: `set`, `stop`, `release`, `pseudo`."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -104,33 +105,36 @@ def stop(
     with session.connect() as connection:
         answer = connection.call(connection.batteries.Stop, request, doing="stopping")
 
-    missed = {each.name for each in answer.not_at_owner}
-    unconfirmed = [name for name in answer.unconfirmed if name not in missed]
-
-    def draw(console: "Console") -> None:
-        for name in answer.stopped:
-            if name not in answer.unconfirmed:
-                console.print(f"{name}: stopped", markup=False)
-        for name in unconfirmed:
-            text = f"{name}: latched, but its device did not confirm: it may go on"
-            console.print(text, style="bold red", markup=False)
-        for each in answer.not_at_owner:
-            text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
-            console.print(text, style="bold red", markup=False)
-        if answer.unrecorded:
-            text = f"not recorded yet, so that a restart would forget it: {', '.join(answer.unrecorded)}; see `bosctl errors`"
-            console.print(text, style="yellow", markup=False)
-        if not answer.stopped and not answer.unconfirmed and not answer.not_at_owner:
-            console.print("nothing to stop")
-
+    unconfirmed = _unconfirmed(answer)
     document: dict[str, object] = {"stopped": list(answer.stopped), "unconfirmed": list(answer.unconfirmed)}
     if answer.not_at_owner:
         document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
     if answer.unrecorded:
         document["unrecorded"] = list(answer.unrecorded)
-    session.answer(document, draw)
+    session.answer(document, partial(_draw_stopped, answer))
     if answer.not_at_owner or unconfirmed:
         raise typer.Exit(ExitStatus.UNREACHABLE if answer.not_at_owner else ExitStatus.REFUSED)
+
+
+def _unconfirmed(answer: pb.StopResponse) -> list[str]:
+    missed = {each.name for each in answer.not_at_owner}
+    return [name for name in answer.unconfirmed if name not in missed]
+
+
+def _draw_stopped(answer: pb.StopResponse, console: "Console") -> None:
+    for name in answer.stopped:
+        if name not in answer.unconfirmed:
+            console.print(f"{name}: stopped", markup=False)
+    for name in _unconfirmed(answer):
+        console.print(f"{name}: latched, but its device did not confirm: it may go on", style="bold red", markup=False)
+    for each in answer.not_at_owner:
+        text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
+        console.print(text, style="bold red", markup=False)
+    if answer.unrecorded:
+        text = f"not recorded yet, so that a restart would forget it: {', '.join(answer.unrecorded)}; see `bosctl errors`"
+        console.print(text, style="yellow", markup=False)
+    if not answer.stopped and not answer.unconfirmed and not answer.not_at_owner:
+        console.print("nothing to stop")
 
 
 def release(context: typer.Context, names: Names) -> None:
