@@ -40,6 +40,14 @@ def test_trees_under_faults(seed: int) -> None:
     assert report.recovery_s < RECOVERY_S
 
 
+def test_hops_under_faults() -> None:
+    """Half a minute with relays in a row, limits at each of them, and claims, bookings and stops in the middle."""
+    report = run_seed(9, TREES_S, limits=True, people=True, deep=True)
+    assert report.limits > 3
+    assert report.carried_out > 0
+    assert report.recovery_s < RECOVERY_S
+
+
 @pytest.mark.parametrize("seed", range(101, 104))
 def test_limits_under_faults(seed: int) -> None:
     """The same with limits that come and go: none exceeded for longer than it takes to be safe, what cannot be seen set aside."""

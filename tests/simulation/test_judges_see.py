@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from bosd.bal.battery import Battery
 from bosd.bal.edited import Edited
 from bosd.bal.schedule import Schedule, Segment
 from bosd.bal.setpoint import SetPoint
@@ -22,6 +23,7 @@ from tests.soak.outcome import roots
 from tests.support.fleet.random_faults import run_seed
 
 FAULTS_S = 90.0
+ALONE_S = 30.0
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -111,10 +113,15 @@ PEOPLE: list[tuple[Callable[[pytest.MonkeyPatch], None], tuple[int, ...]]] = [
 """Those that need people in the fleet to be found."""
 
 
-def _found(seed: int, *, people: bool = False) -> str:
+def _not_alone(patch: pytest.MonkeyPatch) -> None:
+    """An owner that nobody commands any more puts no alone limit in force."""
+    patch.setattr(Battery, "be_alone", lambda _battery, _who: None)
+
+
+def _found(seed: int, faults_s: float = FAULTS_S, *, people: bool = False, safe: bool = False) -> str:
     """Return what a seed finds wrong, by a judge or at the end; empty if it finds nothing."""
     try:
-        run_seed(seed, FAULTS_S, people=people)
+        run_seed(seed, faults_s, people=people, safe=safe)
     except (AssertionError, BaseExceptionGroup) as error:
         wrong = list(roots(error))
         assert all(isinstance(each, AssertionError) for each in wrong), wrong
@@ -136,3 +143,10 @@ def test_they_see_people(
     """The same where people edit, book and stop meanwhile."""
     mutate(monkeypatch)
     assert any(_found(seed, people=True) for seed in seeds)
+
+
+def test_they_see_alone_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where batteries have safe values above their alone limits; with the limits this seed has nothing to find."""
+    assert not _found(14, ALONE_S, safe=True)
+    _not_alone(monkeypatch)
+    assert _found(14, ALONE_S, safe=True)

@@ -39,14 +39,14 @@ def kind_of(seed: int) -> dict[str, bool]:
     """Return what there is in the world of a seed, as `run_seed` takes it.
 
     An odd one has limits; of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
-    From `FAR` on three of four have several hops, two have safe values and alone limits, and each but one limits.
+    From `FAR` on three of four have several hops; the other and one of those have safe values and alone limits.
     """
     people = seed % 4 >= 2
     if seed < FAR:
         return {"limits": seed % 2 == 1, "people": people, "trees": not people and seed % 8 >= 4}
     deep = seed % 4 > 0
     return {
-        "limits": seed % 4 != 2,
+        "limits": seed % 2 == 1 or seed % 8 == 4,
         "people": people or seed % 8 == 4,
         "trees": deep and not people and seed % 8 >= 4,
         "deep": deep,

@@ -125,9 +125,10 @@ class RandomFaults:
         self.alone: AloneJudge | None = None
         if kind.safe:
             give_safe_values(self)
+        self.people = People(self) if people else None
+        if kind.safe:
             self.alone = AloneJudge(self.fleet)
             self.fleet.judges.append(self.alone)
-        self.people = People(self) if people else None
         self.middle = MiddlePeople(self, self.deep) if self.deep is not None and people else None
 
     def put_pack(self, name: str) -> Pack:
