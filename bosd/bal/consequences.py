@@ -1,9 +1,10 @@
 """What an edit ends or begins anew, in words: set points, meters and currents of batteries that another one replaces."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
+from bosd.bal.cap import Cap
 from bosd.bal.directory import place_of
 from bosd.bal.edited import Edited
 from bosd.bal.graph import Graph
@@ -28,6 +29,11 @@ def consequences(edited: Edited, recut: Collection[str]) -> tuple[str, ...]:
         for each in stopped
         if place_of(each.spec) not in places
     ]
+    told += [
+        f"{each.name} is under {_texts(limits)}, which stands for that name alone: under another name it is not limited so"
+        for each in directory
+        if each.name not in specs and (limits := [cap for cap in each.caps if cap.identity])
+    ]
     changed = {battery.name for battery in directory if specs.get(battery.name) != battery.spec}
     fragments = {spec.name: spec for spec in topology.splitters}
     for splitter in directory.splitters.values():
@@ -37,6 +43,10 @@ def consequences(edited: Edited, recut: Collection[str]) -> tuple[str, ...]:
         anew = spec != splitter.spec and splitter.name not in recut
         told += _of_splitter(splitter, changed if spec.source == splitter.source.name else None, written_anew=anew)
     return (*told[:MOST], f"and {len(told) - MOST} more") if len(told) > MOST else tuple(told)
+
+
+def _texts(limits: Iterable[Cap]) -> str:
+    return ", ".join(dict.fromkeys(cap.text for cap in limits))
 
 
 def _of_battery(battery: Battery, spec: BatterySpec | PartitionSpec | None, graph: Graph) -> Iterator[str]:

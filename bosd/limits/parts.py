@@ -7,6 +7,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
 from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, own_efficiency, share_capped, voltage_v
 from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import HEARD
 from bosd.limits.meters import meter_of
 
 BUDGET = "budget"
@@ -78,7 +79,9 @@ def parts_of(battery: Battery, most_a: float, now_s: float, *, discharging: bool
 
 
 def _is_lost(leaf: Battery, now_s: float) -> bool:
-    return is_beyond_reach(leaf, leaf.status(now_s))
+    """Tell whether what a leaf runs cannot be changed now; a stop at a stub is not known to hold before its owner is heard."""
+    status = leaf.status(now_s)
+    return is_beyond_reach(leaf, status) or (is_stub(leaf) and leaf.stopped and status.link not in HEARD)
 
 
 def _divide(battery: Battery, current_a: float, now_s: float, shares: dict[Battery, float]) -> None:

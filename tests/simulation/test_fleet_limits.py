@@ -150,8 +150,9 @@ def test_through_a_relay() -> None:
     told(story)
 
 
-def test_not_provable_where_what_holds_is_not_heard() -> None:
-    """The first limit comes while a pack that holds is not heard: it says so until that is heard again."""
+@pytest.mark.parametrize("stopped", [False, True])
+def test_not_provable_where_what_holds_is_not_heard(*, stopped: bool) -> None:
+    """The first limit comes while a pack that holds is not heard, nor a stop of it: it says so until that is heard again."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a")
@@ -162,6 +163,8 @@ def test_not_provable_where_what_holds_is_not_heard() -> None:
         fleet.cut("m", "h")
         fleet.hosts["h"].cut_power()
         await asyncio.sleep(5.0)
+        if stopped:
+            await fleet.within(host, host.up.node.stop(["sh"], holder="person"))
         await limit(fleet, host, "all", 720.0)
         await asyncio.sleep(2.0)
         limits = host.up.limits

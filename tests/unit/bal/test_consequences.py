@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from bosd.bal.cap import Cap
 from bosd.bal.consequences import MOST, consequences
 from bosd.bal.directory import Directory
 from bosd.bal.edited import Edited
@@ -92,6 +93,21 @@ def test_a_stopped_battery_that_gets_another_name() -> None:
     assert told(directory, BASE) == ()
     directory["bank"].drained = True
     assert f"bank {stands}" not in told(directory, renamed)
+
+
+def test_a_limited_battery_that_gets_another_name() -> None:
+    """A limit stands for a name, not for what has it: who edits is told; what holds it down for a moment is none."""
+    directory = house()
+    limit = Cap(source="book", discharging=False, limit_w=480.0, identity="1", text="the charge limit 480 W of operator")
+    ramp = Cap(source="ramp", discharging=False, limit_a=1.0, text="the ramp after a loss")
+    directory["bank"].put_caps("book", (limit,))
+    directory["c"].put_caps("ramp", (ramp,))
+    there = (*BASE.batteries[:2], replace(BASE.batteries[2], name="d"), replace(WHOLE, name="v"))
+    renamed = Topology(batteries=there, splitters=(replace(SPLIT, source="v"),))
+    stands = "which stands for that name alone: under another name it is not limited so"
+    limited = f"bank is under the charge limit 480 W of operator, {stands}"
+    assert [text for text in told(directory, renamed) if "under another name" in text] == [limited]
+    assert told(directory, BASE) == ()
 
 
 def test_a_splitter_that_is_written_anew() -> None:
