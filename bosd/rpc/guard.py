@@ -105,6 +105,7 @@ class Guard(grpc.aio.ServerInterceptor):
         async def call(request: Any, context: Any) -> Any:  # noqa: ANN401
             if _is_local(context):
                 return await inner(request, context)
+            peer: str = context.peer()  # asked in time: of a call that is over it ends the process, below grpcio
             identity = await self._admit(method, request if named else None, context, stream=False)
             key = (identity.holder, False)
             self._running[key] += 1
@@ -113,7 +114,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 return seen.veiled(await inner(request, seen))
             finally:
                 self._running[key] -= 1
-                self._connections.end(identity.holder, context.peer())
+                self._connections.end(identity.holder, peer)
 
         return call
 
@@ -122,6 +123,7 @@ class Guard(grpc.aio.ServerInterceptor):
             if _is_local(context):
                 await inner(request, context)
                 return
+            peer: str = context.peer()  # as above
             identity = await self._admit(method, request if named else None, context, stream=True)
             task = self._begin(identity)
             try:
@@ -129,7 +131,7 @@ class Guard(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 await self._end_or_raise(task, method, identity, context)
             finally:
-                self._finish(task, identity, context)
+                self._finish(task, identity, peer)
 
         return call
 
@@ -139,6 +141,7 @@ class Guard(grpc.aio.ServerInterceptor):
                 async for message in inner(request, context):
                     yield message
                 return
+            peer: str = context.peer()  # as above
             identity = await self._admit(method, request if named else None, context, stream=True)
             task = self._begin(identity)
             seen = _Seen(context, self, identity)
@@ -148,7 +151,7 @@ class Guard(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 await self._end_or_raise(task, method, identity, context)
             finally:
-                self._finish(task, identity, context)
+                self._finish(task, identity, peer)
 
         return call
 
@@ -159,11 +162,11 @@ class Guard(grpc.aio.ServerInterceptor):
         self._running[identity.holder, True] += 1
         return task
 
-    def _finish(self, task: asyncio.Task[Any], identity: Identity, context: Any) -> None:  # noqa: ANN401
+    def _finish(self, task: asyncio.Task[Any], identity: Identity, peer: str) -> None:
         self._streams.pop(task, None)
         self._ended.discard(task)
         self._running[identity.holder, True] -= 1
-        self._connections.end(identity.holder, context.peer())
+        self._connections.end(identity.holder, peer)
 
     async def _end_or_raise(self, task: asyncio.Task[Any], method: str, identity: Identity, context: Any) -> NoReturn:  # noqa: ANN401
         if task not in self._ended:

@@ -30,7 +30,7 @@ def rig(packs: tuple[Pack, Pack], tmp_path: Path) -> Iterator[Node]:
         "b2", refresh_period_s=0.5, max_staleness_s=1.5
     )
     with Node(tmp_path, topology + aggregator("both", "b1", "b2") + pseudo("p")) as node:
-        until(lambda: node.status("both")["quality"] == "GOOD")
+        until(lambda: {each["quality"] for each in node.statuses("b1", "b2", "both").values()} == {"GOOD"})
         yield node
 
 
@@ -140,6 +140,7 @@ def test_a_pack_unplugged_in_mid_discharge(rig: Node, packs: tuple[Pack, Pack]) 
     """Its last values with age and reason, then no current; the other stays within its limits; all as before on return."""
     rig.ask("set", "both", "60", "--ttl", "5m")
     assert loads(packs) == pytest.approx((30.0, 30.0), abs=0.5)
+    until(lambda: rig.status("b1")["current_a"] == pytest.approx(30.0, abs=0.5), because="it is measured")
     packs[0].tell("inject", fault="unplug", seconds=10.0)
     stale = until(lambda: (found := rig.statuses())["b1"]["quality"] == "STALE" and found)
     assert stale["b1"]["current_a"] == pytest.approx(30.0, abs=0.5)

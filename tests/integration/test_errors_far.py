@@ -61,7 +61,7 @@ def test_a_stop_with_a_full_disk(tmp_path: Path, disk: Path) -> None:
                     pass
             except OSError:
                 pass
-        assert node.ask("stop", "p") == {"stopped": ["p"], "unconfirmed": []}
+        assert node.ask("stop", "p") == {"stopped": ["p"], "unconfirmed": [], "unrecorded": ["p"]}
         assert node.refusal("set", "p", "1")["reason"] == "STOPPED"
         assert node.status("p")["applied_current_a"] == 0.0
         (error,) = until(lambda: errors(node, "STORE_FAILED"), because="the node says so")

@@ -111,5 +111,5 @@ def test_the_middle_is_killed(chain: Chain) -> None:
     until(lambda: chain.pack.load_a == 0.0, because="the far node lets go by its own clock")
     chain.middle.start()
     until(lambda: chain.near.status("left")["quality"] == "GOOD")
-    assert chain.near.ask("set", "all", "10")["applied_current_a"] == 10.0
-    assert chain.pack.load_a == pytest.approx(5.0, abs=0.3)
+    assert chain.near.ask("set", "all", "10")["applied_current_a"] == pytest.approx(10.0)
+    until(lambda: chain.pack.load_a == pytest.approx(5.0, abs=0.3), because="what was asked may live still: then it is ramped")

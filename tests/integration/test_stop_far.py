@@ -38,6 +38,7 @@ def test_through_two_nodes_to_the_owner(tmp_path: Path) -> None:
         owner.kill()
         owner.start()
         assert owner.refusal("set", "far", "1")["reason"] == "STOPPED"
+        until(lambda: len(middle.events("remote_ready")) == 2, because="the node between hears the new run")
         good(near, "near")
         assert near.ask("release", "near")["released"] == ["near"]
         until(lambda: near.status("near")["commandable"], because="it is released at its owner")

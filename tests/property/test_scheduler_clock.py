@@ -67,7 +67,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             edits=asyncio.Lock(),
         )
         self.bookings: dict[int, tuple[int, int]] = {}
-        self.in_doubt: set[int] = set()
+        self.in_doubt: dict[int, tuple[int, int]] = {}
         self.newest_s = 0
         self.last: tuple[int, int] | None = None
 
@@ -93,11 +93,11 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @rule(in_s=st.integers(0, 300), lasts_s=st.integers(1, 300))
     def book(self, in_s: int, lasts_s: int) -> None:
-        """Book by the wall clock as it stands."""
+        """Book by the time of asking: its instants are those of the wall clock when that is next trusted."""
         booked = self.scheduler.book("b", 1.0, Moment(in_s=in_s), Moment(in_s=in_s + lasts_s), holder="h")
         number = int(run(booked).booking.booking_id)  # type: ignore[attr-defined]
         self.bookings[number] = (self.clock.wall_s + in_s, self.clock.wall_s + in_s + lasts_s)
-        self.in_doubt |= {number}
+        self.in_doubt[number] = (self.clock.mono_s + in_s, self.clock.mono_s + in_s + lasts_s)
         self.look()
 
     @precondition(lambda self: self.bookings)
@@ -107,6 +107,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.bookings)))
         run(self.scheduler.cancel(str(number), holder="h"))
         del self.bookings[number]
+        self.in_doubt.pop(number, None)
         self.look()
 
     def doubted(self) -> bool:
@@ -117,6 +118,10 @@ class SchedulerMachine(RuleBasedStateMachine):
         """Have both sides look at the clock."""
         self.scheduler.attend_due()
         if self.bookings and not self.doubted():
+            offset_s = self.clock.wall_s - self.clock.mono_s
+            self.bookings |= {
+                number: (start_s + offset_s, end_s + offset_s) for number, (start_s, end_s) in self.in_doubt.items()
+            }
             self.in_doubt.clear()
             self.last = (self.clock.wall_s, self.clock.mono_s)
             self.newest_s = max(self.newest_s, self.clock.wall_s)
