@@ -7,7 +7,7 @@ one for the store. Of those in force the tightest binds.
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -206,6 +206,11 @@ class LimitBook:
             if not entry.limit.is_none
         ]
         return tuple(sorted(found, key=lambda each: (each.limit.battery, each.limit.direction, each.limit.source)))
+
+    def grants(self) -> Iterator[Limit]:
+        """Yield the parts of other nodes' limits that stand here, in no order."""
+        limits = (entry.limit for entries in self._entries.values() for entry in entries)
+        return (limit for limit in limits if limit.revision and not limit.is_none)
 
     def doubt(self) -> str:
         """Return why the wall clock is not trusted; empty when it is."""

@@ -96,9 +96,8 @@ class Limits:
     def granted_by(self) -> dict[str, set[str]]:
         """Return by battery the nodes that granted it a part of a limit, which stands here."""
         nodes: dict[str, set[str]] = {}
-        for limit in (standing.limit for standing in self.book.standing()):
-            if limit.revision:
-                nodes.setdefault(limit.battery, set()).add(limit.source)
+        for limit in self.book.grants():
+            nodes.setdefault(limit.battery, set()).add(limit.source)
         return nodes
 
     def views(self) -> tuple[LimitView, ...]:

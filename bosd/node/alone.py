@@ -83,8 +83,17 @@ class AloneLimits:
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
         }
-        limiters = self.limiters() if limited else {}
-        for battery in limited:
+        self._look(limited)
+        return ramped or bool(limited)
+
+    def attend_beside(self, name: str) -> None:
+        """Put in force, or end, what is due at a battery and at those connected with it, at no others."""
+        if (battery := self._directory.batteries.get(name)) is not None:
+            self._look([each for each in self._directory if each.component == battery.component])
+
+    def _look(self, batteries: Sequence[Battery]) -> None:
+        limiters = self.limiters() if batteries else {}
+        for battery in batteries:
             tops = self._directory.tops_with(battery)
             names = [battery.name, *(top.name for top in tops)]
             granted_by = [node for name in names for node in limiters.get(name, ())]
@@ -102,4 +111,3 @@ class AloneLimits:
                 continue
             self._late[battery] = late
             self._changed(tops)
-        return ramped or bool(limited)

@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -165,5 +167,35 @@ def test_alone_limits_are_in_force_before_what_follows_a_lease(*, booked: bool) 
         await asyncio.sleep(10.0)
         assert flows_a(fleet, "a") == pytest.approx([2.0])
         assert max(most_a) <= 2.0 + 1e-6
+
+    told(story)
+
+
+def test_the_end_of_a_lease_looks_at_what_it_concerns_alone() -> None:
+    """The set points of 12 batteries with alone limits end at one instant: that is no look at 12 batteries for each of them."""
+
+    async def story(fleet: Fleet) -> None:
+        names = [f"b{number}" for number in range(12)]
+        for name in names:
+            fleet.add_pack(name)
+        specs = tuple(replace(pack_spec(name, name), alone_discharge_limit_w=96.0) for name in names)
+        own = fleet.add_host("a", Topology(batteries=specs, splitters=()))
+        stubs = tuple(stub_spec(f"s{name}", "a", name) for name in names)
+        total = sum_spec("all", *(stub.name for stub in stubs))
+        host = fleet.add_host("m", Topology(batteries=(*stubs, total), splitters=()))
+        await ready(fleet)
+        await fleet.set(host, "all", 60.0)
+        sessions = own.up.sessions
+        looks: Counter[float] = Counter()
+
+        def unheard(batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
+            looks[own.clock.now_s()] += 1
+            return type(sessions).unheard(sessions, batteries, limiters)
+
+        sessions.unheard = unheard  # type: ignore[method-assign]
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, *names) == pytest.approx([0.0] * 12)
+        assert max(looks.values()) <= 2 * len(names)  # one for each end, and the look that comes four times a second
 
     told(story)
