@@ -137,9 +137,10 @@ class Leaves:
         asked = [each for top in self.directory.tops_with(battery) for each in (top.setpoint, top.booked) if each is not None]
         return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)
 
-    def announced_s(self) -> tuple[float | None, ...]:
-        """Return the bounds that other nodes announced for this node's stubs (`let_go_s`)."""
-        return tuple(stub.let_go_s for stub in self._stubs)
+    def announced(self) -> tuple[tuple[float | None, ...], ...]:
+        """Return what other nodes announced for this node's stubs, for it to pass on: `let_go_s`, `far_efficiency` both ways."""
+        ways = (False, True)
+        return tuple((stub.let_go_s, *(stub.far_efficiency(discharging=way) for way in ways)) for stub in self._stubs)
 
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:

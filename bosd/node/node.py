@@ -249,11 +249,11 @@ class Node:
     # --- for other nodes
 
     def config_digest(self) -> str:
-        """Return what tells this configuration from another: node, revision, and a digest of topology and bounds of others.
+        """Return what tells this configuration from another: node, revision, and a digest of topology and words of others.
 
-        The bounds are those that other nodes announced: askers that know older ones agree anew (`facts`).
+        Those are bounds and efficiencies that other nodes announced: askers that know older ones agree anew (`facts`).
         """
-        known = (self._editor.revision, self._leaves.announced_s())
+        known = (self._editor.revision, self._leaves.announced())
         if self._digest[0] != known:
             digest = hashlib.sha256(f"{self._editor.view().toml}{known[1]}".encode()).hexdigest()
             self._digest = (known, f"{self.name}/{self._editor.revision}/{digest}")

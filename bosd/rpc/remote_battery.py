@@ -41,8 +41,6 @@ class RemoteBattery(RemoteCalls):
         "_link",
         "_link_reason",
         "_may_run_a",
-        "_own",
-        "_remote",
         "_safe_within_s",
     )
 
@@ -300,14 +298,6 @@ class RemoteBattery(RemoteCalls):
 
     def _path(self, remote: BatteryStatus) -> tuple[str, ...]:
         return tuple(dict.fromkeys((self._own, *remote.path)))[:MAX_PATH]
-
-    def _barred(self, remote: BatteryStatus) -> str:
-        """Return why nothing of what the remote says may be used; empty when it may."""
-        if self._own in remote.path:
-            return f"CYCLE: {self.network.target} rests on {self._own}"
-        if remote.hops >= MAX_HOPS:
-            return f"more than {MAX_HOPS} hops away"
-        return ""
 
     def _commandable(self, remote: BatteryStatus) -> bool:
         barred = self._barred(remote) or is_in_use(remote) or self._held.bars(remote, self.counts_at_a)

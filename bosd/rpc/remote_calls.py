@@ -7,25 +7,39 @@ from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
+from bosd.bal.status import BatteryStatus
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
+from bosd.rpc.convert import MAX_HOPS
 
 
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_wire")
+    __slots__ = ("_facts", "_own", "_remote", "_wire")
 
     _wire: RemoteLink
     _facts: Facts
+    _own: str
+    _remote: BatteryStatus | None
+
+    def _barred(self, remote: BatteryStatus) -> str:
+        """Return why nothing of what the remote says may be used; empty when it may."""
+        if self._own in remote.path:
+            return f"CYCLE: {self.network.target} rests on {self._own}"
+        if remote.hops >= MAX_HOPS:
+            return f"more than {MAX_HOPS} hops away"
+        return ""
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner announced."""
         return self._facts.alone_discharge_limit_w if discharging else self._facts.alone_charge_limit_w
 
     def far_efficiency(self, *, discharging: bool) -> float:
-        """Return what its owner announced."""
+        """Return what its owner announced; nothing in a cycle, where efficiencies would feed each other."""
+        if self._remote is not None and self._barred(self._remote):
+            return 1.0
         return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
 
     async def note_moved(self, spec: NetworkSpec) -> None:

@@ -456,6 +456,28 @@ def test_what_is_not_reached_counts_at_the_grid(direction: Direction, held_w: fl
     told(story)
 
 
+def test_who_commands_through_a_relay_hears_of_another_converter_behind_it() -> None:
+    """O writes 0.8 into its configuration; later the relay is lost, and its 480 W count as 600 W: c has the rest of 720 W."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "o", "c")
+        far = fleet.hosts["o"]
+        fleet.add_host("r", Topology(batteries=(stub_spec("mid", "o", "b"),)))
+        tops = (stub_spec("sr", "r", "mid"), stub_spec("sc", "c", "b"), sum_spec("all", "sr", "sc"))
+        host = fleet.add_host("m", Topology(batteries=tops))
+        await ready(fleet)
+        await edit(fleet, far, replace(pack_spec("b", "o"), efficiency=0.8))
+        await asyncio.sleep(5.0)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "r")
+        await asyncio.sleep(5.0)
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(2.0)
+        assert granted_w(fleet.hosts["c"]) == [pytest.approx(720.0 - 480.0 / 0.8, rel=1e-3)]
+
+    told(story)
+
+
 def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
     """The relay is heard and confirms its part; the pack behind it, which holds and is not reached, runs its 480 W on."""
 
