@@ -190,6 +190,8 @@ class Grants:
         if alone_w is not None:
             alone = at_grid_w(leaf, alone_w, discharging=discharging) if watts else alone_w / at_v if at_v > 0.0 else math.inf
             alone = max(alone, runs)  # until it is in force there, or for ever where the board died and its device holds
+            if leaf.status(now_s).link in HEARD:  # it is not alone: somebody else commands it there, say
+                return most if sure and most is not None else max(most or 0.0, alone)
             return min(most, alone) if sure and most is not None else alone
         return runs if most is None else most if sure else max(most, runs)
 

@@ -559,6 +559,30 @@ def test_a_battery_is_alone_while_who_limits_it_is_not_heard(*, booked: bool) ->
     told(story)
 
 
+def test_what_somebody_else_commands_is_not_alone() -> None:
+    """A person takes a's battery, which keeps its 480 W of 960 W: its alone limit of 96 W counts only while it is not heard."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        fleet.add_pack("a")
+        far = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), alone_charge_limit_w=96.0),)))
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        await fleet.set(host, "all", -20.0)
+        await fleet.within(far, far.up.node.force_current("b", -20.0, ttl_s=600.0, holder="person"))
+        await asyncio.sleep(3.0)
+        assert [granted_w(fleet.hosts[name]) for name in "ab"] == [[480.0], [480.0]]
+        assert flows_a(fleet, "a", "b") == pytest.approx([-10.0, -10.0])
+        fleet.cut("m", "a")
+        await asyncio.sleep(10.0)
+        assert granted_w(fleet.hosts["b"]) == [pytest.approx(960.0 - 96.0)]
+        assert flows_a(fleet, "a") == pytest.approx([-2.0])
+
+    told(story)
+
+
 @pytest.mark.parametrize("limit_w", [480.0, None])
 @pytest.mark.parametrize("after_s", [-1.0, 0.5, 20.0], ids=["not told any more", "not noticed yet", "alone"])
 def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: float | None, after_s: float) -> None:
