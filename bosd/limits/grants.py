@@ -43,6 +43,9 @@ CALL_S = 2.0
 
 _log = structlog.get_logger("limits")
 
+MOST_REVISION = 2**62
+"""An owner that says that it has a later one says nonsense; the store holds 63 bits."""
+
 Place = tuple[str, str, bool]
 Wanted = tuple[float | None, float | None]
 """In watts and in amperes."""
@@ -296,9 +299,10 @@ class Grants:
     async def _sent(self, stub: DeviceLeaf, granted: Granted, wanted: Wanted, *, discharging: bool) -> None:
         try:
             await self._grant(stub, granted, wanted, discharging=discharging)
-        except StaleRevisionError as error:
-            granted.revision = max(granted.revision, int(error.metadata.get("actual", granted.revision)))
         except (BosError, TimeoutError) as error:
+            if isinstance(error, StaleRevisionError) and (newest := _newest(error)) >= granted.revision:
+                granted.revision = newest
+                return
             granted.failed_s = self._clock.now_s()
             why = str(error) or "no answer in time"
             if why != granted.why:
@@ -380,3 +384,10 @@ class Grants:
                 return False
             known.append(self.aside(leaf, now_s, watts=watts, discharging=cap.discharging))
         return math.fsum(known) <= whole * (1.0 + 1e-9)
+
+
+def _newest(error: StaleRevisionError) -> int:
+    """Return which revision an owner says that it has; -1 where that is none."""
+    told = error.metadata.get("actual", "")
+    newest = int(told) if told.isdecimal() and len(told) < 20 else -1
+    return newest if newest <= MOST_REVISION else -1

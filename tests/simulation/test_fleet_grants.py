@@ -9,6 +9,7 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
+from bosd.errors import StaleRevisionError
 from bosd.store.limits import Direction, Limit
 from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
@@ -622,5 +623,29 @@ def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: 
         fleet.cut("m", "a")
         await asyncio.sleep(10.0)
         assert flows_a(fleet, "a") == [pytest.approx(-15.0 if limit_w is None else -10.0, rel=1e-3)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("actual", ["many", str(2**63 - 1), str(10**30)])
+def test_a_revision_that_is_none_ends_nobody(actual: str) -> None:
+    """A's answers to grants name a later one in numbers that are none: they are refusals as others are, and tried again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        limits = fleet.hosts["a"].up.limits
+        assert limits is not None
+
+        async def put(*_: object, **__: object) -> Limit:
+            raise StaleRevisionError("there is a later one", actual=actual)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(limits.book, "put", put)
+            await limit(fleet, host, "all", 480.0)
+            await asyncio.sleep(2.0)
+            assert granted_w(fleet.hosts["a"]) == []
+        await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [480.0], within_s=2.0, because="it is granted")
 
     told(story)
