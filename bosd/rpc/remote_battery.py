@@ -168,12 +168,17 @@ class RemoteBattery(RemoteCalls):
         if same:
             self.unconfirmed_a = None
         elif worst_a or self.counts_at_a or claimed:
-            let_go = claim_a is None and self.counts_at_a != 0.0  # perhaps while this node slept
+            let_go = claim_a is None and self._before_a != 0.0  # perhaps while this node slept; what is being told may be new
             hold_down(self, 0.0 if facts.unread else abs(worst_a), begin=let_go)  # it comes back from what runs there
             self.lost_answer(worst_a)
             self.look_again()
         self.touch()
         return same
+
+    @property
+    def _before_a(self) -> float:
+        """What it counts at without what it is being told now."""
+        return self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
 
     def _lose(self, by: str, most_a: float = 0.0) -> None:
         """Run nothing of this node's any more but what is left of it; what else flows there is asked by somebody else."""
@@ -256,7 +261,7 @@ class RemoteBattery(RemoteCalls):
             raise CycleError(f"{self.name}: {barred}", battery=self.name)
         if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
-        before_a = self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a  # without what it is being told now
+        before_a = self._before_a
         if current_a * before_a > 0.0 and abs(current_a) <= abs(before_a):
             self._wire.note_running_soon(self._safe_within_s)  # lowering never waits for the disk
         elif current_a != 0.0:

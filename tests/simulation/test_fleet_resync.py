@@ -136,6 +136,28 @@ def test_what_comes_back_behind_a_relay_comes_back_slowly(hold_s: float | None, 
     told(story)
 
 
+def test_a_new_set_point_is_not_ramped_as_both_agree_anew() -> None:
+    """The owner says what was in force just before the set point arrives: nothing comes back, so 10 A flow, and go on."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        (remote,) = host.up.pool.remotes.values()
+        for ends in (("m", "a"), ("a", "m")):
+            fleet.wires.way(*ends).delay_s = (0.05, 0.05)
+        remote.session.agree_anew()
+        await asyncio.sleep(0.02)
+        await fleet.set(host, "all", 10.0)
+        least_a = 10.0
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            least_a = min(least_a, *flows_a(fleet, "a"))
+        assert least_a == pytest.approx(10.0)
+
+    told(story)
+
+
 def test_a_lowering_stays_though_both_agree_anew_meanwhile() -> None:
     """The device does not answer, the holder syncs meanwhile and is cut off then: the device comes back with 3 A, not 10."""
 
