@@ -17,6 +17,8 @@ from bosd.safeguard.report import REMOVED, removed_of, write_removed
 
 DEADLINE_S = 10.0
 """How long the disk is waited for; the store waits as long (bosd/store/store.py)."""
+RETRY_S = 5.0
+"""Pause after the disk did not take what was to be written soon."""
 
 _log = structlog.get_logger("daemon")
 
@@ -52,7 +54,7 @@ class RemovedBook:
             self._changed.set()
 
     async def run(self) -> None:
-        """Write what is to be written soon, until cancelled."""
+        """Write what is to be written soon, again where the disk did not take it, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -60,6 +62,8 @@ class RemovedBook:
                 await self._write(self._specs)
             except OSError as error:
                 _log.warning("removed_unwritten", detail=error.strerror or str(error))
+                self._changed.set()
+                await asyncio.sleep(RETRY_S)
 
     async def _write(self, specs: tuple[PhysicalSpec, ...]) -> None:
         """Write these after what is being written; whoever gives up waiting ends no write."""
@@ -70,6 +74,8 @@ class RemovedBook:
     def _wrote(self, specs: tuple[PhysicalSpec, ...], writing: "asyncio.Future[None]") -> None:
         if not writing.cancelled() and writing.exception() is None:
             self._written = specs
+            if self._specs != specs:  # nobody waited for it, and what is to be kept is another thing by now
+                self._changed.set()
 
 
 def _left(state_dir: Path) -> tuple[PhysicalSpec, ...]:

@@ -69,9 +69,7 @@ async def test_the_end_of_a_lease_looks_at_each_battery_a_few_times() -> None:
         longest_ttl_s=60.0,
     )
     spec = dict.fromkeys(("max_discharge_current_a", "max_charge_current_a", "charge_ah"), 50.0)
-    batteries = [
-        PseudoSpec(name=name, voltage_v=48.0, capacity_ah=100.0, alone_discharge_limit_w=96.0, **spec) for name in NAMES
-    ]
+    batteries = [PseudoSpec(name=name, voltage_v=48.0, capacity_ah=100.0, alone_discharge_limit_w=96.0, **spec) for name in NAMES]
     await node.load(Topology(batteries=tuple(batteries)))
     node.alone.peers = peers = OneController(clock, lease)
 
