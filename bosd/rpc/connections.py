@@ -55,10 +55,13 @@ class Connections:
 
 
 def address_of(peer: str) -> Address | None:
-    """Return host and port of what grpcio calls `ipv4:HOST:PORT` or `ipv6:[HOST]:PORT`; None for anything else."""
+    """Return host and port of what grpcio calls `ipv4:HOST:PORT` or `ipv6:[HOST%ZONE]:PORT`; None for anything else.
+
+    The zone of a link-local address is left out, as Python does where it says who is connected.
+    """
     family, _, address = unquote(peer).partition(":")
     host, _, port = address.rpartition(":")
-    return (host.strip("[]"), int(port)) if family in ("ipv4", "ipv6") and port.isdigit() else None
+    return (host.strip("[]").partition("%")[0], int(port)) if family in ("ipv4", "ipv6") and port.isdigit() else None
 
 
 def open_connections() -> set[Address]:
@@ -71,7 +74,8 @@ def hang_up(peer: str) -> bool:
     wanted = address_of(peer)
     for address, connection in _connections():
         if address == wanted:
-            connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it has ended by itself meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
             return True
     return False
 

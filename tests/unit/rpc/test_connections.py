@@ -33,6 +33,11 @@ def test_so_many_and_no_more() -> None:
         connections.begin(ANNA, peers[7], 3.0 * LOOK_S)
 
 
+def test_the_zone_of_a_link_local_address_is_no_part_of_it() -> None:
+    """Grpcio says the number of the interface behind it, `getpeername` of Python nothing: they are the same connection."""
+    assert address_of("ipv6:%5Bfe80::fc:ff:fe00:1%254%5D:36314") == ("fe80::fc:ff:fe00:1", 36314)
+
+
 @pytest.mark.parametrize(
     ("family", "host", "named"), [(socket.AF_INET, "127.0.0.1", "ipv4:127.0.0.1"), (socket.AF_INET6, "::1", "ipv6:%5B::1%5D")]
 )
