@@ -78,7 +78,7 @@ def slow_to_commit(
 
 
 async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while the store commits: the edit is in force, as it is stored; watchers are told; the next is made against it."""
+    """Cancelled as the store commits: the edit is in force, as it is stored; watchers hear of it; the next is made against it."""
     async with an_editor(tmp_path) as editor:
         watching = editor.watch()
         assert (await anext(watching)).revision == 1
