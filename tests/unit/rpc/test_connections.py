@@ -34,7 +34,7 @@ def test_so_many_and_no_more() -> None:
 
 
 def test_who_always_has_too_many_keeps_nobody_else_out() -> None:
-    """Anna asks for one more each half a second, so that hers are looked at; what the admin closed counts no more all the same."""
+    """Anna asks for more each half a second, so that hers are looked at; what the admin closed counts no more all the same."""
     opened = {("10.0.0.1", number) for number in range(MAX_CONNECTIONS_PER_PEER)}
     connections = Connections(lambda: opened)
     for number in range(MAX_CONNECTIONS_PER_PEER):
