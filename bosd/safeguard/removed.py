@@ -26,12 +26,13 @@ _log = structlog.get_logger("daemon")
 class RemovedBook:
     """What was taken out and may run on; `note` returns when it is on the disk, `note_soon` never waits, `run` writes.
 
-    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty.
+    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty. A run that has no
+    devices, as on a simulated clock, `inherits` none, and leaves them to the next one that does.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, inherits: bool = True) -> None:
         self._state_dir = state_dir
-        self.left = _left(state_dir)
+        self.left = _left(state_dir) if inherits else ()
         self._specs = self._written = self.left
         self._changed = asyncio.Event()
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="removed")
