@@ -3,22 +3,40 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
 from bosd.bal.alone import AloneW
 from bosd.bal.setpoint import Lease
-from bosd.bal.spec import PseudoSpec, Topology
+from bosd.bal.spec import NetworkSpec, PseudoSpec, Topology
 from bosd.clock import LoopClock
+from bosd.errors import UnsupportedError
 from bosd.node.node import Node
-from bosd.rpc.client import RemotePool
 from bosd.store.store import Store
 from tests.support.memory_store import MemoryStore
 
 pytestmark = pytest.mark.jumping
 
 NAMES = tuple(f"b{number}" for number in range(20))
+
+
+def pack(name: str) -> PseudoSpec:
+    """Return a battery that runs 2 A at most while it is alone."""
+    return PseudoSpec(
+        name=name,
+        voltage_v=48.0,
+        charge_ah=50.0,
+        capacity_ah=100.0,
+        max_discharge_current_a=50.0,
+        max_charge_current_a=50.0,
+        alone_discharge_limit_w=96.0,
+    )
+
+
+def no_stub(spec: NetworkSpec) -> NoReturn:
+    """Make nothing: no battery here is another node's."""
+    raise UnsupportedError(spec.name)
 
 
 class OneController:
@@ -64,13 +82,12 @@ async def test_the_end_of_a_lease_looks_at_each_battery_a_few_times() -> None:
         name="n",
         clock=clock,
         store=cast(Store, MemoryStore()),
-        make_remote=cast(RemotePool, None),
+        make_remote=no_stub,
         default_ttl_s=60.0,
         longest_ttl_s=60.0,
     )
-    spec = dict.fromkeys(("max_discharge_current_a", "max_charge_current_a", "charge_ah"), 50.0)
-    batteries = [PseudoSpec(name=name, voltage_v=48.0, capacity_ah=100.0, alone_discharge_limit_w=96.0, **spec) for name in NAMES]
-    await node.load(Topology(batteries=tuple(batteries)))
+    batteries = tuple(map(pack, NAMES))
+    await node.load(Topology(batteries=batteries))
     node.alone.peers = peers = OneController(clock, lease)
 
     async def live() -> None:
