@@ -98,6 +98,8 @@ def left_a(refusal: BosError, before_a: float) -> float:
         most_a = float(refusal.metadata.get("may_run_a", "0"))
     except ValueError:
         return math.nan
+    if not math.isfinite(most_a):
+        return math.nan
     return 0.0 if most_a * before_a <= 0.0 else most_a
 
 
