@@ -111,7 +111,7 @@ class Daemon:
         self._eebus: Eebus | None = None
         self._book = AddressBook(config.node.state_dir)
         self._running = RunningBook(config.node.state_dir)
-        self._removed = RemovedBook(config.node.state_dir)
+        self._removed = RemovedBook(config.node.state_dir, inherits=self._clock is self._session_clock)
         self._store: Store | None = None
         self._more: dict[str, RpcServer] = {}
         self.bound: tuple[str, ...] = ()

@@ -78,22 +78,24 @@ class AloneLimits:
     def attend(self) -> bool:
         """Put in force, or end, what is due; also where a sample has grown late, or is fresh again. Return if any is limited."""
         ramped = self._ramps.attend()
-        announced = self.peers.announced
-        limited = [each for each in self._directory if has_alone_limit(each) or each.alone or each.name in announced]
         self._late = {
             battery: late for battery, late in self._late.items() if self._directory.batteries.get(battery.name) is battery
         }
-        self._look(limited)
-        return ramped or bool(limited)
+        return self._attend(self._directory) or ramped
 
-    def attend_beside(self, name: str) -> None:
-        """Put in force, or end, what is due at a battery and at those connected with it, at no others."""
+    def attend_with(self, name: str) -> None:
+        """Put in force what is due of a battery and of all that is connected with it, without a look at the others.
+
+        The lease of a node that is lost is that of all it asked for: each end of a set point looks at its own batteries alone.
+        """
         if (battery := self._directory.batteries.get(name)) is not None:
-            self._look([each for each in self._directory if each.component == battery.component])
+            self._attend(each for each in self._directory if each.component == battery.component)
 
-    def _look(self, batteries: Sequence[Battery]) -> None:
-        limiters = self.limiters() if batteries else {}
-        for battery in batteries:
+    def _attend(self, batteries: Iterable[Battery]) -> bool:
+        announced = self.peers.announced
+        limited = [each for each in batteries if has_alone_limit(each) or each.alone or each.name in announced]
+        limiters = self.limiters() if limited else {}
+        for battery in limited:
             tops = self._directory.tops_with(battery)
             names = [battery.name, *(top.name for top in tops)]
             granted_by = [node for name in names for node in limiters.get(name, ())]
@@ -111,3 +113,4 @@ class AloneLimits:
                 continue
             self._late[battery] = late
             self._changed(tops)
+        return bool(limited)

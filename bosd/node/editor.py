@@ -182,12 +182,11 @@ class Editor:
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
                 self._applied(self._directory.change(topology, self._clock.now_s(), recuts.steps()))
+                await self._tell_watchers()
                 if gone is not None:
                     raise gone
             warnings += held.warnings()
             unconfirmed = tuple(held.unconfirmed)
-            async with self._new_revision:
-                self._new_revision.notify_all()
         return ApplyResult(revision=self.revision, changes=differences, warnings=warnings, unconfirmed=unconfirmed)
 
     async def _append(
@@ -236,9 +235,14 @@ class Editor:
             back = diff(parse_stored(stored.toml, f"stored topology, revision {stored.revision}"), topology)
             comment = f"revision {stored.revision} was refused, as the disk did not answer: taken back"
             gone = await self._append(topology, back, bases, expected=stored.revision, who="bosd", comment=comment)
+            await self._tell_watchers()
             if gone is not None:
                 raise gone
         self._doubted.clear()
+
+    async def _tell_watchers(self) -> None:
+        async with self._new_revision:
+            self._new_revision.notify_all()
 
     async def run(self) -> None:
         """Take back, soon after the disk answers again, what was refused and may be stored; and write the bases; for ever."""

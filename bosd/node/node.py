@@ -105,7 +105,7 @@ class Node:
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
         self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
-        self._controller.taken.alone = self.alone.attend_beside
+        self._controller.taken.alone = self.alone.attend_with
         self.look_again = self._controller.look_again
         self.followers: list[Callable[[], None]] = []
         """Called after each change of the topology, before anything is asked of what is new."""

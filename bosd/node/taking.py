@@ -21,8 +21,8 @@ class Taken:
         self._by: OrderedDict[tuple[str, str], str] = OrderedDict()
         self.lease_over: Callable[[str, SetPoint], None] = lambda *_: None
         """Hears of each set point that ends, by the name of its battery, since the node that asked for it is not heard."""
-        self.alone: Callable[[str], object] = lambda _: None
-        """Puts alone limits in force of a battery and of those connected with it, before what is in force next is told."""
+        self.alone: Callable[[str], object] = lambda _battery: None
+        """Puts the alone limits of a battery in force, and of what is connected with it, before what is in force next is told."""
 
     def over(self, battery: str, setpoint: SetPoint) -> None:
         """Note that a set point has ended since the node that asked for it is not heard."""

@@ -20,7 +20,7 @@ MAX_CONNECTIONS_PER_PEER = 96
 IDLE_S = 30.0
 """A connection without calls for so long is hung up on."""
 LOOK_S = 1.0
-"""Who has too many has its connections looked at so often: those that were closed count no more."""
+"""While somebody has too many all connections are looked at so often: those that were closed count no more."""
 _FDS = Path("/proc/self/fd")
 
 Address: TypeAlias = tuple[str, int]
@@ -41,13 +41,19 @@ class Connections:
         """Count a call of `who` over the connection from `peer`. Raises NoResourcesError for a connection too many."""
         known = self._of.setdefault(who, {})
         if peer not in known and len(known) >= MAX_CONNECTIONS_PER_PEER and now_s - self._looked_s >= LOOK_S:
-            self._looked_s, opened = now_s, self._opened()
-            for each in [each for each, calls in known.items() if not calls and address_of(each) not in opened]:
-                del known[each]
+            self._looked_s = now_s
+            self._forget_closed()
         if peer not in known and len(known) >= MAX_CONNECTIONS_PER_PEER:
             most = MAX_CONNECTIONS_PER_PEER
             raise NoResourcesError(f"{who} has {most} connections, which is the most: close some", most=most)
         known[peer] = known.get(peer, 0) + 1
+
+    def _forget_closed(self) -> None:
+        """Count no more what was closed, of all bearers: who has too many keeps the others from no look of their own."""
+        opened = self._opened()
+        for known in self._of.values():
+            for each in [each for each, calls in known.items() if not calls and address_of(each) not in opened]:
+                del known[each]
 
     def end(self, who: str, peer: str) -> None:
         """Note that a call that was counted is over."""
@@ -55,10 +61,13 @@ class Connections:
 
 
 def address_of(peer: str) -> Address | None:
-    """Return host and port of what grpcio calls `ipv4:HOST:PORT` or `ipv6:[HOST]:PORT`; None for anything else."""
+    """Return host and port of what grpcio calls `ipv4:HOST:PORT` or `ipv6:[HOST%ZONE]:PORT`; None for anything else.
+
+    The zone of a link-local address is left out, as Python does where it says who is connected.
+    """
     family, _, address = unquote(peer).partition(":")
     host, _, port = address.rpartition(":")
-    return (host.strip("[]"), int(port)) if family in ("ipv4", "ipv6") and port.isdigit() else None
+    return (host.strip("[]").partition("%")[0], int(port)) if family in ("ipv4", "ipv6") and port.isdigit() else None
 
 
 def open_connections() -> set[Address]:
@@ -71,7 +80,8 @@ def hang_up(peer: str) -> bool:
     wanted = address_of(peer)
     for address, connection in _connections():
         if address == wanted:
-            connection.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # it has ended by itself meanwhile
+                connection.shutdown(socket.SHUT_RDWR)
             return True
     return False
 

@@ -5,6 +5,7 @@ unix socket) and have all rights. `run` ends streams whose certificate is revoke
 """
 
 import asyncio
+import contextlib
 import inspect
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -216,7 +217,8 @@ class Guard(grpc.aio.ServerInterceptor):
 
     def _hang_up(self, peer: str) -> None:
         self._hung_up.discard(peer)
-        asyncio.get_running_loop().run_in_executor(None, hang_up, peer)
+        with contextlib.suppress(RuntimeError):  # the loop has no threads any more: the process ends, and so do its connections
+            asyncio.get_running_loop().run_in_executor(None, hang_up, peer)
 
     async def _check_booking(self, identity: Identity, booking_id: str) -> None:
         granted = self._rights.commanded(identity)

@@ -182,6 +182,7 @@ class RemoteBattery(RemoteCalls):
 
     def _lose(self, by: str, most_a: float = 0.0) -> None:
         """Run nothing of this node's any more but what is left of it; what else flows there is asked by somebody else."""
+        most_a = self.counts_at_a if math.isnan(most_a) else most_a  # its owner says nonsense of it
         most_a = most_a if most_a * self.counts_at_a > 0.0 else 0.0
         self._held.take(by)
         self._may_run_a = None

@@ -17,6 +17,8 @@ from bosd.safeguard.report import REMOVED, removed_of, write_removed
 
 DEADLINE_S = 10.0
 """How long the disk is waited for; the store waits as long (bosd/store/store.py)."""
+RETRY_S = 5.0
+"""Pause after the disk did not take what was to be written soon."""
 
 _log = structlog.get_logger("daemon")
 
@@ -24,12 +26,13 @@ _log = structlog.get_logger("daemon")
 class RemovedBook:
     """What was taken out and may run on; `note` returns when it is on the disk, `note_soon` never waits, `run` writes.
 
-    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty.
+    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty. A run that has no
+    devices, as on a simulated clock, `inherits` none, and leaves them to the next one that does.
     """
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, inherits: bool = True) -> None:
         self._state_dir = state_dir
-        self.left = _left(state_dir)
+        self.left = _left(state_dir) if inherits else ()
         self._specs = self._written = self.left
         self._changed = asyncio.Event()
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="removed")
@@ -52,7 +55,7 @@ class RemovedBook:
             self._changed.set()
 
     async def run(self) -> None:
-        """Write what is to be written soon, until cancelled."""
+        """Write what is to be written soon, again where the disk did not take it, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -60,6 +63,8 @@ class RemovedBook:
                 await self._write(self._specs)
             except OSError as error:
                 _log.warning("removed_unwritten", detail=error.strerror or str(error))
+                self._changed.set()
+                await asyncio.sleep(RETRY_S)
 
     async def _write(self, specs: tuple[PhysicalSpec, ...]) -> None:
         """Write these after what is being written; whoever gives up waiting ends no write."""
@@ -70,6 +75,8 @@ class RemovedBook:
     def _wrote(self, specs: tuple[PhysicalSpec, ...], writing: "asyncio.Future[None]") -> None:
         if not writing.cancelled() and writing.exception() is None:
             self._written = specs
+            if self._specs != specs:  # nobody waited for it, and what is to be kept is another thing by now
+                self._changed.set()
 
 
 def _left(state_dir: Path) -> tuple[PhysicalSpec, ...]:

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bosd.bal.spec import JbdSpec
+from bosd.safeguard.report import removed_of, write_removed
 from tests.support.processes import Node, aggregator, battery, pseudo, recording, table, until
 
 HOUR_S = 3600.0
@@ -32,6 +34,24 @@ class Simulated(Node):
     def __init__(self, directory: Path, topology: str, name: str = "home") -> None:
         super().__init__(directory, topology, name=name, max_setpoint_ttl_s=DAY_S)
         self._arguments = [*self._arguments, "--clock", "simulated"]
+
+
+def test_devices_that_an_earlier_run_left_are_not_told(tmp_path: Path) -> None:
+    """A run on the real clock took b1 out, and the power went before its device confirmed: it is kept for the next such run."""
+    with Simulated(tmp_path, ACCOUNTING) as node:
+        state_dir = node.state_dir
+    left = JbdSpec(
+        name="b1",
+        port=str(tmp_path / "nowhere"),
+        current_control="gate",
+        safe="open",
+        max_discharge_current_a=60.0,
+        max_charge_current_a=30.0,
+    )
+    write_removed(state_dir, [left])
+    with Simulated(tmp_path, ACCOUNTING) as node:
+        assert node.events("orphan_inherited") == []
+    assert removed_of(state_dir) == (left,)
 
 
 def test_two_hours_of_partition_accounting(tmp_path: Path) -> None:

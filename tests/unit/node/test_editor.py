@@ -78,8 +78,11 @@ def slow_to_commit(
 
 
 async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cancelled while the store commits: the edit is in force, as it is stored, and the next one is made against it."""
+    """Cancelled as the store commits: the edit is in force, as it is stored; watchers hear of it; the next is made against it."""
     async with an_editor(tmp_path) as editor:
+        watching = editor.watch()
+        assert (await anext(watching)).revision == 1
+        seen = asyncio.ensure_future(anext(watching))
         with slow_to_commit(editor._store, monkeypatch, quick=1) as (begun, may_go):
             async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
                 asking = group.create_task(editor.apply(added("m"), 1, "person", ""))
@@ -91,6 +94,7 @@ async def test_an_asker_that_goes_while_its_edit_is_written(tmp_path: Path, monk
         assert asking.cancelled()
         assert sorted(editor._directory.batteries) == ["m", "n"]
         assert editor.revision == 2
+        assert (await asyncio.wait_for(seen, WAIT_S)).revision == 2
         assert (await editor.apply(added("o"), 2, "person", "")).revision == 3
 
 

@@ -33,6 +33,24 @@ def test_so_many_and_no_more() -> None:
         connections.begin(ANNA, peers[7], 3.0 * LOOK_S)
 
 
+def test_who_always_has_too_many_keeps_nobody_else_out() -> None:
+    """Anna asks for more each half a second, so that hers are looked at; what the admin closed counts no more all the same."""
+    opened = {("10.0.0.1", number) for number in range(MAX_CONNECTIONS_PER_PEER)}
+    connections = Connections(lambda: opened)
+    for number in range(MAX_CONNECTIONS_PER_PEER):
+        connections.begin(ANNA, f"ipv4:10.0.0.1:{number}", 0.0)
+        connections.begin("admin:root", f"ipv4:10.0.0.2:{number}", 0.0)
+        connections.end("admin:root", f"ipv4:10.0.0.2:{number}")
+    with pytest.raises(NoResourcesError):
+        connections.begin(ANNA, "ipv4:10.0.0.1:5000", LOOK_S)
+    connections.begin("admin:root", "ipv4:10.0.0.2:5000", 1.5 * LOOK_S)
+
+
+def test_the_zone_of_a_link_local_address_is_no_part_of_it() -> None:
+    """Grpcio says the number of the interface behind it, `getpeername` of Python nothing: they are the same connection."""
+    assert address_of("ipv6:%5Bfe80::fc:ff:fe00:1%254%5D:36314") == ("fe80::fc:ff:fe00:1", 36314)
+
+
 @pytest.mark.parametrize(
     ("family", "host", "named"), [(socket.AF_INET, "127.0.0.1", "ipv4:127.0.0.1"), (socket.AF_INET6, "::1", "ipv6:%5B::1%5D")]
 )

@@ -23,6 +23,7 @@ class _Wire:
         self.asked: list[tuple[object, ...]] = []
         self.may_run_a: float | None = None
         self.held_by = ""
+        self.beside: dict[str, str] = {}
         self.in_use = False
         self.now_s = 0.0
         self.unread = False
@@ -66,7 +67,7 @@ class _Wire:
         if self.in_use:
             raise BatteryInUseError("agg is a source of all; command what rests on it")
         if self.held_by:
-            raise ClaimedError(f"agg follows {self.held_by}", holder=self.held_by)
+            raise ClaimedError(f"agg follows {self.held_by}", holder=self.held_by, **self.beside)
 
     def close(self) -> None:
         self.asked.append(("close",))
@@ -454,6 +455,19 @@ async def test_what_another_one_holds_is_refused_once() -> None:
     stub.ask_anew()
     with pytest.raises(ClaimedError):
         await stub.command(0.0, 60.0)  # 0 A for a time is asked for as any current is
+
+
+@pytest.mark.parametrize(("may_run_a", "counted_a"), [("4.0", 4.0), ("inf", 10.0), ("nan", 10.0), ("much", 10.0), ("-4.0", 0.0)])
+async def test_what_a_taken_claim_left_running_is_a_number(may_run_a: str, counted_a: float) -> None:
+    """Of the 10 A that were asked 4 A are left; where the owner says nonsense all of them count, and no sum is infinite."""
+    stub, pool = make()
+    ready(stub)
+    await stub.command(10.0, 60.0)
+    stub.settled(10.0, 100.0)
+    pool.wire.held_by, pool.wire.beside = "ann", {"may_run_a": may_run_a}
+    with pytest.raises(ClaimedError):
+        await stub.command(10.0, 60.0)
+    assert stub.counts_at_a == counted_a
 
 
 @pytest.mark.parametrize(("holder", "free"), [("", True), ("node:here", True), ("node:there", False), ("user:ann", False)])

@@ -1,6 +1,7 @@
 """`removed.json`: what was taken out and may run on, over a power cut."""
 
 import asyncio
+import errno
 import threading
 from functools import partial
 from pathlib import Path
@@ -64,6 +65,51 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     may_go.set()
     await book.note((OTHER,))
     assert RemovedBook(tmp_path).left == (OTHER,)
+
+
+async def test_a_note_that_was_refused_is_not_kept_when_the_disk_takes_it_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edit was refused, and nothing is to be kept: the hanging write is not the last one."""
+    book, may_go, wrote = RemovedBook(tmp_path), threading.Event(), list[object]()
+
+    def hangs(state_dir: Path, specs: tuple[JbdSpec, ...]) -> None:
+        may_go.wait(10.0)
+        write_removed(state_dir, specs)
+        wrote.append(specs)
+
+    monkeypatch.setattr(removed, "write_removed", hangs)
+    monkeypatch.setattr(removed, "DEADLINE_S", 0.01)
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        running = group.create_task(book.run())
+        with pytest.raises(StoreError, match="did not answer within"):
+            await book.note((ONE,))
+        book.note_soon(())
+        may_go.set()
+        while len(wrote) < 2:  # noqa: ASYNC110 (a thread writes)
+            await asyncio.sleep(0.001)
+        running.cancel()
+    assert (wrote, files(tmp_path)) == ([(ONE,), ()], [])
+
+
+async def test_what_confirmed_goes_although_the_disk_was_full_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first try fails: it is tried again."""
+    book, left = RemovedBook(tmp_path), [OSError(errno.ENOSPC, "No space left on device")]
+    await book.note((ONE,))
+
+    def fails_first(*arguments: object) -> None:
+        if left:
+            raise left.pop()
+        write_removed(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(removed, "write_removed", fails_first)
+    monkeypatch.setattr(removed, "RETRY_S", 0.01)
+    async with asyncio.timeout(10.0), asyncio.TaskGroup() as group:
+        running = group.create_task(book.run())
+        book.note_soon(())
+        while (tmp_path / REMOVED).exists():  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.001)
+        running.cancel()
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"[]", b"{}", b'{"unconfirmed_toml": "[[battery]]"}'])
