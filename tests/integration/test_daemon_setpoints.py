@@ -36,7 +36,7 @@ def rig(packs: tuple[Pack, Pack], tmp_path: Path) -> Iterator[Node]:
 
 def sampled(node: Node) -> None:
     """Wait until both packs were looked at: what never was is left out of the sum."""
-    until(lambda: {each["quality"] for each in node.statuses("b1", "b2", "both").values()} == {"GOOD"})
+    until(lambda: {each["quality"] for each in node.statuses().values()} == {"GOOD"})
 
 
 def loads(packs: tuple[Pack, Pack]) -> tuple[float, float]:
@@ -124,7 +124,7 @@ def test_lowered_first_then_raised(packs: tuple[Pack, Pack], tmp_path: Path) -> 
         pack.tell("set", load_current_a=0.0, soc=0.5, protection_bits=0)
     topology = packs[0].regulated("b1", refresh_period_s=0.5) + packs[1].regulated("b2", refresh_period_s=0.5)
     with Node(tmp_path, topology + aggregator("both", "b1", "b2")) as node:
-        until(lambda: node.status("both")["quality"] == "GOOD")
+        sampled(node)
         node.ask("set", "both", "40")
         before = loads(packs)
         assert sum(before) == pytest.approx(40.0)
@@ -269,7 +269,7 @@ def test_a_pack_without_current_control(packs: tuple[Pack, Pack], tmp_path: Path
     """It is read but not commandable, says so, keeps its ideal limits, and an aggregate of it is UNSUPPORTED with its name."""
     topology = packs[0].toml("plain", max_discharge_current_a=60.0, max_charge_current_a=30.0) + packs[1].regulated("b2")
     with Node(tmp_path, topology + aggregator("both", "plain", "b2")) as node:
-        until(lambda: node.status("both")["quality"] == "GOOD")
+        sampled(node)
         plain = node.status("plain")
         assert not plain["commandable"]
         assert "no current control" in plain["reason"]

@@ -23,7 +23,7 @@ def node(packs: tuple[Pack, Pack], tmp_path: Path) -> Iterator[Node]:
         pack.tell("set", load_current_a=0.0, soc=0.5)
     topology = packs[0].regulated("b1", refresh_period_s=0.5) + packs[1].regulated("b2", refresh_period_s=0.5)
     with Node(tmp_path, topology + aggregator("both", "b1", "b2") + pseudo("p")) as node:
-        until(lambda: node.status("both")["quality"] == "GOOD")
+        until(lambda: {each["quality"] for each in node.statuses().values()} == {"GOOD"})
         yield node
 
 
