@@ -14,6 +14,7 @@ from bosd.clock import LoopClock
 from bosd.errors import UnsupportedError
 from bosd.node.node import Node
 from bosd.store.store import Store
+from tests.support.by_lease import ByLease
 from tests.support.memory_store import MemoryStore
 
 pytestmark = pytest.mark.jumping
@@ -57,22 +58,6 @@ class OneController:
         """Return nothing that is tighter."""
         del battery, batteries, limiters
         return AloneW()
-
-
-class ByLease:
-    """Lets every command pass, by one lease."""
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-
-    def stands(self, battery: str) -> bool:
-        """Return that it does."""
-        return bool(battery)
-
-    def check(self, battery: str, *, lowers: bool) -> Lease | None:
-        """Return the lease."""
-        del battery, lowers
-        return self._lease
 
 
 async def test_the_end_of_a_lease_looks_at_each_battery_a_few_times() -> None:

@@ -27,6 +27,7 @@ from bosd.node.controller import Controller
 from bosd.node.execute import Executor
 from bosd.node.moves import Move, phases_of
 from bosd.policy.registry import policy
+from tests.support.by_lease import ByLease
 from tests.support.fake_leaf import FakeLeaf, Wire, limit
 
 pytestmark = pytest.mark.jumping
@@ -592,29 +593,15 @@ async def test_an_answer_names_what_may_still_run() -> None:
         assert answer.reason == "may still run: b +10 A"
 
 
-class _Fence:
-    """Lets every command pass, by one lease."""
-
-    def __init__(self, lease: Lease) -> None:
-        self.lease = lease
-
-    def stands(self, battery: str) -> bool:
-        return bool(battery)
-
-    def check(self, battery: str, *, lowers: bool) -> Lease | None:
-        del battery, lowers
-        return self.lease
-
-
 async def test_a_command_of_before_raises_nothing_after_its_asker_agreed_anew() -> None:
     """A new session while the first phase is under way: what its Sync said is certain, so the second phase does not come."""
     async with bench(device("a"), device("b"), whole("both", "a", "b")) as node:
         lease = Lease(30.0)
-        await node.set("both", 20.0, fence=_Fence(lease))
+        await node.set("both", 20.0, fence=ByLease(lease))
         for name in ("a", "b"):
             node.leaf(name).takes_s = 1.0
         async with asyncio.TaskGroup() as group:
-            turning = group.create_task(_refusal(node.set("both", -20.0, fence=_Fence(lease))))
+            turning = group.create_task(_refusal(node.set("both", -20.0, fence=ByLease(lease))))
             await asyncio.sleep(0.5)
             lease.superseded = True
         assert isinstance(turning.result(), UnavailableError)
@@ -682,10 +669,10 @@ class _Late:
 async def test_a_late_command_does_not_undo_a_lower_request_its_device_did_not_hear() -> None:
     """At 10 A the device is lost, 3 A are asked: 10 A and 4 A of before, which come late, would raise that; 2 A lower it."""
     async with bench(device("a")) as node:
-        await node.set("a", 10.0, fence=_Fence(Lease(100.0)))
+        await node.set("a", 10.0, fence=ByLease(Lease(100.0)))
         node.leaf("a").raises = UnavailableError("silence")
         with pytest.raises(UnavailableError, match="3 A is asked all the same"):
-            await node.set("a", 3.0, fence=_Fence(Lease(100.0)))
+            await node.set("a", 3.0, fence=ByLease(Lease(100.0)))
         for late_a in (10.0, 4.0):
             with pytest.raises(FencedError):
                 await node.set("a", late_a, fence=_Late())
