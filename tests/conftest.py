@@ -69,6 +69,20 @@ def pytest_runtest_teardown() -> Generator[None]:
         return (yield)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell of a failed test without a search for garbage meanwhile.
+
+    What that finds may log its exception with a traceback, for which Python parses lines; before 3.11.8 a parse within the one of
+    the failed test's source is a SystemError (cpython issue 106905), which takes the worker, and the test's name, with it.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """What a test sets up for its log lines is not what the next one finds."""
