@@ -37,6 +37,23 @@ class Cap:
     identity: str = ""
 
 
+class Unreached(NamedTuple):
+    """What is not reached below a battery by its own node, for limits on it in one direction.
+
+    It draws, or may draw, `aside_w`, a magnitude at the grid's side of that node, and `aside_a`. `why` is why it may be more,
+    empty where it is at most that `within_s` after a change.
+    """
+
+    aside_w: float = 0.0
+    aside_a: float = 0.0
+    why: str = ""
+    within_s: float = 0.0
+
+
+ALL_REACHED: tuple[Unreached | None, Unreached | None] = (None, None)
+"""For limits on charge, and on discharge."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A part of limits that another node's battery is granted in one direction; without watts and amperes it is withdrawn.

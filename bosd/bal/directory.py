@@ -244,7 +244,7 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     if old is None:
         return
     new.stopped, new.stop_note = old.stopped, old.stop_note
-    new.alone, new.caps, new.beside_w = old.alone, old.caps, old.beside_w
+    new.alone, new.caps, new.beside_w, new.unreached = old.alone, old.caps, old.beside_w, old.unreached
     new.listeners = old.listeners
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note

@@ -135,16 +135,27 @@ def from_owner_w(stub: Battery, power_w: float, *, discharging: bool) -> float:
     return power_w * own_efficiency(stub) if discharging else power_w / own_efficiency(stub)
 
 
+def unreached_behind(leaf: DeviceLeaf, *, watts: bool, discharging: bool) -> float:
+    """Return what may run behind a stub's owner, which does not reach it, in the unit of a limit."""
+    told = leaf.unreached_behind(discharging=discharging)
+    if told is None:
+        return 0.0
+    return from_owner_w(leaf, told.aside_w, discharging=discharging) if watts else told.aside_a
+
+
 def beside_uncertain(
     wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
 ) -> dict[Battery, float]:
     """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
     beyond = {}
     for leaf, amount in wanted.items():
-        if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
-            runs = running(leaf, now_s, watts=watts, discharging=discharging)
-            if runs > amount:
-                beyond[leaf] = runs
+        if not isinstance(leaf, DeviceLeaf):
+            continue
+        runs = unreached_behind(leaf, watts=watts, discharging=discharging)
+        if leaf.unconfirmed_a is not None:
+            runs = max(runs, running(leaf, now_s, watts=watts, discharging=discharging))
+        if runs > amount:
+            beyond[leaf] = runs
     rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
     if not beyond or not rest:
         return wanted

@@ -10,6 +10,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from bosd.bal.cap import Unreached
 from bosd.bal.status import BatteryStatus, Draft, Link, Quality, SetpointSource
 from bosd.errors import DriverError
 from bosd.v1 import battery_pb2 as pb
@@ -20,6 +21,7 @@ _MAX_ITEMS = 1024
 _MAX_NAME = 63
 _MAX_HOLDER = 256
 _MAX_TEXT = 8192
+_MAX_WHY = 512
 _MAX_MAGNITUDE = 1e9
 
 _QUALITIES = {int(quality): quality for quality in Quality}
@@ -48,9 +50,7 @@ def to_message(
     `new` makes the message from its fields; `response.statuses.add` builds it in place. `node` is who sends it: the path begins
     with it. A battery that is sampled when asked was sampled now.
     """
-    s, path = status, status.path
-    if node and path[:1] != (own := (f"{node}/{s.name}",)):
-        path = (own + path)[:MAX_PATH]
+    s = status
     sampled_from, sampled_to = s.sampled_from, s.sampled_to
     if sampled_to == math.inf:
         sampled_from, sampled_to = utc_now_s if sampled_from == math.inf else sampled_from, utc_now_s
@@ -91,13 +91,32 @@ def to_message(
         balancing_cells=s.balancing_cells,
         charge_switch_closed=s.charge_switch_closed,
         discharge_switch_closed=s.discharge_switch_closed,
-        path=path,
+        path=_path_from(s, node),
         hops=s.hops,
         controllable=s.controllable,
         max_staleness_s=s.max_staleness_s,
         unallocated_ah=s.unallocated_ah,
         holder=s.holder,
+        unreached_charge=_unreached_message(s.unreached_charge),
+        unreached_discharge=_unreached_message(s.unreached_discharge),
     )
+
+
+def _path_from(s: BatteryStatus, node: str) -> tuple[str, ...]:
+    if node and s.path[:1] != (own := (f"{node}/{s.name}",)):
+        return (own + s.path)[:MAX_PATH]
+    return s.path
+
+
+def _unreached_message(unreached: Unreached | None) -> pb.Unreached | None:
+    if unreached is None:
+        return None
+    within_s = unreached.within_s
+    return pb.Unreached(aside_w=unreached.aside_w, aside_a=unreached.aside_a, why=unreached.why[:_MAX_WHY], within_s=within_s)
+
+
+def _unreached(m: pb.Unreached) -> Unreached:
+    return Unreached(m.aside_w, m.aside_a, m.why[:_MAX_WHY], m.within_s)
 
 
 def from_message(
@@ -179,6 +198,8 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.path = tuple(m.path[:])
     d.hops = m.hops
     d.max_staleness_s = m.max_staleness_s
+    d.unreached_charge = _unreached(m.unreached_charge) if m.HasField("unreached_charge") else None
+    d.unreached_discharge = _unreached(m.unreached_discharge) if m.HasField("unreached_discharge") else None
 
 
 def _take_times(d: _Draft, m: pb.BatteryStatus, sent_s: float, received_s: float, sent_at: float | None) -> None:
@@ -218,6 +239,9 @@ def _nonsense(d: _Draft) -> str | None:
         return f"max_staleness_s = {d.max_staleness_s}"
     if not 0.0 <= d.unobserved_s < math.inf:  # a clock that was decades wrong leaves a large one for ever
         return f"unobserved_s = {d.unobserved_s}"
+    for told in (d.unreached_charge, d.unreached_discharge):
+        if told is not None and not all(0.0 <= each < _MAX_MAGNITUDE for each in (told.aside_w, told.aside_a, told.within_s)):
+            return f"{told.aside_w} W, {told.aside_a} A unreached, within {told.within_s} s"
     return _nonsense_of_sizes(d)
 
 

@@ -374,6 +374,8 @@ class RemoteBattery(RemoteCalls):
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
             max_staleness_s=staleness_s(self.network, remote),
             valid_until_s=valid_until_s,
+            unreached_charge=None,
+            unreached_discharge=None,
             **asked,
         )
 

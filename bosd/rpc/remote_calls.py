@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bosd.bal.cap import Grant
+from bosd.bal.cap import Grant, Unreached
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
@@ -31,6 +31,15 @@ class RemoteCalls(NetworkLeaf):
         if remote.hops >= MAX_HOPS:
             return f"more than {MAX_HOPS} hops away"
         return ""
+
+    def unreached_behind(self, *, discharging: bool) -> Unreached | None:
+        """Return what its owner said last; one of another version, that does not say it, may reach nothing behind it."""
+        if (remote := self._remote) is None or self._barred(remote):
+            return None
+        told = remote.unreached_discharge if discharging else remote.unreached_charge
+        if told is None and remote.hops and not self._wire.tells_unreached:
+            return Unreached(why=f"{self.network.target} is of a version that does not tell what it hears of the nodes behind it")
+        return told
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner announced."""

@@ -498,7 +498,7 @@ def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
         assert host.up.limits is not None
         (view,) = host.up.limits.views()
         assert not view.provable
-        assert "sr is not reached behind its node" in view.reason
+        assert "sr, behind its node: mid is not heard, holds what it was told, and has no alone limit" in view.reason
         assert granted_w(fleet.hosts["c"]) == [pytest.approx(0.0, abs=20.0)]
 
     told(story)

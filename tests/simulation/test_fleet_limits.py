@@ -496,3 +496,71 @@ def test_a_limit_says_what_counts_while_its_meter_is_silent() -> None:
         assert [view.reason for view in host.up.limits.views()] == [words]
 
     told(story)
+
+
+def behind_a_relay(fleet: Fleet, hold_s: float | None = 2.0) -> tuple[Host, Host, Host]:
+    """Put c there, r with `part` over a stub of it, and m with `all` over a stub of `part` and of d; return c, r and m."""
+    owners(fleet, "c", hold_s=hold_s)
+    owners(fleet, "d")
+    stubs = (stub_spec("sc", "c", "b"), sum_spec("part", "sc"))
+    relay = fleet.add_host("r", Topology(batteries=stubs, splitters=()))
+    above = (stub_spec("spart", "r", "part"), stub_spec("sd", "d", "b"), sum_spec("all", "spart", "sd"))
+    return fleet.hosts["c"], relay, fleet.add_host("m", Topology(batteries=above, splitters=()))
+
+
+def test_what_a_relay_does_not_hear_is_no_limit_that_is_kept() -> None:
+    """C was granted 720 W and is cut off from r; 480 W are left: c may run its 720 W, d has nothing, and m says so."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet)
+        await ready(fleet)
+        await limit(fleet, host, "all", 1440.0)
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(720.0, rel=0.01)], within_s=5.0, because="granted")
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        limits = host.up.limits
+        assert limits is not None
+        assert [(view.provable, view.bound_s) for view in limits.views()] == [(True, 2.0)]
+        await fleet.set(far, "b", -15.0)  # somebody there: 720 W
+        await fleet.set(fleet.hosts["d"], "b", -10.0)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c", "d") == [pytest.approx(-15.0, rel=0.01), pytest.approx(0.0, abs=0.1)]
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: spart: 720 W may run there unreached, and 480 W are allowed" in view.reason
+        fleet.heal("r", "c")
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c", "d") == [pytest.approx(-10.0, rel=0.02), pytest.approx(0.0, abs=0.1)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_holds_behind_a_relay_has_no_bound(*, split: bool) -> None:
+    """C holds the 480 W of a person there and is cut off from r before there is a limit: m says who is not heard, over r."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet, hold_s=None)
+        if split:
+            parts = (PartitionSpec(name="p1", fraction=1.0),)
+            splitter = SplitterSpec(name="s", policy="proportional", source="spart", partitions=parts)
+            host.topology = Topology(batteries=(stub_spec("spart", "r", "part"),), splitters=(splitter,))
+        await ready(fleet)
+        await fleet.set(far, "b", -10.0)
+        await asyncio.sleep(2.0)
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        await limit(fleet, host, "p1" if split else "all", 720.0)
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c") == [-10.0]
+        limits = host.up.limits
+        assert limits is not None
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: spart, behind its node: sc is not heard, " in view.reason
+        fleet.heal("r", "c")
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+
+    told(story)
