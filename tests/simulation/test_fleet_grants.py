@@ -627,6 +627,46 @@ def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: 
     told(story)
 
 
+def test_an_alone_limit_that_is_counted_on_outlives_its_owners_run() -> None:
+    """96 W are removed while m is cut off, and the owner restarts: m, which limits, counts on them until it is heard again."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(2.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(5.0)
+        far.store.failed = True
+        assert "what others count on" in str(await fleet.refused(edit(fleet, far, pack_spec("b", "a"))))
+        far.store.failed = False
+        await edit(fleet, far, pack_spec("b", "a"))
+        for _ in range(2):
+            far.kill()
+            await asyncio.sleep(2.0)
+            far.start()
+            await asyncio.sleep(8.0)
+            await fleet.set(far, "b", -15.0, ttl_s=300.0)  # somebody there
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        fleet.heal("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is heard again")
+        await asyncio.sleep(2.0)
+        fleet.cut("m", "a")
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(8.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-15.0, rel=1e-3)]
+
+    told(story)
+
+
 @pytest.mark.parametrize("actual", ["many", str(2**63 - 1), str(10**30)])
 def test_a_revision_that_is_none_ends_nobody(actual: str) -> None:
     """A's answers to grants name a later one in numbers that are none: they are refusals as others are, and tried again."""
