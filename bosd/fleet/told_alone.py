@@ -77,10 +77,10 @@ class ToldAlone:
         self._put(peer, limits)
 
     def forget(self, peer: str) -> ByName:
-        """Note that a peer counts on nothing; return on what it did."""
-        known = self._told.get(peer, {})
+        """Note that a peer counts on nothing; return what it did count on beyond what is configured."""
+        beyond = {battery: limits for (who, battery), limits in self._needed().items() if who == peer}
         self._put(peer, {})
-        return known
+        return beyond
 
     def _put(self, peer: str, limits: ByName) -> None:
         if limits:

@@ -10,6 +10,9 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.errors import StaleRevisionError
+from bosd.rpc.about import About
+from bosd.rpc.fleet import Assumed
+from bosd.rpc.fleet import Fleet as Nodes
 from bosd.store.limits import Direction, Limit
 from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
@@ -663,6 +666,46 @@ def test_an_alone_limit_that_is_counted_on_outlives_its_owners_run() -> None:
         await fleet.set(far, "b", -15.0, ttl_s=300.0)
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-15.0, rel=1e-3)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_node_that_never_comes_back_counts_on_nothing_once_a_person_says_so(*, restarts: bool) -> None:
+    """M is scrap, and 96 W that it counted on were removed: assume-safe names them, and they hold no more, over runs too."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -1.0)
+        host.cut_power()
+        await asyncio.sleep(5.0)
+        await edit(fleet, far, pack_spec("b", "a"))
+        await asyncio.sleep(3.0)
+        if restarts:
+            far.kill()
+            await asyncio.sleep(2.0)
+            far.start()
+            await asyncio.sleep(10.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        process = far.up
+        about = About(process.node, process.node.faults, process.sessions)
+        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        assert [peer.node for peer in await nodes.peers(1.0)] == ["m"]
+        assert nodes.assume_safe("m") == Assumed("m", {}, [], ["at most 96 W charge of b"])
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is nobody's any more")
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(10.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [-15.0]
 
     told(story)
 
