@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from bosd.bal.alone import ALONE, UNLIMITED, AloneW, alone_w
-from bosd.bal.cap import ALL_REACHED, NOTHING_BESIDE, Cap, Unreached
+from bosd.bal.cap import ALL_REACHED, NO_OWN_LIMITS, NOTHING_BESIDE, Cap, Unreached
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
@@ -53,7 +53,7 @@ class Battery(metaclass=_Port):
     said about its bookings, `stop_note` by whom it was stopped, when and why, `drained` that an edit under way holds it at 0 A,
     `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone limits are in force, `caps`
     all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
-    `unreached` is what its node does not reach below, for limits on charge and on discharge.
+    `unreached` is what its node does not reach below, `own_limits` what limits here let it carry, on charge and on discharge.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -77,6 +77,7 @@ class Battery(metaclass=_Port):
         "held_out",
         "listeners",
         "name",
+        "own_limits",
         "rank",
         "setpoint",
         "slot",
@@ -105,6 +106,7 @@ class Battery(metaclass=_Port):
         self.caps: tuple[Cap, ...] = ()
         self.beside_w = NOTHING_BESIDE
         self.unreached = ALL_REACHED
+        self.own_limits = NO_OWN_LIMITS
         self.stopped = False
         self.stop_note = ""
         self.drained = False
@@ -151,6 +153,8 @@ class Battery(metaclass=_Port):
             status = replace(status, stopped=True)
         if self.unreached != ALL_REACHED:
             status = replace(status, unreached_charge=self.unreached[0], unreached_discharge=self.unreached[1])
+        if self.own_limits != NO_OWN_LIMITS:
+            status = replace(status, own_charge_limit=self.own_limits[0], own_discharge_limit=self.own_limits[1])
         if self.booking_note or self.alone:
             status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:

@@ -18,6 +18,7 @@ from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
 from bosd.limits.left_behind import MakeStub, OwnerRun
 from bosd.limits.meters import Meters, is_heard, meters_of
+from bosd.limits.own import OwnLimits
 from bosd.limits.parts import stubs_below, whole_of
 from bosd.limits.unreached import Reach
 from bosd.store.limits import Limit, LimitTable
@@ -62,6 +63,7 @@ class Limits:
         self.grants = Grants(directory, clock, table, ways, changed)
         self._forgotten = Forgotten(directory, clock, granted, self.grants.remember)
         self._reach = Reach(directory, clock, self.grants)
+        self._own = OwnLimits(directory, clock)
         self.gates = Gates(directory, clock, changed)
         self.meters = Meters(directory, clock)
         self._changed = changed
@@ -94,6 +96,7 @@ class Limits:
             self.grants.attend()
             self.gates.attend()
         self._reach.attend()
+        self._own.attend()
         return busy or self.meters.busy
 
     def granted_by(self) -> dict[str, set[str]]:

@@ -10,7 +10,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from bosd.bal.cap import Unreached
+from bosd.bal.cap import OwnLimit, Unreached
 from bosd.bal.status import BatteryStatus, Draft, Link, Quality, SetpointSource
 from bosd.errors import DriverError
 from bosd.v1 import battery_pb2 as pb
@@ -97,8 +97,7 @@ def to_message(
         max_staleness_s=s.max_staleness_s,
         unallocated_ah=s.unallocated_ah,
         holder=s.holder,
-        unreached_charge=_unreached_message(s.unreached_charge),
-        unreached_discharge=_unreached_message(s.unreached_discharge),
+        **_limit_messages(s),
     )
 
 
@@ -108,11 +107,21 @@ def _path_from(s: BatteryStatus, node: str) -> tuple[str, ...]:
     return s.path
 
 
-def _unreached_message(unreached: Unreached | None) -> pb.Unreached | None:
-    if unreached is None:
-        return None
-    within_s = unreached.within_s
-    return pb.Unreached(aside_w=unreached.aside_w, aside_a=unreached.aside_a, why=unreached.why[:_MAX_WHY], within_s=within_s)
+def _limit_messages(s: BatteryStatus) -> dict[str, pb.Unreached | pb.OwnLimit]:
+    """Return what a status tells to those who limit or plan; mostly nothing."""
+    found: dict[str, pb.Unreached | pb.OwnLimit] = {}
+    for name, told in (("unreached_charge", s.unreached_charge), ("unreached_discharge", s.unreached_discharge)):
+        if told is not None:
+            why = told.why[:_MAX_WHY]
+            found[name] = pb.Unreached(aside_w=told.aside_w, aside_a=told.aside_a, why=why, within_s=told.within_s)
+    for name, limit in (("own_charge_limit", s.own_charge_limit), ("own_discharge_limit", s.own_discharge_limit)):
+        if limit is not None:
+            found[name] = pb.OwnLimit(limit_a=limit.limit_a, text=limit.text[:_MAX_WHY])
+    return found
+
+
+def _own_limit(m: pb.OwnLimit) -> OwnLimit:
+    return OwnLimit(m.limit_a, m.text[:_MAX_WHY])
 
 
 def _unreached(m: pb.Unreached) -> Unreached:
@@ -200,6 +209,8 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.max_staleness_s = m.max_staleness_s
     d.unreached_charge = _unreached(m.unreached_charge) if m.HasField("unreached_charge") else None
     d.unreached_discharge = _unreached(m.unreached_discharge) if m.HasField("unreached_discharge") else None
+    d.own_charge_limit = _own_limit(m.own_charge_limit) if m.HasField("own_charge_limit") else None
+    d.own_discharge_limit = _own_limit(m.own_discharge_limit) if m.HasField("own_discharge_limit") else None
 
 
 def _take_times(d: _Draft, m: pb.BatteryStatus, sent_s: float, received_s: float, sent_at: float | None) -> None:
@@ -239,10 +250,17 @@ def _nonsense(d: _Draft) -> str | None:
         return f"max_staleness_s = {d.max_staleness_s}"
     if not 0.0 <= d.unobserved_s < math.inf:  # a clock that was decades wrong leaves a large one for ever
         return f"unobserved_s = {d.unobserved_s}"
+    return _nonsense_of_limits(d) or _nonsense_of_sizes(d)
+
+
+def _nonsense_of_limits(d: _Draft) -> str | None:
     for told in (d.unreached_charge, d.unreached_discharge):
         if told is not None and not all(0.0 <= each < _MAX_MAGNITUDE for each in (told.aside_w, told.aside_a, told.within_s)):
             return f"{told.aside_w} W, {told.aside_a} A unreached, within {told.within_s} s"
-    return _nonsense_of_sizes(d)
+    for limit in (d.own_charge_limit, d.own_discharge_limit):
+        if limit is not None and not 0.0 <= limit.limit_a < math.inf:
+            return f"a limit of {limit.limit_a} A"
+    return None
 
 
 def _nonsense_of_sizes(d: _Draft) -> str | None:

@@ -85,6 +85,8 @@ class RemoteBattery(RemoteCalls):
         behind, before, self._remote = self.lost_behind, self._remote, status
         if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
+        if self._limited_there(status):
+            self.look_again()
         if behind and not self.lost_behind:
             hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
@@ -376,6 +378,8 @@ class RemoteBattery(RemoteCalls):
             valid_until_s=valid_until_s,
             unreached_charge=None,
             unreached_discharge=None,
+            own_charge_limit=None,
+            own_discharge_limit=None,
             **asked,
         )
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from bosd.bal.cap import Grant, Unreached
+from bosd.bal.cap import FAR, Cap, Grant, Unreached
+from bosd.bal.caps import STEADY
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
@@ -31,6 +32,21 @@ class RemoteCalls(NetworkLeaf):
         if remote.hops >= MAX_HOPS:
             return f"more than {MAX_HOPS} hops away"
         return ""
+
+    def _limited_there(self, remote: BatteryStatus) -> bool:
+        """Carry no more than limits of the owner's let it; return whether that has changed, by more than a voltage does."""
+        told = (remote.own_charge_limit, remote.own_discharge_limit)
+        at = self.network.target
+        caps = [
+            Cap(source=FAR, discharging=out, limit_a=self._steadily(each.limit_a, discharging=out), text=f"{each.text} at {at}")
+            for out, each in zip((False, True), told, strict=True)
+            if each is not None and not self._barred(remote)
+        ]
+        return self.put_caps(FAR, tuple(caps))
+
+    def _steadily(self, limit_a: float, *, discharging: bool) -> float:
+        before_a = [cap.limit_a for cap in self.caps if cap.source == FAR and cap.discharging is discharging]
+        return next((each_a for each_a in before_a if each_a is not None and STEADY * limit_a <= each_a <= limit_a), limit_a)
 
     def unreached_behind(self, *, discharging: bool) -> Unreached | None:
         """Return what its owner said last; one of another version, that does not say it, may reach nothing behind it."""

@@ -564,3 +564,53 @@ def test_what_holds_behind_a_relay_has_no_bound(*, split: bool) -> None:
         await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
 
     told(story)
+
+
+def test_a_limit_of_an_owners_own_gives_its_share_to_the_others() -> None:
+    """A is limited to 240 W there: of 20 A it has 5 A and b 15 A, of 960 W granted 240 W and b 720 W, until its limit goes."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"]
+        await fleet.set(host, "all", -20.0)
+        await limit(fleet, far, "b", 240.0)
+        await fleet.until(
+            lambda: flows_a(fleet, "a", "b") == pytest.approx([-5.0, -15.0], rel=0.01), within_s=2.0, because="b has the rest"
+        )
+        result = await fleet.set(host, "all", -30.0)
+        assert result.requested_current_a == -30.0
+        assert result.applied_current_a == pytest.approx(-25.0, rel=0.01)
+        assert "clamped to the limits of sa: the charge limit 240 W of operator at a:7000" in result.reason
+        assert host.up.node.status("all").applied_current_a == pytest.approx(math.fsum(flows_a(fleet, "a", "b")), rel=1e-3)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        assert [granted_w(fleet.hosts[name])[0] for name in "ab"] == pytest.approx([240.0, 720.0], rel=0.01)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-5.0, -15.0], rel=0.01)
+        await limit(fleet, far, "b", None)
+        await asyncio.sleep(3.0)
+        assert [granted_w(fleet.hosts[name])[0] for name in "ab"] == pytest.approx([480.0, 480.0], rel=0.02)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-10.0, -10.0], rel=0.02)
+
+    told(story)
+
+
+def test_a_limit_of_an_owners_own_is_told_over_a_relay() -> None:
+    """C is limited to 240 W at its owner, behind r: m plans `part` with 5 A, not with what its own grant of the rest allows."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet)
+        await ready(fleet)
+        await limit(fleet, far, "b", 240.0)
+        await asyncio.sleep(2.0)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        await fleet.set(host, "all", -18.0)
+        assert flows_a(fleet, "c", "d") == pytest.approx([-5.0, -13.0], rel=0.01)
+        assert granted_w(fleet.hosts["d"])[0] == pytest.approx(720.0, rel=0.01)
+        await limit(fleet, far, "b", None)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "c", "d") == pytest.approx([-9.0, -9.0], rel=0.02)
+
+    told(story)
