@@ -614,3 +614,32 @@ def test_a_limit_of_an_owners_own_is_told_over_a_relay() -> None:
         assert flows_a(fleet, "c", "d") == pytest.approx([-9.0, -9.0], rel=0.02)
 
     told(story)
+
+
+@pytest.mark.parametrize("far_w", [None, 96.0])
+def test_an_alone_limit_of_what_lies_further_is_no_promise(far_w: float | None) -> None:
+    """R dies, whose `part` may run 96 W alone: c behind it goes on with a booking of the 480 W that it was granted.
+
+    Where c may run no more than 96 W alone itself, d has that much more.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        far, relay, host = behind_a_relay(fleet)
+        far.topology = Topology(batteries=(replace(pack_spec("b", "c"), alone_charge_limit_w=far_w),))
+        batteries = (stub_spec("sc", "c", "b"), replace(sum_spec("part", "sc"), alone_charge_limit_w=96.0))
+        relay.topology = Topology(batteries=batteries)
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0, rel=0.01)], within_s=5.0, because="granted")
+        await fleet.within(far, far.up.node.book("b", -20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", -40.0)
+        await asyncio.sleep(3.0)
+        relay.cut_power()
+        await asyncio.sleep(30.0)
+        behind_a = -10.0 if far_w is None else -2.0
+        assert flows_a(fleet, "c", "d") == pytest.approx([behind_a, -20.0 - behind_a], rel=0.02)
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert view.provable
+
+    told(story)
