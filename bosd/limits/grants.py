@@ -313,13 +313,11 @@ class Grants:
             if isinstance(error, StaleRevisionError) and (newest := _newest(error)) >= granted.revision:
                 granted.revision = newest
                 return
-            granted.failed_s = self._clock.now_s()
             why = str(error) or "no answer in time"
-            if why != granted.why:
-                granted.why = why
+            if granted.failed(why, self._clock.now_s()):
                 _log.warning("grant_failed", battery=stub.name, detail=why)
         else:
-            granted.why = ""
+            granted.succeeded()
         finally:
             granted.sending = False
 
@@ -386,6 +384,11 @@ class Grants:
         """Tell whether a part is known to be in force at a stub's owner."""
         granted = self._granted.get(self._place(stub, discharging=discharging))
         return granted is not None and any(each.bounds for each in granted.both)
+
+    def refusal(self, stub: Battery, now_s: float, *, discharging: bool) -> str:
+        """Return why a stub's owner takes no part, for longer than one may take; empty where it does."""
+        granted = self._granted.get(self._place(stub, discharging=discharging))
+        return granted.why if granted is not None and now_s >= granted.failing_s + CALL_S else ""
 
 
 def _newest(error: StaleRevisionError) -> int:

@@ -33,7 +33,7 @@ class Reach:
         """Note at each battery what is not reached below it, for its status."""
         now_s = self._clock.now_s()
         leaves = [each for each in self._directory if isinstance(each, DeviceLeaf)]
-        components = {leaf.component for leaf in leaves if _is_suspect(leaf, now_s)}
+        components = {leaf.component for leaf in leaves if self._is_suspect(leaf, now_s)}
         for battery in self._directory:
             told = ALL_REACHED
             if battery.component in components:
@@ -44,6 +44,16 @@ class Reach:
             if not all(map(_is_same, told, battery.unreached)):
                 battery.unreached = told
                 battery.touch()
+
+    def _is_suspect(self, leaf: DeviceLeaf, now_s: float) -> bool:
+        status = leaf.status(now_s)
+        if not is_stub(leaf):
+            return is_beyond_reach(leaf, status)
+        if status.link is not Link.READY or leaf.lost_behind or leaf.unconfirmed_a is not None:
+            return True
+        ways = (False, True)
+        refused = any(self._grants.refusal(leaf, now_s, discharging=way) for way in ways)
+        return refused or any(leaf.unreached_behind(discharging=way) for way in ways)
 
     def unreached_below(self, battery: Battery, now_s: float, *, discharging: bool, settled: bool = False) -> Unreached | None:
         """Return what is not reached below a battery, None where nothing is that may run; `settled` as `Grants.aside` has it."""
@@ -71,6 +81,9 @@ class Reach:
         ready = leaf.status(now_s).link is Link.READY
         if told.why:
             return f"{leaf.name}, behind its node: {told.why}", 0.0
+        refusal = self._grants.refusal(leaf, now_s, discharging=discharging) if has_part and ready and is_stub(leaf) else ""
+        if refusal:
+            return f"{leaf.name} does not take its part: {refusal}", 0.0
         if ready or not is_stub(leaf):
             return _holding(leaf, now_s), told.within_s
         if has_part and self._grants.bounds(leaf, discharging=discharging):
@@ -103,14 +116,6 @@ def _holding(leaf: DeviceLeaf, now_s: float) -> str:
         return f"{leaf.name} is not reached and holds what it was told" if is_beyond_reach(leaf, leaf.status(now_s)) else ""
     uncertain = leaf.lost_behind or leaf.unconfirmed_a is not None
     return f"{leaf.name} is not reached behind its node, and holds what it was told" if uncertain else ""
-
-
-def _is_suspect(leaf: DeviceLeaf, now_s: float) -> bool:
-    status = leaf.status(now_s)
-    if not is_stub(leaf):
-        return is_beyond_reach(leaf, status)
-    uncertain = leaf.lost_behind or leaf.unconfirmed_a is not None
-    return status.link is not Link.READY or uncertain or any(leaf.unreached_behind(discharging=way) for way in (False, True))
 
 
 def _is_same(one: Unreached | None, other: Unreached | None) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
-from bosd.errors import BosError
+from bosd.errors import BosError, NoResourcesError
 from bosd.fleet.system_state import SystemState
 from bosd.node.api import ApplyResult, Edit
 from bosd.rpc.about import About
@@ -641,5 +641,36 @@ def test_an_alone_limit_of_what_lies_further_is_no_promise(far_w: float | None) 
         assert host.up.limits is not None
         (view,) = host.up.limits.views()
         assert view.provable
+
+    told(story)
+
+
+def test_a_part_that_its_owner_refuses_bounds_nothing() -> None:
+    """A takes no grant, as its book is full: the session is ready, and anybody may run anything there all the same."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"].up.limits
+        assert far is not None
+
+        async def put(*_: object, **__: object) -> Limit:
+            raise NoResourcesError("the book holds 1000 limits: no more")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(far.book, "put", put)
+            await limit(fleet, host, "all", 480.0)
+            await asyncio.sleep(5.0)
+            assert granted_w(fleet.hosts["a"]) == []
+            await fleet.set(fleet.hosts["a"], "b", -15.0)  # somebody there: 720 W
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a", "b") == [-15.0, 0.0]
+            limits = host.up.limits
+            assert limits is not None
+            (view,) = limits.views()
+            assert (view.provable, view.bound_s) == (False, None)
+            assert "NOT_PROVABLE: sa does not take its part: the book holds 1000 limits: no more" in view.reason
+        await fleet.until(lambda: limits.views()[0].provable, within_s=5.0, because="it took it")
 
     told(story)
