@@ -14,7 +14,7 @@ from bosd.bal.partition import Partition
 from bosd.clock import Clock
 from bosd.limits import gates
 from bosd.limits.entry import SOURCE
-from bosd.limits.parts import BUDGET
+from bosd.limits.parts import BUDGET, above
 
 PASSING = (ALONE, BUDGET, GRANTED, RAMP, gates.SOURCE)
 """What passes by itself, or follows from a limit that is looked at anyway."""
@@ -30,10 +30,10 @@ class OwnLimits:
     def attend(self) -> None:
         """Note at each battery what limits here let it carry, for its status."""
         now_s = self._clock.now_s()
-        limited = {each.component for each in self._directory if _is_limited(each)}
+        limited = {each for battery in self._directory if _is_limited(battery) for each, _ in above(battery)}
         for battery in self._directory:
             told = NO_OWN_LIMITS
-            if battery.component in limited:
+            if battery in limited:
                 told = (_own_limit(battery, now_s, discharging=False), _own_limit(battery, now_s, discharging=True))
             if told != battery.own_limits:
                 battery.own_limits = told

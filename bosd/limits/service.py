@@ -174,14 +174,17 @@ class Limits:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
         ready_s = SESSION_S if stubs_below(battery) else OWN_S
         out = limit.discharging
-        unreached = self._reach.unreached_below(battery, now_s, discharging=out, settled=True)
+        unreached = self._reach.unreached_below(battery, now_s, discharging=out)
         if unreached is None:
             return ready_s, ""
         if unreached.why:
             return None, unreached.why
         for watts, whole in (whole_of(cap, battery) for cap in caps_of(limit)):
-            asides = self._reach.asides(battery, now_s, watts=watts, discharging=out, settled=True)
+            asides = self._reach.asides(battery, now_s, watts=watts, discharging=out)
             if (aside := math.fsum(asides.values())) > whole * (1.0 + 1e-9):
-                unit, names = "W" if watts else "A", ", ".join(leaf.name for leaf, most in asides.items() if most)
-                return None, f"{names}: {aside:.4g} {unit} may run there unreached, and {whole:.4g} {unit} are allowed"
+                unit = "W" if watts else "A"
+                return (
+                    None,
+                    f"{', '.join(asides)}: {aside:.4g} {unit} may run there unreached, and {whole:.4g} {unit} are allowed",
+                )
         return max(ready_s, unreached.within_s), ""

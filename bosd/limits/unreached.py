@@ -13,7 +13,7 @@ from bosd.bal.directory import Directory
 from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.grants import Grants
-from bosd.limits.parts import efficiency_above, held_here, is_stub, unreached_behind, with_a_part
+from bosd.limits.parts import above, efficiency_above, is_lost, is_stub, running, unreached_behind, with_a_part
 
 MOST = 1e8
 """As many watts or amperes as may be told; where no voltage is known there is no end of them."""
@@ -32,18 +32,27 @@ class Reach:
     def attend(self) -> None:
         """Note at each battery what is not reached below it, for its status."""
         now_s = self._clock.now_s()
-        leaves = [each for each in self._directory if isinstance(each, DeviceLeaf)]
-        components = {leaf.component for leaf in leaves if self._is_suspect(leaf, now_s)}
+        found: dict[Battery, list[Unreached]] = {}
+        for leaf in self._directory:
+            if isinstance(leaf, DeviceLeaf) and self._is_suspect(leaf, now_s):
+                self._climb(leaf, now_s, found)
         for battery in self._directory:
             told = ALL_REACHED
-            if battery.component in components:
-                told = (
-                    self.unreached_below(battery, now_s, discharging=False),
-                    self.unreached_below(battery, now_s, discharging=True),
-                )
+            if battery in found:
+                below = found[battery]
+                told = _told(battery, below[0], discharging=False), _told(battery, below[1], discharging=True)
             if not all(map(_is_same, told, battery.unreached)):
                 battery.unreached = told
                 battery.touch()
+
+    def _climb(self, leaf: DeviceLeaf, now_s: float, found: dict[Battery, list[Unreached]]) -> None:
+        """Add what is not reached of a leaf to each battery that rests on it."""
+        by_way: dict[bool, list[Unreached]] = {}
+        for battery, has_part in above(leaf):
+            if has_part not in by_way:
+                by_way[has_part] = [self._of_leaf(leaf, now_s, discharging=way, has_part=has_part) for way in (False, True)]
+            known = found.get(battery)
+            found[battery] = by_way[has_part] if known is None else list(map(_added, known, by_way[has_part]))
 
     def _is_suspect(self, leaf: DeviceLeaf, now_s: float) -> bool:
         status = leaf.status(now_s)
@@ -55,25 +64,32 @@ class Reach:
         refused = any(self._grants.refusal(leaf, now_s, discharging=way) for way in ways)
         return refused or any(leaf.unreached_behind(discharging=way) for way in ways)
 
-    def unreached_below(self, battery: Battery, now_s: float, *, discharging: bool, settled: bool = False) -> Unreached | None:
-        """Return what is not reached below a battery, None where nothing is that may run; `settled` as `Grants.aside` has it."""
+    def unreached_below(self, battery: Battery, now_s: float, *, discharging: bool) -> Unreached | None:
+        """Return what is not reached below a battery, None where nothing is that may run, as it is once that has `settled`."""
         with_parts = with_a_part(battery)
-        why, within_s = "", 0.0
+        found = Unreached()
         for leaf in members_of(battery):
-            if isinstance(leaf, DeviceLeaf):
-                leaf_why, leaf_s = self._judged(leaf, now_s, discharging=discharging, has_part=leaf in with_parts)
-                why, within_s = why or leaf_why, max(within_s, leaf_s)
+            if isinstance(leaf, DeviceLeaf) and self._is_suspect(leaf, now_s):
+                has_part = leaf in with_parts
+                found = _added(found, self._of_leaf(leaf, now_s, discharging=discharging, has_part=has_part, settled=True))
+        return _told(battery, found, discharging=discharging)
+
+    def _of_leaf(self, leaf: DeviceLeaf, now_s: float, *, discharging: bool, has_part: bool, settled: bool = False) -> Unreached:
+        why, within_s = self._judged(leaf, now_s, discharging=discharging, has_part=has_part)
         aside_w, aside_a = (
-            math.fsum(self.asides(battery, now_s, watts=watts, discharging=discharging, settled=settled).values())
+            self._aside(leaf, now_s, watts=watts, discharging=discharging, settled=settled) if has_part else 0.0
             for watts in (True, False)
         )
-        if not settled:
-            aside_w += held_here(battery, now_s, watts=True, discharging=discharging)
-            aside_a += held_here(battery, now_s, watts=False, discharging=discharging)
-        part = efficiency_above(battery, discharging=discharging)
-        aside_w = aside_w * part if discharging else aside_w / part
-        found = Unreached(min(aside_w, MOST), min(aside_a, MOST), why, within_s)
-        return None if found == Unreached() else found
+        return Unreached(aside_w, aside_a, why, within_s)
+
+    def _aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool, settled: bool) -> float:
+        """Return what may run of a leaf unreached, at the grid's side of it; `settled` as `Grants.aside` has it."""
+        if not is_stub(leaf):
+            held = not settled and is_lost(leaf, now_s)
+            return running(leaf, now_s, watts=watts, discharging=discharging) if held else 0.0
+        if leaf.status(now_s).link is Link.READY:
+            return unreached_behind(leaf, watts=watts, discharging=discharging)
+        return self._grants.aside(leaf, now_s, watts=watts, discharging=discharging, settled=settled)
 
     def _judged(self, leaf: DeviceLeaf, now_s: float, *, discharging: bool, has_part: bool) -> tuple[str, float]:
         """Return why a leaf may run more than is known, and within what time it does not."""
@@ -94,18 +110,25 @@ class Reach:
         held = held if has_part else "has no part of the limit as it is split"
         return f"{leaf.name} is not heard, {held}, and has no alone limit", 0.0
 
-    def asides(self, battery: Battery, now_s: float, *, watts: bool, discharging: bool, settled: bool) -> dict[DeviceLeaf, float]:
-        """Return what may run at stubs below, through aggregates alone, that is not reached here or behind their owners."""
-        found = {}
-        for leaf in with_a_part(battery):
-            if isinstance(leaf, DeviceLeaf) and is_stub(leaf):
-                ready = leaf.status(now_s).link is Link.READY
-                found[leaf] = (
-                    unreached_behind(leaf, watts=watts, discharging=discharging)
-                    if ready
-                    else self._grants.aside(leaf, now_s, watts=watts, discharging=discharging, settled=settled)
-                )
-        return found
+    def asides(self, battery: Battery, now_s: float, *, watts: bool, discharging: bool) -> dict[str, float]:
+        """Return by stub below, through aggregates alone, what may run there unreached once that has settled."""
+        stubs = [leaf for leaf in with_a_part(battery) if isinstance(leaf, DeviceLeaf) and is_stub(leaf)]
+        found = {leaf.name: self._aside(leaf, now_s, watts=watts, discharging=discharging, settled=True) for leaf in stubs}
+        return {name: most for name, most in sorted(found.items()) if most}
+
+
+def _added(one: Unreached, other: Unreached) -> Unreached:
+    return Unreached(
+        one.aside_w + other.aside_w, one.aside_a + other.aside_a, one.why or other.why, max(one.within_s, other.within_s)
+    )
+
+
+def _told(battery: Battery, below: Unreached, *, discharging: bool) -> Unreached | None:
+    """Return what is told of a battery where this is not reached below it, at the grid's side of all its leaves."""
+    part = efficiency_above(battery, discharging=discharging)
+    aside_w = below.aside_w * part if discharging else below.aside_w / part
+    found = Unreached(min(aside_w, MOST), min(below.aside_a, MOST), below.why, below.within_s)
+    return None if found == Unreached() else found
 
 
 def _holding(leaf: DeviceLeaf, now_s: float) -> str:
