@@ -262,12 +262,12 @@ class OwnerSessions:
         return next(self._silent(batteries, limiters), "")
 
     def _silent(self, batteries: Sequence[str], limiters: Iterable[str]) -> Iterator[str]:
-        yield from (peer for peer in limiters if not self._heard(peer))
+        yield from (peer for peer in limiters if not self.is_heard(peer))
         found = [self._commanded[name] for name in batteries if name in self._commanded]
         if found:
             _, peer = max(found)
-            yield from () if self._heard(peer) else (peer,)
-        elif not any(map(self._heard, self._peers)):
+            yield from () if self.is_heard(peer) else (peer,)
+        elif not any(map(self.is_heard, self._peers)):
             yield ANY_NODE
 
     @property
@@ -284,7 +284,8 @@ class OwnerSessions:
         """Have kept for a restart, while its block runs and after it, what peers count on beside `coming`. Raises StoreError."""
         return self.told.kept(coming)
 
-    def _heard(self, peer: str) -> bool:
+    def is_heard(self, peer: str) -> bool:
+        """Tell whether a peer keeps a session here that lives."""
         known = self._peers.get(peer)
         session = known.session if known else None
         return session is not None and session.ready and self.clock.now_s() < session.lease.ends_s

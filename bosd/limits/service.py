@@ -11,6 +11,7 @@ from bosd.bal.caps import amperes
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
+from bosd.errors import NotAllowedError
 from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, caps_of
 from bosd.limits.forgotten import AskOwner, Forgotten
@@ -21,7 +22,7 @@ from bosd.limits.meters import Meters, is_heard, meters_of
 from bosd.limits.own import OwnLimits
 from bosd.limits.parts import stubs_below, whole_of
 from bosd.limits.unreached import Reach
-from bosd.store.limits import Limit, LimitTable
+from bosd.store.limits import Direction, Limit, LimitTable
 from bosd.store.store import Store
 
 OWN_S = 1.0
@@ -67,6 +68,8 @@ class Limits:
         self.gates = Gates(directory, clock, changed)
         self.meters = Meters(directory, clock)
         self._changed = changed
+        self.is_heard: Callable[[str], bool] = lambda _source: False
+        """Tells whether a source is a node that keeps a session here."""
 
     async def load(self) -> None:
         """Put in force what was, and know what may be in force at other nodes. Raises StoreError."""
@@ -98,6 +101,18 @@ class Limits:
         self._reach.attend()
         self._own.attend()
         return busy or self.meters.busy
+
+    async def remove(
+        self, source: str, battery: str, direction: Direction | None, *, identity: str = "", who: str = "", comment: str = ""
+    ) -> tuple[Limit, ...]:
+        """End limits as a person; see LimitBook.remove. Raises NotAllowedError where their source is there to end them."""
+        if source in self.book.at_work:
+            message = f"limits of {source} end when {source} says so; without its section they end, too"
+            raise NotAllowedError(message, source=source)
+        if self.is_heard(source):
+            message = f"a part of a limit at {source}, which counts on it: end the limit there; here nobody may while it is heard"
+            raise NotAllowedError(message, source=source)
+        return await self.book.remove(source, battery, direction, identity=identity, who=who, comment=comment)
 
     def granted_by(self) -> dict[str, set[str]]:
         """Return by battery the nodes that granted it a part of a limit, which stands here."""

@@ -17,7 +17,7 @@ from bosd.node.noticed import Noticed
 from bosd.store.alone import AloneTable
 from bosd.store.store import Store
 
-__all__ = ["Limits", "count_on_alone", "limits_of"]
+__all__ = ["Limits", "go_by_sessions", "limits_of"]
 
 
 async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
@@ -40,9 +40,9 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
     return limits
 
 
-async def count_on_alone(node: Node, sessions: OwnerSessions, store: Store) -> None:
-    """Have the alone limits of a node go by its sessions, and by what earlier runs told others. Raises StoreError."""
-    node.alone.peers = sessions
+async def go_by_sessions(node: Node, limits: Limits, sessions: OwnerSessions, store: Store) -> None:
+    """Have limits, and alone limits, go by the sessions of a node, and by what earlier runs told others. Raises StoreError."""
+    node.alone.peers, limits.is_heard = sessions, sessions.is_heard
     await sessions.told.load(AloneTable(store), node.alone.configured)
     node.parts.append(sessions.told.start)
 

@@ -674,3 +674,29 @@ def test_a_part_that_its_owner_refuses_bounds_nothing() -> None:
         await fleet.until(lambda: limits.views()[0].provable, within_s=5.0, because="it took it")
 
     told(story)
+
+
+def test_a_part_is_ended_by_hand_only_while_its_node_is_not_heard() -> None:
+    """M counts on its 480 W at a, which it would tell of as kept; an admin ends it once m is gone, and m grants it anew."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        far = fleet.hosts["a"]
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0)], within_s=5.0, because="granted")
+        limits = far.up.limits
+        assert limits is not None
+        refusal = await fleet.refused(fleet.within(far, limits.remove("node:m", "b", None)))
+        assert refusal is not None
+        assert (refusal.reason, "while it is heard" in refusal.message) == ("NOT_ALLOWED", True)
+        assert granted_w(far) == [pytest.approx(480.0)]
+        fleet.cut("m", "a")
+        await asyncio.sleep(5.0)
+        assert len(await fleet.within(far, limits.remove("node:m", "b", None))) == 1
+        assert granted_w(far) == []
+        fleet.heal("m", "a")
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0)], within_s=10.0, because="granted anew")
+
+    told(story)
