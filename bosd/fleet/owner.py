@@ -18,7 +18,7 @@ from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError, UnsupportedError
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
-from bosd.fleet.told_alone import ToldAlone
+from bosd.fleet.told_alone import Table, ToldAlone
 
 PROTOCOL = 1
 SAME_NODE = "SAME_NODE"
@@ -249,10 +249,16 @@ class OwnerSessions:
         """Return what judges one command of a peer, whenever it is about to be executed."""
         return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
 
+    async def load(self, table: Table, configured: Callable[[], Mapping[str, AloneW]]) -> None:
+        """Go on with what earlier runs kept in `table`; `configured` are the alone limits of now. Raises StoreError."""
+        for battery, peer in (await self.told.load(table, configured)).items():
+            self.commanded(battery, peer)
+
     def commanded(self, battery: str, peer: str) -> None:
         """Note that a peer commands a battery."""
         self._number += 1
         self._commanded[battery] = (self._number, peer)
+        self.told.commanded(battery, peer)
 
     def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
         """Return who is not heard of those that command one of these batteries, or are its `limiters`; empty while all are.

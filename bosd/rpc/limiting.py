@@ -43,7 +43,7 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
 async def go_by_sessions(node: Node, limits: Limits, sessions: OwnerSessions, store: Store) -> None:
     """Have limits, and alone limits, go by the sessions of a node, and by what earlier runs told others. Raises StoreError."""
     node.alone.peers, limits.is_heard = sessions, sessions.is_heard
-    await sessions.told.load(AloneTable(store), node.alone.configured)
+    await sessions.load(AloneTable(store), node.alone.configured)
     node.parts.append(sessions.told.start)
 
 

@@ -670,6 +670,35 @@ def test_an_alone_limit_that_is_counted_on_outlives_its_owners_run() -> None:
     told(story)
 
 
+def test_who_commanded_last_is_missed_after_a_restart_though_another_is_heard() -> None:
+    """M, cut off, counts on 96 W of a, whose owner restarts; p, which only looks, is heard there: a booking runs 96 W."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        far = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), alone_charge_limit_w=96.0),)))
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        controller(fleet, "a", host="p")
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(20.0)
+        await fleet.within(far, far.up.node.book("b", -20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(20.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
+        fleet.heal("m", "a")
+        await fleet.until(lambda: granted_w(far) != [], within_s=20.0, because="it is heard")
+        assert not far.up.node.directory["b"].alone
+
+    told(story)
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_node_that_never_comes_back_counts_on_nothing_once_a_person_says_so(*, restarts: bool) -> None:
     """M is scrap, and 96 W that it counted on were removed: assume-safe names them, and they hold no more, over runs too."""
