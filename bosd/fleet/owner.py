@@ -260,6 +260,11 @@ class OwnerSessions:
         self._commanded[battery] = (self._number, peer)
         self.told.commanded(battery, peer)
 
+    def count_no_more(self, peer: str) -> Mapping[str, AloneW]:
+        """Miss a peer no more that a person says is gone; return by battery the alone limits that held for it alone."""
+        self._commanded = {battery: last for battery, last in self._commanded.items() if last[1] != peer}
+        return self.told.forget(peer)
+
     def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
         """Return who is not heard of those that command one of these batteries, or are its `limiters`; empty while all are.
 

@@ -251,7 +251,7 @@ class Fleet:
             return []
         return [
             f"at most {limit_w:g} W {way} of {battery}"
-            for battery, limits in self._sessions.told.forget(f"{NODE}{name}").items()
+            for battery, limits in self._sessions.count_no_more(f"{NODE}{name}").items()
             for way, limit_w in (("discharge", limits.discharge_w), ("charge", limits.charge_w))
             if limit_w is not None
         ]
