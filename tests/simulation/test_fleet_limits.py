@@ -700,3 +700,26 @@ def test_a_part_is_ended_by_hand_only_while_its_node_is_not_heard() -> None:
         await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0)], within_s=10.0, because="granted anew")
 
     told(story)
+
+
+def test_an_owner_on_a_full_disk_holds_the_tightest_of_what_it_is_granted() -> None:
+    """Parts move as charges do, and are told anew each half second: what is not recorded replaces what was not, and is one."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 1440.0)
+        await fleet.set(host, "all", -40.0)
+        await asyncio.sleep(3.0)
+        far = fleet.hosts["a"]
+        far.store.failed = True
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(60.0)
+        fleet.packs["a"].change(charge_ah=80.0)
+        await asyncio.sleep(60.0)
+        assert sorted(w or 0.0 for w in granted_w(far)) == [pytest.approx(160.0, rel=0.3), pytest.approx(720.0, rel=0.01)]
+        far.store.failed = False
+        await fleet.until(lambda: len(granted_w(far)) == 1, within_s=12.0, because="it is recorded")
+
+    told(story)
