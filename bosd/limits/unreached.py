@@ -13,6 +13,7 @@ from bosd.bal.directory import Directory
 from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.grants import Grants
+from bosd.limits.left_behind import is_gone
 from bosd.limits.parts import above, efficiency_above, is_lost, is_stub, running, unreached_behind, with_a_part
 
 MOST = 1e8
@@ -95,11 +96,8 @@ class Reach:
         """Return why a leaf may run more than is known, and within what time it does not."""
         told = leaf.unreached_behind(discharging=discharging) or Unreached()
         ready = leaf.status(now_s).link is Link.READY
-        if told.why:
-            return f"{leaf.name}, behind its node: {told.why}", 0.0
-        refusal = self._grants.refusal(leaf, now_s, discharging=discharging) if has_part and ready and is_stub(leaf) else ""
-        if refusal:
-            return f"{leaf.name} does not take its part: {refusal}", 0.0
+        if why := self._unbound(leaf, now_s, told, discharging=discharging, has_part=has_part):
+            return why, 0.0
         if ready or not is_stub(leaf):
             return _holding(leaf, now_s), told.within_s
         if has_part and self._grants.bounds(leaf, discharging=discharging):
@@ -109,6 +107,18 @@ class Reach:
         held = "holds what it was told" if leaf.let_go_s is None else "may run what its bookings or others ask for"
         held = held if has_part else "has no part of the limit as it is split"
         return f"{leaf.name} is not heard, {held}, and has no alone limit", 0.0
+
+    def _unbound(self, leaf: DeviceLeaf, now_s: float, told: Unreached, *, discharging: bool, has_part: bool) -> str:
+        """Return why no part of a limit binds a stub, whether it is heard or not; empty where one may."""
+        if not is_stub(leaf):
+            return ""
+        status = leaf.status(now_s)
+        if is_gone(status):
+            return f"{leaf.name} is no battery of its node any more: a part would stand for its name alone"
+        if told.why:
+            return f"{leaf.name}, behind its node: {told.why}"
+        refusal = self._grants.refusal(leaf, now_s, discharging=discharging) if has_part and status.link is Link.READY else ""
+        return f"{leaf.name} does not take its part: {refusal}" if refusal else ""
 
     def asides(self, battery: Battery, now_s: float, *, watts: bool, discharging: bool) -> dict[str, float]:
         """Return by stub below, through aggregates alone, what may run there unreached once that has settled."""

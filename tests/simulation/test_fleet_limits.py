@@ -723,3 +723,28 @@ def test_an_owner_on_a_full_disk_holds_the_tightest_of_what_it_is_granted() -> N
         await fleet.until(lambda: len(granted_w(far)) == 1, within_s=12.0, because="it is recorded")
 
     told(story)
+
+
+def test_a_battery_that_its_owner_calls_otherwise_is_not_held_by_its_part() -> None:
+    """B of a is called x: the 480 W stand for b there, and x runs 960 W, which m can say nothing of until b is back."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        far, limits = fleet.hosts["a"], host.up.limits
+        assert limits is not None
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0, rel=0.02)], within_s=5.0, because="granted")
+        await edit(fleet, far, pack_spec("x", "a"))
+        await asyncio.sleep(15.0)
+        await fleet.set(far, "x", -20.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [-20.0]
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: sa is no battery of its node any more" in view.reason
+        await edit(fleet, far, pack_spec("b", "a"))
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="it is there again")
+
+    told(story)
