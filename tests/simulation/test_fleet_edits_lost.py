@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bosd.bal.spec import AggregatorSpec, NetworkSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import AggregatorSpec, BatterySpec, NetworkSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
 from tests.support.fleet.fleet import PORT, Fleet, Judge, pack_spec, stub_spec, sum_spec
@@ -77,6 +77,31 @@ def test_what_a_lost_member_runs_is_given_to_nobody_before_it_is_safe(case: str,
         assert fleet.loop.time() - cut_s > SAFE_WITHIN_S - 1.0, "its last answer came at most a beat before"
         await fleet.set(host, name, ASKED_A)
         await fleet.until(lambda: fleet.packs["b"].true_a == ASKED_A, within_s=2.0, because="sb has it alone")
+
+    told(story)
+
+
+@pytest.mark.parametrize("instead", ["out of the sum", "away", "null"])
+def test_what_a_deaf_device_runs_until_it_lets_go_is_given_to_nobody(instead: str) -> None:
+    """Of 20 A over two, one does not answer and lets go 4 s after it was told last: taken out, it runs 10 A until then."""
+
+    async def story(fleet: Fleet) -> None:
+        gone, other = fleet.add_pack("gone", hold_s=4.0), fleet.add_pack("other", hold_s=4.0)
+        specs: tuple[BatterySpec, ...] = (pack_spec("gone", "gone"), pack_spec("other", "other"))
+        host = fleet.add_host("m", Topology(batteries=(*specs, sum_spec("all", "gone", "other"))))
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        gone.change(deaf=True)
+        here: dict[str, tuple[BatterySpec, ...]] = {"out of the sum": specs[:1], "null": (NullSpec(name="gone", voltage_v=48.0),)}
+        after = Topology(batteries=(*here.get(instead, ()), specs[1], sum_spec("all", "other")))
+        edits = [Edit(action="whole", toml=format_topology(after))]
+        applied = host.up.node.apply(edits, expected_revision=None, holder="person")
+        answer = await fleet.within(host, applied, deadline_s=20.0)
+        assert answer.unconfirmed == ("gone",)
+        assert gone.true_a == 0.0
+        await fleet.set(host, "all", ASKED_A)
+        assert other.true_a == ASKED_A
 
     told(story)
 
