@@ -5,6 +5,7 @@ import math
 from bosd.bal.aggregator import Aggregator
 from bosd.bal.battery import Battery
 from bosd.bal.partition import Partition
+from bosd.bal.pseudo import NullBattery
 
 SLACK = 1e-9
 TRIFLE = 1e-3
@@ -14,7 +15,7 @@ def may_run_a(battery: Battery) -> float:
     """Return the current of larger magnitude that may flow (positive discharges); what is applied where all is certain.
 
     Members of an aggregator that run against each other are not set off. What the source of a partition may run beyond what
-    is applied to its partitions counts to each of them.
+    is applied to its partitions counts to each of them. A null battery counts at what the device that was there may run.
     """
     if isinstance(battery, Aggregator):
         return _beyond(battery.applied_a, _worst_a(battery))
@@ -24,6 +25,8 @@ def may_run_a(battery: Battery) -> float:
         if abs(asked_a - source.applied_a) <= TRIFLE * abs(source.applied_a):  # a limit that moves by so little is not followed
             asked_a = source.applied_a
         return _beyond(battery.applied_a, battery.applied_a + may_run_a(source) - asked_a)
+    if isinstance(battery, NullBattery) and battery.left is not None:
+        return battery.left.counts_at_a
     return battery.counts_at_a
 
 

@@ -199,7 +199,7 @@ class Leaves:
             self._group.create_task(self.orphans.see_to(battery), name=f"see to {battery.name}")
             self.orphans.batteries[battery] = None
         else:
-            await battery.device.close()
+            await self.orphans.let_go(battery)
         if battery in self.orphans.leaving:
             del self.orphans.leaving[battery]
             self.orphans.keep()

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from bosd.bal.spec import AggregatorSpec, BatterySpec, NetworkSpec, NullSpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.spec import BatterySpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
+from bosd.node.moves import LOST_PAUSE_S
 from tests.support.fleet.fleet import PORT, Fleet, Judge, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.stories import SAFE_WITHIN_S, owners, ready, told
@@ -36,7 +37,7 @@ class NeverMore(Judge):
         assert runs_a <= ASKED_A * 1.001, f"{runs_a:g} A flow after {pack.name} changed; {ASKED_A:g} A were asked"
 
 
-def of(*specs: NetworkSpec | AggregatorSpec, parts: bool = False) -> Topology:
+def of(*specs: BatterySpec, parts: bool = False) -> Topology:
     """Return a topology, with partitions of sa where they are wanted."""
     return Topology(batteries=specs, splitters=(PARTS,) if parts else ())
 
@@ -160,5 +161,36 @@ def test_what_a_lost_battery_runs_counts_over_a_restart_and_an_edit_of_its_addre
         fleet.hosts["a"].start()
         await fleet.until(fleet.all_ready, within_s=30.0, because="contact")
         await fleet.set(host, "all", ASKED_A)
+
+    told(story)
+
+
+def test_a_null_battery_in_place_of_a_deaf_one_counts_at_what_that_may_run() -> None:
+    """A far member holds 10 A and does not answer; its owner puts a null battery there: nobody has these 10 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host, own, pack = fleet.add_host("m", FLAT), fleet.hosts["a"], fleet.packs["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        pack.change(deaf=True)
+        edits = [Edit(action="replace", name="b", toml=format_topology(of(NullSpec(name="b", voltage_v=48.0))))]
+        answer = await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        assert answer.unconfirmed == ("b",)
+        for _ in range(40):
+            await asyncio.sleep(0.25)
+            assert (pack.true_a, fleet.packs["b"].true_a) == pytest.approx((10.0, 10.0))
+        refused = await fleet.refused(fleet.set(host, "all", ASKED_A))
+        assert refused is not None
+        assert "sa: may still run 10 A" in refused.message
+        assert "counted at 10 A" in host.up.node.status("sa").reason
+        assert "what was here before may still run 10 A" in own.up.node.status("b").reason
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=4.0, because="it is told each 2 s until it confirms")
+        await fleet.until(
+            lambda: fleet.packs["b"].true_a == ASKED_A, within_s=LOST_PAUSE_S + 2.0, because="its owner says so when it is asked"
+        )
+        assert own.up.node.status("b").reason == "absent on purpose"
 
     told(story)
