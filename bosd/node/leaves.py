@@ -207,13 +207,20 @@ class Leaves:
     async def _leave(self, battery: NetworkLeaf) -> None:
         """Give back what was asked of a stub that is no longer in the topology, 0 A too, and let go of the link.
 
-        While its owner is heard that is tried until it succeeds, unless another stub is of the same battery by now: beats for
-        others renew the lease of what was asked, so that nothing else ends it before its time.
+        While its owner is heard that is tried until it succeeds, or its time is over for certain, unless another stub is of the
+        same battery by now: beats for others renew the lease of what was asked, so that nothing else ends it before its time.
         """
         place = place_of(battery.spec)
         told_s = -math.inf if battery.told_ends_s is None else battery.told_ends_s
         if battery.counts_at_a != 0.0 or told_s > self.clock.now_s():
-            while await self._let_go(battery) and battery.status(self.clock.now_s()).link in HEARD:
+            ends_s = told_s if battery.unconfirmed_a is None and battery.told_ends_s is not None else math.inf
+            why = ""
+            while refused := await self._given_back(battery):
+                if refused != why:
+                    _log.error("not_let_go", battery=battery.name, detail=refused)
+                why, now_s = refused, self.clock.now_s()
+                if now_s > ends_s or battery.status(now_s).link not in HEARD:
+                    break
                 await asyncio.sleep(AGAIN_S)
                 if any(isinstance(each, NetworkLeaf) and place_of(each.spec) == place for each in self.directory):
                     break
@@ -256,12 +263,18 @@ class Leaves:
         return ""
 
     async def _let_go(self, battery: NetworkLeaf) -> str:
+        if refused := await self._given_back(battery):
+            _log.error("not_let_go", battery=battery.name, detail=refused)
+        return battery.name if refused else ""
+
+    @staticmethod
+    async def _given_back(battery: NetworkLeaf) -> str:
+        """Give back what was asked of a stub; return in words what kept its owner from taking it."""
         try:
             async with asyncio.timeout(SAFE_DEADLINE_S):
                 await battery.command(0.0, None)
         except (BosError, TimeoutError) as error:
-            _log.error("not_let_go", battery=battery.name, detail=str(error) or "no answer in time")
-            return battery.name
+            return str(error) or "no answer in time"
         return ""
 
     async def close(self) -> None:

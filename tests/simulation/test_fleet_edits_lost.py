@@ -1,15 +1,20 @@
 """Edits that take a battery that is not heard out of a sum, or the sum away: its share is given to nobody before it is safe."""
 
 import asyncio
+import math
 from dataclasses import replace
 
 import pytest
+import structlog.testing
 
 from bosd.bal.spec import BatterySpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
+from bosd.errors import NotAllowedError
 from bosd.node.api import Edit
 from bosd.node.moves import LOST_PAUSE_S
-from tests.support.fleet.fleet import PORT, Fleet, Judge, pack_spec, stub_spec, sum_spec
+from bosd.node.orphans import AGAIN_S
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import PORT, Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.stories import SAFE_WITHIN_S, owners, ready, told
 
@@ -192,5 +197,49 @@ def test_a_null_battery_in_place_of_a_deaf_one_counts_at_what_that_may_run() -> 
             lambda: fleet.packs["b"].true_a == ASKED_A, within_s=LOST_PAUSE_S + 2.0, because="its owner says so when it is asked"
         )
         assert own.up.node.status("b").reason == "absent on purpose"
+
+    told(story)
+
+
+class _GivenBack(Judge):
+    """Notes when something was last given back."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.last_s = -math.inf
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Look at the path."""
+        del request, sent, server
+        if path.endswith("/ClearCurrent"):
+            self.last_s = self.fleet.loop.time()
+
+
+def test_a_stub_that_its_owner_refuses_to_take_back_is_told_to_its_end_and_no_longer() -> None:
+    """Its owner takes nothing of it back any more: once its 20 s are over nothing runs there, and the log has said why once."""
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("p1", "p2"):
+            fleet.add_pack(name)
+        own = fleet.add_host("a", Topology(batteries=(pack_spec("b1", "p1"), pack_spec("b2", "p2"))))
+        stubs = stub_spec("s1", "a", "b1"), stub_spec("s2", "a", "b2")
+        host = fleet.add_host("m", Topology(batteries=stubs))
+        await ready(fleet)
+        await fleet.set(host, "s1", 5.0, ttl_s=20.0)
+        over_s = fleet.loop.time() + 20.0
+
+        async def refuse(name: str, **_: object) -> None:
+            raise NotAllowedError(f"{name} is not granted to node:m")
+
+        own.up.node.clear_current = refuse  # type: ignore[assignment]
+        given = _GivenBack(fleet)
+        fleet.judges.append(given)
+        with structlog.testing.capture_logs() as lines:
+            edits = [Edit(action="remove", name="s1")]
+            await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"))
+            await asyncio.sleep(60.0)
+        assert over_s - AGAIN_S <= given.last_s <= over_s + AGAIN_S
+        assert len([line for line in lines if line["event"] == "not_let_go"]) == 1
+        assert [list(remote.sinks) for remote in host.up.pool.remotes.values()] == [["b2"]]
 
     told(story)
