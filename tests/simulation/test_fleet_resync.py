@@ -9,7 +9,7 @@ from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
 from bosd.node.links import NetworkLeaf
 from bosd.node.ramps import FULL_S
-from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.fleet import PORT, Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
 
 RESYNC_S = 5.0
@@ -178,5 +178,29 @@ def test_a_lowering_stays_though_both_agree_anew_meanwhile() -> None:
         fleet.cut("m", "o")
         pack.change(deaf=False)
         await fleet.until(lambda: pack.true_a == 3.0, within_s=2.5, because="it is told again within the lease")
+
+    told(story)
+
+
+def test_what_is_let_go_again_while_it_rises_rises_from_nothing_again() -> None:
+    """A is back after a cut and rises at 2 A a second; it is ended there, and both agree anew just then: from nothing again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host, own, pack = controller(fleet, "a", "b"), fleet.hosts["a"], fleet.packs["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a", "b")[1] > 19.0, within_s=20.0, because="b has the share of a")
+        fleet.heal("m", "a")
+        await fleet.until(lambda: pack.true_a > 5.0, within_s=15.0, because="a rises")
+        await fleet.within(own, own.up.node.clear_current("b", holder="node:m"))
+        (remote,) = (each for each in host.up.pool.remotes.values() if each.target == f"a:{PORT}")
+        remote.session.agree_anew()
+        ended_s = fleet.loop.time()
+        while pack.true_a < 9.5:
+            assert pack.true_a <= 2.0 * (fleet.loop.time() - ended_s)
+            assert fleet.loop.time() < ended_s + 2.0 * FULL_S
+            await asyncio.sleep(0.05)
 
     told(story)
