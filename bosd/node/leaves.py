@@ -20,7 +20,7 @@ from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import HEARD, Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
-from bosd.errors import BosError, UnavailableError
+from bosd.errors import BosError, StoreError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
 from bosd.node.orphans import AGAIN_S, Orphans
@@ -168,12 +168,20 @@ class Leaves:
     async def kept(self, edited: Edited) -> AsyncIterator[None]:
         """Have what leaves and may run on kept for a restart while an edit is stored. Raises StoreError, UnavailableError."""
         removed = [leaf for leaf in edited.leaving if edited.specs.get(leaf.name) != leaf.spec]
-        for leaf in removed:
-            after = edited.specs.get(leaf.name)
-            if isinstance(leaf, NetworkLeaf) and isinstance(after, NetworkSpec):
-                await leaf.note_moved(after)
-        async with self.orphans.going([leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]):
-            yield
+        take_back: list[Callable[[], None]] = []
+        try:
+            for leaf in removed:
+                after = edited.specs.get(leaf.name)
+                if isinstance(leaf, NetworkLeaf) and isinstance(after, NetworkSpec):
+                    take_back.append(await leaf.note_moved(after))
+            going = [leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]
+            async with self.orphans.going(going):
+                yield
+        except BosError as error:
+            if not isinstance(error.__cause__, StoreError):  # else it may be stored all the same (`Editor`)
+                for each in take_back:
+                    each()
+            raise
 
     def _may_run_on(self, battery: PhysicalBattery) -> bool:
         return battery.controllable and (battery.counts_at_a != 0.0 or self._may_run_unseen(battery))

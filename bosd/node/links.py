@@ -36,8 +36,11 @@ class NetworkLeaf(DeviceLeaf):
         """Count it no more although it is not heard; return whether it was counted."""
 
     @abstractmethod
-    async def note_moved(self, spec: NetworkSpec) -> None:
-        """Note, durably, that what it may run is looked for as `spec` says after an edit. Raises UnavailableError."""
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
+        """Note, durably, that what it may run is looked for as `spec` says after an edit; return what takes that back.
+
+        Raises UnavailableError.
+        """
 
     @abstractmethod
     def ask_anew(self, *, by_itself: bool = False) -> None:

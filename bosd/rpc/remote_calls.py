@@ -1,6 +1,6 @@
 """What a stub passes on to its owner as it is, and what that told of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
@@ -42,10 +42,9 @@ class RemoteCalls(NetworkLeaf):
             return 1.0
         return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
 
-    async def note_moved(self, spec: NetworkSpec) -> None:
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
         """Note, durably, that what it may run is looked for at the address of `spec`. Raises UnavailableError."""
-        if spec.remote_name == self.network.remote_name:
-            await self._wire.note_moved(spec.target)
+        return await self._wire.note_moved(spec.target) if spec.remote_name == self.network.remote_name else lambda: None
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""

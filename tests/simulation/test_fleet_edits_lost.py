@@ -9,7 +9,7 @@ import structlog.testing
 
 from bosd.bal.spec import BatterySpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
-from bosd.errors import NotAllowedError
+from bosd.errors import NotAllowedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.moves import LOST_PAUSE_S
 from bosd.node.orphans import AGAIN_S
@@ -241,5 +241,30 @@ def test_a_stub_that_its_owner_refuses_to_take_back_is_told_to_its_end_and_no_lo
         assert over_s - AGAIN_S <= given.last_s <= over_s + AGAIN_S
         assert len([line for line in lines if line["event"] == "not_let_go"]) == 1
         assert [list(remote.sinks) for remote in host.up.pool.remotes.values()] == [["b2"]]
+
+    told(story)
+
+
+def test_nothing_is_noted_of_an_address_that_an_edit_was_refused() -> None:
+    """A member holds 10 A and is not reached; the disk does not take that it is looked for elsewhere: nothing runs there."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "b")
+        owners(fleet, "a", hold_s=None)
+        host = fleet.add_host("m", FLAT)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.hosts["a"].cut_power()
+        await asyncio.sleep(5.0)
+        noted = dict(host.notes)
+        assert noted[f"b@a:{PORT}"] is None
+        moved = of(replace(SA, target=f"a:{PORT + 1}"), SB, sum_spec("all", "sa", "sb"))
+        edits = [Edit(action="whole", toml=format_topology(moved))]
+        host.store.failed = True
+        refused = await fleet.refused(
+            fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"), deadline_s=20.0)
+        )
+        assert isinstance(refused, StoreError)
+        assert host.notes == noted
 
     told(story)
