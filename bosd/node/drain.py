@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
 from bosd.node.ends import just_after_s
 from bosd.node.links import NetworkLeaf
@@ -38,7 +39,11 @@ class Drained:
             battery.latch(stopped=True)
 
     async def bring_to_zero(self, stop: StopDevices, clock: Clock) -> None:
-        """Have those that carry something brought to 0 A; who does not confirm is given the time to be safe by itself."""
+        """Have those that carry something brought to 0 A; who does not confirm is given the time to be safe by itself.
+
+        So is what nobody has looked at, and may run what an earlier run of this node asked for.
+        """
+        await _outlast_unread(self._held, clock)
         carrying = [battery for battery in self._held if battery.counts_at_a != 0.0]
         if not carrying:
             return
@@ -91,6 +96,17 @@ async def drained(
         yield held
     finally:
         held.let_go()
+
+
+async def _outlast_unread(held: Sequence[Battery], clock: Clock) -> None:
+    """Wait until each of these was looked at, or has let go of what an earlier run asked for, where that is near enough."""
+    ends_s = clock.now_s() + OUTLAST_S
+    for leaf in (each for each in held if isinstance(each, PhysicalBattery | NetworkLeaf)):
+        while (now_s := clock.now_s()) < ends_s:
+            left_s = leaf.left_for_s(now_s)
+            if not 0.0 < left_s <= ends_s - now_s:
+                break
+            await asyncio.sleep(min(LOOK_S, max(LEAST_LOOK_S, left_s)))
 
 
 async def _outlast(leaves: Sequence[DeviceLeaf], clock: Clock) -> None:

@@ -8,10 +8,9 @@ from dataclasses import replace
 from bosd.bal.battery import Battery
 from bosd.bal.consequences import consequences
 from bosd.bal.directory import Directory, Replaced
-from bosd.bal.edited import Edited, unread_leaving
+from bosd.bal.edited import Edited
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
-from bosd.bal.physical import PhysicalBattery
 from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
@@ -169,15 +168,15 @@ class Editor:
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = await self._planned(edits, expected_revision)
-        unread = unread_leaving(self._directory, topology, self._clock.now_s())
-        if self.look is not None and (own := [leaf for leaf in unread if isinstance(leaf, PhysicalBattery)]):
-            await self.look(own)
         edited = Edited(self._directory, topology)
+        if self.look is not None and (unread := edited.unread(self._clock.now_s())):
+            await self.look(unread)
+            edited = Edited(self._directory, topology)
         warnings = consequences(edited, recuts.steps())
-        warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
             async with drained(edited.held, self._stop, self.is_latched, self._clock) as held, self.kept(edited):
+                warnings += tuple(map(_unseen, edited.unread(self._clock.now_s())))
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()

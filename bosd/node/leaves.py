@@ -191,8 +191,7 @@ class Leaves:
 
         One that no run has a sample of was never there.
         """
-        was_there = battery.sample is not None or battery.restored is not None
-        return was_there and battery.is_unread(self.clock.now_s()) and not self.orphans.is_had_again(battery)
+        return battery.was_there and battery.is_unread(self.clock.now_s()) and not self.orphans.is_had_again(battery)
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that left the topology, and let go of its line; one that does not confirm is an orphan."""

@@ -26,6 +26,11 @@ class NetworkLeaf(DeviceLeaf):
         self.owner_run: Callable[[], str] = lambda: ""
         """Returns which run of its node answers, by boot id; empty while none does."""
 
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run of this node noted; 0.0 where nothing, infinite where it holds."""
+        del now_s
+        return 0.0
+
     @property
     @abstractmethod
     def until_contact(self) -> str:

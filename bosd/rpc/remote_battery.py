@@ -37,7 +37,6 @@ class RemoteBattery(RemoteCalls):
         "_gone",
         "_held",
         "_in_session",
-        "_left_running",
         "_link",
         "_link_reason",
         "_may_run_a",

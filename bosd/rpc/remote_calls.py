@@ -17,12 +17,18 @@ from bosd.rpc.convert import MAX_HOPS
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_own", "_remote", "_wire")
+    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire")
 
     _wire: RemoteLink
     _facts: Facts
     _own: str
     _remote: BatteryStatus | None
+    _left_running: bool
+
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""
+        del now_s
+        return max(0.0, self.unread_until_s - self._wire.session_now_s()) if self._left_running else 0.0
 
     def _barred(self, remote: BatteryStatus) -> str:
         """Return why nothing of what the remote says may be used; empty when it may."""

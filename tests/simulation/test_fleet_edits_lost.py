@@ -268,3 +268,52 @@ def test_nothing_is_noted_of_an_address_that_an_edit_was_refused() -> None:
         assert host.notes == noted
 
     told(story)
+
+
+@pytest.mark.parametrize("case", ["out of a sum", "another sum, and away", "no sum"])
+def test_what_an_earlier_run_left_with_a_lost_member_is_given_to_nobody_before_it_is_safe(case: str) -> None:
+    """A node is started anew and does not hear a member that runs 10 of 20 A yet; an edit takes it out just then."""
+    before, after, name = CASES[case]
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = fleet.add_host("m", before)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        fleet.cut("m", "a")
+        host.kill()
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        edits = [Edit(action="whole", toml=format_topology(after))]
+        answer = await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"), deadline_s=20.0)
+        assert not any("not heard" in warning for warning in answer.warnings), "it is known to be safe by then"
+        await fleet.set(host, name, ASKED_A)
+        await fleet.until(lambda: fleet.packs["b"].true_a == ASKED_A, within_s=2.0, because="sb has it alone")
+
+    told(story)
+
+
+def test_what_an_earlier_run_left_with_a_deaf_device_is_given_to_nobody_before_it_lets_go() -> None:
+    """A node is killed and started anew; a device that lets go after 8 s does not answer, and is taken out of its sum."""
+
+    async def story(fleet: Fleet) -> None:
+        gone, other = fleet.add_pack("gone", hold_s=8.0), fleet.add_pack("other", hold_s=8.0)
+        specs = pack_spec("gone", "gone"), pack_spec("other", "other")
+        host = fleet.add_host("m", of(*specs, sum_spec("all", "gone", "other")))
+        await ready(fleet)
+        await asyncio.sleep(61.0)  # meters are written once a minute: who has one was there
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        host.kill()
+        gone.change(deaf=True)
+        other.write(0.0)  # as the guard does with what it reaches
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        edits = [Edit(action="whole", toml=format_topology(of(*specs, sum_spec("all", "other"))))]
+        await fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"), deadline_s=20.0)
+        await fleet.until(lambda: host.up.node.status("all").commandable, within_s=3.0, because="the other one is looked at")
+        await fleet.set(host, "all", ASKED_A)
+        assert other.true_a == ASKED_A
+
+    told(story)
