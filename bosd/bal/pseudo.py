@@ -57,7 +57,7 @@ class NullBattery(ComputedLeaf):
             **self.setpoint_fields(controllable=True),
             **ALWAYS_NOW,
             quality=Quality.GOOD,
-            commandable=not self.stopped,
+            commandable=not self.stopped and self.left is None,
             controllable=True,
             reason="; ".join(self._reasons()),
             max_staleness_s=ANNOUNCED_STALENESS_S,
