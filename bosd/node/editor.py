@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.consequences import consequences
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.edited import Edited
@@ -20,6 +20,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
 from bosd.node.drain import StopDevices, drained
+from bosd.node.links import NetworkLeaf
 from bosd.node.voltages import check_voltages
 from bosd.policy.registry import POLICY_NAMES
 from bosd.store.bases import SplitterBase
@@ -169,8 +170,9 @@ class Editor:
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = await self._planned(edits, expected_revision)
         edited = Edited(self._directory, topology)
-        if self.look is not None and (unread := edited.unread(self._clock.now_s())):
-            await self.look(unread)
+        unread = edited.unread(now_s := self._clock.now_s())
+        if self.look is not None and (may_run := [leaf for leaf in unread if _may_run(leaf, now_s)]):
+            await self.look(may_run)
             edited = Edited(self._directory, topology)
         warnings = consequences(edited, recuts.steps())
         unconfirmed: tuple[str, ...] = ()
@@ -284,6 +286,11 @@ def _unknown(error: StoreError, revision: int) -> StoreError:
         "disk answers, but a restart before that may put it in force",
         revision=revision,
     )
+
+
+def _may_run(leaf: DeviceLeaf, now_s: float) -> bool:
+    """Return whether one that nobody has looked at is to be looked at: of a stub it is known whether it may run anything."""
+    return not isinstance(leaf, NetworkLeaf) or leaf.left_for_s(now_s) > 0.0
 
 
 def _unseen(battery: Battery) -> str:

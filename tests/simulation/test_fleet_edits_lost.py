@@ -317,3 +317,19 @@ def test_what_an_earlier_run_left_with_a_deaf_device_is_given_to_nobody_before_i
         assert other.true_a == ASKED_A
 
     told(story)
+
+
+def test_a_stub_of_nothing_is_taken_out_at_once() -> None:
+    """A name is mistyped, and the stub that was put there a moment ago is taken out: nobody ever asked anything of it."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = fleet.add_host("m", FLAT)
+        await ready(fleet)
+        toml = format_topology(of(stub_spec("typo", "x", "b")))
+        for edit in (Edit(action="add", toml=toml), Edit(action="remove", name="typo")):
+            began_s = fleet.loop.time()
+            await fleet.within(host, host.up.node.apply([edit], expected_revision=None, holder="person"))
+            assert fleet.loop.time() - began_s < 0.5
+
+    told(story)
