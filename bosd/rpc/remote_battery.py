@@ -37,7 +37,6 @@ class RemoteBattery(RemoteCalls):
         "_gone",
         "_held",
         "_in_session",
-        "_left_running",
         "_link",
         "_link_reason",
         "_may_run_a",
@@ -125,6 +124,11 @@ class RemoteBattery(RemoteCalls):
     def untold(self) -> bool:
         """Whether a booking or a safe value of its owner's flows there, beside which this node asked for nothing."""
         return not self._held.claims and bool(self.known_a) and self._may_be_told
+
+    @property
+    def holds_down(self) -> bool:
+        """Whether a booking or a safe value of its owner's was seen to flow there before this node's set point."""
+        return self._held.claims and self._held.over_something and self._link in HEARD
 
     @property
     def _may_be_told(self) -> bool:
@@ -271,9 +275,10 @@ class RemoteBattery(RemoteCalls):
             answer = await self._give_back(before_a)
             self._held.answered(claims=False)
         else:
+            untold = self.untold
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
-                self._held.answered(claims=True)
+                self._held.answered(claims=True, over_something=untold)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"), left_a(error, before_a))

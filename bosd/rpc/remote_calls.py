@@ -1,6 +1,6 @@
 """What a stub passes on to its owner as it is, and what that told of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bosd.bal.cap import Grant
 from bosd.bal.explain import Explanation
@@ -17,12 +17,18 @@ from bosd.rpc.convert import MAX_HOPS
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_own", "_remote", "_wire")
+    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire")
 
     _wire: RemoteLink
     _facts: Facts
     _own: str
     _remote: BatteryStatus | None
+    _left_running: bool
+
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""
+        del now_s
+        return max(0.0, self.unread_until_s - self._wire.session_now_s()) if self._left_running else 0.0
 
     def _barred(self, remote: BatteryStatus) -> str:
         """Return why nothing of what the remote says may be used; empty when it may."""
@@ -42,10 +48,9 @@ class RemoteCalls(NetworkLeaf):
             return 1.0
         return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
 
-    async def note_moved(self, spec: NetworkSpec) -> None:
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
         """Note, durably, that what it may run is looked for at the address of `spec`. Raises UnavailableError."""
-        if spec.remote_name == self.network.remote_name:
-            await self._wire.note_moved(spec.target)
+        return await self._wire.note_moved(spec.target) if spec.remote_name == self.network.remote_name else lambda: None
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
