@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import signal
 from collections.abc import Callable, Generator, Iterator, Mapping
 
 import pytest
@@ -26,8 +27,9 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 
 def pytest_configure() -> None:
-    """Bound what a test may eat."""
+    """Bound what a test may eat, and have what it starts hear interrupts: a shell has its jobs in the background ignore them."""
     bound_memory()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

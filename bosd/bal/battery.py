@@ -309,6 +309,11 @@ class DeviceLeaf(Battery):
         return False
 
     @property
+    def holds_down(self) -> bool:
+        """Whether 0 A that it was told, to an end, may be all that keeps something else from flowing there."""
+        return False
+
+    @property
     def strays(self) -> str:
         """What its device was last seen doing against its last command; empty where it does as it was told."""
         return ""

@@ -11,6 +11,7 @@ from bosd.bal.allocation import SplitPolicy
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import FAR
 from bosd.bal.graph import order
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.portions import Portions, Step
 from bosd.bal.pseudo import NullBattery, PseudoBattery
 from bosd.bal.recut import follow, portions_of
@@ -252,6 +253,11 @@ def _inherit(old: Battery | None, new: Battery) -> None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note
         if new.sources and type(new) is type(old):  # what it was is what it runs, until it is planned anew
             new.applied_a = old.applied_a
+    if isinstance(new, NullBattery):
+        if isinstance(old, PhysicalBattery) and old.counts_at_a != 0.0:
+            new.left = old
+        elif isinstance(old, NullBattery):
+            new.left = old.left
 
 
 def _called(spec: BatterySpec | PartitionSpec) -> tuple[object, ...]:

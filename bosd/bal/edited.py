@@ -47,6 +47,10 @@ class Edited:
         """What is to be held at 0 A until it is in force."""
         return (*self.leaving, *self.idle)
 
+    def unread(self, now_s: float) -> list[DeviceLeaf]:
+        """Return those that are leaving and that nobody has looked at yet."""
+        return [leaf for leaf in self.leaving if leaf.is_unread(now_s)]
+
     def _users_above(self, name: str) -> set[str]:
         """Return the names of the sums and splitters that rest on a battery afterwards."""
         seen: set[str] = set()
@@ -95,13 +99,6 @@ def _come_apart(leaves: Iterable[tuple[set[str], set[str]]]) -> set[str]:
         for name in before:
             found.setdefault(name, []).append(after)
     return {name for name, after in found.items() if len(after) > 1 and not set.intersection(*after)}
-
-
-def unread_leaving(directory: Directory, topology: Topology, now_s: float) -> list[DeviceLeaf]:
-    """Return the devices and stubs that would be replaced or removed, and that nobody has looked at yet."""
-    specs = specs_of(topology)
-    leaves = [battery for battery in directory if isinstance(battery, DeviceLeaf)]
-    return [leaf for leaf in leaves if leaf.is_unread(now_s) and specs.get(leaf.name) != leaf.spec]
 
 
 def specs_of(topology: Topology) -> dict[str, BatterySpec | PartitionSpec]:

@@ -51,6 +51,8 @@ class Peculiarities:
         self.meter_unknown |= not self._totals.add_meter(status, self._now_s)
         if status.capacity_ah == 0.0 and status.quality is not Quality.UNAVAILABLE:
             self.without_share.add(member)
+            if _is_lost(member, status):  # what was there before, and is absent on purpose by now, may run on
+                self._count_lost(member)
             return
         self._add_origin(member, status)
         if status.stopped:

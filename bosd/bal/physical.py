@@ -127,6 +127,15 @@ class PhysicalBattery(DeviceLeaf):
         hold_s = self.device.hold_s
         return None if hold_s is None else max(self.command_deadline_s, hold_s)
 
+    @property
+    def was_there(self) -> bool:
+        """Whether this run or an earlier one has a sample of it."""
+        return self.sample is not None or self.restored is not None
+
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run asked for; 0.0 where nothing, infinite where it holds."""
+        return max(0.0, self.unread_until_s - now_s) if self.was_there and self.controllable else 0.0
+
     def found_running(self, current_a: float) -> None:
         """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""
         self.unconfirmed_a = current_a

@@ -1,9 +1,9 @@
 """Batteries that exist in software only: pseudo and null. They are sampled when asked, so they never age."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from bosd.bal.battery import ComputedLeaf
+from bosd.bal.battery import ComputedLeaf, DeviceLeaf
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR, Meter
 from bosd.bal.spec import NullSpec, PseudoSpec
@@ -22,14 +22,18 @@ ALWAYS_NOW: SampleFields = {
 
 
 class NullBattery(ComputedLeaf):
-    """A battery that is absent on purpose: its voltage, and zero of everything else."""
+    """A battery that is absent on purpose: its voltage, and zero of everything else.
+
+    `left` is the battery that an edit put it in place of, while the device of that may run on and has not confirmed to be safe.
+    """
 
     kind = NullSpec.kind
-    __slots__ = ("voltage_v",)
+    __slots__ = ("left", "voltage_v")
 
     def __init__(self, spec: NullSpec) -> None:
         super().__init__(spec)
         self.voltage_v = spec.voltage_v
+        self.left: DeviceLeaf | None = None
 
     def apply(self, current_a: float, now_s: float) -> None:
         """Follow nothing; its limits are 0, so nothing else can be asked."""
@@ -54,11 +58,16 @@ class NullBattery(ComputedLeaf):
             **self.setpoint_fields(controllable=True),
             **ALWAYS_NOW,
             quality=Quality.GOOD,
-            commandable=not self.stopped,
+            commandable=not self.stopped and self.left is None,
             controllable=True,
-            reason=self.stopped_text if self.stopped else "absent on purpose",
+            reason="; ".join(self._reasons()),
             max_staleness_s=ANNOUNCED_STALENESS_S,
         )
+
+    def _reasons(self) -> Iterator[str]:
+        yield self.stopped_text if self.stopped else "absent on purpose"
+        if self.left is not None:
+            yield f"what was here before may still run {self.left.counts_at_a:g} A, and is told until it confirms"
 
 
 class PseudoBattery(ComputedLeaf):

@@ -42,7 +42,10 @@ class Commands(Protocol):
         ...
 
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
-        """Let those set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
+        """Let those set points of `holder` whose battery and current are in `kept` live by `lease` from now on.
+
+        Others that live by it keep its end as it is now, whatever renews it.
+        """
         ...
 
 
@@ -220,8 +223,8 @@ class OwnerSessions:
         """
         if digest != self.digest(session) or not self._fresh(echo_s, self.clock.now_s()):
             return False
-        session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.rebind(session.peer, kept, self.lease_of(session))
+        session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.told(session.peer)  # the digest names claims: one that was taken after Sync is none of them
         self.told.agreed(session.peer, session.alone)  # it has had the answer of this Sync, or of one before it
         if not session.ready:

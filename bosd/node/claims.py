@@ -39,9 +39,15 @@ class Claims:
         self._taken.told(holder)
 
     def rebind(self, holder: str, kept: Mapping[str, float], lease: Lease) -> None:
-        """Let the set points of `holder` whose battery and current are in `kept` live by `lease` from now on."""
+        """Let the set points of `holder` whose battery and current are in `kept` live by `lease` from now on.
+
+        Others that live by it keep its end as it is now, whatever renews it.
+        """
         for claim in self.of(holder):
+            battery = self._directory[claim.name]
+            if battery.setpoint is None:
+                continue
             if kept.get(claim.name) == claim.current_a:
-                battery = self._directory[claim.name]
-                if battery.setpoint is not None:
-                    battery.setpoint = replace(battery.setpoint, lease=lease)
+                battery.setpoint = replace(battery.setpoint, lease=lease)
+            elif battery.setpoint.lease is lease:
+                battery.setpoint = replace(battery.setpoint, lease=Lease(lease.ends_s))

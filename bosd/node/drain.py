@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.physical import PhysicalBattery
 from bosd.clock import Clock
 from bosd.node.ends import just_after_s
 from bosd.node.links import NetworkLeaf
 
 DRAIN_DEADLINE_S = 3.0
 OUTLAST_S = 10.0
-"""How long an edit waits at most for what is not heard to be safe by itself; a node's own bound is 7 s with default times."""
+"""How long an edit waits at most for what does not confirm to be safe by itself; a node's own bound is 7 s with default times."""
 LOOK_S, LEAST_LOOK_S = 0.25, 0.01
 
 WHILE_EDITED = "while an edit is stored that replaces it, or takes it out; ask again when that is done"
@@ -38,13 +39,17 @@ class Drained:
             battery.latch(stopped=True)
 
     async def bring_to_zero(self, stop: StopDevices, clock: Clock) -> None:
-        """Have those that carry something brought to 0 A; who is not heard is given the time to be safe by itself."""
+        """Have those that carry something brought to 0 A; who does not confirm is given the time to be safe by itself.
+
+        So is what nobody has looked at, and may run what an earlier run of this node asked for.
+        """
+        await _outlast_unread(self._held, clock)
         carrying = [battery for battery in self._held if battery.counts_at_a != 0.0]
         if not carrying:
             return
         unconfirmed = await stop(carrying, DRAIN_DEADLINE_S)
+        await _outlast([leaf for leaf in carrying if leaf.name in unconfirmed and isinstance(leaf, DeviceLeaf)], clock)
         unheard = [leaf for leaf in carrying if leaf.name in unconfirmed and isinstance(leaf, NetworkLeaf)]
-        await _outlast(unheard, clock)
         self._unheard_a = {leaf.name: leaf.counts_at_a for leaf in unheard if leaf.counts_at_a != 0.0}
         safe = {leaf.name for leaf in unheard} - self._unheard_a.keys()
         self.unconfirmed = [name for name in unconfirmed if name not in safe]
@@ -82,8 +87,8 @@ async def drained(
 ) -> AsyncIterator[Drained]:
     """Hold batteries at 0 A while the block runs; one that does not confirm within 3 s keeps nobody from going on.
 
-    Those at 0 A stay there: what is asked of them meanwhile is refused, and says so. What is not heard and will be safe by itself
-    within 10 s is waited for: only then may others take its share (control.md, "When something dies").
+    Those at 0 A stay there: what is asked of them meanwhile is refused, and says so. What does not confirm and will be safe by
+    itself within 10 s is waited for: only then may others take its share (control.md, "When something dies").
     """
     held = Drained(batteries, is_latched)
     try:
@@ -93,16 +98,30 @@ async def drained(
         held.let_go()
 
 
+async def _outlast_unread(held: Sequence[Battery], clock: Clock) -> None:
+    """Wait until each of these was looked at, or has let go of what an earlier run asked for, where that is near enough."""
+    ends_s = clock.now_s() + OUTLAST_S
+    for leaf in (each for each in held if isinstance(each, PhysicalBattery | NetworkLeaf)):
+        while (now_s := clock.now_s()) < ends_s:
+            left_s = leaf.left_for_s(now_s)
+            if not 0.0 < left_s <= ends_s - now_s:
+                break
+            await asyncio.sleep(min(LOOK_S, max(LEAST_LOOK_S, left_s)))
+
+
 async def _outlast(leaves: Sequence[DeviceLeaf], clock: Clock) -> None:
     """Wait until each of these has stood until its own bound, or confirmed after all, where either may be near enough.
 
-    That of one whose owner is not known to be lost yet has not begun; one that holds has none.
+    That of one whose owner is not known to be lost yet has not begun; one that holds has none. That of a device here begins now:
+    nothing but 0 A is told it any more.
     """
-    ends_s = clock.now_s() + OUTLAST_S
+    told_s = clock.now_s()
+    ends_s = told_s + OUTLAST_S
     for leaf in leaves:
         while leaf.counts_at_a != 0.0 and leaf.let_go_s is not None and (now_s := clock.now_s()) < ends_s:
-            over_s = just_after_s(leaf.counts_until_s)
-            if ends_s < over_s < math.inf:
+            far = isinstance(leaf, NetworkLeaf)
+            over_s = just_after_s(leaf.counts_until_s if far else told_s + leaf.let_go_s)
+            if ends_s < over_s < math.inf or (now_s >= over_s and not far):
                 break
             await asyncio.sleep(min(LOOK_S, max(LEAST_LOOK_S, over_s - now_s)))
             leaf.status(clock.now_s())  # what is over counts no more, once it was looked at

@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import replace
 
-from bosd.bal.battery import Battery
+from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.consequences import consequences
 from bosd.bal.directory import Directory, Replaced
-from bosd.bal.edited import Edited, unread_leaving
+from bosd.bal.edited import Edited
 from bosd.bal.edits import Change, EditOperation, apply_edits, diff
 from bosd.bal.graph import Graph
-from bosd.bal.physical import PhysicalBattery
 from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
@@ -21,6 +20,7 @@ from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
 from bosd.node.drain import StopDevices, drained
+from bosd.node.links import NetworkLeaf
 from bosd.node.voltages import check_voltages
 from bosd.policy.registry import POLICY_NAMES
 from bosd.store.bases import SplitterBase
@@ -169,15 +169,16 @@ class Editor:
 
     async def _apply(self, edits: Sequence[Edit], expected_revision: int | None, who: str, comment: str) -> ApplyResult:
         topology, differences, recuts = await self._planned(edits, expected_revision)
-        unread = unread_leaving(self._directory, topology, self._clock.now_s())
-        if self.look is not None and (own := [leaf for leaf in unread if isinstance(leaf, PhysicalBattery)]):
-            await self.look(own)
         edited = Edited(self._directory, topology)
+        unread = edited.unread(now_s := self._clock.now_s())
+        if self.look is not None and (may_run := [leaf for leaf in unread if _may_run(leaf, now_s)]):
+            await self.look(may_run)
+            edited = Edited(self._directory, topology)
         warnings = consequences(edited, recuts.steps())
-        warnings += tuple(_unseen(each) for each in unread_leaving(self._directory, topology, self._clock.now_s()))
         unconfirmed: tuple[str, ...] = ()
         if differences:
             async with drained(edited.held, self._stop, self.is_latched, self._clock) as held, self.kept(edited):
+                warnings += tuple(map(_unseen, edited.unread(self._clock.now_s())))
                 bases = self.bases.after(topology, recuts, self._clock.now_s())
                 gone = await self._append(topology, differences, bases, expected=self.revision, who=who, comment=comment)
                 held.let_go()
@@ -285,6 +286,11 @@ def _unknown(error: StoreError, revision: int) -> StoreError:
         "disk answers, but a restart before that may put it in force",
         revision=revision,
     )
+
+
+def _may_run(leaf: DeviceLeaf, now_s: float) -> bool:
+    """Return whether one that nobody has looked at is to be looked at: of a stub it is known whether it may run anything."""
+    return not isinstance(leaf, NetworkLeaf) or leaf.left_for_s(now_s) > 0.0
 
 
 def _unseen(battery: Battery) -> str:

@@ -20,7 +20,7 @@ from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import HEARD, Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
-from bosd.errors import BosError, UnavailableError
+from bosd.errors import BosError, StoreError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
 from bosd.node.orphans import AGAIN_S, Orphans
@@ -171,12 +171,20 @@ class Leaves:
     async def kept(self, edited: Edited) -> AsyncIterator[None]:
         """Have what leaves and may run on kept for a restart while an edit is stored. Raises StoreError, UnavailableError."""
         removed = [leaf for leaf in edited.leaving if edited.specs.get(leaf.name) != leaf.spec]
-        for leaf in removed:
-            after = edited.specs.get(leaf.name)
-            if isinstance(leaf, NetworkLeaf) and isinstance(after, NetworkSpec):
-                await leaf.note_moved(after)
-        async with self.orphans.going([leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]):
-            yield
+        take_back: list[Callable[[], None]] = []
+        try:
+            for leaf in removed:
+                after = edited.specs.get(leaf.name)
+                if isinstance(leaf, NetworkLeaf) and isinstance(after, NetworkSpec):
+                    take_back.append(await leaf.note_moved(after))
+            going = [leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]
+            async with self.orphans.going(going):
+                yield
+        except BosError as error:
+            if not isinstance(error.__cause__, StoreError):  # else it may be stored all the same (`Editor`)
+                for each in take_back:
+                    each()
+            raise
 
     def _may_run_on(self, battery: PhysicalBattery) -> bool:
         return battery.controllable and (battery.counts_at_a != 0.0 or self._may_run_unseen(battery))
@@ -186,8 +194,7 @@ class Leaves:
 
         One that no run has a sample of was never there.
         """
-        was_there = battery.sample is not None or battery.restored is not None
-        return was_there and battery.is_unread(self.clock.now_s()) and not self.orphans.is_had_again(battery)
+        return battery.was_there and battery.is_unread(self.clock.now_s()) and not self.orphans.is_had_again(battery)
 
     async def _retire(self, battery: PhysicalBattery, task: "asyncio.Task[None]") -> None:
         """Make a device safe that left the topology, and let go of its line; one that does not confirm is an orphan."""
@@ -202,7 +209,7 @@ class Leaves:
             self._group.create_task(self.orphans.see_to(battery), name=f"see to {battery.name}")
             self.orphans.batteries[battery] = None
         else:
-            await battery.device.close()
+            await self.orphans.let_go(battery)
         if battery in self.orphans.leaving:
             del self.orphans.leaving[battery]
             self.orphans.keep()
@@ -210,13 +217,20 @@ class Leaves:
     async def _leave(self, battery: NetworkLeaf) -> None:
         """Give back what was asked of a stub that is no longer in the topology, 0 A too, and let go of the link.
 
-        While its owner is heard that is tried until it succeeds, unless another stub is of the same battery by now: beats for
-        others renew the lease of what was asked, so that nothing else ends it before its time.
+        While its owner is heard that is tried until it succeeds, or its time is over for certain, unless another stub is of the
+        same battery by now: beats for others renew the lease of what was asked, so that nothing else ends it before its time.
         """
         place = place_of(battery.spec)
         told_s = -math.inf if battery.told_ends_s is None else battery.told_ends_s
         if battery.counts_at_a != 0.0 or told_s > self.clock.now_s():
-            while await self._let_go(battery) and battery.status(self.clock.now_s()).link in HEARD:
+            ends_s = told_s if battery.unconfirmed_a is None and battery.told_ends_s is not None else math.inf
+            why = ""
+            while refused := await self._given_back(battery):
+                if refused != why:
+                    _log.error("not_let_go", battery=battery.name, detail=refused)
+                why, now_s = refused, self.clock.now_s()
+                if now_s > ends_s or battery.status(now_s).link not in HEARD:
+                    break
                 await asyncio.sleep(AGAIN_S)
                 if any(isinstance(each, NetworkLeaf) and place_of(each.spec) == place for each in self.directory):
                     break
@@ -259,12 +273,18 @@ class Leaves:
         return ""
 
     async def _let_go(self, battery: NetworkLeaf) -> str:
+        if refused := await self._given_back(battery):
+            _log.error("not_let_go", battery=battery.name, detail=refused)
+        return battery.name if refused else ""
+
+    @staticmethod
+    async def _given_back(battery: NetworkLeaf) -> str:
+        """Give back what was asked of a stub; return in words what kept its owner from taking it."""
         try:
             async with asyncio.timeout(SAFE_DEADLINE_S):
                 await battery.command(0.0, None)
         except (BosError, TimeoutError) as error:
-            _log.error("not_let_go", battery=battery.name, detail=str(error) or "no answer in time")
-            return battery.name
+            return str(error) or "no answer in time"
         return ""
 
     async def close(self) -> None:

@@ -26,6 +26,11 @@ class NetworkLeaf(DeviceLeaf):
         self.owner_run: Callable[[], str] = lambda: ""
         """Returns which run of its node answers, by boot id; empty while none does."""
 
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run of this node noted; 0.0 where nothing, infinite where it holds."""
+        del now_s
+        return 0.0
+
     @property
     @abstractmethod
     def until_contact(self) -> str:
@@ -36,8 +41,11 @@ class NetworkLeaf(DeviceLeaf):
         """Count it no more although it is not heard; return whether it was counted."""
 
     @abstractmethod
-    async def note_moved(self, spec: NetworkSpec) -> None:
-        """Note, durably, that what it may run is looked for as `spec` says after an edit. Raises UnavailableError."""
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
+        """Note, durably, that what it may run is looked for as `spec` says after an edit; return what takes that back.
+
+        Raises UnavailableError.
+        """
 
     @abstractmethod
     def ask_anew(self, *, by_itself: bool = False) -> None:

@@ -60,6 +60,7 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
 
     One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is. Where
     somebody `asked`, what `strays` is told again, and 0 A also to what `rests_unseen`; a booking of 0 A tells what is `untold`.
+    That 0 A that `holds_down` something has a later end is told afterwards: nobody waits for it who asked.
     """
     moves = []
     for leaf, new_a in plan.devices:
@@ -68,7 +69,8 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
             continue
         unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
         unsure = unsure or (new_a == 0.0 and (leaf.rests_unseen if asked else leaf.untold) and plan.is_meant(leaf))
-        if leaf.counts_at_a != new_a or unsure or (leaf.expires and _end_moved(leaf, new_a, ends_s, now_s)):
+        moves_on = new_a != 0.0 or ends_s is None or (leaf.holds_down and not asked)
+        if leaf.counts_at_a != new_a or unsure or (leaf.expires and moves_on and _end_moved(leaf, new_a, ends_s, now_s)):
             moves.append(Move(leaf, leaf.counts_at_a, new_a, leaf.applied_a, ends_s, leaf.unconfirmed_a is None))
     return moves
 
@@ -87,8 +89,6 @@ def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]
 
 
 def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None, now_s: float) -> bool:
-    if new_a == 0.0:  # nobody asks for it any more: given back, and not kept at 0 A to the end
-        return ends_s is None and leaf.told_ends_s is not None and leaf.told_ends_s > now_s
-    if ends_s is None:
-        return False
+    if ends_s is None:  # nobody asks for it any more: at 0 A it is given back, and not kept there to the end
+        return new_a == 0.0 and leaf.told_ends_s is not None and leaf.told_ends_s > now_s
     return leaf.told_ends_s is None or abs(ends_s - leaf.told_ends_s) > SAME_END_S

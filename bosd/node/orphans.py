@@ -10,6 +10,7 @@ import structlog
 
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.pseudo import NullBattery
 from bosd.bal.spec import PhysicalSpec
 from bosd.node.faults import Severity
 from bosd.node.noticed import Noticed
@@ -106,7 +107,15 @@ class Orphans:
                 _log.info("orphan_made_safe", battery=battery.name)
                 break
         del self.batteries[battery]
+        await self.let_go(battery)
         self.keep()
+
+    async def let_go(self, battery: PhysicalBattery) -> None:
+        """Close the device of one that is safe, or another battery's: what stands in its place counts nothing any more."""
+        for each in self._directory:
+            if isinstance(each, NullBattery) and each.left is battery:
+                each.left = None
+                each.touch()
         await battery.device.close()
 
     def all(self) -> tuple[PhysicalBattery, ...]:

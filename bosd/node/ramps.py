@@ -7,6 +7,7 @@ where nothing was asked: a new request is no return.
 
 import math
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import RAMP
@@ -20,6 +21,14 @@ FULL_S = 10.0
 """From nothing to full, where `max_ramp_a_per_s` is not given."""
 
 
+class _Line(NamedTuple):
+    """What is back rises from `from_a` since `began_s`; `put_a` is what it was allowed at the last look."""
+
+    began_s: float
+    from_a: float
+    put_a: float
+
+
 class Ramps:
     """Looked after with the alone limits, four times a second; `changed` has what rests on a battery put in force again."""
 
@@ -29,7 +38,7 @@ class Ramps:
         self._changed = changed
         self._reached: set[Battery] = set()
         self._away: dict[Battery, float] = {}
-        self._rising: dict[Battery, tuple[float, float]] = {}
+        self._rising: dict[Battery, _Line] = {}
 
     def attend(self) -> bool:
         """Hold down what is away, and let what is back rise; return whether there is any."""
@@ -72,7 +81,7 @@ class Ramps:
     def returned(self, battery: Battery, from_a: float) -> None:
         """Let a battery rise from what it runs, if anything is asked of it."""
         if self._asked_above(battery):
-            self._rising[battery] = (self._clock.now_s(), from_a)
+            self._rising[battery] = _Line(self._clock.now_s(), from_a, from_a)
             self._rise(battery, self._clock.now_s())
         elif battery.put_caps(RAMP, ()):
             self._changed(self._directory.tops_with(battery))
@@ -84,12 +93,16 @@ class Ramps:
         )
 
     def _rise(self, battery: Battery, now_s: float) -> None:
-        began_s, from_a = self._rising[battery]
+        line = self._rising[battery]
+        if (allowed_a := _allowed_a(battery)) < line.put_a:  # its owner let go meanwhile: it rises from what runs there now
+            line = _Line(now_s, allowed_a, allowed_a)
         status = battery.status(now_s)
         full_a = max(status.max_discharge_current_a, status.max_charge_current_a)
         given_a_per_s = getattr(battery.spec, "max_ramp_a_per_s", None)
-        most_a = from_a + (full_a / FULL_S if given_a_per_s is None else given_a_per_s) * (now_s - began_s)
-        over = most_a >= full_a and now_s > began_s
+        rate_a_per_s = full_a / FULL_S if given_a_per_s is None else given_a_per_s
+        most_a = line.from_a + rate_a_per_s * (now_s - line.began_s)
+        self._rising[battery] = line._replace(put_a=most_a)
+        over = most_a >= full_a and now_s > line.began_s
         if over:
             del self._rising[battery]
         if battery.put_caps(RAMP, () if over else ramp_caps(most_a)):

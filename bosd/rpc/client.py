@@ -4,6 +4,7 @@ import asyncio
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from bosd.bal.cap import Grant
@@ -11,7 +12,7 @@ from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
-from bosd.errors import BadNameError, FencedError
+from bosd.errors import BadNameError, FencedError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
@@ -222,11 +223,23 @@ class RemoteLink:
         if self._commands != before:
             raise FencedError(f"{self.key}: another command was sent while this one waited for the disk", check="SEQUENCE")
 
-    async def note_moved(self, target: str) -> None:
-        """Note that what it may run is looked for at another node. Raises UnavailableError where that cannot be noted."""
-        running = self._pool.running
-        if self.key in running:
-            await running.note(_key(self.remote_name, target), running.bound_s(self.key))
+    async def note_moved(self, target: str) -> Callable[[], None]:
+        """Note that what it may run is looked for at another node; return what takes that back.
+
+        Raises UnavailableError where that cannot be noted.
+        """
+        running, moved = self._pool.running, _key(self.remote_name, target)
+        if self.key not in running:
+            return lambda: None
+        take_back = partial(running.forget, moved)
+        if moved in running:
+            take_back = partial(running.note_soon, moved, running.bound_s(moved))
+        try:
+            await running.note(moved, running.bound_s(self.key))
+        except UnavailableError:
+            take_back()
+            raise
+        return take_back
 
     def note_running_soon(self, safe_within_s: float | None) -> None:
         """Note the bound of what runs already; never waits for the disk."""

@@ -184,7 +184,7 @@ class Guard(grpc.aio.ServerInterceptor):
         peer: str = context.peer()
         who = peer.rpartition(":")[0]
         names: tuple[str, ...] = ()
-        begun = False
+        begun = admitted = False
         try:
             identity = _identity(context)
             who = identity.holder
@@ -202,12 +202,15 @@ class Guard(grpc.aio.ServerInterceptor):
             if method == _CANCEL and request is not None:
                 await self._check_booking(identity, request.id)
         except BosError as error:
-            if begun:
-                self._connections.end(who, peer)
             if isinstance(error, UnauthenticatedError) or not begun:
                 self._hang_up_soon(peer)
             await self._refuse(action_of(method, request), error, who, names, context)
-        return identity
+        else:
+            admitted = True
+            return identity
+        finally:
+            if begun and not admitted:  # refused, or its caller went
+                self._connections.end(who, peer)
 
     def _hang_up_soon(self, peer: str) -> None:
         """Shut a connection that may not be here, once for however many calls over it are refused."""

@@ -11,16 +11,16 @@ class HeldThere:
 
     `own` is what its owner calls this node. What was taken is `free` once nobody's set point has been seen for `free_for_s`:
     while a claim is taken there is none for a moment, until the device is at its safe value. While this node `claims` it, its
-    owner confirmed a set point, of 0 A too, that was not given back.
+    owner confirmed a set point, of 0 A too, that was not given back; it may be `over_something` that was seen to flow before.
     """
 
-    __slots__ = ("_asks", "_free_at_s", "_free_for_s", "_missed_since_s", "claims", "own", "taken_by")
+    __slots__ = ("_asks", "_free_at_s", "_free_for_s", "_missed_since_s", "claims", "over_something", "own", "taken_by")
 
     def __init__(self, own: str, free_for_s: float) -> None:
         self.own = own
         self.taken_by = ""
         self._free_at_s, self._free_for_s = math.inf, free_for_s
-        self._asks = self.claims = False
+        self._asks = self.claims = self.over_something = False
         self._missed_since_s = math.inf
 
     @property
@@ -41,8 +41,9 @@ class HeldThere:
         """Leave it to the owner whether it is free, until its next status: the last may be older than that."""
         self._asks = True
 
-    def answered(self, *, claims: bool) -> None:
+    def answered(self, *, claims: bool, over_something: bool = False) -> None:
         """Note that its owner confirmed a set point of this node, or that nothing of it is in force there."""
+        self.over_something = claims and (self.over_something or over_something)
         self.claims, self._missed_since_s = claims, math.inf
 
     def heard(self, remote: BatteryStatus, now_s: float, running_a: float, *, ready: bool) -> bool:

@@ -14,7 +14,7 @@ from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use, left_a
-from bosd.rpc.remote_calls import RemoteCalls
+from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls
 from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
@@ -37,7 +37,6 @@ class RemoteBattery(RemoteCalls):
         "_gone",
         "_held",
         "_in_session",
-        "_left_running",
         "_link",
         "_link_reason",
         "_may_run_a",
@@ -85,8 +84,7 @@ class RemoteBattery(RemoteCalls):
         behind, before, self._remote = self.lost_behind, self._remote, status
         if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
-        if self._limited_there(status):
-            self.look_again()
+        self._limited_there(status)
         if behind and not self.lost_behind:
             hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
@@ -127,6 +125,11 @@ class RemoteBattery(RemoteCalls):
     def untold(self) -> bool:
         """Whether a booking or a safe value of its owner's flows there, beside which this node asked for nothing."""
         return not self._held.claims and bool(self.known_a) and self._may_be_told
+
+    @property
+    def holds_down(self) -> bool:
+        """Whether a booking or a safe value of its owner's was seen to flow there before this node's set point."""
+        return self._held.claims and self._held.over_something and self._link in HEARD
 
     @property
     def _may_be_told(self) -> bool:
@@ -273,9 +276,10 @@ class RemoteBattery(RemoteCalls):
             answer = await self._give_back(before_a)
             self._held.answered(claims=False)
         else:
+            untold = self.untold
             try:
                 answer = await self._wire.set_current(current_a, ttl_s)
-                self._held.answered(claims=True)
+                self._held.answered(claims=True, over_something=untold)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"), left_a(error, before_a))
@@ -376,10 +380,7 @@ class RemoteBattery(RemoteCalls):
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
             max_staleness_s=staleness_s(self.network, remote),
             valid_until_s=valid_until_s,
-            unreached_charge=None,
-            unreached_discharge=None,
-            own_charge_limit=None,
-            own_discharge_limit=None,
+            **OWNERS_WORD,
             **asked,
         )
 

@@ -1,6 +1,6 @@
 """What a stub passes on to its owner as it is, and what that told of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from bosd.bal.cap import FAR, Cap, Grant, Unreached
 from bosd.bal.caps import STEADY
@@ -14,16 +14,27 @@ from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
 
+OWNERS_WORD: dict[str, None] = dict.fromkeys(
+    ("unreached_charge", "unreached_discharge", "own_charge_limit", "own_discharge_limit")
+)
+"""What an owner says of limits at its battery, which is no word of this node's about its stub."""
+
 
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_own", "_remote", "_wire")
+    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire")
 
     _wire: RemoteLink
     _facts: Facts
     _own: str
     _remote: BatteryStatus | None
+    _left_running: bool
+
+    def left_for_s(self, now_s: float) -> float:
+        """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""
+        del now_s
+        return max(0.0, self.unread_until_s - self._wire.session_now_s()) if self._left_running else 0.0
 
     def _barred(self, remote: BatteryStatus) -> str:
         """Return why nothing of what the remote says may be used; empty when it may."""
@@ -33,8 +44,8 @@ class RemoteCalls(NetworkLeaf):
             return f"more than {MAX_HOPS} hops away"
         return ""
 
-    def _limited_there(self, remote: BatteryStatus) -> bool:
-        """Carry no more than limits of the owner's let it; return whether that has changed, by more than a voltage does."""
+    def _limited_there(self, remote: BatteryStatus) -> None:
+        """Carry no more than limits of the owner's let it; look again where that has changed, by more than a voltage does."""
         told = (remote.own_charge_limit, remote.own_discharge_limit)
         at = self.network.target
         caps = [
@@ -42,7 +53,8 @@ class RemoteCalls(NetworkLeaf):
             for out, each in zip((False, True), told, strict=True)
             if each is not None and not self._barred(remote)
         ]
-        return self.put_caps(FAR, tuple(caps))
+        if self.put_caps(FAR, tuple(caps)):
+            self.look_again()
 
     def _steadily(self, limit_a: float, *, discharging: bool) -> float:
         before_a = [cap.limit_a for cap in self.caps if cap.source == FAR and cap.discharging is discharging]
@@ -67,10 +79,9 @@ class RemoteCalls(NetworkLeaf):
             return 1.0
         return self._facts.discharge_efficiency if discharging else self._facts.charge_efficiency
 
-    async def note_moved(self, spec: NetworkSpec) -> None:
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
         """Note, durably, that what it may run is looked for at the address of `spec`. Raises UnavailableError."""
-        if spec.remote_name == self.network.remote_name:
-            await self._wire.note_moved(spec.target)
+        return await self._wire.note_moved(spec.target) if spec.remote_name == self.network.remote_name else lambda: None
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""

@@ -91,11 +91,11 @@ def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
 def _left(state_dir: Path, places: Collection[str]) -> tuple[PhysicalSpec, ...]:
     """Return the devices of batteries that were taken out, which an earlier run could not make safe, unless one of `places`."""
     left: dict[str, PhysicalSpec] = {}
-    for read in (_reported, removed_of):
+    for read, stays in ((_reported, ""), (removed_of, "; look at these, then delete the file, which stays")):
         try:
             left |= {spec.commanded_place: spec for spec in read(state_dir)}
         except BosError as error:
-            _complain(f"{error.message}; what it tells of batteries that were taken out is not tried")
+            _complain(f"{error.message}; what it tells of batteries that were taken out is not tried{stays}")
     return tuple(spec for place, spec in left.items() if place not in places)
 
 

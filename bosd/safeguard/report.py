@@ -15,7 +15,7 @@ from typing import Any
 
 from bosd.bal.spec import PhysicalSpec, Topology
 from bosd.config.topology_toml import format_topology, parse_stored
-from bosd.errors import ConfigError
+from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.safe_action import Outcome
 
@@ -53,7 +53,10 @@ class Report:
 
 
 def write_report(state_dir: Path, report: Report) -> str:
-    """Write `guard.json` whole or not at all, in place of `removed.json`, too; return why it could not be written, or nothing."""
+    """Write `guard.json` whole or not at all, in place of `removed.json`, too, where that is understood.
+
+    Returns why it could not be written, or nothing.
+    """
     document = {
         "at": datetime.fromtimestamp(report.at_utc_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "by": report.by,
@@ -63,8 +66,7 @@ def write_report(state_dir: Path, report: Report) -> str:
         LEFT: format_topology(Topology(batteries=report.left)),
     }
     if not (unwritten := _write(state_dir, document)):
-        with contextlib.suppress(OSError):
-            (state_dir / REMOVED).unlink(missing_ok=True)
+        _forget_removed(state_dir)
     return unwritten
 
 
@@ -140,6 +142,13 @@ def left_of(report: Mapping[str, Any], place: str) -> tuple[PhysicalSpec, ...]:
 
 def forget_report(state_dir: Path) -> None:
     """Take both files away: a daemon made everything safe by itself since."""
-    for name in (NAME, REMOVED):
-        with contextlib.suppress(OSError):
-            (state_dir / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (state_dir / NAME).unlink(missing_ok=True)
+    _forget_removed(state_dir)
+
+
+def _forget_removed(state_dir: Path) -> None:
+    """Take `removed.json` away; one that is not understood stays: nobody has told what it may name."""
+    with contextlib.suppress(OSError, BosError):
+        removed_of(state_dir)
+        (state_dir / REMOVED).unlink(missing_ok=True)

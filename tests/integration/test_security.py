@@ -317,6 +317,26 @@ async def test_a_tenant_cancels_no_booking_of_others(node: Secured) -> None:
         assert await code(stub.CancelSchedule(schedule_pb2.CancelScheduleRequest(id="7"), timeout=5.0)) is DENIED
 
 
+async def test_who_gives_up_while_its_booking_is_looked_for_has_its_connection_no_more(
+    node: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the one connection that is allowed; it was closed, so that another one counts in its place."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS_PER_PEER", 1)
+    monkeypatch.setattr(connections, "LOOK_S", 0.0)
+    anna = issue(node.by, "tenant:anna")
+    node.node.hang = asyncio.Event()
+    async with node.as_(anna) as channel:
+        request = schedule_pb2.CancelScheduleRequest(id="7")
+        assert await code(BatteryServiceStub(channel).CancelSchedule(request, timeout=0.5)) is grpc.StatusCode.DEADLINE_EXCEEDED
+    node.node.hang = None
+    async with asyncio.timeout(END_WITHIN_S):
+        while True:
+            async with node.as_(anna) as channel:
+                reading = BatteryServiceStub(channel).GetStatus(pb.GetStatusRequest(name="b1"), timeout=5.0)
+                if await code(reading) is grpc.StatusCode.OK:
+                    return
+
+
 async def test_a_stubs_booking_is_cancelled_by_whom_the_stub_is_granted(node: Secured) -> None:
     """Its bookings are at its owner, which this node does not list among its own; its id says whose."""
     start = Moment(in_s=60.0), Moment(in_s=120.0)

@@ -8,6 +8,7 @@ from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.bal.status import SetpointSource
 from bosd.fleet.timers import SessionTimers
+from bosd.store.limits import Limit
 from tests.support.fleet.fleet import UTC_S, Fleet, Host, pack_spec
 from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
 
@@ -128,3 +129,29 @@ def test_a_controller_that_is_back_in_time_finds_its_booking_running() -> None:
         assert flows_a(fleet, "a", "b") == [0.0, 0.0]  # it was the controller's, and lived by its lease
 
     told(story, SessionTimers(lease_s=LEASE_S))
+
+
+@pytest.mark.parametrize("asked_a", [0.0, 5.0])
+def test_a_members_booking_stays_held_down_as_long_as_its_sum_is_asked(asked_a: float) -> None:
+    """Of a sum one member can give nothing, and has a booking at its owner; the sum is asked anew each 5 s, for 10 s."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+        await ready(fleet)
+        assert host.up.limits is not None
+        if asked_a:
+            book = host.up.limits.book
+            await fleet.within(host, book.put(Limit(source="operator", battery="sa", direction="discharge", limit_w=0.0)))
+        await fleet.set(host, "all", asked_a, ttl_s=10.0)
+        await fleet.within(own, own.up.node.book("b", -7.0, Moment(in_s=0.0), Moment(in_s=600.0), holder="person"))
+        await fleet.until(lambda: flows_a(fleet, "a") == [-7.0], within_s=2.0, because="nobody has held it down yet")
+        await fleet.until(lambda: flows_a(fleet, "a") == [0.0], within_s=8.0, because="it is held down")
+        for second in range(60):
+            if second % 5 == 0:
+                await fleet.set(host, "all", asked_a, ttl_s=10.0)
+            for _ in range(20):
+                await asyncio.sleep(0.05)
+                assert flows_a(fleet, "a", "b") == [0.0, asked_a], second
+
+    told(story)

@@ -7,9 +7,10 @@ import pytest
 from bosd.bal.spec import Topology
 from bosd.config.topology_toml import format_topology
 from bosd.node.api import Edit
+from bosd.node.leaves import LEASE_S
 from bosd.node.links import NetworkLeaf
 from bosd.node.ramps import FULL_S
-from tests.support.fleet.fleet import Fleet, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.fleet import PORT, Fleet, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import SAFE_WITHIN_S, controller, flows_a, owners, ready, told
 
 RESYNC_S = 5.0
@@ -178,5 +179,48 @@ def test_a_lowering_stays_though_both_agree_anew_meanwhile() -> None:
         fleet.cut("m", "o")
         pack.change(deaf=False)
         await fleet.until(lambda: pack.true_a == 3.0, within_s=2.5, because="it is told again within the lease")
+
+    told(story)
+
+
+def test_what_is_let_go_again_while_it_rises_rises_from_nothing_again() -> None:
+    """A is back after a cut and rises at 2 A a second; it is ended there, and both agree anew just then: from nothing again."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host, own, pack = controller(fleet, "a", "b"), fleet.hosts["a"], fleet.packs["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        fleet.cut("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a", "b")[1] > 19.0, within_s=20.0, because="b has the share of a")
+        fleet.heal("m", "a")
+        await fleet.until(lambda: pack.true_a > 5.0, within_s=15.0, because="a rises")
+        await fleet.within(own, own.up.node.clear_current("b", holder="node:m"))
+        (remote,) = (each for each in host.up.pool.remotes.values() if each.target == f"a:{PORT}")
+        remote.session.agree_anew()
+        ended_s = fleet.loop.time()
+        while pack.true_a < 9.5:
+            assert pack.true_a <= 2.0 * (fleet.loop.time() - ended_s)
+            assert fleet.loop.time() < ended_s + 2.0 * FULL_S
+            await asyncio.sleep(0.05)
+
+    told(story)
+
+
+def test_what_a_node_does_not_go_on_with_ends_with_its_lease_though_beats_go_on() -> None:
+    """Both agree anew within a session, and the asker does not name its set point: that ends with the lease as it was."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("p")
+        own = fleet.add_host("a", Topology(batteries=(pack_spec("b", "p"),)))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("s", "a", "b"),)))
+        await ready(fleet)
+        await fleet.set(host, "s", 5.0)
+        sessions = own.up.sessions
+        session = sessions.peers()["node:m"]
+        assert session is not None
+        assert sessions.ready(session, sessions.digest(session), {}, own.clock.now_s())
+        await fleet.until(lambda: flows_a(fleet, "p") == [0.0], within_s=LEASE_S + 0.5, because="nobody goes on with it")
+        assert session.lease.ends_s > own.clock.now_s() + 1.0, "beats go on"
 
     told(story)

@@ -1,7 +1,7 @@
 """Bookings on a running node, in virtual time: through set points, stops, edits, restarts and steps of the clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -122,8 +122,9 @@ class Stub(NetworkLeaf):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", asked_a=current_a, ttl_s=ttl_s)
 
-    async def note_moved(self, spec: NetworkSpec) -> None:
+    async def note_moved(self, spec: NetworkSpec) -> Callable[[], None]:
         """Nothing runs there."""
+        return lambda: None
 
     def assume_safe(self) -> bool:
         return False

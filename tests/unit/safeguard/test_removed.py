@@ -122,6 +122,17 @@ def test_what_is_not_understood_is_told(tmp_path: Path, rubbish: bytes) -> None:
     assert REMOVED in logs[0]["detail"]
 
 
+@pytest.mark.parametrize("by", ["bosd safe", "an orderly end"])
+def test_what_is_not_understood_is_kept(tmp_path: Path, by: str) -> None:
+    """Nobody has told the devices it may name: a person has to look at it, whatever else was made safe since."""
+    (tmp_path / REMOVED).write_bytes(b"rubbish")
+    if by == "bosd safe":
+        assert write_report(tmp_path, Report(by="safe", why="", at_utc_s=0.0, outcomes=(), specs=())) == ""
+    else:
+        forget_report(tmp_path)
+    assert (tmp_path / REMOVED).read_bytes() == b"rubbish"
+
+
 async def test_a_report_takes_its_place(tmp_path: Path) -> None:
     """What the guard could not make safe is in `guard.json`; after an orderly end nothing is left of either."""
     await RemovedBook(tmp_path).note((ONE,))
