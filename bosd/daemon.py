@@ -33,7 +33,7 @@ from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.eebus_opening import eebus_in
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
-from bosd.rpc.limiting import Limits, limits_of
+from bosd.rpc.limiting import Limits, go_by_sessions, limits_of
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
@@ -174,7 +174,7 @@ class Daemon:
             self._security = guard_of(node, guarded, config.security)
             self._limits = await limits_of(node, store, trust, audit)
             self._sessions = self._owner_sessions(node)
-            node.alone.peers = self._sessions
+            await go_by_sessions(node, self._limits, self._sessions, store)
             about = About(node, node.faults, self._sessions, lambda: trust.doubt(self._clock.utc_s()), guarded)
             self._follow_fleet(node, about, pool, self._sessions)
             self._renewer = renewer_of(node, guarded, config.security, pool, audit)

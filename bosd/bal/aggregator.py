@@ -8,7 +8,7 @@ keep the share they run, unavailable ones are in no sum, those outside the volta
 import math
 from collections.abc import Iterable
 
-from bosd.bal.battery import TOUCHED, Battery, DeviceLeaf, LimitFields, SampleFields
+from bosd.bal.battery import TOUCHED, Battery, DeviceLeaf
 from bosd.bal.block import BLOCK_SIZE, Block
 from bosd.bal.crate import BestSet
 from bosd.bal.drift import DriftJudge
@@ -19,6 +19,7 @@ from bosd.bal.peculiar import Peculiarities
 from bosd.bal.sharing import Candidate, Reach, SharePolicy, candidate_of, reach, share
 from bosd.bal.spec import AggregatorSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
+from bosd.bal.status_fields import LimitFields, SampleFields
 from bosd.bal.totals import Totals
 from bosd.errors import VoltageMismatchError
 

@@ -7,14 +7,15 @@ status becomes invalid and so does that of everything that rests on it, and list
 import math
 from abc import ABCMeta, abstractmethod
 from dataclasses import replace
-from typing import ClassVar, Protocol, TypedDict
+from typing import ClassVar, Protocol
 
 from bosd.bal.alone import ALONE, UNLIMITED, AloneW, alone_w
-from bosd.bal.cap import NOTHING_BESIDE, Cap
+from bosd.bal.cap import ALL_REACHED, NO_OWN_LIMITS, NOTHING_BESIDE, Cap, Unreached
 from bosd.bal.figures import Figures, figures_of
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import BatterySpec, PartitionSpec
 from bosd.bal.status import BatteryStatus, SetpointSource, unallocated_ah
+from bosd.bal.status_fields import SetpointFields
 
 TOUCHED = -math.inf
 
@@ -44,34 +45,6 @@ class User(Protocol):
         ...
 
 
-class SetpointFields(TypedDict):
-    """What a status says about the set point."""
-
-    requested_current_a: float | None
-    applied_current_a: float | None
-    setpoint_source: SetpointSource | None
-    setpoint_ends_s: float | None
-    holder: str
-
-
-class SampleFields(TypedDict):
-    """The instants of the oldest and the newest sample a status rests on; see BatteryStatus."""
-
-    sampled_from_s: float | None
-    sampled_to_s: float | None
-    sampled_from: float | None
-    sampled_to: float | None
-
-
-class LimitFields(TypedDict):
-    """Present and ideal limits, magnitudes in amperes."""
-
-    max_discharge_current_a: float
-    max_charge_current_a: float
-    ideal_max_discharge_current_a: float | None
-    ideal_max_charge_current_a: float | None
-
-
 class Battery(metaclass=_Port):
     """A node of the topology.
 
@@ -80,6 +53,7 @@ class Battery(metaclass=_Port):
     said about its bookings, `stop_note` by whom it was stopped, when and why, `drained` that an edit under way holds it at 0 A,
     `clamped_by` why `applied_a` differs from what is asked, `alone` who is not heard while its alone limits are in force, `caps`
     all that limits it now and refuses nothing. `beside_w` is what flows at its meter beside itself.
+    `unreached` is what its node does not reach below, `own_limits` what limits here let it carry, on charge and on discharge.
     `figures` is what its status, once read, adds to an aggregate, None where that takes a closer look or nothing uses it.
     `rank` is 0 for a leaf and above that of every source otherwise; batteries connected with each other share a `component`.
     """
@@ -103,6 +77,7 @@ class Battery(metaclass=_Port):
         "held_out",
         "listeners",
         "name",
+        "own_limits",
         "rank",
         "setpoint",
         "slot",
@@ -110,6 +85,7 @@ class Battery(metaclass=_Port):
         "stop_note",
         "stopped",
         "target_a",
+        "unreached",
         "user",
     )
 
@@ -129,6 +105,8 @@ class Battery(metaclass=_Port):
         self.alone = ""
         self.caps: tuple[Cap, ...] = ()
         self.beside_w = NOTHING_BESIDE
+        self.unreached = ALL_REACHED
+        self.own_limits = NO_OWN_LIMITS
         self.stopped = False
         self.stop_note = ""
         self.drained = False
@@ -173,6 +151,10 @@ class Battery(metaclass=_Port):
         status = self._compute(now_s)
         if self.stopped:
             status = replace(status, stopped=True)
+        if self.unreached != ALL_REACHED:
+            status = replace(status, unreached_charge=self.unreached[0], unreached_discharge=self.unreached[1])
+        if self.own_limits != NO_OWN_LIMITS:
+            status = replace(status, own_charge_limit=self.own_limits[0], own_discharge_limit=self.own_limits[1])
         if self.booking_note or self.alone:
             status = replace(status, reason="; ".join(filter(None, (status.reason, self.booking_note, self._alone_note()))))
         if self.user is not None:
@@ -370,6 +352,11 @@ class DeviceLeaf(Battery):
         """Return the efficiency of the converters at its owner, another node, as far as that said so."""
         del discharging
         return 1.0
+
+    def unreached_behind(self, *, discharging: bool) -> Unreached | None:
+        """Return what its owner, another node, does not reach below it; None where that reaches all, and for a device."""
+        del discharging
+        return None
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner lets it run at most while this node is not heard; None: nothing is known of such a limit."""

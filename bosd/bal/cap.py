@@ -5,6 +5,10 @@ from typing import NamedTuple
 
 RAMP = "ramp"
 """The source of caps that hold down what comes back after a loss."""
+FAR = "far"
+"""The source of caps of a stub: what its owner's own limits let it carry."""
+GRANTED = "granted"
+"""Stands for caps that are `granted` where sources are left out."""
 
 
 class Beside(NamedTuple):
@@ -24,8 +28,9 @@ NOTHING_BESIDE = Beside(0.0, 0.0)
 class Cap:
     """A cap in force. Exactly one of `limit_w` and `limit_a` is set, a magnitude; 0 lets nothing flow.
 
-    `source` is who puts and takes it away (alone, book, ramp, gate, budget), `identity` tells its caps from each other, `text`
-    names it after "clamped to". `at_grid`: the watts are counted at the grid's side of the converter.
+    `source` is who puts and takes it away (alone, book, ramp, gate, budget, far), `identity` tells its caps from each other,
+    `text` names it after "clamped to". `at_grid`: the watts are counted at the grid's side of the converter. `granted` is a part
+    of another node's limit.
     """
 
     source: str
@@ -35,6 +40,35 @@ class Cap:
     limit_a: float | None = None
     at_grid: bool = False
     identity: str = ""
+    granted: bool = False
+
+
+class OwnLimit(NamedTuple):
+    """What the limits of a battery's own node let it carry in one direction, a magnitude, and the tightest of them in words."""
+
+    limit_a: float
+    text: str
+
+
+NO_OWN_LIMITS: tuple[OwnLimit | None, OwnLimit | None] = (None, None)
+"""For charge, and for discharge."""
+
+
+class Unreached(NamedTuple):
+    """What is not reached below a battery by its own node, for limits on it in one direction.
+
+    It draws, or may draw, `aside_w`, a magnitude at the grid's side of that node, and `aside_a`. `why` is why it may be more,
+    empty where it is at most that `within_s` after a change.
+    """
+
+    aside_w: float = 0.0
+    aside_a: float = 0.0
+    why: str = ""
+    within_s: float = 0.0
+
+
+ALL_REACHED: tuple[Unreached | None, Unreached | None] = (None, None)
+"""For limits on charge, and on discharge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

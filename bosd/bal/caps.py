@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from bosd.bal.aggregator import Aggregator
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import Cap
+from bosd.bal.cap import GRANTED, Cap
 from bosd.bal.in_sight import PERIODS_UNTIL_STALE
 from bosd.bal.partition import Partition
 from bosd.bal.spec import BatterySpec, PhysicalSpec
@@ -112,9 +112,11 @@ def amperes(cap: Cap, battery: Battery, now_s: float) -> float:
 
 
 def tightest(battery: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str] = ()) -> Bound:
-    """Return the cap of a battery itself that binds in a direction; caps of sources in `ignoring` are left out."""
+    """Return the cap of a battery itself that binds in a direction; caps of sources in `ignoring`, or GRANTED, are left out."""
     bound = UNBOUND
     for cap in battery.caps:
+        if cap.granted and GRANTED in ignoring:
+            continue
         if cap.discharging is discharging and cap.source not in ignoring:
             limit_a = amperes(cap, battery, now_s)
             if limit_a < bound.limit_a:

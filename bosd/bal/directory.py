@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.allocation import SplitPolicy
 from bosd.bal.battery import Battery, DeviceLeaf
+from bosd.bal.cap import FAR
 from bosd.bal.graph import order
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.portions import Portions, Step
@@ -245,7 +246,8 @@ def _inherit(old: Battery | None, new: Battery) -> None:
     if old is None:
         return
     new.stopped, new.stop_note = old.stopped, old.stop_note
-    new.alone, new.caps, new.beside_w = old.alone, old.caps, old.beside_w
+    new.alone, new.beside_w, new.unreached, new.own_limits = old.alone, old.beside_w, old.unreached, old.own_limits
+    new.caps = tuple(cap for cap in old.caps if cap.source != FAR)  # whoever is its owner now says so itself
     new.listeners = old.listeners
     if new.user is None:
         new.setpoint, new.booked, new.booking_note = old.setpoint, old.booked, old.booking_note

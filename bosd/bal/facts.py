@@ -1,5 +1,6 @@
 """What a node tells others of a battery before they command it (control.md, "When something dies", "Sessions and restarts")."""
 
+import math
 from typing import NamedTuple
 
 from bosd.bal.aggregator import devices_below
@@ -7,6 +8,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import efficiency
 from bosd.bal.dispatch import without_setpoint_a
 from bosd.bal.may_run import SLACK, may_run_a
+from bosd.bal.spec import NetworkSpec
 
 
 class Facts(NamedTuple):
@@ -15,7 +17,7 @@ class Facts(NamedTuple):
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
-    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits are the battery's own.
+    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits hold whatever dies.
     `left_a` is what may flow of a set point that has ended, 0.0 while one lives, and where all runs as it is asked without. The
     efficiencies are those of all converters between the grid's side of the battery's node and the cells, the worst way.
     """
@@ -42,8 +44,8 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
         unconfirmed_a=uncertain_a(battery, now_s),
         unread=bool(unread_below(battery, now_s)),
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
-        alone_discharge_limit_w=battery.spec.alone_discharge_limit_w,
-        alone_charge_limit_w=battery.spec.alone_charge_limit_w,
+        alone_discharge_limit_w=_alone_w(battery, discharging=True),
+        alone_charge_limit_w=_alone_w(battery, discharging=False),
         left_a=_left_a(battery, now_s),
         charge_efficiency=efficiency(battery, discharging=False),
         discharge_efficiency=efficiency(battery, discharging=True),
@@ -69,6 +71,20 @@ def _left_a(battery: Battery, now_s: float) -> float:
 
 def _is_told(leaf: DeviceLeaf) -> bool:
     return leaf.telling_a is not None or leaf.unconfirmed_a is not None
+
+
+def _alone_w(battery: Battery, *, discharging: bool) -> float | None:
+    """Return what a battery runs at most while the asker is not heard; None where nobody can say.
+
+    This node's limit goes as far as it lives and reaches: stubs of which it loses sight are held by their owners' alone.
+    """
+    own_w = battery.spec.alone_discharge_limit_w if discharging else battery.spec.alone_charge_limit_w
+    leaves = tuple(devices_below(battery))
+    far_w = [leaf.alone_limit_w(discharging=discharging) for leaf in leaves if isinstance(leaf.spec, NetworkSpec)]
+    known_w = [each_w for each_w in far_w if each_w is not None]
+    if own_w is None or len(known_w) < len(far_w):
+        return None
+    return max(own_w, *known_w) if len(leaves) == 1 and known_w else own_w + math.fsum(known_w)
 
 
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 
-from bosd.bal.battery import DeviceLeaf, LimitFields
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.device import Device, Sample
 from bosd.bal.follow import Deviation
 from bosd.bal.in_sight import LONGEST_UNSEEN_S, PERIODS_UNTIL_STALE
@@ -10,6 +10,7 @@ from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
+from bosd.bal.status_fields import LimitFields
 
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0

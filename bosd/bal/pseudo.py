@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator, Mapping
 
-from bosd.bal.battery import ComputedLeaf, DeviceLeaf, SampleFields
+from bosd.bal.battery import ComputedLeaf, DeviceLeaf
 from bosd.bal.limits import allowed_directions, usable_ah
 from bosd.bal.meter import SECONDS_PER_HOUR, Meter
 from bosd.bal.spec import NullSpec, PseudoSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
+from bosd.bal.status_fields import SampleFields
 from bosd.errors import InvalidArgumentError
 
 ANNOUNCED_STALENESS_S = 1.5

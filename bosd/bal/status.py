@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field, fields, make_dataclass
 from typing import TYPE_CHECKING
 
+from bosd.bal.cap import OwnLimit, Unreached
 from bosd.bal.meter import SECONDS_PER_HOUR
 
 
@@ -52,7 +53,8 @@ class BatteryStatus:
     clock, seconds since 1970-01-01 UTC. `expected_charge_ah` holds at `expected_at_s` and falls by `expected_rate_a` from there.
     Until `valid_until_s` nothing in it changes by the passing of time alone. `setpoint_ends_s` is monotonic,
     `holder` whose set point is in force, empty where nobody's is.
-    `path` names what it rests on at other nodes.
+    `path` names what it rests on at other nodes; `unreached_charge` and `unreached_discharge` tell what is not reached below,
+    `own_charge_limit` and `own_discharge_limit` what limits of its own node let it carry.
     """
 
     name: str
@@ -98,6 +100,10 @@ class BatteryStatus:
     hops: int = 0
     max_staleness_s: float = math.inf
     unallocated_ah: float | None = None
+    unreached_charge: Unreached | None = None
+    unreached_discharge: Unreached | None = None
+    own_charge_limit: OwnLimit | None = None
+    own_discharge_limit: OwnLimit | None = None
     valid_until_s: float = math.inf
 
     @property

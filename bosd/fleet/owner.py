@@ -8,6 +8,7 @@ import hashlib
 import math
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from bosd.clock import Clock
 from bosd.errors import FencedError, UnavailableError, UnsupportedError
 from bosd.fleet.loop_lag import LoopLag
 from bosd.fleet.timers import SessionTimers
+from bosd.fleet.told_alone import Table, ToldAlone
 
 PROTOCOL = 1
 SAME_NODE = "SAME_NODE"
@@ -80,8 +82,6 @@ class _Peer:
     session: Session | None = None
     boots: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=_MOST_BOOTS + 1))
     paused_until_s: float = 0.0
-    alone: Mapping[str, AloneW] = field(default_factory=dict)
-    """By battery the tightest alone limits that it may know of: an answer may be lost."""
 
 
 class OwnerSessions:
@@ -109,6 +109,7 @@ class OwnerSessions:
         self._commands = commands
         self._events = events
         self._standing = standing
+        self.told = ToldAlone()
         self._epoch = self._number = 0
         self._peers: dict[str, _Peer] = {}
         self._commanded: dict[str, tuple[int, str]] = {}
@@ -167,7 +168,9 @@ class OwnerSessions:
         ]
         if not over:
             raise UnavailableError(f"{MOST_PEERS} nodes have sessions here: no more")
-        del self._peers[min(over)[1]]
+        _, peer = min(over)
+        del self._peers[peer]
+        self.told.forget(peer)
 
     def _note_boot(self, peer: str, known: _Peer, boot_id: str, now_s: float) -> None:
         if not known.boots or known.boots[-1][1] != boot_id:
@@ -211,11 +214,7 @@ class OwnerSessions:
     def tell_alone(self, session: Session, alone: Mapping[str, AloneW]) -> None:
         """Note the alone limits that the peer is being told, by battery."""
         session.alone = {name: limits for name, limits in alone.items() if limits != UNLIMITED}
-        known = self._known(session.peer)
-        known.alone = {
-            name: known.alone.get(name, UNLIMITED).tighter(session.alone.get(name, UNLIMITED))
-            for name in {*known.alone, *session.alone}
-        }
+        self.told.tell(session.peer, session.alone)
 
     def ready(self, session: Session, digest: str, kept: Mapping[str, float], echo_s: float) -> bool:
         """Grant the lease if the peer has seen, a moment ago, what is in force now.
@@ -227,7 +226,7 @@ class OwnerSessions:
         self._commands.rebind(session.peer, kept, self.lease_of(session))
         session.lease.ends_s = self.clock.now_s() + self.timers.lease_s
         self._commands.told(session.peer)  # the digest names claims: one that was taken after Sync is none of them
-        self._known(session.peer).alone = session.alone  # it has had the answer of this Sync, or of one before it
+        self.told.agreed(session.peer, session.alone)  # it has had the answer of this Sync, or of one before it
         if not session.ready:
             session.ready = True
             self._tell("session_ready", session.peer, epoch=session.epoch)
@@ -253,10 +252,21 @@ class OwnerSessions:
         """Return what judges one command of a peer, whenever it is about to be executed."""
         return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
 
+    async def load(self, table: Table, configured: Callable[[], Mapping[str, AloneW]]) -> None:
+        """Go on with what earlier runs kept in `table`; `configured` are the alone limits of now. Raises StoreError."""
+        for battery, peer in (await self.told.load(table, configured)).items():
+            self.commanded(battery, peer)
+
     def commanded(self, battery: str, peer: str) -> None:
         """Note that a peer commands a battery."""
         self._number += 1
         self._commanded[battery] = (self._number, peer)
+        self.told.commanded(battery, peer)
+
+    def count_no_more(self, peer: str) -> Mapping[str, AloneW]:
+        """Miss a peer no more that a person says is gone; return by battery the alone limits that held for it alone."""
+        self._commanded = {battery: last for battery, last in self._commanded.items() if last[1] != peer}
+        return self.told.forget(peer)
 
     def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
         """Return who is not heard of those that command one of these batteries, or are its `limiters`; empty while all are.
@@ -266,29 +276,30 @@ class OwnerSessions:
         return next(self._silent(batteries, limiters), "")
 
     def _silent(self, batteries: Sequence[str], limiters: Iterable[str]) -> Iterator[str]:
-        yield from (peer for peer in limiters if not self._heard(peer))
+        yield from (peer for peer in limiters if not self.is_heard(peer))
         found = [self._commanded[name] for name in batteries if name in self._commanded]
         if found:
             _, peer = max(found)
-            yield from () if self._heard(peer) else (peer,)
-        elif not any(map(self._heard, self._peers)):
+            yield from () if self.is_heard(peer) else (peer,)
+        elif not any(map(self.is_heard, self._peers)):
             yield ANY_NODE
 
     @property
     def announced(self) -> Collection[str]:
         """The batteries of which some peer may know an alone limit."""
-        return {name for known in self._peers.values() for name in known.alone}
+        return self.told.batteries
 
     def known_alone(self, battery: str, batteries: Sequence[str], limiters: Iterable[str] = ()) -> AloneW:
         """Return the tightest alone limits of a battery that those who are `unheard` may know of."""
         silent = list(self._silent(batteries, limiters))
-        peers = self._peers if ANY_NODE in silent else silent
-        found = UNLIMITED
-        for known in (self._peers[peer] for peer in peers if peer in self._peers):
-            found = found.tighter(known.alone.get(battery, UNLIMITED))
-        return found
+        return self.told.known(battery, self.told.peers if ANY_NODE in silent else silent)
 
-    def _heard(self, peer: str) -> bool:
+    def kept_alone(self, coming: Mapping[str, AloneW]) -> AbstractAsyncContextManager[None]:
+        """Have kept for a restart, while its block runs and after it, what peers count on beside `coming`. Raises StoreError."""
+        return self.told.kept(coming)
+
+    def is_heard(self, peer: str) -> bool:
+        """Tell whether a peer keeps a session here that lives."""
         known = self._peers.get(peer)
         session = known.session if known else None
         return session is not None and session.ready and self.clock.now_s() < session.lease.ends_s

@@ -266,6 +266,7 @@ class LimitBook:
                     self._unrecorded.update({each: PUT for each in left if each.durable and not each.limit.is_none})
                 raise
             self._unrecorded[entry], self._failure = event, error.message
+            self._prune(entry.limit.key)
             self._noted(entry, older)
             raise StoreError(f"in force, but not recorded yet: {error.message}", **error.metadata) from error
         except asyncio.CancelledError:  # nobody waits any more; what was asked for is done all the same
@@ -280,12 +281,15 @@ class LimitBook:
         """Keep a limit without waiting: tighter ones are in force on return, the store is told until it takes it."""
         entry, older = self._begun(wanted, NOW, ends)
         self._unrecorded[entry] = REMOVED if entry.limit.is_none else PUT
-        for each in superfluous(self._entries.get(entry.limit.key, [])):
-            self._entries[entry.limit.key].remove(each)
-            self._unrecorded.pop(each, None)
+        self._prune(entry.limit.key)
         self._noted(entry, older)
         self._wake.set()
         return entry.limit
+
+    def _prune(self, key: Key) -> None:
+        for each in superfluous(self._entries.get(key, [])):
+            self._entries[key].remove(each)
+            self._unrecorded.pop(each, None)
 
     def _begun(self, wanted: Limit, begins: Moment, ends: Moment | None) -> tuple[Entry, list[Entry]]:
         """Put a limit in force beside those of its key; return it with them."""

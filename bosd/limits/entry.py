@@ -148,6 +148,7 @@ def caps_of(limit: Limit) -> tuple[Cap, ...]:
             at_grid=True,
             text=f"the {limit.direction} limit {amount:g} {unit} of {limit.source}",
             identity=str(limit.number),
+            granted=bool(limit.revision),
         )
         for unit, amount in (("W", limit.limit_w), ("A", limit.limit_a))
         if amount is not None

@@ -96,16 +96,34 @@ class Gates:
             self._have_held(self._group)
 
     def _follow_edits(self) -> None:
-        """Go on with what an edit wrote otherwise: what is open for it, and its cap, stay with the name."""
+        """Go on with what an edit wrote otherwise: what is open stays with its board, else with its name."""
+        gone = [leaf for leaf in {leaf for leaf, _ in self._opened} | set(self._held) if not self._is_there(leaf)]
         there = self._directory.batteries
-        for (leaf, out), opened in list(self._opened.items()):
-            opened.limited = there.get(opened.limited.name, opened.limited)
-            new = there.get(leaf.name)
-            if new is leaf or not isinstance(new, PhysicalBattery) or not new.is_gate:
-                continue
-            self._opened[new, out] = self._opened.pop((leaf, out))
-            if place_of(leaf.spec) == place_of(new.spec) and leaf in self._held:
-                self._held[new], self._held_s[new] = self._held.pop(leaf), self._held_s.get(leaf, -math.inf)
+        for (leaf, _), opened in self._opened.items():
+            if opened.limited is not leaf:
+                opened.limited = there.get(opened.limited.name, opened.limited)
+        if not gone:
+            return
+        gates = [each for each in self._directory if isinstance(each, PhysicalBattery) and each.is_gate]
+        at = {place_of(each.spec): each for each in gates}
+        for leaf in gone:
+            self._move(leaf, at.get(place_of(leaf.spec)), next((each for each in gates if each.name == leaf.name), None))
+        for battery in self._directory:  # caps follow names
+            if any(cap.source == SOURCE for cap in battery.caps):
+                self._put(battery)
+
+    def _move(self, leaf: PhysicalBattery, here: PhysicalBattery | None, named: PhysicalBattery | None) -> None:
+        """Have what is open at a leaf that is gone be open at the one that has its board now, or else its name."""
+        if (new := here or named) is None:
+            return
+        if here is not None and leaf in self._held:
+            self._held[new], self._held_s[new] = self._held.pop(leaf), self._held_s.get(leaf, -math.inf)
+        for out in (True, False):
+            if (opened := self._opened.pop((leaf, out), None)) is not None:
+                if opened.limited is leaf:
+                    opened.limited = new
+                self._opened[new, out] = opened
+        self._put(new)
 
     def adopt(self) -> None:
         """Take up what an earlier run opened: found open by a command, and not by a protection, under a limit that stands.
@@ -171,7 +189,7 @@ class Gates:
         del self._opened[way]
         self._put(leaf)
 
-    def _put(self, leaf: PhysicalBattery) -> None:
+    def _put(self, leaf: Battery) -> None:
         text = "0 A: it cannot be regulated, and was above its limit"
         ways = [out for out in (True, False) if (leaf, out) in self._opened]
         if leaf.put_caps(SOURCE, tuple(Cap(source=SOURCE, discharging=out, limit_a=0.0, text=text) for out in ways)):

@@ -109,6 +109,18 @@ class Granted:
     """What waits for the disk, to send something looser then."""
     failed_s: float = -math.inf
     why: str = ""
+    failing_s: float = math.inf
+    """Since when it is refused, or not answered."""
+
+    def failed(self, why: str, now_s: float) -> bool:
+        """Note that it was refused, or not answered; return whether why is new."""
+        new, self.why, self.failed_s = why != self.why, why, now_s
+        self.failing_s = min(self.failing_s, now_s)
+        return new
+
+    def succeeded(self) -> None:
+        """Note that it is in force."""
+        self.why, self.failing_s = "", math.inf
 
     def of(self, *, watts: bool) -> Amount:
         """Return what is granted in one unit."""

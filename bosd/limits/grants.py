@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator,
 import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import Cap, Grant
+from bosd.bal.cap import Grant
 from bosd.bal.caps import amperes, voltage_v
 from bosd.bal.directory import Directory
 from bosd.bal.spec import NetworkSpec
@@ -34,6 +34,7 @@ from bosd.limits.parts import (
     parts_of,
     running,
     to_owner_w,
+    unreached_behind,
     whole_of,
 )
 from bosd.store.limits import CHARGE, DISCHARGE, LimitTable, StoredGrant
@@ -178,10 +179,19 @@ class Grants:
         counted = None if granted is None else granted.of(watts=watts).counted
         return from_owner_w(leaf, counted, discharging=discharging) if counted is not None and watts else counted
 
-    def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool) -> float:
-        """Return what a stub that is not reached draws or may draw, in the unit of a limit."""
+    def aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool, settled: bool = False) -> float:
+        """Return what a stub that is not reached draws or may draw, in the unit of a limit.
+
+        Once it is `settled`, what lets go by itself of what it was told has done so.
+        """
+        most = self._aside(leaf, now_s, watts=watts, discharging=discharging, settled=settled)
+        return max(most, unreached_behind(leaf, watts=watts, discharging=discharging))
+
+    def _aside(self, leaf: DeviceLeaf, now_s: float, *, watts: bool, discharging: bool, settled: bool) -> float:
         at_v = voltage_v(leaf, now_s) if watts else leaf.status(now_s).voltage_v or 0.0  # amperes are most at the lower one
         runs = running(leaf, now_s, watts=watts, discharging=discharging)
+        if settled and leaf.let_go_s is not None:
+            runs = 0.0
         granted = self._granted.get(self._place(leaf, discharging=discharging), Granted())
         far = leaf.far_efficiency(discharging=discharging)
         most, sure = granted.most(watts=watts, at_v=at_v * far if discharging else at_v / far)
@@ -303,13 +313,11 @@ class Grants:
             if isinstance(error, StaleRevisionError) and (newest := _newest(error)) >= granted.revision:
                 granted.revision = newest
                 return
-            granted.failed_s = self._clock.now_s()
             why = str(error) or "no answer in time"
-            if why != granted.why:
-                granted.why = why
+            if granted.failed(why, self._clock.now_s()):
                 _log.warning("grant_failed", battery=stub.name, detail=why)
         else:
-            granted.why = ""
+            granted.succeeded()
         finally:
             granted.sending = False
 
@@ -372,18 +380,15 @@ class Grants:
 
     # --- what is known of it
 
-    def bound_below(self, battery: Battery, cap: Cap, now_s: float) -> bool:
-        """Tell whether what is not reached below a battery has parts that, with all others, fit into a limit."""
-        if not has_stubs(battery):
-            return False
-        watts, whole = whole_of(cap, battery)
-        known = [held_here(battery, now_s, watts=watts, discharging=cap.discharging)]
-        for leaf in lost_below(battery, now_s):
-            granted = self._granted.get(self._place(leaf, discharging=cap.discharging))
-            if granted is None or not any(each.bounds for each in granted.both):
-                return False
-            known.append(self.aside(leaf, now_s, watts=watts, discharging=cap.discharging))
-        return math.fsum(known) <= whole * (1.0 + 1e-9)
+    def bounds(self, stub: Battery, *, discharging: bool) -> bool:
+        """Tell whether a part is known to be in force at a stub's owner."""
+        granted = self._granted.get(self._place(stub, discharging=discharging))
+        return granted is not None and any(each.bounds for each in granted.both)
+
+    def refusal(self, stub: Battery, now_s: float, *, discharging: bool) -> str:
+        """Return why a stub's owner takes no part, for longer than one may take; empty where it does."""
+        granted = self._granted.get(self._place(stub, discharging=discharging))
+        return granted.why if granted is not None and now_s >= granted.failing_s + CALL_S else ""
 
 
 def _newest(error: StaleRevisionError) -> int:

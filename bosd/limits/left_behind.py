@@ -12,7 +12,7 @@ import structlog
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import Link
+from bosd.bal.status import BatteryStatus, Link
 
 At = tuple[str, str]
 """A target and the battery's name there."""
@@ -40,8 +40,7 @@ class Left:
 
     def is_gone(self, now_s: float) -> bool:
         """Tell whether its node says that it has no such battery, so that nothing can be in force there."""
-        status = self.stub.status(now_s)
-        return status.link is Link.REFUSED and "BAD_NAME: " in status.reason
+        return is_gone(self.stub.status(now_s))
 
     def find_out(self, owner_run: OwnerRun) -> None:
         """Compare who answers."""
@@ -78,3 +77,8 @@ class LeftBehind:
             left.may_be = {each: present[each] for each in named}
             left.find_out(self._owner_run)
         return list(self._left.values())
+
+
+def is_gone(status: BatteryStatus) -> bool:
+    """Tell from a stub's status whether its node says that it has no such battery."""
+    return status.link is Link.REFUSED and "BAD_NAME: " in status.reason

@@ -1,12 +1,14 @@
 """How a limit is divided over the leaves of what it limits: as they would share it if all of it was used."""
 
 import math
+from collections.abc import Iterator
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
 from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, own_efficiency, share_capped, voltage_v
 from bosd.bal.spec import NetworkSpec
+from bosd.bal.splitter import Splitter
 from bosd.bal.status import HEARD
 from bosd.limits.meters import meter_of
 
@@ -53,6 +55,17 @@ def with_a_part(battery: Battery) -> set[Battery]:
     return {battery}
 
 
+def above(battery: Battery, *, alone: bool = True) -> Iterator[tuple[Battery, bool]]:
+    """Yield a battery and all that rests on it, each with whether it does so through aggregates `alone`."""
+    yield battery, alone
+    user = battery.user
+    if isinstance(user, Aggregator):
+        yield from above(user, alone=alone)
+    elif isinstance(user, Splitter):
+        for partition in user.partitions:
+            yield from above(partition, alone=False)
+
+
 def efficiency_above(battery: Battery, *, discharging: bool) -> float:
     """Return the efficiency of the converters between a limited battery and its leaves, whose own come on top; the worst way."""
     if not isinstance(battery, Aggregator):
@@ -73,12 +86,12 @@ def parts_of(battery: Battery, most_a: float, now_s: float, *, discharging: bool
     """
     shares: dict[Battery, float] = {}
     _divide(battery, most_a if discharging else -most_a, now_s, shares)
-    reached = {leaf: abs(share_a) for leaf, share_a in shares.items() if not _is_lost(leaf, now_s)}
+    reached = {leaf: abs(share_a) for leaf, share_a in shares.items() if not is_lost(leaf, now_s)}
     total_a = math.fsum(reached.values())
     return {leaf: share_a / total_a if total_a > 0.0 else 0.0 for leaf, share_a in reached.items()}
 
 
-def _is_lost(leaf: Battery, now_s: float) -> bool:
+def is_lost(leaf: Battery, now_s: float) -> bool:
     """Tell whether what a leaf runs cannot be changed now; a stop at a stub is not known to hold before its owner is heard."""
     status = leaf.status(now_s)
     return is_beyond_reach(leaf, status) or (is_stub(leaf) and leaf.stopped and status.link not in HEARD)
@@ -104,7 +117,7 @@ def lost_below(battery: Battery, now_s: float) -> list[DeviceLeaf]:
 def _lost(battery: Battery, now_s: float) -> list[DeviceLeaf]:
     if isinstance(battery, Aggregator):
         return [leaf for member in battery.sources for leaf in _lost(member, now_s)]
-    return [battery] if isinstance(battery, DeviceLeaf) and _is_lost(battery, now_s) else []
+    return [battery] if isinstance(battery, DeviceLeaf) and is_lost(battery, now_s) else []
 
 
 def held_here(battery: Battery, now_s: float, *, watts: bool, discharging: bool) -> float:
@@ -135,16 +148,27 @@ def from_owner_w(stub: Battery, power_w: float, *, discharging: bool) -> float:
     return power_w * own_efficiency(stub) if discharging else power_w / own_efficiency(stub)
 
 
+def unreached_behind(leaf: DeviceLeaf, *, watts: bool, discharging: bool) -> float:
+    """Return what may run behind a stub's owner, which does not reach it, in the unit of a limit."""
+    told = leaf.unreached_behind(discharging=discharging)
+    if told is None:
+        return 0.0
+    return from_owner_w(leaf, told.aside_w, discharging=discharging) if watts else told.aside_a
+
+
 def beside_uncertain(
     wanted: dict[Battery, float], left: float, now_s: float, *, watts: bool, discharging: bool
 ) -> dict[Battery, float]:
     """Return the parts that the others have where one may run more than its own: what its node does not reach, say."""
     beyond = {}
     for leaf, amount in wanted.items():
-        if isinstance(leaf, DeviceLeaf) and leaf.unconfirmed_a is not None:
-            runs = running(leaf, now_s, watts=watts, discharging=discharging)
-            if runs > amount:
-                beyond[leaf] = runs
+        if not isinstance(leaf, DeviceLeaf):
+            continue
+        runs = unreached_behind(leaf, watts=watts, discharging=discharging)
+        if leaf.unconfirmed_a is not None:
+            runs = max(runs, running(leaf, now_s, watts=watts, discharging=discharging))
+        if runs > amount:
+            beyond[leaf] = runs
     rest = math.fsum(amount for leaf, amount in wanted.items() if leaf not in beyond)
     if not beyond or not rest:
         return wanted

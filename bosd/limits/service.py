@@ -1,16 +1,17 @@
 """Limits as one part of a node: the book, the grants to other nodes, the switches of packs that cannot regulate, and the view."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import members_of
-from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.caps import amperes, is_beyond_reach
+from bosd.bal.battery import Battery
+from bosd.bal.caps import amperes
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.status import Link
 from bosd.clock import Clock
+from bosd.errors import NotAllowedError
 from bosd.limits.book import LimitBook
 from bosd.limits.entry import Standing, caps_of
 from bosd.limits.forgotten import AskOwner, Forgotten
@@ -18,8 +19,10 @@ from bosd.limits.gates import Gates
 from bosd.limits.grants import Grants, Send
 from bosd.limits.left_behind import MakeStub, OwnerRun
 from bosd.limits.meters import Meters, is_heard, meters_of
-from bosd.limits.parts import is_stub, with_a_part
-from bosd.store.limits import Limit, LimitTable
+from bosd.limits.own import OwnLimits
+from bosd.limits.parts import stubs_below, whole_of
+from bosd.limits.unreached import Reach
+from bosd.store.limits import Direction, Limit, LimitTable
 from bosd.store.store import Store
 
 OWN_S = 1.0
@@ -60,9 +63,13 @@ class Limits:
         self.book = LimitBook(directory, clock, table, doubt, changed)
         self.grants = Grants(directory, clock, table, ways, changed)
         self._forgotten = Forgotten(directory, clock, granted, self.grants.remember)
+        self._reach = Reach(directory, clock, self.grants)
+        self._own = OwnLimits(directory, clock)
         self.gates = Gates(directory, clock, changed)
         self.meters = Meters(directory, clock)
         self._changed = changed
+        self.is_heard: Callable[[str], bool] = lambda _source: False
+        """Tells whether a source is a node that keeps a session here."""
 
     async def load(self) -> None:
         """Put in force what was, and know what may be in force at other nodes. Raises StoreError."""
@@ -87,11 +94,25 @@ class Limits:
         for battery in self.meters.attend():
             battery.touch()
             self._changed(self._directory.tops_with(battery))
-        if not (self.grants.busy or self.gates.busy or any(battery.caps for battery in self._directory)):
-            return self.meters.busy
-        self.grants.attend()
-        self.gates.attend()
-        return True
+        busy = self.grants.busy or self.gates.busy or any(battery.caps for battery in self._directory)
+        if busy:
+            self.grants.attend()
+            self.gates.attend()
+        self._reach.attend()
+        self._own.attend()
+        return busy or self.meters.busy
+
+    async def remove(
+        self, source: str, battery: str, direction: Direction | None, *, identity: str = "", who: str = "", comment: str = ""
+    ) -> tuple[Limit, ...]:
+        """End limits as a person; see LimitBook.remove. Raises NotAllowedError where their source is there to end them."""
+        if source in self.book.at_work:
+            message = f"limits of {source} end when {source} says so; without its section they end, too"
+            raise NotAllowedError(message, source=source)
+        if self.is_heard(source):
+            message = f"a part of a limit at {source}, which counts on it: end the limit there; here nobody may while it is heard"
+            raise NotAllowedError(message, source=source)
+        return await self.book.remove(source, battery, direction, identity=identity, who=who, comment=comment)
 
     def granted_by(self) -> dict[str, set[str]]:
         """Return by battery the nodes that granted it a part of a limit, which stands here."""
@@ -166,27 +187,19 @@ class Limits:
 
     def _bound(self, battery: Battery, limit: Limit, now_s: float) -> tuple[float | None, str]:
         """Return within what time a limit is kept, whatever died; None, and why, where nobody can say."""
-        with_parts = with_a_part(battery)
-        bound_s, in_parts = OWN_S, all(self.grants.bound_below(battery, cap, now_s) for cap in caps_of(limit))
-        for leaf in members_of(battery):
-            if not isinstance(leaf, DeviceLeaf):
-                continue
-            status = leaf.status(now_s)
-            if not is_stub(leaf):
-                if is_beyond_reach(leaf, status) and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
-                    return None, f"{leaf.name} is not reached and holds what it was told"
-                continue
-            uncertain = leaf.lost_behind or leaf.unconfirmed_a is not None
-            if status.link is Link.READY and uncertain and leaf.counts_at_a != 0.0 and leaf.let_go_s is None:
-                return None, f"{leaf.name} is not reached behind its node, and holds what it was told"
-            if status.link is Link.READY or (in_parts and leaf in with_parts):
-                bound_s = max(bound_s, SESSION_S)
-                continue
-            alone_w = leaf.alone_limit_w(discharging=limit.discharging)
-            if leaf not in with_parts and alone_w is None:
-                return None, f"{leaf.name} is not heard, has no part of the limit as it is split, and has no alone limit"
-            if alone_w is None:
-                held = "holds what it was told" if leaf.let_go_s is None else "may run what its bookings or others ask for"
-                return None, f"{leaf.name} is not heard, {held}, and has no alone limit"
-            bound_s = max(bound_s, leaf.let_go_s or 0.0)
-        return bound_s, ""
+        ready_s = SESSION_S if stubs_below(battery) else OWN_S
+        out = limit.discharging
+        unreached = self._reach.unreached_below(battery, now_s, discharging=out)
+        if unreached is None:
+            return ready_s, ""
+        if unreached.why:
+            return None, unreached.why
+        for watts, whole in (whole_of(cap, battery) for cap in caps_of(limit)):
+            asides = self._reach.asides(battery, now_s, watts=watts, discharging=out)
+            if (aside := math.fsum(asides.values())) > whole * (1.0 + 1e-9):
+                unit = "W" if watts else "A"
+                return (
+                    None,
+                    f"{', '.join(asides)}: {aside:.4g} {unit} may run there unreached, and {whole:.4g} {unit} are allowed",
+                )
+        return max(ready_s, unreached.within_s), ""

@@ -1,7 +1,8 @@
 """Puts alone limits in force, and ends them, as who commands a battery falls silent and is heard again."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Protocol
 
 import structlog
@@ -10,6 +11,7 @@ from bosd.bal.alone import UNLIMITED, AloneW, alone_w, has_alone_limit
 from bosd.bal.battery import Battery
 from bosd.bal.caps import is_late
 from bosd.bal.directory import Directory
+from bosd.bal.edited import Edited
 from bosd.clock import Clock
 from bosd.node.ramps import Ramps
 
@@ -37,6 +39,10 @@ class Peers(Protocol):
         """Return the alone limits of a battery that those count on who are not heard, the tightest that they may know of."""
         ...
 
+    def kept_alone(self, coming: Mapping[str, AloneW]) -> AbstractAsyncContextManager[None]:
+        """Have kept for a restart what they count on beside `coming`, the limits by name. Raises StoreError."""
+        ...
+
 
 class _Nobody:
     """No peers."""
@@ -50,6 +56,10 @@ class _Nobody:
     def known_alone(self, battery: str, batteries: Sequence[str], limiters: Iterable[str] = ()) -> AloneW:
         del battery, batteries, limiters
         return UNLIMITED
+
+    def kept_alone(self, coming: Mapping[str, AloneW]) -> AbstractAsyncContextManager[None]:
+        del coming
+        return nullcontext()
 
 
 class AloneLimits:
@@ -68,6 +78,17 @@ class AloneLimits:
         self._ramps = Ramps(directory, clock, changed)
         self.peers: Peers = _Nobody()
         self.limiters: Callable[[], Mapping[str, Collection[str]]] = dict
+
+    @asynccontextmanager
+    async def kept(self, edited: Edited, more: Callable[[Edited], AbstractAsyncContextManager[None]]) -> AsyncIterator[None]:
+        """Have what others count on kept for a restart while an edit is stored, and `more`. Raises StoreError, and as `more`."""
+        coming = {name: AloneW(spec.alone_discharge_limit_w, spec.alone_charge_limit_w) for name, spec in edited.specs.items()}
+        async with self.peers.kept_alone(coming), more(edited):
+            yield
+
+    def configured(self) -> Mapping[str, AloneW]:
+        """Return the alone limits of the topology, by battery."""
+        return {battery.name: alone_w(battery) for battery in self._directory if has_alone_limit(battery)}
 
     async def run(self) -> None:
         """Look, for ever."""

@@ -28,7 +28,7 @@ def end_what_is_over(top: Battery, now_s: float, lease_over: Callable[[str, SetP
     setpoint = top.setpoint
     if setpoint is None:
         return
-    why = "" if setpoint.over_s > now_s else "expired" if setpoint.ends_s <= now_s else LEASE_OVER
+    why = "" if setpoint.over_s > now_s else "expired" if setpoint.ends_s == setpoint.over_s else LEASE_OVER
     if not why and isinstance(top, Partition):
         why = top.exhausted(setpoint.current_a, now_s)
     if why:

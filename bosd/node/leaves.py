@@ -138,9 +138,12 @@ class Leaves:
         return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)
 
     def announced(self) -> tuple[tuple[float | None, ...], ...]:
-        """Return what other nodes announced for this node's stubs, for it to pass on: `let_go_s`, `far_efficiency` both ways."""
+        """Return what others announced for this node's stubs, to pass on: `let_go_s`, efficiencies, alone limits."""
         ways = (False, True)
-        return tuple((stub.let_go_s, *(stub.far_efficiency(discharging=way) for way in ways)) for stub in self._stubs)
+        return tuple(
+            (stub.let_go_s, *(told(discharging=way) for told in (stub.far_efficiency, stub.alone_limit_w) for way in ways))
+            for stub in self._stubs
+        )
 
     @staticmethod
     def _period_s(battery: PhysicalBattery) -> float:

@@ -105,8 +105,7 @@ class Node:
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
         self.alone = AloneLimits(self.directory, clock, self._controller.look_again)
-        self._controller.taken.alone = self.alone.attend_with
-        self.look_again = self._controller.look_again
+        self._controller.taken.alone, self.look_again = self.alone.attend_with, self._controller.look_again
         self.followers: list[Callable[[], None]] = []
         """Called after each change of the topology, before anything is asked of what is new."""
         self.parts: list[Callable[[asyncio.TaskGroup], None]] = []
@@ -114,7 +113,8 @@ class Node:
         self.time = Timekeeper(clock, self.directory, [self._controller])
         self._editor = Editor(self.directory, store, clock, self._replaced, self._controller.stop, self._admit)
         self._editor.try_devices, self._editor.is_latched = self._try_devices, self._stops.is_latched
-        self._editor.kept, self._editor.look = self._leaves.kept, lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
+        self._editor.kept = lambda edited: self.alone.kept(edited, self._leaves.kept)
+        self._editor.look = lambda unread: self._leaves.first_look(unread, FIRST_LOOK_S)
         self.stored_topology = self._editor.stored_topology
         self._scheduler = Scheduler(
             self.directory,

@@ -262,6 +262,12 @@ class RemoteLink:
         """Return the boot id of what answers; empty while nothing does."""
         return self._remote.session.peer_run
 
+    @property
+    def tells_unreached(self) -> bool:
+        """Whether its statuses say what is not reached behind its owner, as far as that was asked yet."""
+        hello = self._remote.session.hello
+        return hello.tells_unreached or not hello.boot_id
+
     def session_now_s(self) -> float:
         """Return the time that sessions go by."""
         return self._remote.session.clock.now_s()

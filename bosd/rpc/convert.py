@@ -10,6 +10,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeAlias
 
+from bosd.bal.cap import OwnLimit, Unreached
 from bosd.bal.status import BatteryStatus, Draft, Link, Quality, SetpointSource
 from bosd.errors import DriverError
 from bosd.v1 import battery_pb2 as pb
@@ -20,6 +21,7 @@ _MAX_ITEMS = 1024
 _MAX_NAME = 63
 _MAX_HOLDER = 256
 _MAX_TEXT = 8192
+_MAX_WHY = 512
 _MAX_MAGNITUDE = 1e9
 
 _QUALITIES = {int(quality): quality for quality in Quality}
@@ -48,9 +50,7 @@ def to_message(
     `new` makes the message from its fields; `response.statuses.add` builds it in place. `node` is who sends it: the path begins
     with it. A battery that is sampled when asked was sampled now.
     """
-    s, path = status, status.path
-    if node and path[:1] != (own := (f"{node}/{s.name}",)):
-        path = (own + path)[:MAX_PATH]
+    s = status
     sampled_from, sampled_to = s.sampled_from, s.sampled_to
     if sampled_to == math.inf:
         sampled_from, sampled_to = utc_now_s if sampled_from == math.inf else sampled_from, utc_now_s
@@ -91,13 +91,41 @@ def to_message(
         balancing_cells=s.balancing_cells,
         charge_switch_closed=s.charge_switch_closed,
         discharge_switch_closed=s.discharge_switch_closed,
-        path=path,
+        path=_path_from(s, node),
         hops=s.hops,
         controllable=s.controllable,
         max_staleness_s=s.max_staleness_s,
         unallocated_ah=s.unallocated_ah,
         holder=s.holder,
+        **_limit_messages(s),
     )
+
+
+def _path_from(s: BatteryStatus, node: str) -> tuple[str, ...]:
+    if node and s.path[:1] != (own := (f"{node}/{s.name}",)):
+        return (own + s.path)[:MAX_PATH]
+    return s.path
+
+
+def _limit_messages(s: BatteryStatus) -> dict[str, pb.Unreached | pb.OwnLimit]:
+    """Return what a status tells to those who limit or plan; mostly nothing."""
+    found: dict[str, pb.Unreached | pb.OwnLimit] = {}
+    for name, told in (("unreached_charge", s.unreached_charge), ("unreached_discharge", s.unreached_discharge)):
+        if told is not None:
+            why = told.why[:_MAX_WHY]
+            found[name] = pb.Unreached(aside_w=told.aside_w, aside_a=told.aside_a, why=why, within_s=told.within_s)
+    for name, limit in (("own_charge_limit", s.own_charge_limit), ("own_discharge_limit", s.own_discharge_limit)):
+        if limit is not None:
+            found[name] = pb.OwnLimit(limit_a=limit.limit_a, text=limit.text[:_MAX_WHY])
+    return found
+
+
+def _own_limit(m: pb.OwnLimit) -> OwnLimit:
+    return OwnLimit(m.limit_a, m.text[:_MAX_WHY])
+
+
+def _unreached(m: pb.Unreached) -> Unreached:
+    return Unreached(m.aside_w, m.aside_a, m.why[:_MAX_WHY], m.within_s)
 
 
 def from_message(
@@ -179,6 +207,10 @@ def _take_facts(d: _Draft, m: pb.BatteryStatus) -> None:
     d.path = tuple(m.path[:])
     d.hops = m.hops
     d.max_staleness_s = m.max_staleness_s
+    d.unreached_charge = _unreached(m.unreached_charge) if m.HasField("unreached_charge") else None
+    d.unreached_discharge = _unreached(m.unreached_discharge) if m.HasField("unreached_discharge") else None
+    d.own_charge_limit = _own_limit(m.own_charge_limit) if m.HasField("own_charge_limit") else None
+    d.own_discharge_limit = _own_limit(m.own_discharge_limit) if m.HasField("own_discharge_limit") else None
 
 
 def _take_times(d: _Draft, m: pb.BatteryStatus, sent_s: float, received_s: float, sent_at: float | None) -> None:
@@ -218,7 +250,17 @@ def _nonsense(d: _Draft) -> str | None:
         return f"max_staleness_s = {d.max_staleness_s}"
     if not 0.0 <= d.unobserved_s < math.inf:  # a clock that was decades wrong leaves a large one for ever
         return f"unobserved_s = {d.unobserved_s}"
-    return _nonsense_of_sizes(d)
+    return _nonsense_of_limits(d) or _nonsense_of_sizes(d)
+
+
+def _nonsense_of_limits(d: _Draft) -> str | None:
+    for told in (d.unreached_charge, d.unreached_discharge):
+        if told is not None and not all(0.0 <= each < _MAX_MAGNITUDE for each in (told.aside_w, told.aside_a, told.within_s)):
+            return f"{told.aside_w} W, {told.aside_a} A unreached, within {told.within_s} s"
+    for limit in (d.own_charge_limit, d.own_discharge_limit):
+        if limit is not None and not 0.0 <= limit.limit_a < math.inf:
+            return f"a limit of {limit.limit_a} A"
+    return None
 
 
 def _nonsense_of_sizes(d: _Draft) -> str | None:

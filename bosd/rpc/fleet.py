@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bosd.bal.status import HEARD
 from bosd.errors import BadNameError, BosError, UnavailableError, UnsupportedError
@@ -30,6 +31,18 @@ class _Heard:
 
     facts: pb.NodeFacts
     at_s: float
+
+
+class Assumed(NamedTuple):
+    """What counts no more of a node: what its stubs were counted at, and in words what was granted there.
+
+    `counted_on` are the alone limits that it counted on, of this node's batteries.
+    """
+
+    node: str
+    counted_a: dict[str, float]
+    grants: list[str]
+    counted_on: list[str]
 
 
 class Fleet:
@@ -77,14 +90,15 @@ class Fleet:
     def _find(self, node: str) -> tuple[list[RemoteNode], str]:
         """Return the remotes called so, and the node's name. Raises BadNameError with those that are known."""
         found = [each for each in self.pool.remotes.values() if node in (each.node, each.target, serial_of(each.target))]
-        if found or self.keeper(node) is not None:
+        if found or self.keeper(node) is not None or f"{NODE}{node}" in self._sessions.told.peers:
             return found, self.name_of(found[0]) if found else node
         known = [*map(self.name_of, self.pool.remotes.values()), *(name for name, _session in self._keepers_alone())]
         raise BadNameError(f"no node {node[:64]!r} is known here", name=node, known=", ".join(known[:32]))
 
     def _keepers_alone(self) -> Iterator[tuple[str, Session | None]]:
         followed = {remote.node for remote in self.pool.remotes.values()}
-        for peer, session in self._sessions.peers().items():
+        told: dict[str, Session | None] = dict.fromkeys(self._sessions.told.peers)
+        for peer, session in (told | dict(self._sessions.peers())).items():
             if (name := peer.removeprefix(NODE)) not in followed:
                 yield name, session
 
@@ -192,7 +206,8 @@ class Fleet:
 
     def _keeper_alone(self, name: str, session: Session | None) -> pb.Peer:
         peer = pb.Peer(node=name, required=name in self._required)
-        peer.reason = "it keeps a session here; no stub of this node is of it, so it is not asked"
+        keeps = "it keeps a session here" if session is not None else "it counts on alone limits of an earlier run"
+        peer.reason = f"{keeps}; no stub of this node is of it, so it is not asked"
         self._say_kept(peer, session)
         self._say_expected(peer, f"{NODE}{name}")
         return peer
@@ -213,10 +228,9 @@ class Fleet:
 
     # --- what a person says
 
-    def assume_safe(self, node: str) -> tuple[str, dict[str, float], list[str]]:
-        """Count no more what is not seen of a node, until contact.
+    def assume_safe(self, node: str) -> Assumed:
+        """Count no more what is not seen of a node, until contact, nor hold what it counts on while it is not heard.
 
-        Return its name, at what its stubs were counted, and in words which parts of limits were granted there.
         Raises BadNameError, and UnsupportedError while it answers.
         """
         remotes, name = self._find(node)
@@ -228,7 +242,19 @@ class Fleet:
             worst_a = leaf.counts_at_a
             if leaf.network.target in targets and leaf.assume_safe():
                 counted_a[leaf.name] = worst_a
-        return name, counted_a, self.forget_grants(targets)
+        return Assumed(name, counted_a, self.forget_grants(targets), self._counts_on_nothing(name))
+
+    def _counts_on_nothing(self, name: str) -> list[str]:
+        """Hold no alone limit any more that a node counts on which keeps no session here; return them in words."""
+        session = self.keeper(name)
+        if session is not None and self._lease_left_s(session) is not None:
+            return []
+        return [
+            f"at most {limit_w:g} W {way} of {battery}"
+            for battery, limits in self._sessions.count_no_more(f"{NODE}{name}").items()
+            for way, limit_w in (("discharge", limits.discharge_w), ("charge", limits.charge_w))
+            if limit_w is not None
+        ]
 
     def expect(self, node: str, for_s: float, reason: str) -> tuple[str, bool]:
         """Expect a node's absence for a time, 0 for no longer; return its name, and whether it was expected before.

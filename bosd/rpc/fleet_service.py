@@ -41,13 +41,14 @@ class FleetService(FleetServiceServicer):
 
     async def _assume_safe(self, request: pb.AssumeSafeRequest, context: Context) -> pb.AssumeSafeResponse:
         who = holder_of(context)
-        node, counted_a, grants = self._fleet.assume_safe(_need_node(request.node))
+        done = self._fleet.assume_safe(_need_node(request.node))
         if self._audit is not None:
-            asked, before = {"node": node}, {"counted_a": counted_a, "grants": grants}
-            after = {"node": node, "counted_a": 0.0, "grants": []}
-            self._audit.note("assume-safe", who=who, names=list(counted_a), asked=asked, before=before, after=after)
-        batteries = [pb.AssumedSafe(name=name, counted_a=worst_a) for name, worst_a in counted_a.items()]
-        return pb.AssumeSafeResponse(node=node, batteries=batteries, grants=grants)
+            before = {"counted_a": done.counted_a, "grants": done.grants, "alone_limits": done.counted_on}
+            after = {"node": done.node, "counted_a": 0.0, "grants": [], "alone_limits": []}
+            asked = {"node": done.node}
+            self._audit.note("assume-safe", who=who, names=list(done.counted_a), asked=asked, before=before, after=after)
+        batteries = [pb.AssumedSafe(name=name, counted_a=worst_a) for name, worst_a in done.counted_a.items()]
+        return pb.AssumeSafeResponse(node=done.node, batteries=batteries, grants=done.grants, alone_limits=done.counted_on)
 
     async def Maintenance(self, request: pb.MaintenanceRequest, context: Context) -> pb.MaintenanceResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._maintain(request, context), ("maintenance", ()))

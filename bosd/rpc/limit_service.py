@@ -55,11 +55,7 @@ class LimitService(LimitServiceServicer):
 
     async def _remove(self, request: pb.RemoveLimitRequest, context: Context) -> pb.RemoveLimitResponse:
         source = request.source or OPERATOR
-        if source in self._limits.book.at_work:
-            raise NotAllowedError(
-                f"limits of {source} end when {source} says so; without its section they end, too", source=source
-            )
-        removed = await self._limits.book.remove(
+        removed = await self._limits.remove(
             source,
             need_name(request.battery, "battery"),
             _direction(request.direction) if request.direction else None,

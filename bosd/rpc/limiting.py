@@ -6,6 +6,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Grant
 from bosd.bal.spec import NetworkSpec
 from bosd.errors import UnsupportedError
+from bosd.fleet.owner import OwnerSessions
 from bosd.limits.service import NOT_PROVABLE, Limits
 from bosd.node.audit import AuditLog
 from bosd.node.clock_trust import ClockTrust
@@ -13,9 +14,10 @@ from bosd.node.faults import Severity
 from bosd.node.links import NetworkLeaf
 from bosd.node.node import Node
 from bosd.node.noticed import Noticed
+from bosd.store.alone import AloneTable
 from bosd.store.store import Store
 
-__all__ = ["Limits", "limits_of"]
+__all__ = ["Limits", "go_by_sessions", "limits_of"]
 
 
 async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog | None = None) -> Limits:
@@ -36,6 +38,13 @@ async def limits_of(node: Node, store: Store, trust: ClockTrust, audit: AuditLog
     node.time.add(limits.book)
     node.notices.sources.append(lambda: noticed(limits))
     return limits
+
+
+async def go_by_sessions(node: Node, limits: Limits, sessions: OwnerSessions, store: Store) -> None:
+    """Have limits, and alone limits, go by the sessions of a node, and by what earlier runs told others. Raises StoreError."""
+    node.alone.peers, limits.is_heard = sessions, sessions.is_heard
+    await sessions.load(AloneTable(store), node.alone.configured)
+    node.parts.append(sessions.told.start)
 
 
 async def _send(stub: Battery, grant: Grant) -> None:

@@ -74,6 +74,7 @@ class NodeService(NodeServiceServicer):
             version=__version__,
             known=(request.believed_boot_id, request.believed_epoch) == (sessions.boot_id, session.epoch - 1),
             config_digest=sessions.config_digest(),
+            tells_unreached=True,
         )
 
     async def Sync(self, request: pb.SyncRequest, context: Context) -> pb.SyncResponse:  # noqa: D102, N802

@@ -14,7 +14,7 @@ from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use, left_a
-from bosd.rpc.remote_calls import RemoteCalls
+from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls
 from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
@@ -84,6 +84,7 @@ class RemoteBattery(RemoteCalls):
         behind, before, self._remote = self.lost_behind, self._remote, status
         if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
+        self._limited_there(status)
         if behind and not self.lost_behind:
             hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
@@ -379,6 +380,7 @@ class RemoteBattery(RemoteCalls):
             expected_rate_a=0.0 if away else remote.current_a or 0.0,
             max_staleness_s=staleness_s(self.network, remote),
             valid_until_s=valid_until_s,
+            **OWNERS_WORD,
             **asked,
         )
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from bosd.bal.cap import Grant
+from bosd.bal.cap import FAR, Cap, Grant, Unreached
+from bosd.bal.caps import STEADY
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
@@ -12,6 +13,11 @@ from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
+
+OWNERS_WORD: dict[str, None] = dict.fromkeys(
+    ("unreached_charge", "unreached_discharge", "own_charge_limit", "own_discharge_limit")
+)
+"""What an owner says of limits at its battery, which is no word of this node's about its stub."""
 
 
 class RemoteCalls(NetworkLeaf):
@@ -37,6 +43,31 @@ class RemoteCalls(NetworkLeaf):
         if remote.hops >= MAX_HOPS:
             return f"more than {MAX_HOPS} hops away"
         return ""
+
+    def _limited_there(self, remote: BatteryStatus) -> None:
+        """Carry no more than limits of the owner's let it; look again where that has changed, by more than a voltage does."""
+        told = (remote.own_charge_limit, remote.own_discharge_limit)
+        at = self.network.target
+        caps = [
+            Cap(source=FAR, discharging=out, limit_a=self._steadily(each.limit_a, discharging=out), text=f"{each.text} at {at}")
+            for out, each in zip((False, True), told, strict=True)
+            if each is not None and not self._barred(remote)
+        ]
+        if self.put_caps(FAR, tuple(caps)):
+            self.look_again()
+
+    def _steadily(self, limit_a: float, *, discharging: bool) -> float:
+        before_a = [cap.limit_a for cap in self.caps if cap.source == FAR and cap.discharging is discharging]
+        return next((each_a for each_a in before_a if each_a is not None and STEADY * limit_a <= each_a <= limit_a), limit_a)
+
+    def unreached_behind(self, *, discharging: bool) -> Unreached | None:
+        """Return what its owner said last; one of another version, that does not say it, may reach nothing behind it."""
+        if (remote := self._remote) is None or self._barred(remote):
+            return None
+        told = remote.unreached_discharge if discharging else remote.unreached_charge
+        if told is None and remote.hops and not self._wire.tells_unreached:
+            return Unreached(why=f"{self.network.target} is of a version that does not tell what it hears of the nodes behind it")
+        return told
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
         """Return what its owner announced."""

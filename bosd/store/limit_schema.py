@@ -37,3 +37,18 @@ limit_grant = Table(
     Column("revision", Integer, nullable=False),
 )
 """The largest grant that may be in force at each battery of another node."""
+alone_told = Table(
+    "alone_told",
+    metadata,
+    *(Column(name, Text, primary_key=True) for name in ("peer", "battery")),
+    *(Column(name, Float) for name in ("discharge_w", "charge_w")),
+)
+"""Alone limits that other nodes count on, and that the topology does not have any more."""
+alone_commander = Table(
+    "alone_commander",
+    metadata,
+    Column("battery", Text, primary_key=True),
+    Column("peer", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+)
+"""Which other node commanded a battery last, of those that count on alone limits; in that order."""

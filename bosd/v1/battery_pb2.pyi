@@ -53,8 +53,28 @@ SETPOINT_SOURCE_MANUAL: SetpointSource
 SETPOINT_SOURCE_SCHEDULE: SetpointSource
 SETPOINT_SOURCE_SAFE: SetpointSource
 
+class Unreached(_message.Message):
+    __slots__ = ("aside_w", "aside_a", "why", "within_s")
+    ASIDE_W_FIELD_NUMBER: _ClassVar[int]
+    ASIDE_A_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    aside_w: float
+    aside_a: float
+    why: str
+    within_s: float
+    def __init__(self, aside_w: _Optional[float] = ..., aside_a: _Optional[float] = ..., why: _Optional[str] = ..., within_s: _Optional[float] = ...) -> None: ...
+
+class OwnLimit(_message.Message):
+    __slots__ = ("limit_a", "text")
+    LIMIT_A_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    limit_a: float
+    text: str
+    def __init__(self, limit_a: _Optional[float] = ..., text: _Optional[str] = ...) -> None: ...
+
 class BatteryStatus(_message.Message):
-    __slots__ = ("name", "kind", "voltage_v", "current_a", "power_w", "charge_ah", "capacity_ah", "soc", "max_discharge_current_a", "max_charge_current_a", "ideal_max_discharge_current_a", "ideal_max_charge_current_a", "usable_charge_ah", "balanced_usable_charge_ah", "expected_charge_ah", "unobserved_s", "requested_current_a", "applied_current_a", "setpoint_source", "setpoint_ends_at", "sampled_from", "sampled_to", "age_s", "quality", "link", "commandable", "reason", "cells_v", "temperatures_c", "cycles", "faults", "path", "hops", "controllable", "max_staleness_s", "unallocated_ah", "balancing_cells", "charge_switch_closed", "discharge_switch_closed", "stopped", "holder")
+    __slots__ = ("name", "kind", "voltage_v", "current_a", "power_w", "charge_ah", "capacity_ah", "soc", "max_discharge_current_a", "max_charge_current_a", "ideal_max_discharge_current_a", "ideal_max_charge_current_a", "usable_charge_ah", "balanced_usable_charge_ah", "expected_charge_ah", "unobserved_s", "requested_current_a", "applied_current_a", "setpoint_source", "setpoint_ends_at", "sampled_from", "sampled_to", "age_s", "quality", "link", "commandable", "reason", "cells_v", "temperatures_c", "cycles", "faults", "path", "hops", "controllable", "max_staleness_s", "unallocated_ah", "balancing_cells", "charge_switch_closed", "discharge_switch_closed", "stopped", "holder", "unreached_charge", "unreached_discharge", "own_charge_limit", "own_discharge_limit")
     NAME_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     VOLTAGE_V_FIELD_NUMBER: _ClassVar[int]
@@ -96,6 +116,10 @@ class BatteryStatus(_message.Message):
     DISCHARGE_SWITCH_CLOSED_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     HOLDER_FIELD_NUMBER: _ClassVar[int]
+    UNREACHED_CHARGE_FIELD_NUMBER: _ClassVar[int]
+    UNREACHED_DISCHARGE_FIELD_NUMBER: _ClassVar[int]
+    OWN_CHARGE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    OWN_DISCHARGE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     name: str
     kind: str
     voltage_v: float
@@ -137,7 +161,11 @@ class BatteryStatus(_message.Message):
     discharge_switch_closed: bool
     stopped: bool
     holder: str
-    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., voltage_v: _Optional[float] = ..., current_a: _Optional[float] = ..., power_w: _Optional[float] = ..., charge_ah: _Optional[float] = ..., capacity_ah: _Optional[float] = ..., soc: _Optional[float] = ..., max_discharge_current_a: _Optional[float] = ..., max_charge_current_a: _Optional[float] = ..., ideal_max_discharge_current_a: _Optional[float] = ..., ideal_max_charge_current_a: _Optional[float] = ..., usable_charge_ah: _Optional[float] = ..., balanced_usable_charge_ah: _Optional[float] = ..., expected_charge_ah: _Optional[float] = ..., unobserved_s: _Optional[float] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_source: _Optional[_Union[SetpointSource, str]] = ..., setpoint_ends_at: _Optional[float] = ..., sampled_from: _Optional[float] = ..., sampled_to: _Optional[float] = ..., age_s: _Optional[float] = ..., quality: _Optional[_Union[Quality, str]] = ..., link: _Optional[_Union[Link, str]] = ..., commandable: _Optional[bool] = ..., reason: _Optional[str] = ..., cells_v: _Optional[_Iterable[float]] = ..., temperatures_c: _Optional[_Iterable[float]] = ..., cycles: _Optional[int] = ..., faults: _Optional[_Iterable[str]] = ..., path: _Optional[_Iterable[str]] = ..., hops: _Optional[int] = ..., controllable: _Optional[bool] = ..., max_staleness_s: _Optional[float] = ..., unallocated_ah: _Optional[float] = ..., balancing_cells: _Optional[_Iterable[int]] = ..., charge_switch_closed: _Optional[bool] = ..., discharge_switch_closed: _Optional[bool] = ..., stopped: _Optional[bool] = ..., holder: _Optional[str] = ...) -> None: ...
+    unreached_charge: Unreached
+    unreached_discharge: Unreached
+    own_charge_limit: OwnLimit
+    own_discharge_limit: OwnLimit
+    def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., voltage_v: _Optional[float] = ..., current_a: _Optional[float] = ..., power_w: _Optional[float] = ..., charge_ah: _Optional[float] = ..., capacity_ah: _Optional[float] = ..., soc: _Optional[float] = ..., max_discharge_current_a: _Optional[float] = ..., max_charge_current_a: _Optional[float] = ..., ideal_max_discharge_current_a: _Optional[float] = ..., ideal_max_charge_current_a: _Optional[float] = ..., usable_charge_ah: _Optional[float] = ..., balanced_usable_charge_ah: _Optional[float] = ..., expected_charge_ah: _Optional[float] = ..., unobserved_s: _Optional[float] = ..., requested_current_a: _Optional[float] = ..., applied_current_a: _Optional[float] = ..., setpoint_source: _Optional[_Union[SetpointSource, str]] = ..., setpoint_ends_at: _Optional[float] = ..., sampled_from: _Optional[float] = ..., sampled_to: _Optional[float] = ..., age_s: _Optional[float] = ..., quality: _Optional[_Union[Quality, str]] = ..., link: _Optional[_Union[Link, str]] = ..., commandable: _Optional[bool] = ..., reason: _Optional[str] = ..., cells_v: _Optional[_Iterable[float]] = ..., temperatures_c: _Optional[_Iterable[float]] = ..., cycles: _Optional[int] = ..., faults: _Optional[_Iterable[str]] = ..., path: _Optional[_Iterable[str]] = ..., hops: _Optional[int] = ..., controllable: _Optional[bool] = ..., max_staleness_s: _Optional[float] = ..., unallocated_ah: _Optional[float] = ..., balancing_cells: _Optional[_Iterable[int]] = ..., charge_switch_closed: _Optional[bool] = ..., discharge_switch_closed: _Optional[bool] = ..., stopped: _Optional[bool] = ..., holder: _Optional[str] = ..., unreached_charge: _Optional[_Union[Unreached, _Mapping]] = ..., unreached_discharge: _Optional[_Union[Unreached, _Mapping]] = ..., own_charge_limit: _Optional[_Union[OwnLimit, _Mapping]] = ..., own_discharge_limit: _Optional[_Union[OwnLimit, _Mapping]] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
     __slots__ = ("name", "max_age_s")

@@ -73,7 +73,7 @@ class FleetServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AssumeSafe(self, request, context):
-        """What of a node is not seen counts no more, until contact.
+        """What of a node is not seen counts no more, until contact; nor does it count on alone limits that this node does not have any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

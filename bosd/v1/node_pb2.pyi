@@ -37,7 +37,7 @@ class HelloRequest(_message.Message):
     def __init__(self, nonce: _Optional[str] = ..., boot_id: _Optional[str] = ..., protocol: _Optional[int] = ..., version: _Optional[str] = ..., believed_boot_id: _Optional[str] = ..., believed_epoch: _Optional[int] = ..., elsewhere: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class HelloResponse(_message.Message):
-    __slots__ = ("node", "boot_id", "epoch", "owner_s", "lease_s", "heartbeat_s", "version", "known", "config_digest")
+    __slots__ = ("node", "boot_id", "epoch", "owner_s", "lease_s", "heartbeat_s", "version", "known", "config_digest", "tells_unreached")
     NODE_FIELD_NUMBER: _ClassVar[int]
     BOOT_ID_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class HelloResponse(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     KNOWN_FIELD_NUMBER: _ClassVar[int]
     CONFIG_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    TELLS_UNREACHED_FIELD_NUMBER: _ClassVar[int]
     node: str
     boot_id: str
     epoch: int
@@ -56,7 +57,8 @@ class HelloResponse(_message.Message):
     version: str
     known: bool
     config_digest: str
-    def __init__(self, node: _Optional[str] = ..., boot_id: _Optional[str] = ..., epoch: _Optional[int] = ..., owner_s: _Optional[float] = ..., lease_s: _Optional[float] = ..., heartbeat_s: _Optional[float] = ..., version: _Optional[str] = ..., known: _Optional[bool] = ..., config_digest: _Optional[str] = ...) -> None: ...
+    tells_unreached: bool
+    def __init__(self, node: _Optional[str] = ..., boot_id: _Optional[str] = ..., epoch: _Optional[int] = ..., owner_s: _Optional[float] = ..., lease_s: _Optional[float] = ..., heartbeat_s: _Optional[float] = ..., version: _Optional[str] = ..., known: _Optional[bool] = ..., config_digest: _Optional[str] = ..., tells_unreached: _Optional[bool] = ...) -> None: ...
 
 class SyncRequest(_message.Message):
     __slots__ = ("boot_id", "epoch")

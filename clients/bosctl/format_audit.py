@@ -96,14 +96,16 @@ def _asked(asked: object) -> str:
 
 
 def _assumed(before: object) -> str:
-    """Return what counted until somebody said that it is safe, and which grants were forgotten."""
-    counted_a, grants = (before.get("counted_a"), before.get("grants")) if isinstance(before, Mapping) else (None, None)
+    """Return what counted until somebody said that it is safe, and which grants and alone limits were forgotten."""
+    told = before if isinstance(before, Mapping) else {}
+    counted_a, grants, counted_on = (told.get(each) for each in ("counted_a", "grants", "alone_limits"))
     parts = (
         [f"{name} counted at {_amperes(worst_a)}" for name, worst_a in counted_a.items()]
         if isinstance(counted_a, Mapping)
         else []
     )
     parts += [f"granted {grant}" for grant in grants] if isinstance(grants, list) else []
+    parts += [f"counted on {limit}" for limit in counted_on] if isinstance(counted_on, list) else []
     return f"no more: {', '.join(parts)}" if parts else "nothing counted"
 
 

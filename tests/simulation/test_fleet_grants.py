@@ -10,6 +10,9 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
 from bosd.errors import StaleRevisionError
+from bosd.rpc.about import About
+from bosd.rpc.fleet import Assumed
+from bosd.rpc.fleet import Fleet as Nodes
 from bosd.store.limits import Direction, Limit
 from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
@@ -498,7 +501,7 @@ def test_what_is_lost_behind_a_relay_is_set_aside() -> None:
         assert host.up.limits is not None
         (view,) = host.up.limits.views()
         assert not view.provable
-        assert "sr is not reached behind its node" in view.reason
+        assert "sr, behind its node: mid is not heard, holds what it was told, and has no alone limit" in view.reason
         assert granted_w(fleet.hosts["c"]) == [pytest.approx(0.0, abs=20.0)]
 
     told(story)
@@ -623,6 +626,115 @@ def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: 
         fleet.cut("m", "a")
         await asyncio.sleep(10.0)
         assert flows_a(fleet, "a") == [pytest.approx(-15.0 if limit_w is None else -10.0, rel=1e-3)]
+
+    told(story)
+
+
+def test_an_alone_limit_that_is_counted_on_outlives_its_owners_run() -> None:
+    """96 W are removed while m is cut off, and the owner restarts: m, which limits, counts on them until it is heard again."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(2.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(5.0)
+        far.store.failed = True
+        assert "what others count on" in str(await fleet.refused(edit(fleet, far, pack_spec("b", "a"))))
+        far.store.failed = False
+        await edit(fleet, far, pack_spec("b", "a"))
+        for _ in range(2):
+            far.kill()
+            await asyncio.sleep(2.0)
+            far.start()
+            await asyncio.sleep(8.0)
+            await fleet.set(far, "b", -15.0, ttl_s=300.0)  # somebody there
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        fleet.heal("m", "a")
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is heard again")
+        await asyncio.sleep(2.0)
+        fleet.cut("m", "a")
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(8.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-15.0, rel=1e-3)]
+
+    told(story)
+
+
+def test_who_commanded_last_is_missed_after_a_restart_though_another_is_heard() -> None:
+    """M, cut off, counts on 96 W of a, whose owner restarts; p, which only looks, is heard there: a booking runs 96 W."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        far = fleet.add_host("a", Topology(batteries=(replace(pack_spec("b", "a"), alone_charge_limit_w=96.0),)))
+        owners(fleet, "b")
+        host = controller(fleet, "a", "b")
+        controller(fleet, "a", host="p")
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        fleet.cut("m", "a")
+        await asyncio.sleep(20.0)
+        await fleet.within(far, far.up.node.book("b", -20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(5.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(20.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-2.0, -8.0], rel=0.02)
+        fleet.heal("m", "a")
+        await fleet.until(lambda: granted_w(far) != [], within_s=20.0, because="it is heard")
+        assert not far.up.node.directory["b"].alone
+
+    told(story)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_node_that_never_comes_back_counts_on_nothing_once_a_person_says_so(*, restarts: bool) -> None:
+    """M is scrap, and 96 W that it counted on were removed: assume-safe names them, and they hold no more, over runs too."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -1.0)
+        host.cut_power()
+        await asyncio.sleep(5.0)
+        await edit(fleet, far, pack_spec("b", "a"))
+        await asyncio.sleep(3.0)
+        if restarts:
+            far.kill()
+            await asyncio.sleep(2.0)
+            far.start()
+            await asyncio.sleep(10.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+        process = far.up
+        about = About(process.node, process.node.faults, process.sessions)
+        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        assert [peer.node for peer in await nodes.peers(1.0)] == ["m"]
+        assert nodes.assume_safe("m") == Assumed("m", {}, [], ["at most 96 W charge of b"])
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is nobody's any more")
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(10.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [-15.0]
 
     told(story)
 

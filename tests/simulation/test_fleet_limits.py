@@ -10,7 +10,7 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
-from bosd.errors import BosError
+from bosd.errors import BosError, NoResourcesError
 from bosd.fleet.system_state import SystemState
 from bosd.node.api import ApplyResult, Edit
 from bosd.rpc.about import About
@@ -381,7 +381,7 @@ def test_a_person_ends_what_is_left_behind() -> None:
         nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
         nodes.forget_grants = process.limits.grants.forget
         assert nodes.state()[0] is not SystemState.OK
-        assert nodes.assume_safe("b") == ("b", {}, ["240 W charge of b at b:7000"])
+        assert nodes.assume_safe("b") == ("b", {}, ["240 W charge of b at b:7000"], [])
         await fleet.until(lambda: list(host.up.pool.remotes) == ["a:7000"], within_s=2.0, because="let go")
         assert nodes.state()[0] is SystemState.OK
         host.kill()
@@ -494,5 +494,257 @@ def test_a_limit_says_what_counts_while_its_meter_is_silent() -> None:
         await asyncio.sleep(10.0)
         words = "meter sa is not heard: efficiency counts, and the load that it saw last"
         assert [view.reason for view in host.up.limits.views()] == [words]
+
+    told(story)
+
+
+def behind_a_relay(fleet: Fleet, hold_s: float | None = 2.0) -> tuple[Host, Host, Host]:
+    """Put c there, r with `part` over a stub of it, and m with `all` over a stub of `part` and of d; return c, r and m."""
+    owners(fleet, "c", hold_s=hold_s)
+    owners(fleet, "d")
+    stubs = (stub_spec("sc", "c", "b"), sum_spec("part", "sc"))
+    relay = fleet.add_host("r", Topology(batteries=stubs, splitters=()))
+    above = (stub_spec("spart", "r", "part"), stub_spec("sd", "d", "b"), sum_spec("all", "spart", "sd"))
+    return fleet.hosts["c"], relay, fleet.add_host("m", Topology(batteries=above, splitters=()))
+
+
+def test_what_a_relay_does_not_hear_is_no_limit_that_is_kept() -> None:
+    """C was granted 720 W and is cut off from r; 480 W are left: c may run its 720 W, d has nothing, and m says so."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet)
+        await ready(fleet)
+        await limit(fleet, host, "all", 1440.0)
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(720.0, rel=0.01)], within_s=5.0, because="granted")
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        limits = host.up.limits
+        assert limits is not None
+        assert [(view.provable, view.bound_s) for view in limits.views()] == [(True, 2.0)]
+        await fleet.set(far, "b", -15.0)  # somebody there: 720 W
+        await fleet.set(fleet.hosts["d"], "b", -10.0)
+        await limit(fleet, host, "all", 480.0)
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c", "d") == [pytest.approx(-15.0, rel=0.01), pytest.approx(0.0, abs=0.1)]
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: spart: 720 W may run there unreached, and 480 W are allowed" in view.reason
+        fleet.heal("r", "c")
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c", "d") == [pytest.approx(-10.0, rel=0.02), pytest.approx(0.0, abs=0.1)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_holds_behind_a_relay_has_no_bound(*, split: bool) -> None:
+    """C holds the 480 W of a person there and is cut off from r before there is a limit: m says who is not heard, over r."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet, hold_s=None)
+        if split:
+            parts = (PartitionSpec(name="p1", fraction=1.0),)
+            splitter = SplitterSpec(name="s", policy="proportional", source="spart", partitions=parts)
+            host.topology = Topology(batteries=(stub_spec("spart", "r", "part"),), splitters=(splitter,))
+        await ready(fleet)
+        await fleet.set(far, "b", -10.0)
+        await asyncio.sleep(2.0)
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        await limit(fleet, host, "p1" if split else "all", 720.0)
+        await asyncio.sleep(2.0)
+        assert flows_a(fleet, "c") == [-10.0]
+        limits = host.up.limits
+        assert limits is not None
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: spart, behind its node: sc is not heard, " in view.reason
+        fleet.heal("r", "c")
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+
+    told(story)
+
+
+def test_a_limit_of_an_owners_own_gives_its_share_to_the_others() -> None:
+    """A is limited to 240 W there: of 20 A it has 5 A and b 15 A, of 960 W granted 240 W and b 720 W, until its limit goes."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"]
+        await fleet.set(host, "all", -20.0)
+        await limit(fleet, far, "b", 240.0)
+        await fleet.until(
+            lambda: flows_a(fleet, "a", "b") == pytest.approx([-5.0, -15.0], rel=0.01), within_s=2.0, because="b has the rest"
+        )
+        result = await fleet.set(host, "all", -30.0)
+        assert result.requested_current_a == -30.0
+        assert result.applied_current_a == pytest.approx(-25.0, rel=0.01)
+        assert "clamped to the limits of sa: the charge limit 240 W of operator at a:7000" in result.reason
+        assert host.up.node.status("all").applied_current_a == pytest.approx(math.fsum(flows_a(fleet, "a", "b")), rel=1e-3)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        assert [granted_w(fleet.hosts[name])[0] for name in "ab"] == pytest.approx([240.0, 720.0], rel=0.01)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-5.0, -15.0], rel=0.01)
+        await limit(fleet, far, "b", None)
+        await asyncio.sleep(3.0)
+        assert [granted_w(fleet.hosts[name])[0] for name in "ab"] == pytest.approx([480.0, 480.0], rel=0.02)
+        assert flows_a(fleet, "a", "b") == pytest.approx([-10.0, -10.0], rel=0.02)
+
+    told(story)
+
+
+def test_a_limit_of_an_owners_own_is_told_over_a_relay() -> None:
+    """C is limited to 240 W at its owner, behind r: m plans `part` with 5 A, not with what its own grant of the rest allows."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet)
+        await ready(fleet)
+        await limit(fleet, far, "b", 240.0)
+        await asyncio.sleep(2.0)
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(3.0)
+        await fleet.set(host, "all", -18.0)
+        assert flows_a(fleet, "c", "d") == pytest.approx([-5.0, -13.0], rel=0.01)
+        assert granted_w(fleet.hosts["d"])[0] == pytest.approx(720.0, rel=0.01)
+        await limit(fleet, far, "b", None)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "c", "d") == pytest.approx([-9.0, -9.0], rel=0.02)
+
+    told(story)
+
+
+@pytest.mark.parametrize("far_w", [None, 96.0])
+def test_an_alone_limit_of_what_lies_further_is_no_promise(far_w: float | None) -> None:
+    """R dies, whose `part` may run 96 W alone: c behind it goes on with a booking of the 480 W that it was granted.
+
+    Where c may run no more than 96 W alone itself, d has that much more.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        far, relay, host = behind_a_relay(fleet)
+        far.topology = Topology(batteries=(replace(pack_spec("b", "c"), alone_charge_limit_w=far_w),))
+        batteries = (stub_spec("sc", "c", "b"), replace(sum_spec("part", "sc"), alone_charge_limit_w=96.0))
+        relay.topology = Topology(batteries=batteries)
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0, rel=0.01)], within_s=5.0, because="granted")
+        await fleet.within(far, far.up.node.book("b", -20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.set(host, "all", -40.0)
+        await asyncio.sleep(3.0)
+        relay.cut_power()
+        await asyncio.sleep(30.0)
+        behind_a = -10.0 if far_w is None else -2.0
+        assert flows_a(fleet, "c", "d") == pytest.approx([behind_a, -20.0 - behind_a], rel=0.02)
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert view.provable
+
+    told(story)
+
+
+def test_a_part_that_its_owner_refuses_bounds_nothing() -> None:
+    """A takes no grant, as its book is full: the session is ready, and anybody may run anything there all the same."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        far = fleet.hosts["a"].up.limits
+        assert far is not None
+
+        async def put(*_: object, **__: object) -> Limit:
+            raise NoResourcesError("the book holds 1000 limits: no more")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(far.book, "put", put)
+            await limit(fleet, host, "all", 480.0)
+            await asyncio.sleep(5.0)
+            assert granted_w(fleet.hosts["a"]) == []
+            await fleet.set(fleet.hosts["a"], "b", -15.0)  # somebody there: 720 W
+            await asyncio.sleep(3.0)
+            assert flows_a(fleet, "a", "b") == [-15.0, 0.0]
+            limits = host.up.limits
+            assert limits is not None
+            (view,) = limits.views()
+            assert (view.provable, view.bound_s) == (False, None)
+            assert "NOT_PROVABLE: sa does not take its part: the book holds 1000 limits: no more" in view.reason
+        await fleet.until(lambda: limits.views()[0].provable, within_s=5.0, because="it took it")
+
+    told(story)
+
+
+def test_a_part_is_ended_by_hand_only_while_its_node_is_not_heard() -> None:
+    """M counts on its 480 W at a, which it would tell of as kept; an admin ends it once m is gone, and m grants it anew."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        far = fleet.hosts["a"]
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0)], within_s=5.0, because="granted")
+        limits = far.up.limits
+        assert limits is not None
+        refusal = await fleet.refused(fleet.within(far, limits.remove("node:m", "b", None)))
+        assert refusal is not None
+        assert (refusal.reason, "while it is heard" in refusal.message) == ("NOT_ALLOWED", True)
+        assert granted_w(far) == [pytest.approx(480.0)]
+        fleet.cut("m", "a")
+        await asyncio.sleep(5.0)
+        assert len(await fleet.within(far, limits.remove("node:m", "b", None))) == 1
+        assert granted_w(far) == []
+        fleet.heal("m", "a")
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0)], within_s=10.0, because="granted anew")
+
+    told(story)
+
+
+def test_an_owner_on_a_full_disk_holds_the_tightest_of_what_it_is_granted() -> None:
+    """Parts move as charges do, and are told anew each half second: what is not recorded replaces what was not, and is one."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 1440.0)
+        await fleet.set(host, "all", -40.0)
+        await asyncio.sleep(3.0)
+        far = fleet.hosts["a"]
+        far.store.failed = True
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(60.0)
+        fleet.packs["a"].change(charge_ah=80.0)
+        await asyncio.sleep(60.0)
+        assert sorted(w or 0.0 for w in granted_w(far)) == [pytest.approx(160.0, rel=0.3), pytest.approx(720.0, rel=0.01)]
+        far.store.failed = False
+        await fleet.until(lambda: len(granted_w(far)) == 1, within_s=12.0, because="it is recorded")
+
+    told(story)
+
+
+def test_a_battery_that_its_owner_calls_otherwise_is_not_held_by_its_part() -> None:
+    """B of a is called x: the 480 W stand for b there, and x runs 960 W, which m can say nothing of until b is back."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 960.0)
+        far, limits = fleet.hosts["a"], host.up.limits
+        assert limits is not None
+        await fleet.until(lambda: granted_w(far) == [pytest.approx(480.0, rel=0.02)], within_s=5.0, because="granted")
+        await edit(fleet, far, pack_spec("x", "a"))
+        await asyncio.sleep(15.0)
+        await fleet.set(far, "x", -20.0)
+        await asyncio.sleep(3.0)
+        assert flows_a(fleet, "a") == [-20.0]
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: sa is no battery of its node any more" in view.reason
+        await edit(fleet, far, pack_spec("b", "a"))
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="it is there again")
 
     told(story)

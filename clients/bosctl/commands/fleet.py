@@ -168,10 +168,12 @@ def assume_safe(context: typer.Context, nodes: Nodes = None, selector: Selectors
         counted_a = {each.name: each.counted_a for each in answer.batteries}
         words = [f"{name} counts no more, it was at {worst_a:+.2f} A" for name, worst_a in counted_a.items()]
         words += [f"granted no more: {grant}" for grant in answer.grants]
+        words += [f"counted on no more: {limit}" for limit in answer.alone_limits]
         return {
             "node": answer.node,
             "counted_a": counted_a,
             "grants": list(answer.grants),
+            "alone_limits": list(answer.alone_limits),
             "message": "; ".join(words) or "nothing of it was counted",
         }
 

@@ -25,7 +25,7 @@ from bosd.rpc.battery_service import BatteryService
 from bosd.rpc.client import LinkTimers, RemotePool
 from bosd.rpc.edge import Edge
 from bosd.rpc.limit_service import LimitService
-from bosd.rpc.limiting import limits_of
+from bosd.rpc.limiting import go_by_sessions, limits_of
 from bosd.rpc.node_service import NodeService
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.store.store import Store
@@ -158,8 +158,9 @@ class Process:
 
     async def _run(self, topology: Topology) -> None:
         await self.node.load(topology)
-        self.node.alone.peers = self.sessions
-        self.limits = limits = await limits_of(self.node, cast(Store, self._store), self._trust)
+        store = cast(Store, self._store)
+        self.limits = limits = await limits_of(self.node, store, self._trust)
+        await go_by_sessions(self.node, limits, self.sessions, store)
         edge, registry = Edge(self.fleet.bugs.append), Registry()
         add_BatteryServiceServicer_to_server(BatteryService(self.node, edge, self.sessions), registry)
         add_NodeServiceServicer_to_server(NodeService(self.node, edge, self.sessions), registry)

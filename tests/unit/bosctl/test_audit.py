@@ -98,6 +98,10 @@ def record(**fields: object) -> pb.AuditRecord:
         ),
         ({"action": "assume-safe", "before": '{"counted_a":{},"grants":[]}'}, "nothing counted"),
         (
+            {"action": "assume-safe", "before": '{"counted_a":{},"grants":[],"alone_limits":["at most 96 W charge of b"]}'},
+            "no more: counted on at most 96 W charge of b",
+        ),
+        (
             {"action": "lease-over", "before": '{"current_a":10.0,"holder":"node:m"}', "after": "", "message": "it is over"},
             "+10 A -> none; it is over",
         ),

@@ -267,6 +267,20 @@ def test_each_of_those_that_limit_counts(world: World) -> None:
     assert owner.unheard(["b1"], [B, A]) == ""
 
 
+def test_who_is_said_to_be_gone_is_missed_no_more(world: World) -> None:
+    """A commanded last and is lost; B is heard: nothing is alone any more once a person says that A is gone."""
+    owner = world.owner
+    session = world.ready()
+    owner.tell_alone(session, {"b1": AloneW(None, 96.0)})
+    world.check(session)
+    world.clock.at_s += 3.0
+    world.ready(B, boot_id="b1")
+    assert owner.unheard(["b1"]) == A
+    assert owner.count_no_more(A) == {"b1": AloneW(None, 96.0)}
+    assert owner.unheard(["b1"]) == ""
+    assert set(owner.announced) == set()
+
+
 def test_a_peer_counts_on_the_alone_limits_that_it_agreed_to(world: World) -> None:
     """It was told 96 W, and agreed; 480 W, and did not: it may have heard either. Who is heard counts on nothing."""
     owner, told = world.owner, AloneW(None, 96.0)

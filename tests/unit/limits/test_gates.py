@@ -65,6 +65,17 @@ class Bench:
     def _change(self, batteries: Iterable[Battery]) -> None:
         self.changed += [battery.name for battery in batteries]
 
+    def rename(self, old: str, new: str) -> None:
+        """Call a gate pack otherwise by an edit; its board stays."""
+        self.devices[new], self.flows_a[new] = self.devices.pop(old), self.flows_a.pop(old)
+        specs: list[BatterySpec] = []
+        for spec in self.directory.topology.batteries:
+            if isinstance(spec, AggregatorSpec):
+                specs.append(replace(spec, sources=tuple(new if each == old else each for each in spec.sources)))
+            else:
+                specs.append(replace(spec, name=new) if spec.name == old else spec)
+        self.directory.change(Topology(batteries=tuple(specs)), self.clock.now_s())
+
     def limit(self, name: str, limit_w: float | None) -> None:
         """Limit what a battery charges."""
         caps = () if limit_w is None else (Cap(source="book", discharging=False, limit_w=limit_w, text="the limit"),)
@@ -171,6 +182,76 @@ async def test_what_is_open_is_looked_after_when_an_edit_writes_it_otherwise(lim
     await bench.run(1.0)
     assert bench.most_a() == float("inf")
     assert bench.device.held == [(False, True), (False, False)]
+
+
+@pytest.mark.parametrize("failing", [False, True])
+async def test_what_is_open_is_closed_when_it_is_called_otherwise(*, failing: bool) -> None:
+    """G is called h: no limit of g's is one of h's, so what was opened closes after its minute, or once the board answers."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.flows_a["g"] = 0.0
+    if failing:
+        bench.limit("g", None)
+        await bench.run(59.0)
+        bench.device.fails = True
+        await bench.run(1.5)
+    bench.rename("g", "h")
+    await bench.run(59.0 if failing else 58.0)
+    assert bench.device.held == [(False, True)]
+    bench.device.fails = False
+    await bench.run(4.0)
+    assert bench.device.held == [(False, True), (False, False)]
+    assert bench.directory["h"].caps == ()
+    assert not bench.gates.busy
+
+
+async def test_what_is_open_for_the_sum_stays_open_when_it_is_called_otherwise() -> None:
+    """15 A and 10 A over 960 W of `all` opened g; as h it stays open under that limit, and closes when that is gone."""
+    bench = Bench()
+    bench.limit("all", 960.0)
+    bench.flows_a.update(g=-15.0, r=-10.0)
+    await bench.run(2.5)
+    bench.flows_a.update(g=0.0, r=-10.0)
+    bench.rename("g", "h")
+    await bench.run(70.0)
+    assert [cap.limit_a for cap in bench.directory["h"].caps if cap.source == "gate"] == [0.0]
+    assert bench.device.held == [(False, True)]
+    bench.limit("all", None)
+    await bench.run(1.0)
+    assert bench.device.held == [(False, True), (False, False)]
+
+
+async def test_what_becomes_a_pack_of_current_keeps_no_switch_open() -> None:
+    """G was opened, and is regulated from now on: nothing of what switches may do holds it at 0 A."""
+    bench = Bench()
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    specs = [
+        jbd_spec("g", current_control="external") if spec.name == "g" else spec for spec in bench.directory.topology.batteries
+    ]
+    bench.directory.change(Topology(batteries=tuple(specs)), bench.clock.now_s())
+    await bench.run(70.0)
+    assert [cap.source for cap in bench.directory["g"].caps] == ["book"]
+
+
+async def test_two_packs_that_exchange_their_names_keep_their_switches() -> None:
+    """G was opened and is called k, and k is called g: the board that is open closes, and the other one is not held at 0 A."""
+    bench = Bench("k")
+    bench.limit("g", 480.0)
+    bench.flows_a["g"] = -12.0
+    await bench.run(2.5)
+    bench.flows_a["g"] = 0.0
+    bench.rename("g", "x")
+    bench.rename("k", "g")
+    bench.rename("x", "k")
+    bench.limit("g", 480.0)
+    await bench.run(70.0)
+    assert bench.device.held == [(False, True), (False, False)]
+    assert bench.devices["g"].held == []
+    assert [[cap.source for cap in bench.directory[name].caps] for name in ("g", "k")] == [["book"], []]
 
 
 async def test_it_stays_open_under_the_same_limit_and_closes_under_a_wider_one() -> None:

@@ -1,8 +1,8 @@
 """Alone limits in force as a lease ends: at once, and by a look at the batteries that it is about alone."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import NoReturn, cast
 
 import pytest
@@ -58,6 +58,11 @@ class OneController:
         """Return nothing that is tighter."""
         del battery, batteries, limiters
         return AloneW()
+
+    def kept_alone(self, coming: Mapping[str, AloneW]) -> AbstractAsyncContextManager[None]:
+        """Keep nothing."""
+        del coming
+        return nullcontext()
 
 
 async def test_the_end_of_a_lease_looks_at_each_battery_a_few_times() -> None:

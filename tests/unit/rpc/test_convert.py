@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bosd.bal.cap import OwnLimit, Unreached
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
 from bosd.errors import DriverError
 from bosd.rpc.convert import MAX_PATH, amended, from_message, to_message
@@ -27,6 +28,8 @@ def statuses(draw: st.DrawFn) -> BatteryStatus:
     sampled = draw(st.booleans())
     age_s, spread_s = draw(ages), draw(st.floats(0.0, 10.0))
     cycles = draw(st.none() | st.integers(0, 10_000))
+    own = st.builds(OwnLimit, magnitude, st.text(max_size=50))
+    unreached = st.builds(Unreached, magnitude, magnitude, st.text(max_size=50), magnitude)
     return BatteryStatus(
         name=draw(st.text("abc", min_size=1, max_size=63)),
         kind=draw(st.sampled_from(["jbd", "aggregator"])),
@@ -65,6 +68,10 @@ def statuses(draw: st.DrawFn) -> BatteryStatus:
         hops=draw(st.integers(0, 16)),
         max_staleness_s=draw(st.floats(0.1, 1e6) | st.just(math.inf)),
         unallocated_ah=draw(maybe),
+        unreached_charge=draw(st.none() | unreached),
+        unreached_discharge=draw(st.none() | unreached),
+        own_charge_limit=draw(st.none() | own),
+        own_discharge_limit=draw(st.none() | own),
     )
 
 
@@ -173,6 +180,11 @@ NONSENSE = {
     "no quality": {"quality": 0},
     "unknown link": {"link": 99},
     "too many faults": {"faults": ["x"] * 2000},
+    "NaN limit of its own": {"own_charge_limit": pb.OwnLimit(limit_a=math.nan)},
+    "negative limit of its own": {"own_discharge_limit": pb.OwnLimit(limit_a=-1.0)},
+    "NaN unreached": {"unreached_charge": pb.Unreached(aside_w=math.nan)},
+    "negative unreached": {"unreached_discharge": pb.Unreached(aside_a=-1.0)},
+    "endlessly unreached": {"unreached_discharge": pb.Unreached(within_s=math.inf)},
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bosd.bal.cap import Unreached
 from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
@@ -29,6 +30,7 @@ class _Wire:
         self.unread = False
         self.full = False
         self.noted: list[tuple[str, float | None]] = []
+        self.tells_unreached = True
 
     def left_running_s(self) -> float | None:
         """Return nothing: no earlier run asked for anything."""
@@ -243,6 +245,30 @@ def test_a_cycle_does_not_echo() -> None:
     assert stub.status(100.2) is first
     stub.on_status(remote(path=("there/back",)), HALF_RTT_S)
     assert stub.status(100.3).quality is Quality.GOOD
+
+
+@pytest.mark.parametrize(("tells", "hops", "words"), [(True, 1, ""), (False, 0, ""), (False, 1, "does not tell")])
+def test_a_node_of_another_version_may_reach_nothing_behind_it(*, tells: bool, hops: int, words: str) -> None:
+    """Statuses without a word of it mean that all is reached, where the node tells, or has nothing behind it."""
+    stub, pool = make()
+    pool.wire.tells_unreached = tells
+    ready(stub, hops=hops, path=("there/agg",))
+    for discharging in (False, True):
+        told = stub.unreached_behind(discharging=discharging)
+        assert (told is not None) is bool(words)
+        assert words in (told.why if told is not None else "")
+
+
+def test_what_is_not_reached_behind_its_owner_is_not_the_stubs_own() -> None:
+    """What the owner says of it is read at the stub, and is no word of this node about its battery; nor in a cycle."""
+    stub, _ = make()
+    behind = Unreached(aside_w=480.0, aside_a=10.0, why="far is not heard", within_s=9.0)
+    ready(stub, unreached_charge=behind)
+    assert stub.unreached_behind(discharging=False) == behind
+    assert stub.unreached_behind(discharging=True) is None
+    assert stub.status(100.0).unreached_charge is None
+    stub.on_status(remote(path=("there/back", "here/stub"), unreached_charge=behind), HALF_RTT_S)
+    assert stub.unreached_behind(discharging=False) is None
 
 
 @pytest.mark.parametrize(("hops", "quality"), [(15, Quality.GOOD), (16, Quality.UNAVAILABLE)])

@@ -1,0 +1,170 @@
+"""What others count on of a node's alone limits: what each was told holds while it is not heard, whatever edits make of it.
+
+Over restarts, too: what an edit is about to loosen, and somebody counts on, is on the disk before it is loosened.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+from bosd.bal.alone import UNLIMITED, AloneW
+from bosd.errors import StoreError
+
+RETRY_S = 5.0
+
+_log = structlog.get_logger("alone")
+
+Told = Mapping[tuple[str, str], AloneW]
+"""By peer and battery."""
+Commanders = Mapping[str, str]
+"""By battery who commanded it last; the last command is the last."""
+ByName = Mapping[str, AloneW]
+
+
+class Table(Protocol):
+    """Where it is kept; raises StoreError."""
+
+    async def load(self) -> tuple[Told, Commanders]:
+        """Return what was kept."""
+        ...
+
+    async def save(self, told: Told, commanders: Commanders) -> None:
+        """Keep this in place of what was kept."""
+        ...
+
+
+class ToldAlone:
+    """By peer and battery the tightest alone limits that it may know of: an answer may be lost."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, ByName] = {}
+        self._commanders: dict[str, str] = {}
+        self._counting: set[str] = set()
+        """Who was told some, and who commanded last in an earlier run."""
+        self._stored: tuple[Told, Commanders] = {}, {}
+        self._table: Table | None = None
+        self._configured: Callable[[], ByName] = dict
+        self._coming: ByName | None = None
+        self._wake = asyncio.Event()
+
+    async def load(self, table: Table, configured: Callable[[], ByName]) -> Commanders:
+        """Know what earlier runs told; keep it in `table` from now on as far as it is not `configured`. Raises StoreError.
+
+        Return who commanded batteries last, of those that were told anything.
+        """
+        self._table, self._configured = table, configured
+        self._stored = await table.load()
+        told, commanders = self._stored
+        for (peer, battery), limits in told.items():
+            self._told[peer] = {**self._told.get(peer, {}), battery: limits}
+        self._commanders = dict(commanders)
+        self._counting |= {*self._told, *commanders.values()}
+        return commanders
+
+    def start(self, group: asyncio.TaskGroup) -> None:
+        """Write, soon, what nobody waits for, in a task of `group`."""
+        group.create_task(self._run(), name="told alone limits")
+
+    @property
+    def peers(self) -> Collection[str]:
+        """Who was told some, or commanded last in an earlier run."""
+        return self._counting
+
+    @property
+    def batteries(self) -> Collection[str]:
+        """The batteries of which somebody was told some."""
+        return {name for told in self._told.values() for name in told}
+
+    def commanded(self, battery: str, peer: str) -> None:
+        """Note who commands a battery: the next run is to miss it, too."""
+        if self._commanders.get(battery) != peer:
+            self._commanders.pop(battery, None)
+            self._commanders[battery] = peer
+            self._write_soon()
+
+    def tell(self, peer: str, limits: ByName) -> None:
+        """Note what a peer is being told."""
+        known = self._told.get(peer, {})
+        names = {*known, *limits}
+        self._put(peer, {name: known.get(name, UNLIMITED).tighter(limits.get(name, UNLIMITED)) for name in names})
+
+    def agreed(self, peer: str, limits: ByName) -> None:
+        """Note that a peer counts on these and no others."""
+        self._put(peer, limits)
+
+    def forget(self, peer: str) -> ByName:
+        """Note that a peer counts on nothing; return what it did count on beyond what is configured."""
+        beyond = {battery: limits for (who, battery), limits in self._needed().items() if who == peer}
+        self._put(peer, {})
+        return beyond
+
+    def _put(self, peer: str, limits: ByName) -> None:
+        if limits:
+            self._told[peer] = limits
+            self._counting.add(peer)
+        else:
+            self._told.pop(peer, None)
+            self._counting.discard(peer)
+        self._write_soon()
+
+    def known(self, battery: str, peers: Iterable[str]) -> AloneW:
+        """Return the tightest limits of a battery that one of these peers may know of."""
+        found = UNLIMITED
+        for peer in peers:
+            found = found.tighter(self._told.get(peer, {}).get(battery, UNLIMITED))
+        return found
+
+    # --- over restarts
+
+    @asynccontextmanager
+    async def kept(self, coming: ByName) -> AsyncIterator[None]:
+        """Have on the disk what is not in force by itself once these limits are configured. Raises StoreError."""
+        self._coming = coming
+        try:
+            if self._table is not None and (missing := [at for at, w in self._needed().items() if self._stored[0].get(at) != w]):
+                try:
+                    await self._save(self._table)
+                except StoreError as error:
+                    names = ", ".join(f"{battery} of {peer}" for peer, battery in missing[:8])
+                    message = f"{error.message}: what others count on of alone limits cannot be noted: {names}"
+                    raise StoreError(message, **error.metadata) from error
+            yield
+        finally:
+            self._coming = None
+            self._write_soon()
+
+    def _needed(self) -> Told:
+        after = [self._configured(), *([] if self._coming is None else [self._coming])]
+        return {
+            (peer, battery): limits
+            for peer, told in self._told.items()
+            for battery, limits in told.items()
+            if any((there := each.get(battery, UNLIMITED)).tighter(limits) != there for each in after)
+        }
+
+    def _to_store(self) -> tuple[Told, Commanders]:
+        return self._needed(), {battery: peer for battery, peer in self._commanders.items() if peer in self._counting}
+
+    async def _save(self, table: Table) -> None:
+        needed = self._to_store()
+        await table.save(*needed)
+        self._stored = needed
+
+    def _write_soon(self) -> None:
+        if self._table is not None and self._to_store() != self._stored:
+            self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                if self._table is not None and self._to_store() != self._stored:
+                    await self._save(self._table)
+            except StoreError as error:
+                _log.warning("told_alone_unwritten", detail=error.message)
+                await asyncio.sleep(RETRY_S)
+                self._wake.set()
