@@ -795,3 +795,27 @@ def test_what_a_relay_holds_for_others_is_its_own_alone_limit() -> None:
         assert flows_a(fleet, "r", "c", "d") == pytest.approx([-10.0, -10.0, -10.0], rel=0.02)
 
     told(story)
+
+
+def test_alone_limits_in_a_cycle_feed_nothing() -> None:
+    """B's sum has a stub of a's; an edit gives a's one of b's, too: both are barred, and what each announces stands still."""
+
+    async def story(fleet: Fleet) -> None:
+        specs = {}
+        for name, other in (("a", "b"), ("b", "a")):
+            fleet.add_pack(name)
+            total = replace(sum_spec("all", "p", "far"), alone_charge_limit_w=480.0)
+            specs[name] = (pack_spec("p", name), stub_spec("far", other, "all"), total)
+        own, _, total = specs["a"]
+        one = fleet.add_host("a", Topology(batteries=(own, replace(total, sources=("p",)))))
+        two = fleet.add_host("b", Topology(batteries=specs["b"]))
+        await ready(fleet)
+        await edit(fleet, one, *specs["a"])
+        await asyncio.sleep(15.0)
+        digests = [host.up.node.config_digest() for host in (one, two)]
+        assert "CYCLE" in one.up.node.status("far").reason
+        await asyncio.sleep(5.0)
+        assert [host.up.node.config_digest() for host in (one, two)] == digests
+        assert one.up.node.facts(0.0, ["all"])["all"].alone_charge_limit_w is None
+
+    told(story)
