@@ -14,6 +14,8 @@ from bosd.bal.alone import UNLIMITED, AloneW
 from bosd.errors import BosError, StoreError
 
 RETRY_S = 5.0
+GATHER_S = 1.0
+"""How long is gathered what nobody waits for: after a start every battery is commanded for the first time."""
 
 _log = structlog.get_logger("alone")
 
@@ -159,7 +161,7 @@ class ToldAlone:
             (peer, battery): limits
             for peer, told in self._told.items()
             for battery, limits in told.items()
-            if any((there := each.get(battery, UNLIMITED)).tighter(limits) != there for each in after)
+            if any((there := each.get(battery, UNLIMITED)) != limits and there.tighter(limits) != there for each in after)
         }
 
     def _to_store(self) -> tuple[Told, Commanders]:
@@ -175,6 +177,7 @@ class ToldAlone:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
             self._wake.clear()
             if self._table is None or self._to_store() == self._stored:
                 continue

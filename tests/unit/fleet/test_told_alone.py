@@ -55,6 +55,12 @@ async def run_of(disk: Disk, configured: Mapping[str, AloneW]) -> AsyncIterator[
         running.cancel()
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gather for no second what is to be written."""
+    monkeypatch.setattr(told_alone, "GATHER_S", 0.001)
+
+
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until something is written."""
     async with asyncio.timeout(5.0):
@@ -136,3 +142,24 @@ async def test_who_is_gone_and_what_is_no_battery_any_more_is_kept_for_no_run() 
         async with told.kept({"b1": KNOWN}):
             pass
         await until(lambda: disk.commanders == {})
+
+
+async def test_a_thousand_first_commands_are_written_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a restart each battery is commanded once: all that is known is looked through a few times, not at each."""
+    monkeypatch.setattr(told_alone, "GATHER_S", 0.2)
+    disk, looks = Disk(), list[None]()
+    told = ToldAlone()
+
+    def configured() -> Mapping[str, AloneW]:
+        looks.append(None)
+        return CONFIGURED
+
+    await told.load(disk, configured)
+    told.tell(A, {"b1": KNOWN})
+    running = asyncio.create_task(told._run())
+    for number in range(1000):
+        told.commanded(f"b{number}", A)
+        await asyncio.sleep(0.0)
+    await until(lambda: len(disk.commanders) == 1000)
+    assert len(looks) < 100
+    running.cancel()
