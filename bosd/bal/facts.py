@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from bosd.bal.aggregator import devices_below
+from bosd.bal.alone import UNLIMITED, AloneW, alone_w
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import efficiency
 from bosd.bal.dispatch import without_setpoint_a
@@ -17,7 +18,8 @@ class Facts(NamedTuple):
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
     something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
-    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits hold whatever dies.
+    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits hold whatever dies,
+    `own_alone` are those that this node is to hold for it, which its batteries are configured with.
     `left_a` is what may flow of a set point that has ended, 0.0 while one lives, and where all runs as it is asked without. The
     efficiencies are those of all converters between the grid's side of the battery's node and the cells, the worst way.
     """
@@ -32,6 +34,7 @@ class Facts(NamedTuple):
     left_a: float = 0.0
     charge_efficiency: float = 1.0
     discharge_efficiency: float = 1.0
+    own_alone: AloneW = UNLIMITED
 
 
 NONE_KNOWN = Facts()
@@ -39,16 +42,19 @@ NONE_KNOWN = Facts()
 
 def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
     """Return the facts at `now_s`; `unheard_s` is how long this node may act for a controller it no longer hears."""
+    discharge_w, charge_w = (_alone_w(battery, discharging=way) for way in (True, False))
+    own = alone_w(battery)
     return Facts(
         safe_within_s=_safe_within_s(battery, unheard_s),
         unconfirmed_a=uncertain_a(battery, now_s),
         unread=bool(unread_below(battery, now_s)),
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
-        alone_discharge_limit_w=_alone_w(battery, discharging=True),
-        alone_charge_limit_w=_alone_w(battery, discharging=False),
+        alone_discharge_limit_w=discharge_w,
+        alone_charge_limit_w=charge_w,
         left_a=_left_a(battery, now_s),
         charge_efficiency=efficiency(battery, discharging=False),
         discharge_efficiency=efficiency(battery, discharging=True),
+        own_alone=AloneW(None if discharge_w is None else own.discharge_w, None if charge_w is None else own.charge_w),
     )
 
 

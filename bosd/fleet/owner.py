@@ -253,9 +253,11 @@ class OwnerSessions:
         return SessionFence(self, peer, boot_id, epoch, sequence, owner_s)
 
     async def load(self, table: Table, configured: Callable[[], Mapping[str, AloneW]]) -> None:
-        """Go on with what earlier runs kept in `table`; `configured` are the alone limits of now. Raises StoreError."""
-        for battery, peer in (await self.told.load(table, configured)).items():
-            self.commanded(battery, peer)
+        """Go on with what earlier runs kept in `table`; `configured` are the alone limits of now. Raises StoreError.
+
+        Of those that commanded batteries then each counts as the last until one does in this run.
+        """
+        self._commanded = {battery: (0, peer) for battery, peer in (await self.told.load(table, configured)).items()}
 
     def commanded(self, battery: str, peer: str) -> None:
         """Note that a peer commands a battery."""
@@ -271,7 +273,7 @@ class OwnerSessions:
     def unheard(self, batteries: Sequence[str], limiters: Iterable[str] = ()) -> str:
         """Return who is not heard of those that command one of these batteries, or are its `limiters`; empty while all are.
 
-        Of the former that is the peer that commanded last; where none did since the start, any peer at all.
+        Of the former that is the peer that commanded last (`load`); where none is known to have, any peer at all.
         """
         return next(self._silent(batteries, limiters), "")
 
@@ -279,8 +281,9 @@ class OwnerSessions:
         yield from (peer for peer in limiters if not self.is_heard(peer))
         found = [self._commanded[name] for name in batteries if name in self._commanded]
         if found:
-            _, peer = max(found)
-            yield from () if self.is_heard(peer) else (peer,)
+            newest, _ = max(found)
+            last = dict.fromkeys(peer for number, peer in found if number == newest)
+            yield from (peer for peer in last if not self.is_heard(peer))
         elif not any(map(self.is_heard, self._peers)):
             yield ANY_NODE
 

@@ -11,16 +11,18 @@ from typing import Protocol
 import structlog
 
 from bosd.bal.alone import UNLIMITED, AloneW
-from bosd.errors import StoreError
+from bosd.errors import BosError, StoreError
 
 RETRY_S = 5.0
+GATHER_S = 1.0
+"""How long is gathered what nobody waits for: after a start every battery is commanded for the first time."""
 
 _log = structlog.get_logger("alone")
 
 Told = Mapping[tuple[str, str], AloneW]
 """By peer and battery."""
 Commanders = Mapping[str, str]
-"""By battery who commanded it last; the last command is the last."""
+"""By battery who commanded it last."""
 ByName = Mapping[str, AloneW]
 
 
@@ -44,7 +46,9 @@ class ToldAlone:
         self._commanders: dict[str, str] = {}
         self._counting: set[str] = set()
         """Who was told some, and who commanded last in an earlier run."""
-        self._stored: tuple[Told, Commanders] = {}, {}
+        self._stored: tuple[Told, Commanders] | None = None
+        """None while nobody knows."""
+        self._saves = 0
         self._table: Table | None = None
         self._configured: Callable[[], ByName] = dict
         self._coming: ByName | None = None
@@ -56,8 +60,7 @@ class ToldAlone:
         Return who commanded batteries last, of those that were told anything.
         """
         self._table, self._configured = table, configured
-        self._stored = await table.load()
-        told, commanders = self._stored
+        self._stored = told, commanders = await table.load()
         for (peer, battery), limits in told.items():
             self._told[peer] = {**self._told.get(peer, {}), battery: limits}
         self._commanders = dict(commanders)
@@ -81,9 +84,8 @@ class ToldAlone:
     def commanded(self, battery: str, peer: str) -> None:
         """Note who commands a battery: the next run is to miss it, too."""
         if self._commanders.get(battery) != peer:
-            self._commanders.pop(battery, None)
             self._commanders[battery] = peer
-            self._write_soon()
+            self._wake.set()
 
     def tell(self, peer: str, limits: ByName) -> None:
         """Note what a peer is being told."""
@@ -96,8 +98,9 @@ class ToldAlone:
         self._put(peer, limits)
 
     def forget(self, peer: str) -> ByName:
-        """Note that a peer counts on nothing; return what it did count on beyond what is configured."""
+        """Note that a peer counts on, and commands, nothing; return what it did count on beyond what is configured."""
         beyond = {battery: limits for (who, battery), limits in self._needed().items() if who == peer}
+        self._commanders = {battery: who for battery, who in self._commanders.items() if who != peer}
         self._put(peer, {})
         return beyond
 
@@ -108,7 +111,7 @@ class ToldAlone:
         else:
             self._told.pop(peer, None)
             self._counting.discard(peer)
-        self._write_soon()
+        self._wake.set()
 
     def known(self, battery: str, peers: Iterable[str]) -> AloneW:
         """Return the tightest limits of a battery that one of these peers may know of."""
@@ -121,20 +124,36 @@ class ToldAlone:
 
     @asynccontextmanager
     async def kept(self, coming: ByName) -> AsyncIterator[None]:
-        """Have on the disk what is not in force by itself once these limits are configured. Raises StoreError."""
-        self._coming = coming
+        """Have on the disk what is not in force by itself once these limits, of all batteries, are configured. Raises StoreError.
+
+        Where the block does not say whether they are stored, a restart may configure them: that goes on until the next time.
+        """
+        self._coming, in_doubt = coming, False
         try:
-            if self._table is not None and (missing := [at for at, w in self._needed().items() if self._stored[0].get(at) != w]):
-                try:
-                    await self._save(self._table)
-                except StoreError as error:
-                    names = ", ".join(f"{battery} of {peer}" for peer, battery in missing[:8])
-                    message = f"{error.message}: what others count on of alone limits cannot be noted: {names}"
-                    raise StoreError(message, **error.metadata) from error
+            await self._save_needed()
+            in_doubt = True
             yield
+            self._commanders = {at: who for at, who in self._commanders.items() if at in coming or at in self._told.get(who, ())}
+            in_doubt = False
+        except BosError as error:
+            in_doubt = in_doubt and isinstance(error.__cause__, StoreError)  # as `Editor` raises it
+            raise
         finally:
-            self._coming = None
-            self._write_soon()
+            if not in_doubt:
+                self._coming = None
+            self._wake.set()
+
+    async def _save_needed(self) -> None:
+        stored = {} if self._stored is None else self._stored[0]
+        missing = [at for at, limits in self._needed().items() if stored.get(at) != limits]
+        if self._table is None or not missing:
+            return
+        try:
+            await self._save(self._table)
+        except StoreError as error:
+            names = ", ".join(f"{battery} of {peer}" for peer, battery in missing[:8])
+            message = f"{error.message}: what others count on of alone limits cannot be noted: {names}"
+            raise StoreError(message, **error.metadata) from error
 
     def _needed(self) -> Told:
         after = [self._configured(), *([] if self._coming is None else [self._coming])]
@@ -142,28 +161,28 @@ class ToldAlone:
             (peer, battery): limits
             for peer, told in self._told.items()
             for battery, limits in told.items()
-            if any((there := each.get(battery, UNLIMITED)).tighter(limits) != there for each in after)
+            if any((there := each.get(battery, UNLIMITED)) != limits and there.tighter(limits) != there for each in after)
         }
 
     def _to_store(self) -> tuple[Told, Commanders]:
         return self._needed(), {battery: peer for battery, peer in self._commanders.items() if peer in self._counting}
 
     async def _save(self, table: Table) -> None:
-        needed = self._to_store()
-        await table.save(*needed)
-        self._stored = needed
-
-    def _write_soon(self) -> None:
-        if self._table is not None and self._to_store() != self._stored:
-            self._wake.set()
+        self._saves, self._stored, needed = self._saves + 1, None, self._to_store()
+        number = self._saves
+        await table.save(*needed)  # one that answers late has it all the same
+        if number == self._saves:
+            self._stored = needed
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
+            await asyncio.sleep(GATHER_S)
             self._wake.clear()
+            if self._table is None or self._to_store() == self._stored:
+                continue
             try:
-                if self._table is not None and self._to_store() != self._stored:
-                    await self._save(self._table)
+                await self._save(self._table)
             except StoreError as error:
                 _log.warning("told_alone_unwritten", detail=error.message)
                 await asyncio.sleep(RETRY_S)

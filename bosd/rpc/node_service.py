@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import grpc
 
 from bosd import __version__
-from bosd.bal.alone import AloneW
 from bosd.errors import FencedError, InvalidArgumentError, UnsupportedError
 from bosd.fleet.owner import MOST_PEERS, PROTOCOL, OwnerSessions, Session
 from bosd.node.api import NodeApi
@@ -92,8 +91,7 @@ class NodeService(NodeServiceServicer):
             response.claims.add(name=claim.name, current_a=claim.current_a, ttl_s=max(0.0, claim.ttl_s))
         taken = sessions.taken(session)
         told = self._node.facts(sessions.timers.safe_within_s(0.0))
-        limits_w = {name: AloneW(facts.alone_discharge_limit_w, facts.alone_charge_limit_w) for name, facts in told.items()}
-        sessions.tell_alone(session, limits_w)
+        sessions.tell_alone(session, {name: facts.own_alone for name, facts in told.items()})
         session.unread = frozenset(name for name, facts in told.items() if facts.unread)
         for name, facts in told.items():
             response.batteries.add(

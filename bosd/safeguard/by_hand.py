@@ -10,7 +10,7 @@ from bosd.config.settings import Config
 from bosd.config.topology_toml import parse_stored
 from bosd.errors import BosError, UnavailableError
 from bosd.safeguard.device_list import devices_of
-from bosd.safeguard.report import NAME, Report, left_of, read_report, removed_of, write_report
+from bosd.safeguard.report import NAME, Report, left_of, odd_of, read_report, removed_of, write_report
 from bosd.safeguard.safe_action import Outcome, make_all_safe
 from bosd.safeguard.turn import take_turn
 from bosd.store.lock import holder
@@ -91,7 +91,8 @@ def _devices(config: Config) -> tuple[PhysicalSpec, ...]:
 def _left(state_dir: Path, places: Collection[str]) -> tuple[PhysicalSpec, ...]:
     """Return the devices of batteries that were taken out, which an earlier run could not make safe, unless one of `places`."""
     left: dict[str, PhysicalSpec] = {}
-    for read, stays in ((_reported, ""), (removed_of, "; look at these, then delete the file, which stays")):
+    to_look_at = "; look at these, then delete the file, which stays"
+    for read, stays in ((_reported, ""), (removed_of, to_look_at), (odd_of, to_look_at)):
         try:
             left |= {spec.commanded_place: spec for spec in read(state_dir)}
         except BosError as error:

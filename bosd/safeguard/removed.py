@@ -13,7 +13,7 @@ import structlog
 
 from bosd.bal.spec import PhysicalSpec
 from bosd.errors import BosError, StoreError
-from bosd.safeguard.report import REMOVED, removed_of, write_removed
+from bosd.safeguard.report import REMOVED, odd_of, removed_of, write_removed
 
 DEADLINE_S = 10.0
 """How long the disk is waited for; the store waits as long (bosd/store/store.py)."""
@@ -80,8 +80,10 @@ class RemovedBook:
 
 
 def _left(state_dir: Path) -> tuple[PhysicalSpec, ...]:
-    try:
-        return removed_of(state_dir)
-    except BosError as error:
-        _log.error("removed_not_understood", detail=error.message)
-        return ()
+    left: tuple[PhysicalSpec, ...] = ()
+    for read in (removed_of, odd_of):
+        try:
+            left += read(state_dir)
+        except BosError as error:
+            _log.error("removed_not_understood", detail=error.message)
+    return left

@@ -21,6 +21,8 @@ from bosd.safeguard.safe_action import Outcome
 
 NAME = "guard.json"
 REMOVED = "removed.json"
+ODD = "removed.odd.json"
+"""A `removed.json` that is not understood, once another had to be written: a person is to look at it."""
 LEFT = "unconfirmed_toml"
 """The key of the tables of what was not made safe."""
 TOLD = "told"
@@ -76,7 +78,14 @@ def note_told(state_dir: Path, report: Mapping[str, Any]) -> None:
 
 
 def write_removed(state_dir: Path, specs: Sequence[PhysicalSpec]) -> None:
-    """Write `removed.json` whole or not at all, on the disk when this returns; without any there is no file. Raises OSError."""
+    """Write `removed.json` whole or not at all, on the disk when this returns; without any there is no file. Raises OSError.
+
+    One that is not understood makes way (`removed.odd.json`).
+    """
+    try:
+        removed_of(state_dir)
+    except BosError:
+        (state_dir / REMOVED).replace(state_dir / ODD)
     if specs:
         _replace(state_dir / REMOVED, {LEFT: format_topology(Topology(batteries=tuple(specs)))})
     else:
@@ -130,6 +139,13 @@ def removed_of(state_dir: Path) -> tuple[PhysicalSpec, ...]:
     if document is not None and LEFT not in document:
         raise ConfigError(str(document.get("why", f"{state_dir / REMOVED} names no devices")))
     return left_of(document or {}, str(state_dir / REMOVED))
+
+
+def odd_of(state_dir: Path) -> tuple[PhysicalSpec, ...]:
+    """Return nothing. Raises ConfigError while a `removed.json` that was not understood is kept beside."""
+    if (state_dir / ODD).exists():
+        raise ConfigError(f"{state_dir / ODD} was {REMOVED}, and is not understood")
+    return ()
 
 
 def left_of(report: Mapping[str, Any], place: str) -> tuple[PhysicalSpec, ...]:

@@ -11,7 +11,7 @@ from bosd.store.store import Store
 Told = Mapping[tuple[str, str], AloneW]
 """By node and battery."""
 Commanders = Mapping[str, str]
-"""By battery who commanded it last; the last command is the last."""
+"""By battery who commanded it last."""
 
 
 class AloneTable:
@@ -34,7 +34,7 @@ def _load(connection: Connection) -> tuple[Told, Commanders]:
         return {}, {}
     rows = connection.execute(select(alone_told)).mappings()
     told = {(row["peer"], row["battery"]): AloneW(row["discharge_w"], row["charge_w"]) for row in rows}
-    rows = connection.execute(select(alone_commander).order_by(alone_commander.c.number)).mappings()
+    rows = connection.execute(select(alone_commander)).mappings()
     return told, {row["battery"]: row["peer"] for row in rows}
 
 
@@ -44,6 +44,6 @@ def _save(connection: Connection, told: Told, commanders: Commanders) -> None:
     rows = [{"peer": peer, "battery": battery, **limits._asdict()} for (peer, battery), limits in told.items()]
     if rows:
         connection.execute(insert(alone_told), rows)
-    last = [{"battery": battery, "peer": peer, "number": number} for number, (battery, peer) in enumerate(commanders.items())]
+    last = [{"battery": battery, "peer": peer} for battery, peer in commanders.items()]
     if last:
         connection.execute(insert(alone_commander), last)

@@ -49,6 +49,5 @@ alone_commander = Table(
     metadata,
     Column("battery", Text, primary_key=True),
     Column("peer", Text, nullable=False),
-    Column("number", Integer, nullable=False),
 )
-"""Which other node commanded a battery last, of those that count on alone limits; in that order."""
+"""Which other node commanded a battery last, of those that count on alone limits."""

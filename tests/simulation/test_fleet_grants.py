@@ -761,3 +761,61 @@ def test_a_revision_that_is_none_ends_nobody(actual: str) -> None:
         await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [480.0], within_s=2.0, because="it is granted")
 
     told(story)
+
+
+def test_what_a_relay_holds_for_others_is_its_own_alone_limit() -> None:
+    """R announces 960 W of `part`: its own 480 W, and those of c behind it. An edit removes its own while m is cut off from it.
+
+    M sets 960 W aside; c, of which r loses sight, runs its 480 W by itself, and what r has beside it 480 W, and not all 960 W.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("r")
+        owners(fleet, "d")
+        fleet.add_pack("c")
+        far = fleet.add_host("c", Topology(batteries=(replace(pack_spec("b", "c"), alone_charge_limit_w=480.0),)))
+        beside = (pack_spec("p", "r"), stub_spec("sc", "c", "b"))
+        part = sum_spec("part", "p", "sc")
+        relay = fleet.add_host("r", Topology(batteries=(*beside, replace(part, alone_charge_limit_w=480.0))))
+        above = (stub_spec("spart", "r", "part"), stub_spec("sd", "d", "b"), sum_spec("all", "spart", "sd"))
+        host = fleet.add_host("m", Topology(batteries=above))
+        await ready(fleet)
+        await fleet.set(host, "all", -10.0)
+        fleet.cut("m", "r")
+        await asyncio.sleep(20.0)
+        await edit(fleet, relay, *beside, part)
+        await fleet.within(far, far.up.node.book("b", -20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.within(relay, relay.up.node.book("part", -40.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await asyncio.sleep(5.0)
+        fleet.cut("r", "c")
+        await asyncio.sleep(30.0)
+        await limit(fleet, host, "all", 1440.0)
+        await fleet.set(host, "all", -20.0)
+        await asyncio.sleep(10.0)
+        assert flows_a(fleet, "r", "c", "d") == pytest.approx([-10.0, -10.0, -10.0], rel=0.02)
+
+    told(story)
+
+
+def test_alone_limits_in_a_cycle_feed_nothing() -> None:
+    """B's sum has a stub of a's; an edit gives a's one of b's, too: both are barred, and what each announces stands still."""
+
+    async def story(fleet: Fleet) -> None:
+        specs = {}
+        for name, other in (("a", "b"), ("b", "a")):
+            fleet.add_pack(name)
+            total = replace(sum_spec("all", "p", "far"), alone_charge_limit_w=480.0)
+            specs[name] = (pack_spec("p", name), stub_spec("far", other, "all"), total)
+        own, _, total = specs["a"]
+        one = fleet.add_host("a", Topology(batteries=(own, replace(total, sources=("p",)))))
+        two = fleet.add_host("b", Topology(batteries=specs["b"]))
+        await ready(fleet)
+        await edit(fleet, one, *specs["a"])
+        await asyncio.sleep(15.0)
+        digests = [host.up.node.config_digest() for host in (one, two)]
+        assert "CYCLE" in one.up.node.status("far").reason
+        await asyncio.sleep(5.0)
+        assert [host.up.node.config_digest() for host in (one, two)] == digests
+        assert one.up.node.facts(0.0, ["all"])["all"].alone_charge_limit_w is None
+
+    told(story)

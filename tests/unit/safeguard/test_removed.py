@@ -142,3 +142,16 @@ async def test_a_report_takes_its_place(tmp_path: Path) -> None:
     await RemovedBook(tmp_path).note((ONE,))
     forget_report(tmp_path)
     assert files(tmp_path) == []
+
+
+async def test_one_that_is_not_understood_makes_way_for_another_and_is_not_lost(tmp_path: Path) -> None:
+    """An edit takes out what may run on, and that confirms: what nobody understood is still there, and named at each start."""
+    (tmp_path / REMOVED).write_bytes(b"[]")
+    book = RemovedBook(tmp_path)
+    for specs in ((ONE,), ()):
+        await book.note(specs)
+        with capture_logs() as logs:
+            assert RemovedBook(tmp_path).left == specs
+        assert [each["event"] for each in logs] == ["removed_not_understood"]
+        assert "removed.odd.json" in logs[0]["detail"]
+    assert (tmp_path / "removed.odd.json").read_bytes() == b"[]"
