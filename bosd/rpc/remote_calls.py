@@ -70,7 +70,9 @@ class RemoteCalls(NetworkLeaf):
         return told
 
     def alone_limit_w(self, *, discharging: bool) -> float | None:
-        """Return what its owner announced."""
+        """Return what its owner announced; nothing in a cycle, where alone limits would feed each other."""
+        if self._remote is not None and self._barred(self._remote):
+            return None
         return self._facts.alone_discharge_limit_w if discharging else self._facts.alone_charge_limit_w
 
     def far_efficiency(self, *, discharging: bool) -> float:

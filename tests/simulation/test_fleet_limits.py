@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
@@ -746,5 +747,30 @@ def test_a_battery_that_its_owner_calls_otherwise_is_not_held_by_its_part() -> N
         assert "NOT_PROVABLE: sa is no battery of its node any more" in view.reason
         await edit(fleet, far, pack_spec("b", "a"))
         await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="it is there again")
+
+    told(story)
+
+
+def test_alone_limits_do_not_feed_each_other_in_a_cycle() -> None:
+    """Sumb rests on suma, and an edit has suma rest on sumb: each told 96 W more than the other, and both agreed for ever."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        suma, sumb = (replace(sum_spec(f"sum{name}", "b"), alone_charge_limit_w=96.0) for name in "ab")
+        batteries = [pack_spec("b", name) for name in "ab"]
+        host, far = fleet.hosts["a"], fleet.hosts["b"]
+        host.topology = Topology(batteries=(batteries[0], suma))
+        far.topology = Topology(batteries=(batteries[1], stub_spec("sa", "a", "suma"), replace(sumb, sources=("b", "sa"))))
+        await ready(fleet)
+        stub = far.up.node.directory["sa"]
+        assert isinstance(stub, DeviceLeaf)
+        assert stub.alone_limit_w(discharging=False) == 96.0
+        await edit(fleet, host, batteries[0], stub_spec("sb", "b", "sumb"), replace(suma, sources=("b", "sb")))
+        await asyncio.sleep(20.0)
+        assert "CYCLE" in stub.status(far.clock.now_s()).reason
+        assert stub.alone_limit_w(discharging=False) is None
+        told_of = [each.up.node.config_digest() for each in (host, far)]
+        await asyncio.sleep(20.0)
+        assert [each.up.node.config_digest() for each in (host, far)] == told_of
 
     told(story)
