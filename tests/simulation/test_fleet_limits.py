@@ -10,6 +10,7 @@ import pytest
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.status import Link, Quality
 from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError, NoResourcesError
 from bosd.fleet.system_state import SystemState
@@ -772,5 +773,24 @@ def test_alone_limits_do_not_feed_each_other_in_a_cycle() -> None:
         told_of = [each.up.node.config_digest() for each in (host, far)]
         await asyncio.sleep(20.0)
         assert [each.up.node.config_digest() for each in (host, far)] == told_of
+
+    told(story)
+
+
+def test_what_an_owner_tells_beyond_measure_ends_no_relay() -> None:
+    """Alone limits of 1e308 W have no sum, and a device that lets go after 2e9 s is told on as one: r and its values stay."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "c", "d", hold_s=2e9)
+        for name in "cd":
+            fleet.hosts[name].topology = Topology(batteries=(replace(pack_spec("b", name), alone_charge_limit_w=1e308),))
+        part = replace(sum_spec("part", "sc", "sd"), alone_charge_limit_w=96.0)
+        fleet.add_host("r", Topology(batteries=(stub_spec("sc", "c", "b"), stub_spec("sd", "d", "b"), part)))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("spart", "r", "part"), sum_spec("all", "spart"))))
+        await ready(fleet)
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        status = host.up.node.directory["spart"].status(host.clock.now_s())
+        assert (status.quality, status.link) == (Quality.GOOD, Link.READY)
 
     told(story)
