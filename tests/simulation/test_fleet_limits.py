@@ -794,3 +794,23 @@ def test_what_an_owner_tells_beyond_measure_ends_no_relay() -> None:
         assert (status.quality, status.link) == (Quality.GOOD, Link.READY)
 
     told(story)
+
+
+def test_a_limit_is_kept_where_a_disk_takes_no_larger_part() -> None:
+    """A holds its 240 W, as its disk does not take 480 W: 960 W over a and b are kept all the same."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+        fleet.hosts["a"].store.failed = True
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(10.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert (view.provable, view.bound_s) == (True, 2.0), view.reason
+
+    told(story)
