@@ -9,7 +9,8 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.errors import StaleRevisionError
+from bosd.errors import NoResourcesError, StaleRevisionError
+from bosd.limits.service import LimitView
 from bosd.rpc.about import About
 from bosd.rpc.fleet import Assumed
 from bosd.rpc.fleet import Fleet as Nodes
@@ -761,3 +762,44 @@ def test_a_revision_that_is_none_ends_nobody(actual: str) -> None:
         await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [480.0], within_s=2.0, because="it is granted")
 
     told(story)
+
+
+@pytest.mark.parametrize("nonsense", [-960.0, math.nan])
+def test_a_grant_that_is_none_counts_for_nothing(nonsense: float) -> None:
+    """A tells m that it was granted -960 W, or no number of watts, and is cut off: b has all 480 W, and had nothing."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        far = fleet.hosts["a"]
+        fleet.start()
+        await fleet.until(lambda: far.process is not None and far.up.limits is not None, within_s=5.0, because="it is up")
+        limits = far.up.limits
+        assert limits is not None
+        await limits.book.put(Limit(source="node:m", battery="b", direction="charge", limit_w=960.0, revision=1))
+        views = limits.views
+
+        def lies() -> tuple[LimitView, ...]:
+            return tuple(_lying(view, nonsense) for view in views())
+
+        async def put(*_: object, **__: object) -> Limit:
+            raise NoResourcesError("it takes nothing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(limits, "views", lies)
+            patch.setattr(limits.book, "put", put)
+            await fleet.until(fleet.all_ready, within_s=10.0, because="all is ready")
+            await asyncio.sleep(3.0)
+            fleet.cut("m", "a")
+            await asyncio.sleep(20.0)
+            await limit(fleet, host, "all", 480.0)
+            await fleet.set(host, "all", -20.0)
+            await asyncio.sleep(5.0)
+            assert flows_a(fleet, "b") == [pytest.approx(-10.0, rel=0.02)]
+
+    told(story)
+
+
+def _lying(view: LimitView, limit_w: float) -> LimitView:
+    standing = replace(view.standing, limit=replace(view.standing.limit, limit_w=limit_w))
+    return replace(view, standing=standing)
