@@ -147,25 +147,43 @@ def caps_below(batteries: Iterable[Battery]) -> bool:
     return any(each.caps or (each.rank and caps_below(each.sources)) for each in batteries)
 
 
-def can_take_a(battery: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str] = ()) -> float:
-    """Return what a battery can take under its own caps and, recursively, those of what it rests on; infinite without any."""
-    own_a = tightest(battery, now_s, discharging=discharging, ignoring=ignoring).limit_a
+def can_take_a(
+    battery: Battery,
+    now_s: float,
+    *,
+    discharging: bool,
+    ignoring: Collection[str] = (),
+    known: dict[Battery, float] | None = None,
+) -> float:
+    """Return what a battery can take under its own caps and, recursively, those of what it rests on; infinite without any.
+
+    What was found out is put into `known`, for who asks of several at one moment: partitions of one source all rest on it.
+    """
+    known = {} if known is None else known
+    if battery in known:
+        return known[battery]
+    most_a = tightest(battery, now_s, discharging=discharging, ignoring=ignoring).limit_a
     if isinstance(battery, Partition):
-        return min(own_a, can_take_a(battery.splitter.source, now_s, discharging=discharging, ignoring=ignoring))
-    if isinstance(battery, Aggregator) and caps_below(battery.sources):
-        parts = (_takes_a(member, now_s, discharging=discharging, ignoring=ignoring) for member in battery.sources)
-        own_a = min(own_a, math.fsum(parts))
-    return own_a
+        source = battery.splitter.source
+        most_a = min(most_a, can_take_a(source, now_s, discharging=discharging, ignoring=ignoring, known=known))
+    elif isinstance(battery, Aggregator) and caps_below(battery.sources):
+        parts = (_takes_a(each, now_s, known, discharging=discharging, ignoring=ignoring) for each in battery.sources)
+        most_a = min(most_a, math.fsum(parts))
+    known[battery] = most_a
+    return most_a
 
 
-def _takes_a(member: Battery, now_s: float, *, discharging: bool, ignoring: Collection[str]) -> float:
+def _takes_a(
+    member: Battery, now_s: float, known: dict[Battery, float], *, discharging: bool, ignoring: Collection[str]
+) -> float:
     """Return what a member adds to what its aggregate can take."""
     status = member.status(now_s)
     if is_beyond_reach(member, status):
         return max(0.0, member.counts_at_a if discharging else -member.counts_at_a)
     limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
     lost_a = member.lost_a(now_s, discharging=discharging)
-    return max(lost_a, min(limit_a + lost_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring)))
+    can_a = can_take_a(member, now_s, discharging=discharging, ignoring=ignoring, known=known)
+    return max(lost_a, min(limit_a + lost_a, can_a))
 
 
 def is_beyond_reach(battery: Battery, status: BatteryStatus) -> bool:
@@ -186,6 +204,7 @@ def share_capped(
     discharging = current_a > 0.0
     bound: list[Battery] = []
     free: list[tuple[Battery, float, float]] = []
+    known: dict[Battery, float] = {}
     for member, share_a in with_it:
         status = member.status(now_s)
         if is_beyond_reach(member, status):
@@ -193,7 +212,8 @@ def share_capped(
         limit_a = status.max_discharge_current_a if discharging else status.max_charge_current_a
         lost_a = member.lost_a(now_s, discharging=discharging)
         limit_a += lost_a
-        takes_a = max(lost_a, can_take_a(member, now_s, discharging=discharging, ignoring=ignoring))  # whatever caps say
+        can_a = can_take_a(member, now_s, discharging=discharging, ignoring=ignoring, known=known)
+        takes_a = max(lost_a, can_a)  # whatever caps say
         if takes_a < share_a:
             bound.append(member)
         most_a = min(takes_a, max(share_a, limit_a))

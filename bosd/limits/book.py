@@ -265,13 +265,12 @@ class LimitBook:
                 if isinstance(error.__cause__, TimeoutError):  # the store may have taken it just then
                     self._unrecorded.update({each: PUT for each in left if each.durable and not each.limit.is_none})
                 raise
-            self._unrecorded[entry], self._failure = event, error.message
-            self._prune(entry.limit.key)
+            self._failure = error.message
+            self._record_later(entry, event)
             self._noted(entry, older)
             raise StoreError(f"in force, but not recorded yet: {error.message}", **error.metadata) from error
         except asyncio.CancelledError:  # nobody waits any more; what was asked for is done all the same
-            self._unrecorded[entry] = event
-            self._wake.set()
+            self._record_later(entry, event)
             self._noted(entry, older)
             raise
         self._noted(entry, older)
@@ -280,16 +279,17 @@ class LimitBook:
     def post(self, wanted: Limit, *, ends: Moment | None = None) -> Limit:
         """Keep a limit without waiting: tighter ones are in force on return, the store is told until it takes it."""
         entry, older = self._begun(wanted, NOW, ends)
-        self._unrecorded[entry] = REMOVED if entry.limit.is_none else PUT
-        self._prune(entry.limit.key)
+        self._record_later(entry, REMOVED if entry.limit.is_none else PUT)
         self._noted(entry, older)
-        self._wake.set()
         return entry.limit
 
-    def _prune(self, key: Key) -> None:
-        for each in superfluous(self._entries.get(key, [])):
-            self._entries[key].remove(each)
-            self._unrecorded.pop(each, None)
+    def _record_later(self, entry: Entry, event: str) -> None:
+        """Have a limit recorded some time, and none that others make superfluous, but for those whose put still waits."""
+        self._unrecorded[entry] = event
+        for each in superfluous(self._entries.get(entry.limit.key, [])):
+            if self._unrecorded.pop(each, None) is not None:
+                self._entries[entry.limit.key].remove(each)
+        self._wake.set()
 
     def _begun(self, wanted: Limit, begins: Moment, ends: Moment | None) -> tuple[Entry, list[Entry]]:
         """Put a limit in force beside those of its key; return it with them."""

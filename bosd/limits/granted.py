@@ -53,6 +53,11 @@ class Amount:
         return self.counted is not None and self.sure and not self.clean
 
     @property
+    def holds_less(self) -> bool:
+        """Whether what is known to be in force allows no more than what was sent last."""
+        return self.confirmed is not None and self.sent is not None and self.confirmed <= self.sent
+
+    @property
     def stored(self) -> float | None:
         """What the store is to have of it."""
         return None if self.clean else self.counted if self.sure else UNSURE
@@ -140,6 +145,11 @@ class Granted:
     def in_force(self) -> bool:
         """Whether what is wanted is known to be in force."""
         return self.watts.in_force and self.amperes.in_force
+
+    @property
+    def holds_less(self) -> bool:
+        """Whether what is refused, or not recorded, is more than what is known to be in force."""
+        return all(each.clean or each.holds_less for each in self.both)
 
     def hurry(self) -> None:
         """Have nothing wait for the disk that is looser, where something is wanted that is tighter than what is in force."""

@@ -386,9 +386,11 @@ class Grants:
         return granted is not None and any(each.bounds for each in granted.both)
 
     def refusal(self, stub: Battery, now_s: float, *, discharging: bool) -> str:
-        """Return why a stub's owner takes no part, for longer than one may take; empty where it does."""
+        """Return why a stub's owner takes no part, for longer than one may take; empty where it does, or has a smaller one."""
         granted = self._granted.get(self._place(stub, discharging=discharging))
-        return granted.why if granted is not None and now_s >= granted.failing_s + CALL_S else ""
+        if granted is None or granted.holds_less or now_s < granted.failing_s + CALL_S:
+            return ""
+        return granted.why
 
 
 def _newest(error: StaleRevisionError) -> int:

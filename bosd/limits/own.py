@@ -7,14 +7,13 @@ import math
 
 from bosd.bal.alone import ALONE
 from bosd.bal.battery import Battery
-from bosd.bal.cap import FAR, GRANTED, NO_OWN_LIMITS, RAMP, OwnLimit
+from bosd.bal.cap import FAR, GRANTED, RAMP, OwnLimit
 from bosd.bal.caps import can_take_a, tightest
 from bosd.bal.directory import Directory
-from bosd.bal.partition import Partition
 from bosd.clock import Clock
 from bosd.limits import gates
 from bosd.limits.entry import SOURCE
-from bosd.limits.parts import BUDGET, above
+from bosd.limits.parts import BUDGET
 
 PASSING = (ALONE, BUDGET, GRANTED, RAMP, gates.SOURCE)
 """What passes by itself, or follows from a limit that is looked at anyway."""
@@ -30,31 +29,30 @@ class OwnLimits:
     def attend(self) -> None:
         """Note at each battery what limits here let it carry, for its status."""
         now_s = self._clock.now_s()
-        limited = {each for battery in self._directory if _is_limited(battery) for each, _ in above(battery)}
+        charge, discharge = (self._found(now_s, discharging=way) for way in (False, True))
         for battery in self._directory:
-            told = NO_OWN_LIMITS
-            if battery in limited:
-                told = (_own_limit(battery, now_s, discharging=False), _own_limit(battery, now_s, discharging=True))
-            if told != battery.own_limits:
+            if (told := (charge.get(battery), discharge.get(battery))) != battery.own_limits:
                 battery.own_limits = told
                 battery.touch()
 
+    def _found(self, now_s: float, *, discharging: bool) -> dict[Battery, OwnLimit]:
+        limited = {each for each in self._directory if each.caps and _is_limited(each, discharging=discharging)}
+        if not limited:
+            return {}
+        found: dict[Battery, OwnLimit] = {}
+        known: dict[Battery, float] = {}
+        for battery in sorted(self._directory, key=lambda each: each.rank):
+            if battery not in limited and limited.isdisjoint(battery.sources):
+                continue
+            limited.add(battery)
+            most_a = can_take_a(battery, now_s, discharging=discharging, ignoring=PASSING, known=known)
+            if most_a < math.inf:
+                bound = tightest(battery, now_s, discharging=discharging, ignoring=PASSING)
+                text = bound.cap.text if bound.cap is not None and bound.limit_a <= most_a else "limits below"
+                found[battery] = OwnLimit(most_a, text)
+        return found
 
-def _is_limited(battery: Battery, *ways: bool) -> bool:
-    caps = (cap for cap in battery.caps if not ways or cap.discharging in ways)
+
+def _is_limited(battery: Battery, *, discharging: bool) -> bool:
+    caps = (cap for cap in battery.caps if cap.discharging is discharging)
     return any(cap.source == FAR or (cap.source == SOURCE and not cap.granted) for cap in caps)
-
-
-def _below(battery: Battery, *, discharging: bool) -> bool:
-    sources = (battery.splitter.source,) if isinstance(battery, Partition) else battery.sources
-    return _is_limited(battery, discharging) or any(_below(each, discharging=discharging) for each in sources)
-
-
-def _own_limit(battery: Battery, now_s: float, *, discharging: bool) -> OwnLimit | None:
-    if not _below(battery, discharging=discharging):
-        return None
-    most_a = can_take_a(battery, now_s, discharging=discharging, ignoring=PASSING)
-    if most_a == math.inf:
-        return None
-    bound = tightest(battery, now_s, discharging=discharging, ignoring=PASSING)
-    return OwnLimit(most_a, bound.cap.text if bound.cap is not None and bound.limit_a <= most_a else "limits below")

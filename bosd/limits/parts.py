@@ -1,14 +1,12 @@
 """How a limit is divided over the leaves of what it limits: as they would share it if all of it was used."""
 
 import math
-from collections.abc import Iterator
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Cap
 from bosd.bal.caps import beside_w, efficiency, is_beyond_reach, left_w, own_efficiency, share_capped, voltage_v
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.splitter import Splitter
 from bosd.bal.status import HEARD
 from bosd.limits.meters import meter_of
 
@@ -53,17 +51,6 @@ def with_a_part(battery: Battery) -> set[Battery]:
     if isinstance(battery, Aggregator):
         return {leaf for member in battery.sources for leaf in with_a_part(member)}
     return {battery}
-
-
-def above(battery: Battery, *, alone: bool = True) -> Iterator[tuple[Battery, bool]]:
-    """Yield a battery and all that rests on it, each with whether it does so through aggregates `alone`."""
-    yield battery, alone
-    user = battery.user
-    if isinstance(user, Aggregator):
-        yield from above(user, alone=alone)
-    elif isinstance(user, Splitter):
-        for partition in user.partitions:
-            yield from above(partition, alone=False)
 
 
 def efficiency_above(battery: Battery, *, discharging: bool) -> float:

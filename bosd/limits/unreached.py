@@ -4,17 +4,20 @@ Nodes that limit these batteries from afar are told it with their statuses, and 
 """
 
 import math
+from collections.abc import Sequence
+from functools import partial, reduce
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import ALL_REACHED, Unreached
+from bosd.bal.cap import Unreached
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
+from bosd.bal.partition import Partition
 from bosd.bal.status import Link
 from bosd.clock import Clock
 from bosd.limits.grants import Grants
 from bosd.limits.left_behind import is_gone
-from bosd.limits.parts import above, efficiency_above, is_lost, is_stub, running, unreached_behind, with_a_part
+from bosd.limits.parts import efficiency_above, is_lost, is_stub, running, unreached_behind, with_a_part
 
 MOST = 1e8
 """As many watts or amperes as may be told; where no voltage is known there is no end of them."""
@@ -33,27 +36,28 @@ class Reach:
     def attend(self) -> None:
         """Note at each battery what is not reached below it, for its status."""
         now_s = self._clock.now_s()
-        found: dict[Battery, list[Unreached]] = {}
-        for leaf in self._directory:
-            if isinstance(leaf, DeviceLeaf) and self._is_suspect(leaf, now_s):
-                self._climb(leaf, now_s, found)
+        suspects = [leaf for leaf in self._directory if isinstance(leaf, DeviceLeaf) and self._is_suspect(leaf, now_s)]
+        charge, discharge = (self._found(suspects, now_s, discharging=way) for way in (False, True))
         for battery in self._directory:
-            told = ALL_REACHED
-            if battery in found:
-                below = found[battery]
-                told = _told(battery, below[0], discharging=False), _told(battery, below[1], discharging=True)
+            told = charge.get(battery), discharge.get(battery)
             if not all(map(_is_same, told, battery.unreached)):
                 battery.unreached = told
                 battery.touch()
 
-    def _climb(self, leaf: DeviceLeaf, now_s: float, found: dict[Battery, list[Unreached]]) -> None:
-        """Add what is not reached of a leaf to each battery that rests on it."""
-        by_way: dict[bool, list[Unreached]] = {}
-        for battery, has_part in above(leaf):
-            if has_part not in by_way:
-                by_way[has_part] = [self._of_leaf(leaf, now_s, discharging=way, has_part=has_part) for way in (False, True)]
-            known = found.get(battery)
-            found[battery] = by_way[has_part] if known is None else list(map(_added, known, by_way[has_part]))
+    def _found(self, suspects: Sequence[DeviceLeaf], now_s: float, *, discharging: bool) -> dict[Battery, Unreached | None]:
+        """Return what is told of each battery that rests on one of these: what is below a partition has no part there."""
+        if not suspects:
+            return {}
+        of_leaf = partial(self._of_leaf, now_s=now_s, discharging=discharging)
+        below: dict[Battery, Unreached] = {leaf: of_leaf(leaf, has_part=True) for leaf in suspects}
+        split: dict[Battery, Unreached] = {}
+        if self._directory.splitters:
+            split.update((leaf, of_leaf(leaf, has_part=False)) for leaf in suspects)
+        for battery in sorted(self._directory, key=lambda each: each.rank):
+            for into, of_sources in ((below, split if isinstance(battery, Partition) else below), (split, split)):
+                if told := [of_sources[each] for each in battery.sources if each in of_sources]:
+                    into[battery] = reduce(_added, told)
+        return {battery: _told(battery, each, discharging=discharging) for battery, each in below.items()}
 
     def _is_suspect(self, leaf: DeviceLeaf, now_s: float) -> bool:
         status = leaf.status(now_s)

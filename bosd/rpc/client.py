@@ -12,7 +12,7 @@ from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
-from bosd.errors import BadNameError, FencedError, UnavailableError
+from bosd.errors import BadNameError, DriverError, FencedError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
@@ -302,13 +302,13 @@ class RemoteLink:
         await self._remote.over(lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata))
 
     async def granted(self) -> tuple[Grant, ...]:
-        """Return what this node has granted there, of revision 1: the wire names none."""
+        """Return what this node has granted there, of revision 1: the wire names none. Raises DriverError for nonsense."""
         request, source = lpb.ListLimitsRequest(names=[self.remote_name]), f"node:{self._pool.node}"
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         answer = await self._remote.over(
             lambda channel: LimitServiceStub(channel).List(request, timeout=timeout_s, metadata=metadata)
         )
-        return tuple(
+        grants = tuple(
             Grant(
                 discharging=each.direction == lpb.DIRECTION_DISCHARGE,
                 revision=1,
@@ -318,6 +318,9 @@ class RemoteLink:
             for each in answer.limits
             if each.source == source and each.battery == self.remote_name
         )
+        if not all(0.0 <= (amount or 0.0) < math.inf for each in grants for amount in (each.limit_w, each.limit_a)):
+            raise DriverError(f"{self.remote_name}: {self.target} sent nonsense: a grant of {grants}", battery=self.remote_name)
+        return grants
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
         """Book there; relative times are resolved there."""

@@ -31,6 +31,8 @@ from bosd.v1.node_pb2_grpc import NodeServiceStub
 INCOMPATIBLE = "INCOMPATIBLE"
 TRIES = 3
 """How often Sync and Ready are tried before a pause (control.md, "Sessions and restarts")."""
+MOST = 1e8
+"""What is told of as more watts or seconds than that counts as so many: nothing has more, and sums of it are told on."""
 
 _log = structlog.get_logger(__name__)
 
@@ -363,13 +365,16 @@ def _nonsense(told: pb.SyncResponse) -> str:
 
 
 def _facts(told: pb.BatteryFacts) -> Facts:
+    def up_to_most(field: str) -> float | None:
+        return min(getattr(told, field), MOST) if told.HasField(field) else None
+
     return Facts(
-        safe_within_s=told.safe_within_s if told.HasField("safe_within_s") else None,
+        safe_within_s=up_to_most("safe_within_s"),
         unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
         unread=told.unread,
         taken_by=told.taken_by,
-        alone_discharge_limit_w=told.alone_discharge_limit_w if told.HasField("alone_discharge_limit_w") else None,
-        alone_charge_limit_w=told.alone_charge_limit_w if told.HasField("alone_charge_limit_w") else None,
+        alone_discharge_limit_w=up_to_most("alone_discharge_limit_w"),
+        alone_charge_limit_w=up_to_most("alone_charge_limit_w"),
         charge_efficiency=told.charge_efficiency if told.HasField("charge_efficiency") else 1.0,
         discharge_efficiency=told.discharge_efficiency if told.HasField("discharge_efficiency") else 1.0,
     )

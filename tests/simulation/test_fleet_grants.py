@@ -9,7 +9,8 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.errors import StaleRevisionError
+from bosd.errors import NoResourcesError, StaleRevisionError
+from bosd.limits.service import LimitView
 from bosd.rpc.about import About
 from bosd.rpc.fleet import Assumed
 from bosd.rpc.fleet import Fleet as Nodes
@@ -797,25 +798,42 @@ def test_what_a_relay_holds_for_others_is_its_own_alone_limit() -> None:
     told(story)
 
 
-def test_alone_limits_in_a_cycle_feed_nothing() -> None:
-    """B's sum has a stub of a's; an edit gives a's one of b's, too: both are barred, and what each announces stands still."""
+@pytest.mark.parametrize("nonsense", [-960.0, math.nan])
+def test_a_grant_that_is_none_counts_for_nothing(nonsense: float) -> None:
+    """A tells m that it was granted -960 W, or no number of watts, and is cut off: b has all 480 W, and had nothing."""
 
     async def story(fleet: Fleet) -> None:
-        specs = {}
-        for name, other in (("a", "b"), ("b", "a")):
-            fleet.add_pack(name)
-            total = replace(sum_spec("all", "p", "far"), alone_charge_limit_w=480.0)
-            specs[name] = (pack_spec("p", name), stub_spec("far", other, "all"), total)
-        own, _, total = specs["a"]
-        one = fleet.add_host("a", Topology(batteries=(own, replace(total, sources=("p",)))))
-        two = fleet.add_host("b", Topology(batteries=specs["b"]))
-        await ready(fleet)
-        await edit(fleet, one, *specs["a"])
-        await asyncio.sleep(15.0)
-        digests = [host.up.node.config_digest() for host in (one, two)]
-        assert "CYCLE" in one.up.node.status("far").reason
-        await asyncio.sleep(5.0)
-        assert [host.up.node.config_digest() for host in (one, two)] == digests
-        assert one.up.node.facts(0.0, ["all"])["all"].alone_charge_limit_w is None
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        far = fleet.hosts["a"]
+        fleet.start()
+        await fleet.until(lambda: far.process is not None and far.up.limits is not None, within_s=5.0, because="it is up")
+        limits = far.up.limits
+        assert limits is not None
+        await limits.book.put(Limit(source="node:m", battery="b", direction="charge", limit_w=960.0, revision=1))
+        views = limits.views
+
+        def lies() -> tuple[LimitView, ...]:
+            return tuple(_lying(view, nonsense) for view in views())
+
+        async def put(*_: object, **__: object) -> Limit:
+            raise NoResourcesError("it takes nothing")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(limits, "views", lies)
+            patch.setattr(limits.book, "put", put)
+            await fleet.until(fleet.all_ready, within_s=10.0, because="all is ready")
+            await asyncio.sleep(3.0)
+            fleet.cut("m", "a")
+            await asyncio.sleep(20.0)
+            await limit(fleet, host, "all", 480.0)
+            await fleet.set(host, "all", -20.0)
+            await asyncio.sleep(5.0)
+            assert flows_a(fleet, "b") == [pytest.approx(-10.0, rel=0.02)]
 
     told(story)
+
+
+def _lying(view: LimitView, limit_w: float) -> LimitView:
+    standing = replace(view.standing, limit=replace(view.standing.limit, limit_w=limit_w))
+    return replace(view, standing=standing)

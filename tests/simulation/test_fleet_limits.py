@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, PartitionSpec, SplitterSpec, Topology
+from bosd.bal.status import Link, Quality
 from bosd.config.topology_toml import format_topology
 from bosd.errors import BosError, NoResourcesError
 from bosd.fleet.system_state import SystemState
@@ -746,5 +748,69 @@ def test_a_battery_that_its_owner_calls_otherwise_is_not_held_by_its_part() -> N
         assert "NOT_PROVABLE: sa is no battery of its node any more" in view.reason
         await edit(fleet, far, pack_spec("b", "a"))
         await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="it is there again")
+
+    told(story)
+
+
+def test_alone_limits_do_not_feed_each_other_in_a_cycle() -> None:
+    """Sumb rests on suma, and an edit has suma rest on sumb: each told 96 W more than the other, and both agreed for ever."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        suma, sumb = (replace(sum_spec(f"sum{name}", "b"), alone_charge_limit_w=96.0) for name in "ab")
+        batteries = [pack_spec("b", name) for name in "ab"]
+        host, far = fleet.hosts["a"], fleet.hosts["b"]
+        host.topology = Topology(batteries=(batteries[0], suma))
+        far.topology = Topology(batteries=(batteries[1], stub_spec("sa", "a", "suma"), replace(sumb, sources=("b", "sa"))))
+        await ready(fleet)
+        stub = far.up.node.directory["sa"]
+        assert isinstance(stub, DeviceLeaf)
+        assert stub.alone_limit_w(discharging=False) == 96.0
+        await edit(fleet, host, batteries[0], stub_spec("sb", "b", "sumb"), replace(suma, sources=("b", "sb")))
+        await asyncio.sleep(20.0)
+        assert "CYCLE" in stub.status(far.clock.now_s()).reason
+        assert stub.alone_limit_w(discharging=False) is None
+        told_of = [each.up.node.config_digest() for each in (host, far)]
+        await asyncio.sleep(20.0)
+        assert [each.up.node.config_digest() for each in (host, far)] == told_of
+
+    told(story)
+
+
+def test_what_an_owner_tells_beyond_measure_ends_no_relay() -> None:
+    """Alone limits of 1e308 W have no sum, and a device that lets go after 2e9 s is told on as one: r and its values stay."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "c", "d", hold_s=2e9)
+        for name in "cd":
+            fleet.hosts[name].topology = Topology(batteries=(replace(pack_spec("b", name), alone_charge_limit_w=1e308),))
+        part = replace(sum_spec("part", "sc", "sd"), alone_charge_limit_w=96.0)
+        fleet.add_host("r", Topology(batteries=(stub_spec("sc", "c", "b"), stub_spec("sd", "d", "b"), part)))
+        host = fleet.add_host("m", Topology(batteries=(stub_spec("spart", "r", "part"), sum_spec("all", "spart"))))
+        await ready(fleet)
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        status = host.up.node.directory["spart"].status(host.clock.now_s())
+        assert (status.quality, status.link) == (Quality.GOOD, Link.READY)
+
+    told(story)
+
+
+def test_a_limit_is_kept_where_a_disk_takes_no_larger_part() -> None:
+    """A holds its 240 W, as its disk does not take 480 W: 960 W over a and b are kept all the same."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.until(lambda: granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)], within_s=5.0, because="granted")
+        fleet.hosts["a"].store.failed = True
+        await limit(fleet, host, "all", 960.0)
+        await asyncio.sleep(10.0)
+        assert granted_w(fleet.hosts["a"]) == [pytest.approx(240.0)]
+        assert host.up.limits is not None
+        (view,) = host.up.limits.views()
+        assert (view.provable, view.bound_s) == (True, 2.0), view.reason
 
     told(story)

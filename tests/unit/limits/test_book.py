@@ -463,3 +463,55 @@ async def test_a_looser_limit_that_the_store_took_too_late_is_not_in_force_after
     last = Bench(bench.store)
     await last.book.load()
     assert last.most_a() == float("inf")
+
+
+async def test_what_nobody_waits_for_any_more_is_one_of_those_that_were_not_recorded() -> None:
+    """A hung disk, and a node that tells its part anew each 2.5 s, its calls end after 2 s: the tightest stands, and no heap."""
+    bench = Bench(SlowStore())
+    await bench.put(4800.0, "node:m", revision=1)
+    bench.store.go.clear()
+
+    async def story() -> None:
+        for number in range(50):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(2.0):
+                    await bench.put(960.0 + number % 7, "node:m", revision=2 + number)
+            await asyncio.sleep(0.5)
+        assert bench.most_a() == 20.0
+        assert len(bench.book.standing()) <= 3  # the recorded one, the tightest, the last
+        bench.store.go.set()
+        await asyncio.sleep(RETRY_S + 1.0)
+        assert [each.limit.limit_w for each in bench.book.standing()] == [960.0]  # 960 W + 49 % 7 W, the last
+
+    await running(bench, story)
+
+
+class FickleStore(SlowStore):
+    """A store that refuses what `refuses` says, one write after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refuses: list[bool] = []
+
+    async def transact(self, work: Callable[..., Any]) -> Any:
+        await self.go.wait()
+        if self.refuses and self.refuses.pop(0):
+            raise StoreError("the disk is gone")
+        return await super().transact(work)
+
+
+async def test_what_was_taken_stands_though_those_before_and_after_it_were_refused() -> None:
+    """480 W is refused by the disk while 960 W and 720 W wait for it; 960 W is taken and acknowledged, 720 W is refused."""
+    bench = Bench(store := FickleStore())
+    await bench.put(4800.0)
+    store.go.clear()
+    puts = [asyncio.ensure_future(bench.put(limit_w)) for limit_w in (480.0, 960.0, 720.0)]
+    await asyncio.sleep(1.0)
+    store.refuses = [True, False, True]
+    store.go.set()
+    first, second, third = await asyncio.gather(*puts, return_exceptions=True)
+    assert isinstance(first, StoreError)
+    assert isinstance(second, Limit)
+    assert isinstance(third, StoreError)
+    bench.book.attend_due()
+    assert bench.most_a() == 20.0  # 960 W at 48 V
