@@ -9,6 +9,8 @@ from bosd.bal.pseudo import NullBattery
 
 SLACK = 1e-9
 TRIFLE = 1e-3
+LEAST_RUNNING_A = 0.05
+"""A measured current below this is noise."""
 
 
 def may_run_a(battery: Battery) -> float:
@@ -39,3 +41,13 @@ def _worst_a(aggregator: Aggregator) -> float:
 
 def _beyond(applied_a: float, worst_a: float) -> float:
     return worst_a if abs(worst_a) > abs(applied_a) * (1.0 + SLACK) + SLACK else applied_a
+
+
+def unseen_a(commanded_a: float, measured_a: float) -> float:
+    """Return the current that one counts at which is no longer seen: the larger of commanded and last measured.
+
+    What was measured against what is commanded is from before that: others would be given the share that runs.
+    """
+    if abs(measured_a) < LEAST_RUNNING_A or measured_a * commanded_a < 0.0:
+        return commanded_a
+    return max(commanded_a, measured_a, key=abs)

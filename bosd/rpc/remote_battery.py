@@ -6,7 +6,7 @@ from typing import ClassVar
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.facts import NONE_KNOWN, Facts
 from bosd.bal.limits import reserved
-from bosd.bal.may_run import SLACK
+from bosd.bal.may_run import SLACK, unseen_a
 from bosd.bal.ramp import hold_down
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
@@ -18,9 +18,6 @@ from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls
 from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
-
-LEAST_RUNNING_A = 0.05
-"""A measured current below this is noise."""
 
 
 class RemoteBattery(RemoteCalls):
@@ -205,8 +202,7 @@ class RemoteBattery(RemoteCalls):
 
     def _count_the_unseen(self) -> None:
         """Count at the larger of commanded and measured until it is safe by itself (control.md, "When something dies")."""
-        measured_a = (self._remote.current_a if self._remote is not None else None) or 0.0
-        worst_a = max(self.counts_at_a, measured_a if abs(measured_a) >= LEAST_RUNNING_A else 0.0, key=abs)
+        worst_a = unseen_a(self.counts_at_a, (self._remote.current_a if self._remote is not None else None) or 0.0)
         if worst_a == 0.0:
             return
         self.unconfirmed_a = worst_a

@@ -54,6 +54,31 @@ def test_the_healthy_one_goes_on_while_one_that_holds_is_lost(asked_a: float) ->
     told(story)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_was_measured_before_it_turned_round_gives_nothing_away(sign: float) -> None:
+    """Each is to run 10 of 20 A; a ran its safe value, 16 A the other way, when it was seen last: b had all 20 A beside it."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        fleet.hosts["a"].topology = Topology(batteries=(replace(pack_spec("b", "a"), safe_current_a=-16.0 * sign),))
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.set(host, "all", 4.0 * sign, ttl_s=2.0)
+        await fleet.until(lambda: flows_a(fleet, "a") == [-16.0 * sign], within_s=10.0, because="its safe value flows")
+        await fleet.until(
+            lambda: host.up.node.status("sa").current_a == pytest.approx(-16.0 * sign), within_s=5.0, because="that is seen"
+        )
+        await fleet.set(host, "all", 20.0 * sign)
+        assert flows_a(fleet, "a", "b") == pytest.approx([10.0 * sign] * 2, rel=1e-2)
+        assert host.up.node.status("sa").current_a == pytest.approx(-16.0 * sign)
+        fleet.cut("m", "a")
+        for _ in range(400):
+            await asyncio.sleep(0.05)
+            assert math.fsum(flows_a(fleet, "a", "b")) * sign <= 20.0 + 1e-9
+
+    told(story)
+
+
 def test_one_that_is_lost_two_below_counts_once() -> None:
     """48 A over `all` (a, b) and c, each of 20 A: a is cut at its share, and nobody is lowered for it; the sum never grows."""
 

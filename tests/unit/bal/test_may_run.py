@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bosd.bal.facts import facts_of, unread_below
-from bosd.bal.may_run import may_run_a
+from bosd.bal.may_run import may_run_a, unseen_a
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import Booked, SetPoint
 from bosd.bal.spec import SimulatedRegulatorSpec
@@ -120,3 +120,12 @@ def test_facts_name_what_is_left_of_a_set_point_that_has_ended() -> None:
     assert facts_of(battery, 4.03, 0.0)[1::6] == (10.0, 10.0), "of what was asked before: it is told 0 A"
     battery.telling_a, battery.booked = None, Booked(number=2, current_a=-10.0, ends_s=math.inf)
     assert facts_of(battery, 4.03, 0.0)[1::6] == (10.0, 10.0)
+
+
+@pytest.mark.parametrize(
+    ("commanded_a", "measured_a", "counts_a"),
+    [(10.0, 12.0, 12.0), (10.0, 8.0, 10.0), (-10.0, -12.0, -12.0), (0.0, -12.0, -12.0), (0.0, 0.04, 0.0), (10.0, -16.0, 10.0)],
+)
+def test_what_one_counts_at_that_is_not_seen(commanded_a: float, measured_a: float, counts_a: float) -> None:
+    """The larger of both (control.md, "When something dies"); not what was measured before it turned round, and no noise."""
+    assert unseen_a(commanded_a, measured_a) == counts_a
