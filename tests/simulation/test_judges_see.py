@@ -4,8 +4,10 @@ A seed stops soon after the first violation, so the cheapest that find it are na
 another course, others find it: of cheap ones a quarter to all, of a lease that does not end about a fifth.
 """
 
+import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,14 +15,22 @@ from bosd.bal.battery import Battery
 from bosd.bal.edited import Edited
 from bosd.bal.schedule import Schedule, Segment
 from bosd.bal.setpoint import SetPoint
+from bosd.bal.spec import BatterySpec, Topology
+from bosd.config.topology_toml import format_topology
 from bosd.errors import FencedError
 from bosd.fleet.owner import Session, SessionFence
+from bosd.limits.grants import Grants
+from bosd.limits.service import Limits
 from bosd.node import execute
+from bosd.node.api import Edit
 from bosd.node.moves import Move, phases_of
 from bosd.node.stops import Stops
 from bosd.rpc.remote_battery import RemoteBattery
 from tests.soak.outcome import roots
-from tests.support.fleet.random_faults import run_seed
+from tests.support.fleet.fleet import stub_spec, sum_spec
+from tests.support.fleet.judges import ViolationError
+from tests.support.fleet.process_loop import run_processes, this_loop
+from tests.support.fleet.random_faults import GRANTED_S, LIMIT_S, RECOVERY_S, SETTLE_S, Kind, RandomFaults, run_seed
 
 FAULTS_S = 90.0
 ALONE_S = 30.0
@@ -150,3 +160,101 @@ def test_they_see_alone_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not _found(14, ALONE_S, safe=True)
     _not_alone(monkeypatch)
     assert _found(14, ALONE_S, safe=True)
+
+
+SAFE_A = 5.0
+"""What the first pack runs, as the configuration of its owner says, where no limit holds it down: 240 W."""
+
+
+class _Member:
+    """A world of o1 and o2 below a relay, and that and o3 below m0; what is added up at m0 may discharge 0 W."""
+
+    def __init__(self) -> None:
+        self.world = world = RandomFaults(this_loop(), 27, Kind(limits=True))
+        self.fleet = world.fleet
+        self.pack = self.fleet.packs["p1a"]
+        self.limited = world.limited[0]
+        assert self.limited.ways == (("o1", "r0", "m0"), ("o2", "r0", "m0"), ("o3", "m0"))
+        owner = self.fleet.hosts["o1"]
+        (spec,) = owner.topology.batteries
+        owner.topology = replace(owner.topology, batteries=(replace(spec, safe_current_a=SAFE_A),))
+        world.others.asks_of([self.pack], SAFE_A)
+
+    async def start(self) -> None:
+        """Have the limit in force everywhere, and known to be."""
+        self.fleet.start()
+        await self.world._whole(RECOVERY_S)
+        assert await self.world._put(self.limited, discharging=True, limit_w=0.0)
+        await self.look(2.0 * GRANTED_S)
+        assert self.pack.true_a == 0.0
+
+    async def add_up(self, *stubs: str) -> None:
+        """Have the relay add up these and no others."""
+        relay = self.fleet.hosts["r0"]
+        batteries: list[BatterySpec] = [stub_spec("sp1a", "o1", "p1a"), stub_spec("sp2a", "o2", "p2a"), sum_spec("part", *stubs)]
+        edit = Edit(action="whole", toml=format_topology(Topology(batteries=tuple(batteries), splitters=())))
+        await self.fleet.within(relay, relay.up.node.apply([edit], expected_revision=None, holder="person"))
+
+    async def runs(self, current_a: float) -> None:
+        """Wait until this flows."""
+        await self.fleet.until(lambda: abs(self.pack.true_a - current_a) < 0.01, within_s=LIMIT_S, because=f"{current_a} A flow")
+
+    async def look(self, after_s: float) -> None:
+        """Have limits judged after a while, and all the time until then."""
+        await asyncio.sleep(after_s)
+        self.world.book.look()
+        self.fleet.check_bugs()
+
+    def is_provable(self) -> bool:
+        """Tell whether m0 calls its limit kept."""
+        limits: Limits | None = self.fleet.hosts["m0"].up.limits
+        assert limits is not None
+        return all(view.provable for view in limits.views())
+
+
+def _told(story: Callable[[_Member], Coroutine[None, None, None]]) -> None:
+    async def main() -> None:
+        member = _Member()
+        try:
+            await story(member)
+        finally:
+            await member.fleet.close()
+
+    run_processes(main())
+
+
+def test_a_limit_counts_what_is_added_up_by_now() -> None:
+    """What the relay adds up no more runs its safe value beside the limit, and goes on when it is back unheard; then it obeys."""
+
+    async def story(member: _Member) -> None:
+        await member.start()
+        await member.add_up("sp2a")
+        await member.runs(SAFE_A)
+        await member.look(2.0 * LIMIT_S)
+        assert member.is_provable()
+        member.fleet.cut("r0", "o1")
+        await member.add_up("sp2a", "sp1a")
+        await member.look(2.0 * LIMIT_S)
+        assert member.pack.true_a == pytest.approx(SAFE_A)  # its part was withdrawn, and nobody can tell it a new one
+        assert not member.is_provable()
+        member.fleet.heal("r0", "o1")
+        await member.runs(0.0)
+        await member.look(SETTLE_S + LIMIT_S)
+        assert member.is_provable()
+
+    _told(story)
+
+
+def test_they_see_that_who_comes_back_gets_no_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same where the relay tells who is below its sum again nothing of the limit."""
+
+    async def story(member: _Member) -> None:
+        await member.start()
+        await member.add_up("sp2a")
+        await member.runs(SAFE_A)
+        monkeypatch.setattr(Grants, "_have_sent", lambda _grants, _stubs, _now_s: None)
+        await member.add_up("sp2a", "sp1a")
+        with pytest.raises(ViolationError, match=r"m0/all above 0\.0 W"):
+            await member.look(2.0 * LIMIT_S)
+
+    _told(story)

@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING
 
-from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, Topology
+from bosd.bal.spec import BatterySpec, Topology
 from bosd.errors import BosError
 from tests.support.fleet.bookings import Booker
-from tests.support.fleet.fleet import DEV, Fleet, Host, Judge, pack_spec, stub_spec
-from tests.support.fleet.judges import Others, Request, Top, ViolationError, Way
+from tests.support.fleet.fleet import Fleet, Host, Judge, pack_spec, stub_spec
+from tests.support.fleet.judges import Others, Request, Top, ViolationError, below
 from tests.support.fleet.limit_judge import Limited
 from tests.support.fleet.packs import Pack
 
@@ -29,21 +29,6 @@ LOCAL_CHANCE = 0.4
 BARE_CHANCE = 0.3
 """Of a relay that it exports a stub as it is."""
 MOST_LIMITED = 4
-
-
-def below(fleet: Fleet, host: Host, name: str) -> list[tuple[Pack, Way]]:
-    """Return the packs below a battery of a host, each with the way from its owner to that host."""
-    for splitter in host.topology.splitters:
-        if any(part.name == name for part in splitter.partitions):
-            return below(fleet, host, splitter.source)
-    spec = next(each for each in host.topology.batteries if each.name == name)
-    if isinstance(spec, JbdSpec):
-        return [(fleet.packs[spec.port.removeprefix(DEV)], (host.name,))]
-    if isinstance(spec, AggregatorSpec):
-        return [each for source in spec.sources for each in below(fleet, host, source)]
-    assert isinstance(spec, NetworkSpec)
-    there = fleet.hosts[fleet.host_at(spec.target or "")]
-    return [(pack, (*way, host.name)) for pack, way in below(fleet, there, spec.remote_name)]
 
 
 def top_of(fleet: Fleet, host: Host, name: str) -> Top:

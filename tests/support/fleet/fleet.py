@@ -80,6 +80,9 @@ class Judge:
     def current_changed(self, pack: Pack) -> None:
         """Hear that what flows has changed."""
 
+    def edited(self) -> None:
+        """Hear that some node's topology is another one from now on."""
+
 
 class HostClock:
     """A host's two clocks: each begins somewhere and runs a little wrong."""
@@ -135,6 +138,7 @@ class Process:
         self._trust = trust
         self.limits: Limits | None = None
         self.node.packs = fleet.packs
+        self.node.followers.append(fleet.edited)
         self.node.keep_unowned(fleet.timers.lease_s)
         self.boot_id = self.node.faults.boot_id = self.life.name
         self.pool = RemotePool(host.name, host.clock, timers=fleet.links, dial=self._dial, boot_id=self.boot_id)
@@ -227,6 +231,7 @@ class Host:
         self.removed = Removed()
         self.powered = True
         self.process: Process | None = None
+        self._last: Process | None = None
         self._runs = 0
 
     @property
@@ -234,6 +239,13 @@ class Host:
         """The process that runs. Raises where none does."""
         assert self.process is not None, f"{self.name} is down"
         return self.process
+
+    @property
+    def in_force(self) -> Topology:
+        """What the node has by now, edits included; while it is down what its last run had."""
+        if self.process is not None and self.process.serving:
+            self._last = self.process
+        return self.topology if self._last is None else self._last.node.directory.topology
 
     def start(self) -> Process:
         """Power the board, where it has none, and start the node."""
@@ -257,6 +269,7 @@ class Host:
 
     def _end(self) -> Process:
         process = self.up
+        self._last = process if process.serving else self._last
         self.fleet.wires.trace.note(self.fleet.loop.time(), f"end {self.name}")
         process.life.end()
         self.fleet.graves.append(process)
@@ -329,6 +342,10 @@ class Fleet:
     def repeats_after_s(self, path: str) -> float | None:
         """Return when a call arrives again."""
         return self.chance.uniform(*self.repeats[path]) if path in self.repeats else None
+
+    def edited(self) -> None:
+        """Let all judges know."""
+        self._judge(lambda judge: judge.edited())
 
     def _current_changed(self, pack: Pack) -> None:
         self._judge(lambda judge: judge.current_changed(pack))

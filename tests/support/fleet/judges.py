@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TypeAlias
 
+from bosd.bal.spec import AggregatorSpec, JbdSpec, NetworkSpec
 from bosd.node.adopt import LEAST_HELD_A
 from bosd.node.api import SetCurrentResult
 from bosd.v1 import battery_pb2 as pb
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import Fleet, Host, Judge, Process
+from tests.support.fleet.fleet import DEV, Fleet, Host, Judge, Process
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.process_loop import Life
 from tests.support.fleet.wires import Trace
@@ -244,6 +245,25 @@ def sees(fleet: Fleet, way: Way) -> bool:
     processes = [fleet.hosts[name].process for name in way[:-1] or way]
     alive = all(process is not None and process.life.runs for process in processes)
     return alive and all(fleet.wires.silent_s(one, other) == 0.0 for one, other in pairwise(way))
+
+
+def below(fleet: Fleet, host: Host, name: str, *, now: bool = False) -> list[tuple[Pack, Way]]:
+    """Return the packs below a battery of a host, each with the way from its owner to that host.
+
+    With `now` as edits have it; what somebody took away and others still name is what it was.
+    """
+    first = host.in_force if now else host.topology
+    for splitter in (*first.splitters, *host.topology.splitters):
+        if any(part.name == name for part in splitter.partitions):
+            return below(fleet, host, splitter.source, now=now)
+    spec = next(each for each in (*first.batteries, *host.topology.batteries) if each.name == name)
+    if isinstance(spec, JbdSpec):
+        return [(fleet.packs[spec.port.removeprefix(DEV)], (host.name,))]
+    if isinstance(spec, AggregatorSpec):
+        return [each for source in spec.sources for each in below(fleet, host, source, now=now)]
+    assert isinstance(spec, NetworkSpec)
+    there = fleet.hosts[fleet.host_at(spec.target or "")]
+    return [(pack, (*way, host.name)) for pack, way in below(fleet, there, spec.remote_name, now=now)]
 
 
 @dataclass(eq=False)

@@ -254,22 +254,24 @@ class RandomFaults:
     def _unseen_and_unbound(self, limited: Limited, pack: Pack, discharging: bool) -> bool:
         """Tell whether a pack was not seen from where the limit is, a moment ago, and nothing bounds what it runs.
 
-        That is one that holds, or of which others ask something and whose owner was never seen for long under this limit.
+        That is one that holds, or of which others ask something and whose owner was never seen for long under this limit, or not
+        since an edit put it back below what is limited.
         """
         way = limited.ways[limited.packs.index(pack)]
         now_s = self.fleet.loop.time()
         if self.fleet.hosts[way[0]].store.failed:
-            limited.granted.discard((discharging, way))  # it may be in force and not kept
+            limited.granted.discard((discharging, pack))  # it may be in force and not kept
         if sees(self.fleet, way):
-            since_s = max(self._seen_s.setdefault(way, now_s), limited.put_s.get(discharging, now_s))
+            put_s, joined_s = limited.put_s.get(discharging, now_s), limited.joined_s.get(pack, -math.inf)
+            since_s = max(self._seen_s.setdefault(way, now_s), put_s, joined_s)
             if now_s > since_s + GRANTED_S:
-                limited.granted.add((discharging, way))
+                limited.granted.add((discharging, pack))
         else:
             self._unseen_s[way] = now_s
             self._seen_s.pop(way, None)
         if self._unseen_s.get(way, -SETTLE_S) <= now_s - SETTLE_S:
             return False
-        return pack.holds or (bool(self.others.alive(pack)) and (discharging, way) not in limited.granted)
+        return pack.holds or (bool(self.others.alive(pack)) and (discharging, pack) not in limited.granted)
 
     async def _operator(self, limited: Limited, until_s: float) -> None:
         """Limit a battery now and then, and lift that; in the end for good."""

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec
-from tests.support.fleet.deep import below
 from tests.support.fleet.fleet import Fleet, Host, Judge
-from tests.support.fleet.judges import ViolationError
+from tests.support.fleet.judges import ViolationError, below
 from tests.support.fleet.limit_judge import TOLERANCE, TOLERANCE_W, VOLTAGE_V
 from tests.support.fleet.packs import Pack
 
