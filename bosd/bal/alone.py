@@ -3,6 +3,7 @@
 They are one source of caps. Powers are magnitudes in watts, at the battery.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from bosd.bal.cap import Cap
@@ -45,6 +46,11 @@ class AloneW(NamedTuple):
 
 
 UNLIMITED = AloneW()
+
+Told = Mapping[tuple[str, str], AloneW]
+"""By node and battery what that node counts on."""
+Commanders = Mapping[str, str]
+"""By battery who commanded it last."""
 
 
 def alone_w(battery: "Battery") -> AloneW:

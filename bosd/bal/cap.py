@@ -67,6 +67,9 @@ class Unreached(NamedTuple):
     within_s: float = 0.0
 
 
+MOST_TOLD = 1e8
+"""What nodes tell each other as more watts, amperes or seconds than that counts as so many: nothing has more, and sums of it are
+told on; where no voltage is known there is no end of them."""
 ALL_REACHED: tuple[Unreached | None, Unreached | None] = (None, None)
 """For limits on charge, and on discharge."""
 

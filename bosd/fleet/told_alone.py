@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from bosd.bal.alone import UNLIMITED, AloneW
+from bosd.bal.alone import UNLIMITED, AloneW, Commanders, Told
 from bosd.errors import BosError, StoreError
 
 RETRY_S = 5.0
@@ -19,10 +19,6 @@ GATHER_S = 1.0
 
 _log = structlog.get_logger("alone")
 
-Told = Mapping[tuple[str, str], AloneW]
-"""By peer and battery."""
-Commanders = Mapping[str, str]
-"""By battery who commanded it last."""
 ByName = Mapping[str, AloneW]
 
 

@@ -9,7 +9,7 @@ from functools import partial, reduce
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery, DeviceLeaf
-from bosd.bal.cap import Unreached
+from bosd.bal.cap import MOST_TOLD, Unreached
 from bosd.bal.caps import is_beyond_reach
 from bosd.bal.directory import Directory
 from bosd.bal.partition import Partition
@@ -19,8 +19,6 @@ from bosd.limits.grants import Grants
 from bosd.limits.left_behind import is_gone
 from bosd.limits.parts import efficiency_above, is_lost, is_stub, running, unreached_behind, with_a_part
 
-MOST = 1e8
-"""As many watts or amperes as may be told; where no voltage is known there is no end of them."""
 MOVE = 0.01
 """What may run is told anew when it has changed by more than this part of it, as parts are."""
 
@@ -141,7 +139,7 @@ def _told(battery: Battery, below: Unreached, *, discharging: bool) -> Unreached
     """Return what is told of a battery where this is not reached below it, at the grid's side of all its leaves."""
     part = efficiency_above(battery, discharging=discharging)
     aside_w = below.aside_w * part if discharging else below.aside_w / part
-    found = Unreached(min(aside_w, MOST), min(below.aside_a, MOST), below.why, below.within_s)
+    found = Unreached(min(aside_w, MOST_TOLD), min(below.aside_a, MOST_TOLD), below.why, below.within_s)
     return None if found == Unreached() else found
 
 

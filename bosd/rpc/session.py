@@ -14,6 +14,7 @@ import grpc.aio
 import structlog
 
 from bosd import __version__
+from bosd.bal.cap import MOST_TOLD
 from bosd.bal.facts import Facts
 from bosd.bal.status import Link
 from bosd.clock import Clock
@@ -31,8 +32,6 @@ from bosd.v1.node_pb2_grpc import NodeServiceStub
 INCOMPATIBLE = "INCOMPATIBLE"
 TRIES = 3
 """How often Sync and Ready are tried before a pause (control.md, "Sessions and restarts")."""
-MOST = 1e8
-"""What is told of as more watts or seconds than that counts as so many: nothing has more, and sums of it are told on."""
 
 _log = structlog.get_logger(__name__)
 
@@ -366,7 +365,7 @@ def _nonsense(told: pb.SyncResponse) -> str:
 
 def _facts(told: pb.BatteryFacts) -> Facts:
     def up_to_most(field: str) -> float | None:
-        return min(getattr(told, field), MOST) if told.HasField(field) else None
+        return min(getattr(told, field), MOST_TOLD) if told.HasField(field) else None
 
     return Facts(
         safe_within_s=up_to_most("safe_within_s"),

@@ -1,17 +1,10 @@
 """Alone limits that other nodes count on, over restarts."""
 
-from collections.abc import Mapping
-
 from sqlalchemy import Connection, delete, insert, inspect, select
 
-from bosd.bal.alone import AloneW
+from bosd.bal.alone import AloneW, Commanders, Told
 from bosd.store.limit_schema import alone_commander, alone_told
 from bosd.store.store import Store
-
-Told = Mapping[tuple[str, str], AloneW]
-"""By node and battery."""
-Commanders = Mapping[str, str]
-"""By battery who commanded it last."""
 
 
 class AloneTable:

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from bosd.bal.alone import AloneW
+from bosd.bal.alone import AloneW, Commanders, Told
 from bosd.errors import StoreError
 from bosd.fleet import told_alone
 from bosd.fleet.owner import OwnerSessions
-from bosd.fleet.told_alone import Commanders, Told, ToldAlone
+from bosd.fleet.told_alone import ToldAlone
 from tests.support.fake_node import FakeCommands
 from tests.unit.fleet.test_owner import Clock
 
