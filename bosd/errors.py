@@ -146,6 +146,10 @@ class StoreError(TransientError):
     reason = "STORE_FAILED"
 
 
+class InDoubtError(StoreError):
+    """The store did not answer in time, and may have written it all the same, or may yet."""
+
+
 class DriverError(TransientError):
     """The device answered nonsense or refused."""
 

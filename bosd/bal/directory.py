@@ -54,7 +54,7 @@ class Replaced:
 
 
 class Directory:
-    """All batteries and splitters in force.
+    """All batteries and splitters in force; `by_rank` has what rests on others after those.
 
     `make_leaf` builds the batteries that need the outside world, `find_policy` gives a splitter its policy,
     `find_sharing` an aggregator how it shares a set point.
@@ -66,6 +66,7 @@ class Directory:
         self._find_policy = find_policy
         self.topology = Topology()
         self.batteries: dict[str, Battery] = {}
+        self.by_rank: tuple[Battery, ...] = ()
         self.splitters: dict[str, Splitter] = {}
         self._tops: dict[int, tuple[Battery, ...]] = {}
         self._gone: dict[tuple[object, ...], DeviceLeaf] = {}
@@ -128,6 +129,7 @@ class Directory:
         removed = tuple(battery for battery in before.values() if id(battery) not in kept_ids)
         old_ids = {id(battery) for battery in before.values()}
         self.batteries = {name: made[name] for name in _written_order(topology)}
+        self.by_rank = tuple(sorted(self.batteries.values(), key=lambda each: each.rank))
         self.splitters = splitters
         self.topology = topology
         self._free_the_unused()

@@ -11,7 +11,7 @@ from typing import Protocol
 import structlog
 
 from bosd.bal.alone import UNLIMITED, AloneW, Commanders, Told
-from bosd.errors import BosError, StoreError
+from bosd.errors import BosError, InDoubtError, StoreError
 
 RETRY_S = 5.0
 GATHER_S = 1.0
@@ -132,7 +132,7 @@ class ToldAlone:
             self._commanders = {at: who for at, who in self._commanders.items() if at in coming or at in self._told.get(who, ())}
             in_doubt = False
         except BosError as error:
-            in_doubt = in_doubt and isinstance(error.__cause__, StoreError)  # as `Editor` raises it
+            in_doubt = in_doubt and isinstance(error, InDoubtError)
             raise
         finally:
             if not in_doubt:

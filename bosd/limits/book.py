@@ -17,7 +17,7 @@ from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.schedule import LAST_UTC_S, Moment
 from bosd.clock import Clock
-from bosd.errors import BadNameError, InvalidArgumentError, NoResourcesError, StoreError
+from bosd.errors import BadNameError, InDoubtError, InvalidArgumentError, NoResourcesError, StoreError
 from bosd.limits.checks import check, words
 from bosd.limits.entry import SOURCE, Entry, Standing, known_revision, superfluous
 from bosd.limits.sources import LimitSource
@@ -262,7 +262,7 @@ class LimitBook:
                 left = [each for each in self._entries.get(entry.limit.key, ()) if each is not entry]
                 self._keep(entry.limit.key, left)
                 self._unrecorded.pop(entry, None)
-                if isinstance(error.__cause__, TimeoutError):  # the store may have taken it just then
+                if isinstance(error, InDoubtError):  # the store may have taken it just then
                     self._unrecorded.update({each: PUT for each in left if each.durable and not each.limit.is_none})
                 raise
             self._failure = error.message

@@ -41,7 +41,7 @@ class OwnLimits:
             return {}
         found: dict[Battery, OwnLimit] = {}
         known: dict[Battery, float] = {}
-        for battery in sorted(self._directory, key=lambda each: each.rank):
+        for battery in self._directory.by_rank:
             if battery not in limited and limited.isdisjoint(battery.sources):
                 continue
             limited.add(battery)

@@ -51,7 +51,7 @@ class Reach:
         split: dict[Battery, Unreached] = {}
         if self._directory.splitters:
             split.update((leaf, of_leaf(leaf, has_part=False)) for leaf in suspects)
-        for battery in sorted(self._directory, key=lambda each: each.rank):
+        for battery in self._directory.by_rank:
             for into, of_sources in ((below, split if isinstance(battery, Partition) else below), (split, split)):
                 if told := [of_sources[each] for each in battery.sources if each in of_sources]:
                     into[battery] = reduce(_added, told)

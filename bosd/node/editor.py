@@ -15,7 +15,7 @@ from bosd.bal.portions import Recuts
 from bosd.bal.spec import AbsentSpec, Topology
 from bosd.clock import Clock
 from bosd.config.topology_toml import format_topology, parse_edit, parse_stored
-from bosd.errors import ConfigError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
+from bosd.errors import ConfigError, InDoubtError, InvalidArgumentError, NoResourcesError, StaleRevisionError, StoreError
 from bosd.node.answers import Answers
 from bosd.node.api import ApplyResult, Edit, Entry, Revision, TopologyView
 from bosd.node.bases import Bases
@@ -213,7 +213,7 @@ class Editor:
                 expected, toml=toml, changes=differences, who=who, comment=comment, changed_utc_s=now_utc_s, bases=bases
             )
         except (asyncio.CancelledError, StoreError) as error:
-            if isinstance(error, StoreError) and not isinstance(error.__cause__, TimeoutError):
+            if isinstance(error, StoreError) and not isinstance(error, InDoubtError):
                 raise
             self._doubted.set()
             try:
@@ -222,6 +222,8 @@ class Editor:
                 raise (_unknown(later, expected + 1) if isinstance(error, StoreError) else error) from later
             self._doubted.clear()
             if stored is None or (stored.revision, stored.toml) != (expected + 1, toml):
+                if isinstance(error, StoreError):
+                    raise StoreError(error.message, **error.metadata) from error
                 raise
             self.revision, gone = stored.revision, error if isinstance(error, asyncio.CancelledError) else None
         self._changed_utc_s = now_utc_s
@@ -280,8 +282,8 @@ class Editor:
                     await self._new_revision.wait()
 
 
-def _unknown(error: StoreError, revision: int) -> StoreError:
-    return StoreError(
+def _unknown(error: StoreError, revision: int) -> InDoubtError:
+    return InDoubtError(
         f"{error.message}: it is not known whether revision {revision} is stored; it is not in force, and is taken back when the "
         "disk answers, but a restart before that may put it in force",
         revision=revision,

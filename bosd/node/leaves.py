@@ -20,7 +20,7 @@ from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import HEARD, Quality
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
-from bosd.errors import BosError, StoreError, UnavailableError
+from bosd.errors import BosError, InDoubtError, UnavailableError
 from bosd.node.adopt import adopt
 from bosd.node.links import NetworkLeaf
 from bosd.node.orphans import AGAIN_S, Orphans
@@ -172,6 +172,7 @@ class Leaves:
         """Have what leaves and may run on kept for a restart while an edit is stored. Raises StoreError, UnavailableError."""
         removed = [leaf for leaf in edited.leaving if edited.specs.get(leaf.name) != leaf.spec]
         take_back: list[Callable[[], None]] = []
+        begun = False
         try:
             for leaf in removed:
                 after = edited.specs.get(leaf.name)
@@ -179,9 +180,10 @@ class Leaves:
                     take_back.append(await leaf.note_moved(after))
             going = [leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]
             async with self.orphans.going(going):
+                begun = True
                 yield
         except BosError as error:
-            if not isinstance(error.__cause__, StoreError):  # else it may be stored all the same (`Editor`)
+            if not (begun and isinstance(error, InDoubtError)):  # else the edit may be stored all the same
                 for each in take_back:
                     each()
             raise

@@ -39,6 +39,7 @@ CODES: dict[type[BosError], grpc.StatusCode] = {
     errors.UnavailableError: grpc.StatusCode.UNAVAILABLE,
     errors.ShuttingDownError: grpc.StatusCode.UNAVAILABLE,
     errors.StoreError: grpc.StatusCode.UNAVAILABLE,
+    errors.InDoubtError: grpc.StatusCode.UNAVAILABLE,
     errors.DriverError: grpc.StatusCode.INTERNAL,
     errors.NotFollowedError: grpc.StatusCode.INTERNAL,
 }

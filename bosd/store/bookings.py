@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from bosd.bal.schedule import Booking
-from bosd.errors import StoreError
+from bosd.errors import InDoubtError, StoreError
 from bosd.store.booking_schema import booking, clock_mark
 from bosd.store.schema import metadata
 from bosd.store.store import Store
@@ -77,7 +77,7 @@ class BookingTable:
             try:
                 gone, result = await self._store.transact(both)
             except StoreError as error:
-                if not isinstance(error.__cause__, TimeoutError):
+                if not isinstance(error, InDoubtError):
                     self._unsure = known is not None  # it was undone
                 raise
             self._unsure = False

@@ -11,7 +11,7 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection
 
 from bosd.bal.edits import Change
-from bosd.errors import StoreError
+from bosd.errors import InDoubtError, StoreError
 from bosd.store import (
     audit_schema,  # noqa: F401 (its tables belong to every store)
     booking_schema,  # noqa: F401
@@ -220,7 +220,7 @@ class Store:
             async with asyncio.timeout(DEADLINE_S):
                 return await asyncio.shield(future)
         except TimeoutError as error:
-            raise StoreError(f"{self.path}: the disk did not answer within {DEADLINE_S:g} s", path=self.path) from error
+            raise InDoubtError(f"{self.path}: the disk did not answer within {DEADLINE_S:g} s", path=self.path) from error
 
     def _finished(self, future: asyncio.Future[T]) -> None:
         self._waiting -= 1

@@ -10,7 +10,7 @@ import pytest
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, Topology
 from bosd.bal.status import Link
-from bosd.errors import StoppedError, StoreError
+from bosd.errors import InDoubtError, StoppedError, StoreError
 from bosd.node.api import Edit
 from bosd.node.stops import RECORD_PAUSE_S
 from tests.simulation.test_fleet_limits import edit, limit
@@ -139,7 +139,7 @@ def test_a_release_that_was_refused_as_the_disk_hung_ends_no_stop(monkeypatch: p
 
         async def late(names: Sequence[str]) -> None:
             await clear(names)
-            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+            raise InDoubtError("the disk did not answer within 10 s")
 
         with monkeypatch.context() as patch:
             patch.setattr(own.store, "clear_stops", late)
@@ -162,7 +162,7 @@ def test_a_release_that_is_refused_as_the_disk_hangs_is_not_handed_to_it(monkeyp
 
         async def hangs(names: Sequence[str] = ()) -> None:
             handed.append(names)
-            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+            raise InDoubtError("the disk did not answer within 10 s")
 
         with monkeypatch.context() as patch:
             patch.setattr(own.store, "prove", hangs)

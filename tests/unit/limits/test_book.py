@@ -11,7 +11,7 @@ from bosd.bal.caps import tightest
 from bosd.bal.directory import Directory
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import BatterySpec, Topology
-from bosd.errors import BadNameError, InvalidArgumentError, StaleRevisionError, StoreError
+from bosd.errors import BadNameError, InDoubtError, InvalidArgumentError, StaleRevisionError, StoreError
 from bosd.limits.book import RETRY_S, LimitBook
 from bosd.limits.sources import BatteryLimit
 from bosd.policy.registry import policy
@@ -40,7 +40,7 @@ class SlowStore(MemoryStore):
         await self.go.wait()
         done = await super().transact(work)
         if self.late:
-            raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+            raise InDoubtError("the disk did not answer within 10 s")
         return done
 
 

@@ -15,7 +15,7 @@ from bosd.bal.portions import Merge
 from bosd.bal.spec import BatterySpec, NullSpec, Topology
 from bosd.clock import SystemClock
 from bosd.config import parse_edit
-from bosd.errors import InvalidArgumentError, NoResourcesError, StoreError, UnsupportedError
+from bosd.errors import InDoubtError, InvalidArgumentError, NoResourcesError, StoreError, UnsupportedError
 from bosd.node.api import Edit
 from bosd.node.editor import MADE_AT_ONCE, MOST_READ, READ_ASIDE, Editor
 from bosd.policy.registry import policy
@@ -113,7 +113,7 @@ async def test_a_disk_that_answers_an_edit_too_late(tmp_path: Path, monkeypatch:
                 writing = asyncio.ensure_future(submit(job))
                 await asyncio.to_thread(begun.wait, WAIT_S)
                 writing.cancel()
-                raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+                raise InDoubtError("the disk did not answer within 10 s")
 
             monkeypatch.setattr(editor._store, "_submit", impatient)
             async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
@@ -184,7 +184,7 @@ async def test_an_edit_that_was_refused_and_is_stored_is_taken_back(tmp_path: Pa
             nonlocal late
             done, late = await submit(job), late - 1
             if 0 <= late < 2:
-                raise StoreError("the disk did not answer within 10 s") from TimeoutError()
+                raise InDoubtError("the disk did not answer within 10 s")
             return done
 
         monkeypatch.setattr(store, "_submit", hung)
