@@ -61,8 +61,10 @@ class RemoteCalls(NetworkLeaf):
         return next((each_a for each_a in before_a if each_a is not None and STEADY * limit_a <= each_a <= limit_a), limit_a)
 
     def unreached_behind(self, *, discharging: bool) -> Unreached | None:
-        """Return what its owner said last; one of another version, that does not say it, may reach nothing behind it."""
-        if (remote := self._remote) is None or self._barred(remote):
+        """Return what its owner said last; one not heard yet, or of a version that does not say it, may reach nothing behind it."""
+        if (remote := self._remote) is None:
+            return Unreached(why="no status of it was heard yet")
+        if self._barred(remote):
             return None
         told = remote.unreached_discharge if discharging else remote.unreached_charge
         if told is None and remote.hops and not self._wire.tells_unreached:

@@ -568,6 +568,35 @@ def test_what_holds_behind_a_relay_has_no_bound(*, split: bool) -> None:
     told(story)
 
 
+def test_what_is_behind_a_relay_is_not_known_after_a_restart_until_it_is_heard() -> None:
+    """R told m that c, which holds 480 W of a person, is not heard; m restarts while r is cut off, and has forgotten that."""
+
+    async def story(fleet: Fleet) -> None:
+        far, _, host = behind_a_relay(fleet, hold_s=None)
+        await ready(fleet)
+        await fleet.set(far, "b", -10.0)
+        await asyncio.sleep(2.0)
+        fleet.cut("r", "c")
+        await asyncio.sleep(20.0)
+        await limit(fleet, host, "all", 720.0)
+        await asyncio.sleep(2.0)
+        host.kill()
+        fleet.cut("m", "r")
+        await asyncio.sleep(2.0)
+        host.start()
+        await asyncio.sleep(20.0)
+        limits = host.up.limits
+        assert limits is not None
+        (view,) = limits.views()
+        assert (view.provable, view.bound_s) == (False, None)
+        assert "NOT_PROVABLE: spart, behind its node: no status of it was heard yet" in view.reason
+        fleet.heal("m", "r")
+        fleet.heal("r", "c")
+        await fleet.until(lambda: limits.views()[0].provable, within_s=20.0, because="heard again")
+
+    told(story)
+
+
 def test_a_limit_of_an_owners_own_gives_its_share_to_the_others() -> None:
     """A is limited to 240 W there: of 20 A it has 5 A and b 15 A, of 960 W granted 240 W and b 720 W, until its limit goes."""
 
