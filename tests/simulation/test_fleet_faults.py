@@ -48,6 +48,14 @@ def test_hops_under_faults() -> None:
     assert report.recovery_s < RECOVERY_S
 
 
+def test_hung_disks_and_clocks_that_are_set() -> None:
+    """Half a minute in which nobody knows what the disks took, and days are gained and lost."""
+    report = run_seed(6, TREES_S, limits=True, people=True, odd=True)
+    assert report.limits > 3
+    assert report.carried_out > 0
+    assert report.recovery_s < RECOVERY_S
+
+
 @pytest.mark.parametrize("seed", range(101, 104))
 def test_limits_under_faults(seed: int) -> None:
     """The same with limits that come and go: none exceeded for longer than it takes to be safe, what cannot be seen set aside."""

@@ -25,6 +25,8 @@ FAULTS_S = 120.0
 
 FAR = 1_000_000
 """Seeds from here on are worlds of several hops, of safe values and of alone limits."""
+ODD = 2_000_000
+"""Seeds from here on are worlds in which disks hang and clocks are set, with people at work, too; else as without `ODD`."""
 
 
 class StuckError(SystemExit):
@@ -41,6 +43,9 @@ def kind_of(seed: int) -> dict[str, bool]:
     An odd one has limits; of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
     From `FAR` on three of four have several hops; the other and one of those have safe values and alone limits.
     """
+    if seed >= ODD:
+        kind = kind_of(seed - ODD)
+        return {**kind, "people": not kind["trees"], "odd": True}
     people = seed % 4 >= 2
     if seed < FAR:
         return {"limits": seed % 2 == 1, "people": people, "trees": not people and seed % 8 >= 4}
@@ -55,9 +60,10 @@ def kind_of(seed: int) -> dict[str, bool]:
 
 
 def numbers(first: int, count: int) -> Iterator[int]:
-    """Yield the seeds of a run: of five in a row the last is `FAR` further on."""
+    """Yield the seeds of a run: of ten in a row two are `FAR` further on, and one is by `ODD`."""
+    further = {4: FAR, 7: ODD, 9: FAR} if first < FAR else {}
     for number in range(first, first + count):
-        yield number + FAR if first < FAR and (number - first) % 5 == 4 else number
+        yield number + further.get((number - first) % 10, 0)
 
 
 def run_one(seed: int, faults_s: float) -> Report | str:

@@ -18,6 +18,7 @@ from tests.support.fleet.deep import DeepWorld, MiddlePeople
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, Others, StopJudge, SumJudge, Top, Way, sees
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
+from tests.support.fleet.odd import OddFaults
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.people import People
 from tests.support.fleet.process_loop import ProcessLoop, run_processes, this_loop
@@ -83,6 +84,7 @@ class Kind:
     trees: bool = False
     deep: bool = False
     safe: bool = False
+    odd: bool = False
 
 
 class RandomFaults:
@@ -129,6 +131,7 @@ class RandomFaults:
         if kind.safe:
             self.alone = AloneJudge(self.fleet)
             self.fleet.judges.append(self.alone)
+        self.odd = OddFaults(self) if kind.odd else None
         self.middle = MiddlePeople(self, self.deep) if self.deep is not None and people else None
 
     def put_pack(self, name: str) -> Pack:
@@ -212,6 +215,8 @@ class RandomFaults:
                     group.create_task(self._operator(limited, faults_s))
                 if self.alone is not None:
                     group.create_task(self.alone.isolate(random.Random(f"{self.seed} alone"), faults_s))
+                if self.odd is not None:
+                    group.create_task(self.odd.run(faults_s, group))
                 if self.middle is not None:
                     group.create_task(self.middle.run(faults_s, group))
                 if self.people is not None:
@@ -259,7 +264,7 @@ class RandomFaults:
         """
         way = limited.ways[limited.packs.index(pack)]
         now_s = self.fleet.loop.time()
-        if self.fleet.hosts[way[0]].store.failed:
+        if (store := self.fleet.hosts[way[0]].store).failed or store.hangs:
             limited.granted.discard((discharging, pack))  # it may be in force and not kept
         if sees(self.fleet, way):
             put_s, joined_s = limited.put_s.get(discharging, now_s), limited.joined_s.get(pack, -math.inf)
@@ -363,7 +368,7 @@ class RandomFaults:
     @staticmethod
     async def _start(host: Host) -> None:
         """Start a node once its disk can be read."""
-        while host.store.failed:  # noqa: ASYNC110 (as whoever starts it would)
+        while host.store.failed or host.store.hangs:  # noqa: ASYNC110 (as whoever starts it would)
             await asyncio.sleep(0.5)
         host.start()
 
@@ -516,6 +521,7 @@ def run_seed(
     trees: bool = False,
     deep: bool = False,
     safe: bool = False,
+    odd: bool = False,
 ) -> Report:
     """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too.
 
@@ -523,9 +529,8 @@ def run_seed(
     """
 
     async def main() -> Report:
-        return await RandomFaults(this_loop(), seed, Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe)).run(
-            faults_s
-        )
+        kind = Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe, odd=odd)
+        return await RandomFaults(this_loop(), seed, kind).run(faults_s)
 
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
