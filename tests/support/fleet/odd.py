@@ -1,4 +1,4 @@
-"""Worlds in which disks hang, so that nobody knows what they took, and clocks of the day are set.
+"""Worlds in which disks hang, so that nobody knows what they took, clocks of the day are set, and ramps are slow.
 
 Chances of their own: worlds without them keep their course.
 """
@@ -6,8 +6,10 @@ Chances of their own: worlds without them keep their course.
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bosd.bal.spec import BatterySpec
 from tests.support.fleet.fleet import Host
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ HANGS_S = (2.0, 9.0, 12.0, 15.0, 25.0)
 """Shorter and longer than the 10 s after which a write is in doubt."""
 LATE_CHANCE = 0.5
 """Of a write in doubt: the disk has taken it just then."""
+RAMP_CHANCE, RAMP_A_PER_S = 0.4, (0.5, 8.0)
 STEPS_S = (-86400.0, -600.0, -5.0, 5.0, 600.0, 86400.0)
 
 
@@ -28,7 +31,13 @@ class OddFaults:
         self._fleet = world.fleet
         self._chance = random.Random(f"{world.seed} odd")
         for host in self._fleet.hosts.values():
+            host.topology = replace(host.topology, batteries=tuple(map(self._ramped, host.topology.batteries)))
             host.store.taken_late = lambda: self._chance.random() < LATE_CHANCE
+
+    def _ramped(self, spec: BatterySpec) -> BatterySpec:
+        if self._chance.random() >= RAMP_CHANCE:
+            return spec
+        return replace(spec, max_ramp_a_per_s=self._chance.uniform(*RAMP_A_PER_S))
 
     async def run(self, until_s: float, group: asyncio.TaskGroup) -> None:
         """Let things go wrong for a while."""
