@@ -19,6 +19,7 @@ from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
+from bosd.rpc.in_time import in_time
 from bosd.rpc.link_timers import LinkTimers
 from bosd.rpc.one_session import OneSession
 from bosd.rpc.remote_node import RemoteNode
@@ -250,13 +251,18 @@ class RemoteLink:
         self._pool.running.forget(self.key)
 
     async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
-        """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default."""
+        """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default.
+
+        What its owner was too busy to look at in time is sent again, unless another command was: all within one deadline.
+        """
         self._commands += 1
-        request = pb.SetCurrentRequest(
-            name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id, fence=self._remote.session.fence()
-        )
-        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
-        return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=timeout_s, metadata=metadata))
+        mine, metadata = self._commands, self._remote.metadata
+
+        async def send(request: pb.SetCurrentRequest, within_s: float) -> pb.SetCurrentResponse:
+            return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=within_s, metadata=metadata))
+
+        request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id)
+        return await in_time(send, request, self._remote.session, self._pool.timers.call_s, lambda: self._commands == mine)
 
     def owner_run(self) -> str:
         """Return the boot id of what answers; empty while nothing does."""

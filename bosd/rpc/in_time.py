@@ -1,0 +1,36 @@
+"""A command that its owner was too busy to look at in time, and refused for its age, is sent again with a newer stamp."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from bosd.errors import FencedError
+from bosd.rpc.session import PeerSession
+from bosd.v1 import battery_pb2 as pb
+
+T = TypeVar("T")
+
+
+async def in_time(
+    send: Callable[[pb.SetCurrentRequest, float], Awaitable[T]],
+    request: pb.SetCurrentRequest,
+    session: PeerSession,
+    within_s: float,
+    still_newest: Callable[[], bool],
+) -> T:
+    """Return what `send` does of the request, which gets its fence, and of how long it may take: `within_s` for all.
+
+    It is sent again while nothing newer was, and it lives. Raises what the last one is refused with.
+    """
+    began_s, passed_s = session.clock.now_s(), 0.0
+    ttl_s = request.ttl_s if request.HasField("ttl_s") else None
+    least_s = within_s if ttl_s is None else min(within_s, ttl_s)
+    while True:
+        request.fence.CopyFrom(session.fence())
+        if ttl_s is not None:
+            request.ttl_s = ttl_s - passed_s
+        try:
+            return await send(request, within_s - passed_s)
+        except FencedError as error:
+            passed_s = session.clock.now_s() - began_s
+            if error.metadata.get("check") != "AGE" or not still_newest() or passed_s >= least_s:
+                raise
