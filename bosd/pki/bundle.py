@@ -73,7 +73,9 @@ class Bundle:
 
 
 def read_bundle(path: Path) -> Bundle:
-    """Return the bundle in a file. Raises ConfigError when it is none, or when others can read it."""
+    """Return the bundle in a file. Raises ConfigError when it is none, is not there, or others can read it."""
+    if not path.exists():
+        raise ConfigError(f"there is no {path}: bring it here, `bosctl ca issue` wrote it there", path=str(path))
     data = read_key(path)
     blocks = [(match[1], match[0]) for match in _BLOCK.finditer(data)]
     if [kind for kind, _ in blocks] != _KINDS:

@@ -34,6 +34,11 @@ class About:
         self._started_s = sessions.clock.now_s()
 
     @property
+    def name(self) -> str:
+        """Its name."""
+        return self._node.name
+
+    @property
     def up_s(self) -> float:
         """For how long it has been up, in seconds."""
         return self._sessions.clock.now_s() - self._started_s

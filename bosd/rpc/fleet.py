@@ -72,12 +72,12 @@ class Fleet:
 
     @staticmethod
     def name_of(remote: RemoteNode) -> str:
-        """Return a node's name, or where it is looked for while it has not said one."""
-        return remote.node or remote.target
+        """Return a node's name, or where it is looked for while it has not said one and is not looked for by name."""
+        return _node_of(remote) or remote.target
 
     def is_required(self, remote: RemoteNode) -> bool:
         """Tell whether the configuration demands it."""
-        return remote.node in self._required or remote.target in self._required
+        return _node_of(remote) in self._required or remote.target in self._required
 
     def keeper(self, node: str) -> Session | None:
         """Return the session that a node keeps here."""
@@ -92,11 +92,13 @@ class Fleet:
         found = [each for each in self.pool.remotes.values() if node in (each.node, each.target, serial_of(each.target))]
         if found or self.keeper(node) is not None or f"{NODE}{node}" in self._sessions.told.peers:
             return found, self.name_of(found[0]) if found else node
+        if node == self.about.name:
+            raise BadNameError(f"{node} is the node that is asked: name another, that it knows", name=node)
         known = [*map(self.name_of, self.pool.remotes.values()), *(name for name, _session in self._keepers_alone())]
         raise BadNameError(f"no node {node[:64]!r} is known here", name=node, known=", ".join(known[:32]))
 
     def _keepers_alone(self) -> Iterator[tuple[str, Session | None]]:
-        followed = {remote.node for remote in self.pool.remotes.values()}
+        followed = {_node_of(remote) for remote in self.pool.remotes.values()}
         told: dict[str, Session | None] = dict.fromkeys(self._sessions.told.peers)
         for peer, session in (told | dict(self._sessions.peers())).items():
             if (name := peer.removeprefix(NODE)) not in followed:
@@ -117,7 +119,7 @@ class Fleet:
     def _standings(self) -> Iterator[Standing]:
         named = set()
         for remote in self.pool.remotes.values():
-            named |= {remote.node, remote.target}
+            named |= {_node_of(remote), remote.target}
             if self._first_of(remote) is not None:
                 continue
             present = remote.standing[0] in HEARD
@@ -200,7 +202,7 @@ class Fleet:
         if (heard := self._heard.get(remote.target)) is not None:
             peer.facts.CopyFrom(heard.facts)
             peer.facts_age_s = now_s - heard.at_s
-        self._say_kept(peer, self.keeper(remote.node))
+        self._say_kept(peer, self.keeper(_node_of(remote)))
         self._say_expected(peer, remote.target)
         return peer
 
@@ -276,3 +278,8 @@ class Fleet:
         while True:
             self._show_expected()
             await asyncio.sleep(LOOK_S)
+
+
+def _node_of(remote: RemoteNode) -> str:
+    """Return a node's name: what it said, or what it is looked for by; empty where neither is known."""
+    return remote.node or serial_of(remote.target)

@@ -10,19 +10,26 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
     """Return what a person can do about the failure of `command`, or None where the message says all."""
     if failure.status is ExitStatus.USAGE or command == "ca":
         return None
-    if failure.status is ExitStatus.UNREACHABLE and "cause" in failure.metadata:
-        return None
     if failure.status is ExitStatus.UNREACHABLE:
-        return (
-            "Is bosd running there? Start it with `bosd run --config FILE`, "
-            "or name another node with --target ADDR (or in BOSD_TARGET)."
-        )
+        return None if "cause" in failure.metadata else _unreachable(command)
     if "booking" in failure.metadata or "bookings" in failure.metadata:
         return "`bosctl schedule ls` shows the bookings; `bosctl schedule cancel ID` takes one back."
     if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
         return "Remove or change its users in the same edit, or exchange it with `bosctl replace NAME FILE`."
     advise = _HINTS.get(failure.reason)
     return advise(failure.metadata) if advise else None
+
+
+def _unreachable(command: str | None) -> str:
+    if command == "stop":
+        return (
+            "Nothing says that it stopped. Stop each battery at the node that owns it (--target ADDR); on a node whose daemon "
+            "hangs, end that: its guard takes the devices to their safe action. `bosd safe --config FILE` there does so by hand."
+        )
+    return (
+        "Is bosd running there? Start it with `bosd run --config FILE`, "
+        "or name another node with --target ADDR (or in BOSD_TARGET)."
+    )
 
 
 def _in_use(metadata: Mapping[str, str]) -> str:
@@ -73,7 +80,7 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
     if "owner" in metadata:
         owner, name = metadata["owner"], metadata.get("remote_name", "NAME")
         where, found = (
-            (owner, "") if not owner.startswith("serial:") else ("ADDRESS", f" (`bosctl fleet ls` has that of {owner})")
+            (owner, "") if not owner.startswith("serial:") else ("ADDRESS", f" (`bosctl --json fleet ls` has that of {owner})")
         )
         return f"Release it there, as an admin of that node: `bosctl --target {where} release {name}`{found}."
     if "source" in metadata:
@@ -95,6 +102,12 @@ def _names(text: str) -> list[str]:
     return [word for word in text.replace("'", "").strip("()[] ").replace(",", " ").split() if word]
 
 
+def _unavailable(metadata: Mapping[str, str]) -> str:
+    if "path" in metadata:
+        return "The node cannot write that file: is the disk full or read-only? Lowering and `bosctl stop` still work."
+    return "The daemon answered, the device or link behind it did not: `bosctl doctor` looks at all of them."
+
+
 def _say(text: str) -> Callable[[Mapping[str, str]], str]:
     return lambda _metadata: text
 
@@ -113,7 +126,7 @@ _HINTS: dict[str, Callable[[Mapping[str, str]], str | None]] = {
         "Compare the members with `bosctl status`, or widen voltage_tolerance_v if the difference is meant."
     ),
     "STALE_REVISION": _stale_revision,
-    "UNAVAILABLE": _say("The daemon answered, the device or link behind it did not: `bosctl doctor` looks at all of them."),
+    "UNAVAILABLE": _unavailable,
     "SHUTTING_DOWN": _say("The daemon is stopping: try again when it is back."),
     "STORE_FAILED": _say(
         "The node cannot write its store: is the disk full or read-only? Lowering and `bosctl stop` still work."

@@ -43,6 +43,8 @@ def test_a_node_in_two_commands(tmp_path: Path, capsys: pytest.CaptureFixture[st
     status, section, _ = bosctl(capsys, "ca", "install", bundle, "--to", tls)
     assert status == 0
     assert not bundle.exists()
+    status, _, err = bosctl(capsys, "ca", "install", bundle, "--to", tls)
+    assert (status, err) == (1, f"error: there is no {bundle}: bring it here, `bosctl ca issue` wrote it there\n")
     text = f'[node]\nname = "hut"\nlisten = ["0.0.0.0:0"]\nstate_dir = "{tmp_path / "state"}"\n{section}'
     security = parse_config(text).security
     assert security is not None

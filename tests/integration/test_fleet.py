@@ -125,6 +125,12 @@ def test_what_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
         assert home.bosctl("fleet", "ls", "--selector", "colour=red").status == 2
         assert home.bosctl("fleet", "maintenance", "home").status == 2
         assert home.bosctl("fleet", "assume-safe").status == 2
+        answer = home.bosctl("fleet", "assume-safe", "home")
+        assert "the node that is asked" in answer.document["nodes"][0]["message"]
+        for command in (("assume-safe",), ("maintenance", "--for", "1h")):  # what was meant was not done
+            answer = home.bosctl("fleet", *command, "--selector", "name=h*t")
+            assert (answer.status, answer.document) == (1, {"nodes": []})
+        assert home.bosctl("fleet", "ls", "--selector", "name=h*t").status == 0
         dead: Answer = bosctl("127.0.0.1:1", "fleet", "ls")
         assert dead.status == 3
 
@@ -169,3 +175,13 @@ def test_a_serial_at_the_address_of_another_node(tmp_path: Path) -> None:
             wrong = home.status("wrong")
             assert (wrong["commandable"], wrong["link"], wrong["current_a"]) == (False, "refused", None)
             assert fleet(home)["hut"]["target"] == "serial:hut"
+
+
+def test_a_required_node_that_was_never_heard(tmp_path: Path) -> None:
+    """It is one node, by the name its stubs look for: required in its row, missing once, and in maintenance by that name."""
+    stubs = battery("h", "network", node="hut", remote_name="b")
+    addresses = f'required = ["hut"]\n[fleet.addresses]\nhut = "127.0.0.1:{free_port()}"\n'
+    with Node(tmp_path, FIFTH + addresses + stubs, name="home") as home:
+        assert {row["target"]: row["required"] for row in fleet(home, "-l", "required=yes").values()} == {"serial:hut": True}
+        assert home.bosctl("fleet", "ls").document["reason"].split() == ["waiting", "for", "hut"]
+        assert [row["node"] for row in home.ask("fleet", "maintenance", "hut", "--for", "1h")["nodes"]] == ["hut"]

@@ -210,7 +210,10 @@ def maintenance(
 def _for_each(
     context: typer.Context, nodes: list[str] | None, selector: list[str] | None, send: Callable[[Connection, str], Row]
 ) -> None:
-    """Do something for each node that is named or selected, at the same time; print a status for each."""
+    """Do something for each node that is named or selected, at the same time; print a status for each.
+
+    Where the selectors choose none nothing is done: refused.
+    """
     session, selectors = session_of(context), _selectors(selector)
     if not nodes and not selectors:
         raise typer.BadParameter("name nodes, or choose them with --selector.")
@@ -223,6 +226,8 @@ def _for_each(
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = list(pool.map(partial(_status, connection, send), wanted))
     session.answer({"nodes": found}, lambda console: _draw(console, found))
+    if not found:
+        raise typer.Exit(int(ExitStatus.REFUSED))
     _end([row["status"] for row in found])
 
 
@@ -235,7 +240,7 @@ def _status(connection: Connection, send: Callable[[Connection, str], Row], node
 
 def _draw(console: "Console", found: Sequence[Row]) -> None:
     if not found:
-        console.print("no such node")
+        console.print("no such node: nothing was done; `bosctl fleet ls` shows those that are known", markup=False)
     for row in found:
         word = "" if row["status"] == DONE else f"{row['status']}: "
         style = "" if row["status"] == DONE else "bold red"

@@ -63,7 +63,7 @@ def test_a_release_at_the_owner_is_the_owners_admins() -> None:
     refusal = errors.NotAllowedError("no", owner="10.0.0.2:4004", remote_name="pack")
     assert refused(refusal) == "Release it there, as an admin of that node: `bosctl --target 10.0.0.2:4004 release pack`."
     refusal = errors.NotAllowedError("no", owner="serial:hut", remote_name="pack")
-    there = "`bosctl --target ADDRESS release pack` (`bosctl fleet ls` has that of serial:hut)"
+    there = "`bosctl --target ADDRESS release pack` (`bosctl --json fleet ls` has that of serial:hut)"
     assert refused(refusal) == f"Release it there, as an admin of that node: {there}."
 
 
@@ -71,3 +71,17 @@ def test_an_authority_is_no_battery() -> None:
     """What is taken there is exchanged by no `bosctl replace`, and named by no `bosctl ls`."""
     failure = Failure(ExitStatus.REFUSED, "NAME_TAKEN", "/ca holds a CA already")
     assert hint_for(failure, "ca") is None
+
+
+def test_a_full_disk_is_no_device_that_is_silent() -> None:
+    """What a node must note before it raises another one's battery, and cannot, is its disk's fault."""
+    full = errors.UnavailableError("/state/running.json: No space left on device", path="/state/running.json")
+    assert "is the disk full" in (refused(full) or "")
+    assert "`bosctl doctor`" in (refused(errors.UnavailableError("silent", battery="b")) or "")
+
+
+def test_a_stop_that_did_not_arrive_says_how_to_stop() -> None:
+    """Nobody is told to start a daemon while something has to stop: who hears the owner, and what works without a daemon."""
+    failure = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "10.0.0.2:4004 did not answer within 5 s")
+    assert "`bosd safe --config FILE`" in (hint_for(failure, "stop") or "")
+    assert "`bosd run" in (hint_for(failure, "ls") or "")
