@@ -798,6 +798,24 @@ def test_what_a_relay_holds_for_others_is_its_own_alone_limit() -> None:
     told(story)
 
 
+def test_the_largest_limit_is_granted_behind_a_converter() -> None:
+    """1e8 W at the grid are 1.25e8 W of discharging behind a converter of 0.8: the owner takes 1e8 W, and all is provable."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        stub = replace(stub_spec("sa", "a", "b"), efficiency=0.8)
+        host = fleet.add_host("m", Topology(batteries=(stub,)))
+        await ready(fleet)
+        assert host.up.limits is not None
+        wanted = Limit(source="operator", battery="sa", direction="discharge", limit_w=1e8)
+        await fleet.within(host, host.up.limits.book.put(wanted))
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["a"], direction="discharge") == [1e8]
+        assert host.up.limits.views()[0].provable
+
+    told(story)
+
+
 @pytest.mark.parametrize("nonsense", [-960.0, math.nan])
 def test_a_grant_that_is_none_counts_for_nothing(nonsense: float) -> None:
     """A tells m that it was granted -960 W, or no number of watts, and is cut off: b has all 480 W, and had nothing."""
