@@ -384,7 +384,7 @@ def test_a_person_ends_what_is_left_behind() -> None:
         nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
         nodes.forget_grants = process.limits.forget_granted
         assert nodes.state()[0] is not SystemState.OK
-        assert nodes.assume_safe("b") == ("b", {}, [f"240 W charge of b at b:7000, {WITHDRAWN}"], [])
+        assert nodes.assume_safe("b") == ("b", {}, [f"240 W charge of b at b:7000, {WITHDRAWN}"], [], "")
         await fleet.until(lambda: list(host.up.pool.remotes) == ["a:7000"], within_s=2.0, because="let go")
         assert nodes.state()[0] is SystemState.OK
         host.kill()
