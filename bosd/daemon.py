@@ -235,7 +235,7 @@ class Daemon:
         stubs = lambda: (leaf for leaf in node.directory if isinstance(leaf, NetworkLeaf))  # noqa: E731
         self._fleet = Fleet(about, pool, sessions, stubs=stubs, required=self._config.fleet.required)
         if self._limits is not None:
-            self._fleet.forget_grants = self._limits.grants.forget
+            self._fleet.forget_grants = self._limits.forget_granted
         self._peer_faults = PeerFaults(self._fleet, node.faults, self._timers, sessions.lag)
         pool.follow_events(self._on_remote)
         if self._config.security is not None:  # without certificates nothing decides who is there

@@ -9,6 +9,7 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import efficiency
 from bosd.bal.dispatch import without_setpoint_a
 from bosd.bal.may_run import SLACK, may_run_a
+from bosd.bal.pseudo import NullBattery
 from bosd.bal.spec import NetworkSpec
 
 
@@ -95,6 +96,8 @@ def _alone_w(battery: Battery, *, discharging: bool) -> float | None:
 
 def _safe_within_s(battery: Battery, unheard_s: float) -> float | None:
     let_go_s = [leaf.let_go_s for leaf in devices_below(battery)]
+    if isinstance(battery, NullBattery) and battery.left is not None:
+        let_go_s.append(battery.left.let_go_s)
     if any(each is None for each in let_go_s):
         return None
     return unheard_s + max((each for each in let_go_s if each is not None), default=0.0)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from bosd.bal.battery import ComputedLeaf, DeviceLeaf
 from bosd.bal.limits import allowed_directions, usable_ah
@@ -19,6 +20,14 @@ ALWAYS_NOW: SampleFields = {
     "sampled_to": math.inf,
 }
 """Sample instants of a battery that is sampled when asked: whenever that is, they are not in the past."""
+
+
+class InPlace(NamedTuple):
+    """What a null battery of that name stands in place of: where that is commanded, and what it may run (positive discharges)."""
+
+    name: str
+    place: str
+    may_run_a: float
 
 
 class NullBattery(ComputedLeaf):

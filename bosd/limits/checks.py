@@ -1,7 +1,6 @@
 """What can be a limit, and a limit in words."""
 
-import math
-
+from bosd.bal.cap import MOST_TOLD
 from bosd.errors import InvalidArgumentError
 from bosd.store.limits import CHARGE, DISCHARGE, Limit
 
@@ -20,8 +19,9 @@ def check(limit: Limit) -> None:
         raise InvalidArgumentError("give one of limit_w and limit_a", field="limit_w")
     for field in ("limit_w", "limit_a"):
         value = getattr(limit, field)
-        if value is not None and not 0.0 <= value < math.inf:
-            raise InvalidArgumentError(f"{field} {value} is no limit: a magnitude, 0 or more and finite", field=field)
+        if value is not None and not 0.0 <= value <= MOST_TOLD:
+            message = f"{field} {value:g} is no limit: a magnitude, 0 or more and at most {MOST_TOLD:g}; one without end is none"
+            raise InvalidArgumentError(message, field=field)
 
 
 def words(limit: Limit) -> dict[str, object]:

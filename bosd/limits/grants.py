@@ -74,8 +74,8 @@ class Grants:
         self._directory = directory
         self._clock = clock
         self._table = table
-        self._send, make_stub, self._owner_run = ways
-        self._left = LeftBehind(make_stub, self._owner_run)
+        self._send, make_stub, owner_run = ways
+        self._left = LeftBehind(make_stub, owner_run)
         self._changed = changed
         self._granted: dict[Place, Granted] = {}
         self._local: dict[Way, float] = {}
@@ -269,14 +269,16 @@ class Grants:
     def forget(self, targets: Collection[str]) -> list[str]:
         """Count no more what is granted at these targets, as a person says that nothing runs there; return it in words.
 
-        At a stub that is still there it is granted anew, or withdrawn, at the next contact; at one that was removed never.
+        At a stub that is still there it is granted anew, or withdrawn, at the next contact; at one that was removed it is
+        withdrawn where another stub of its node comes into contact (`Forgotten.ask_again`).
         """
         present = {(each.spec.target, each.spec.remote_name) for each in self._directory if isinstance(each.spec, NetworkSpec)}
         words = []
         for (target, name, out), granted in self._granted.items():
             if target not in targets or granted.clean:
                 continue
-            words.append(f"{granted.words} {DISCHARGE if out else CHARGE} of {name} at {target}")
+            later = "" if (target, name) in present else ", withdrawn should another stub of that node be heard"
+            words.append(f"{granted.words} {DISCHARGE if out else CHARGE} of {name} at {target}{later}")
             for amount in granted.both:
                 amount.become(None if amount.clean else 0.0)
         for at in {place[:2] for place in self._granted if place[0] in targets}:
@@ -321,23 +323,16 @@ class Grants:
         finally:
             granted.sending = False
 
-    def remember(self, stub: DeviceLeaf, grant: Grant) -> None:
-        """Count what a stub's owner says is in force there, though nobody here knows of it: so that it is withdrawn."""
-        place = self._place(stub, discharging=grant.discharging)
-        granted = self._granted.setdefault(place, Granted())
-        known = [self._granted.get(self._place(each, discharging=grant.discharging)) for each in self._same(stub)]
+    def remember(self, at: At, same: Iterable[At], grant: Grant) -> None:
+        """Count what an owner says is in force there, though nobody knows of it at any of the `same`: so that it is withdrawn."""
+        granted = self._granted.setdefault((*at, grant.discharging), Granted())
+        known = [self._granted.get((*each, grant.discharging)) for each in (at, *same)]
         if not any(each is not None and (each.sending or not each.clean) for each in known):
-            _log.warning("grant_forgotten", battery=stub.name, limit_w=grant.limit_w, limit_a=grant.limit_a)
+            _log.warning("grant_forgotten", target=at[0], battery=at[1], limit_w=grant.limit_w, limit_a=grant.limit_a)
             for amount, there in zip(granted.both, (grant.limit_w, grant.limit_a), strict=True):
                 amount.become(there)
                 amount.confirmed = there
-            self._have_kept([place[:2]])
-
-    def _same(self, stub: DeviceLeaf) -> list[Battery]:
-        """Return the stubs that may be of the battery of one, that one included: its owner knows a grant by who granted it."""
-        run, name = self._owner_run(stub), self._place(stub, discharging=True)[1]
-        stubs = [(each, each.spec) for each in self._directory if self._owner_run(each) in {run, ""}]
-        return [each for each, spec in stubs if isinstance(spec, NetworkSpec) and spec.remote_name == name]
+            self._have_kept([at])
 
     async def _grant(self, stub: DeviceLeaf, granted: Granted, wanted: Wanted, *, discharging: bool) -> None:
         """Put one grant in force: counted, and kept, before it is sent where it is looser; after it is confirmed where not."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from bosd.bal.aggregator import members_of
@@ -62,7 +62,7 @@ class Limits:
         table = LimitTable(store)
         self.book = LimitBook(directory, clock, table, doubt, changed)
         self.grants = Grants(directory, clock, table, ways, changed)
-        self._forgotten = Forgotten(directory, clock, granted, self.grants.remember)
+        self._forgotten = Forgotten(directory, clock, (granted, ways[2]), self.grants.remember)
         self._reach = Reach(directory, clock, self.grants)
         self._own = OwnLimits(directory, clock)
         self.gates = Gates(directory, clock, changed)
@@ -113,6 +113,14 @@ class Limits:
             message = f"a part of a limit at {source}, which counts on it: end the limit there; here nobody may while it is heard"
             raise NotAllowedError(message, source=source)
         return await self.book.remove(source, battery, direction, identity=identity, who=who, comment=comment)
+
+    def forget_granted(self, targets: Collection[str]) -> list[str]:
+        """Count no more what is granted at these targets, as a person says that nothing runs there; return it in words.
+
+        What stands there all the same is withdrawn once their node is heard.
+        """
+        self._forgotten.ask_again(targets)
+        return self.grants.forget(targets)
 
     def granted_by(self) -> dict[str, set[str]]:
         """Return by battery the nodes that granted it a part of a limit, which stands here."""

@@ -1,7 +1,7 @@
 """What the node needs of a battery at another node; the gRPC edge provides it."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.cap import Grant
@@ -59,8 +59,8 @@ class NetworkLeaf(DeviceLeaf):
         """Put a part of a limit in force at the owner; durable there on return. Raises what that refuses with."""
 
     @abstractmethod
-    async def granted(self) -> Sequence[Grant]:
-        """Return the grants of this node that stand at the owner, of revision 1. Raises what that refuses with."""
+    async def granted(self) -> Mapping[str, Sequence[Grant]]:
+        """Return by battery the grants of this node that stand at the owner, of revision 1. Raises what that refuses with."""
 
     @abstractmethod
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:

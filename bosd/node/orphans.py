@@ -8,9 +8,10 @@ from typing import Protocol
 
 import structlog
 
+from bosd.bal.battery import DeviceLeaf
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
-from bosd.bal.pseudo import NullBattery
+from bosd.bal.pseudo import InPlace, NullBattery
 from bosd.bal.spec import PhysicalSpec
 from bosd.node.faults import Severity
 from bosd.node.noticed import Noticed
@@ -23,15 +24,16 @@ _log = structlog.get_logger("node")
 
 
 class Kept(Protocol):
-    """What keeps them over restarts; `left` are those of an earlier run."""
+    """What keeps them over restarts, and what null batteries stand in place of; `left` and `in_place` are of an earlier run."""
 
     left: tuple[PhysicalSpec, ...]
+    in_place: tuple[InPlace, ...]
 
-    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def note(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep these and no others, durably. Raises StoreError where that cannot be."""
         ...
 
-    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    def note_soon(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep these and no others; never waits."""
         ...
 
@@ -40,11 +42,12 @@ class _NotKept:
     """For a node that keeps nothing over its restarts."""
 
     left: tuple[PhysicalSpec, ...] = ()
+    in_place: tuple[InPlace, ...] = ()
 
-    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def note(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep nothing."""
 
-    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    def note_soon(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep nothing."""
 
 
@@ -60,7 +63,7 @@ class Orphans:
         self.batteries: dict[PhysicalBattery, None] = {}
         self.leaving: dict[PhysicalBattery, None] = {}
         self.book: Kept = _NotKept()
-        self._going: tuple[PhysicalSpec, ...] = ()
+        self._going: tuple[PhysicalBattery, ...] = ()
         self._directory = directory
         self._make_safe = make_safe
 
@@ -73,15 +76,24 @@ class Orphans:
             battery = self._directory.make_leaf(spec)
             if isinstance(battery, PhysicalBattery) and battery.controllable and not self.is_had_again(battery):
                 self.batteries[battery] = None
+                self._stand_in(battery)
                 _log.warning("orphan_inherited", battery=spec.name, place=spec.commanded_place)
+
+    def _stand_in(self, battery: PhysicalBattery) -> None:
+        """Have a null battery that stood in place of one of an earlier run say again what that may run."""
+        for name, place, may_run_a in self.book.in_place:
+            null = self._directory.batteries.get(name)
+            if isinstance(null, NullBattery) and place == _commanded(battery):
+                battery.unconfirmed_a, null.left = may_run_a, battery
+                null.touch()
 
     @asynccontextmanager
     async def going(self, batteries: Sequence[PhysicalBattery]) -> AsyncIterator[None]:
         """Have kept what may become one of them by an edit that the block stores. Raises StoreError where that cannot be."""
-        self._going = tuple(battery.spec for battery in batteries if isinstance(battery.spec, PhysicalSpec))
+        self._going = tuple(batteries)
         try:
             if self._going:
-                await self.book.note((*self.specs(), *self._going))
+                await self.book.note(*self._to_keep())
             yield
         finally:
             was, self._going = self._going, ()
@@ -90,7 +102,15 @@ class Orphans:
 
     def keep(self) -> None:
         """Have those that are left kept: one was made safe, or is another battery's."""
-        self.book.note_soon((*self.specs(), *self._going))
+        self.book.note_soon(*self._to_keep())
+
+    def _to_keep(self) -> tuple[tuple[PhysicalSpec, ...], tuple[InPlace, ...]]:
+        """Return what may run on, and what stands in its place; of what an edit takes out one may, where the edit says so."""
+        going = [battery.spec for battery in self._going if isinstance(battery.spec, PhysicalSpec)]
+        nulls = [(each.name, each.left) for each in self._directory if isinstance(each, NullBattery) and each.left is not None]
+        nulls += [(battery.name, battery) for battery in self._going]
+        in_place = [InPlace(name, _commanded(left), left.counts_at_a) for name, left in nulls if left.counts_at_a != 0.0]
+        return (*self.specs(), *going), tuple(in_place)
 
     def start(self, group: asyncio.TaskGroup) -> None:
         """Tell those that are there already, at once, in tasks of `group`."""
@@ -158,5 +178,5 @@ class Orphans:
         return any(isinstance(each, PhysicalBattery) and _commanded(each) == held for each in self._directory)
 
 
-def _commanded(battery: PhysicalBattery) -> str:
+def _commanded(battery: DeviceLeaf) -> str:
     return battery.spec.commanded_place if isinstance(battery.spec, PhysicalSpec) else ""

@@ -307,25 +307,24 @@ class RemoteLink:
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         await self._remote.over(lambda channel: LimitServiceStub(channel).Grant(request, timeout=timeout_s, metadata=metadata))
 
-    async def granted(self) -> tuple[Grant, ...]:
-        """Return what this node has granted there, of revision 1: the wire names none. Raises DriverError for nonsense."""
-        request, source = lpb.ListLimitsRequest(names=[self.remote_name]), f"node:{self._pool.node}"
+    async def granted(self) -> dict[str, list[Grant]]:
+        """Return by battery what this node has granted, of revision 1: the wire names none. Raises DriverError for nonsense."""
+        request, source = lpb.ListLimitsRequest(), f"node:{self._pool.node}"
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         answer = await self._remote.over(
             lambda channel: LimitServiceStub(channel).List(request, timeout=timeout_s, metadata=metadata)
         )
-        grants = tuple(
-            Grant(
+        grants: dict[str, list[Grant]] = {}
+        for each in (each for each in answer.limits if each.source == source):
+            grant = Grant(
                 discharging=each.direction == lpb.DIRECTION_DISCHARGE,
                 revision=1,
                 limit_w=each.limit_w if each.HasField("limit_w") else None,
                 limit_a=each.limit_a if each.in_amperes else None,
             )
-            for each in answer.limits
-            if each.source == source and each.battery == self.remote_name
-        )
-        if not all(0.0 <= (amount or 0.0) < math.inf for each in grants for amount in (each.limit_w, each.limit_a)):
-            raise DriverError(f"{self.remote_name}: {self.target} sent nonsense: a grant of {grants}", battery=self.remote_name)
+            if not all(0.0 <= (amount or 0.0) < math.inf for amount in (grant.limit_w, grant.limit_a)):
+                raise DriverError(f"{self.target} sent nonsense: a grant of {grant}", battery=self.remote_name)
+            grants.setdefault(each.battery, []).append(grant)
         return grants
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:

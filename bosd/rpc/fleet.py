@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,13 +36,15 @@ class _Heard:
 class Assumed(NamedTuple):
     """What counts no more of a node: what its stubs were counted at, and in words what was granted there.
 
-    `counted_on` are the alone limits that it counted on, of this node's batteries.
+    `counted_on` are the alone limits that it counted on, of this node's batteries; `hint` says in words what else may have to
+    be named, where its name is not known.
     """
 
     node: str
     counted_a: dict[str, float]
     grants: list[str]
     counted_on: list[str]
+    hint: str = ""
 
 
 class Fleet:
@@ -244,7 +246,22 @@ class Fleet:
             worst_a = leaf.counts_at_a
             if leaf.network.target in targets and leaf.assume_safe():
                 counted_a[leaf.name] = worst_a
-        return Assumed(name, counted_a, self.forget_grants(targets), self._counts_on_nothing(name))
+        names = {name, *filter(None, map(serial_of, targets))}
+        counted_on = [limit for each in sorted(names) for limit in self._counts_on_nothing(each)]
+        return Assumed(name, counted_a, self.forget_grants(targets), counted_on, self._hint(remotes))
+
+    def _hint(self, remotes: Sequence[RemoteNode]) -> str:
+        """Return what else is to be named where nobody at these targets ever said a name: limits are counted on by name."""
+        if not remotes or any(remote.node or serial_of(remote.target) for remote in remotes):
+            return ""
+        unheard = [name for name, session in self._keepers_alone() if session is None or not self._lease_left_s(session)]
+        counting = [name for name in unheard if f"{NODE}{name}" in self._sessions.told.peers]
+        if not counting:
+            return ""
+        return (
+            f"what {remotes[0].target} is called was never heard here: if it is {' or '.join(sorted(counting))}, which counts on "
+            "alone limits of this node while it is not heard, name that, too: bosctl fleet assume-safe NAME"
+        )
 
     def _counts_on_nothing(self, name: str) -> list[str]:
         """Hold no alone limit any more that a node counts on which keeps no session here; return them in words."""

@@ -48,7 +48,9 @@ class FleetService(FleetServiceServicer):
             asked = {"node": done.node}
             self._audit.note("assume-safe", who=who, names=list(done.counted_a), asked=asked, before=before, after=after)
         batteries = [pb.AssumedSafe(name=name, counted_a=worst_a) for name, worst_a in done.counted_a.items()]
-        return pb.AssumeSafeResponse(node=done.node, batteries=batteries, grants=done.grants, alone_limits=done.counted_on)
+        return pb.AssumeSafeResponse(
+            node=done.node, batteries=batteries, grants=done.grants, alone_limits=done.counted_on, hint=done.hint
+        )
 
     async def Maintenance(self, request: pb.MaintenanceRequest, context: Context) -> pb.MaintenanceResponse:  # noqa: D102, N802
         return await self._edge.answer(context, self._maintain(request, context), ("maintenance", ()))

@@ -46,6 +46,10 @@ class HeldThere:
         self.over_something = claims and (self.over_something or over_something)
         self.claims, self._missed_since_s = claims, math.inf
 
+    def shows(self, remote: BatteryStatus) -> bool:
+        """Tell whether a status shows a set point that may be this node's."""
+        return remote.setpoint_source is SetpointSource.MANUAL and remote.holder in ("", self.own)
+
     def heard(self, remote: BatteryStatus, now_s: float, running_a: float, *, ready: bool) -> bool:
         """Note that a status came; return whether those of the last `free_for_s` show nothing of what this node claims.
 
@@ -53,7 +57,7 @@ class HeldThere:
         it counts where this node's 0 A would hold down what flows, as saying that again costs nothing.
         """
         self._asks = False
-        shown = remote.setpoint_source is SetpointSource.MANUAL and remote.holder in ("", self.own)
+        shown = self.shows(remote)
         if running_a == 0.0 and not shown and remote.applied_current_a:
             self.claims = False
         if shown or not (self.claims and ready):

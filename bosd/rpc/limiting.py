@@ -1,6 +1,6 @@
 """Limits put together with a node: its batteries, its store, its clock, and the way to other nodes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Grant
@@ -53,8 +53,8 @@ async def _send(stub: Battery, grant: Grant) -> None:
     await stub.grant(grant)
 
 
-async def _granted(stub: Battery) -> Sequence[Grant]:
-    return await stub.granted() if isinstance(stub, NetworkLeaf) else ()
+async def _granted(stub: Battery) -> Mapping[str, Sequence[Grant]]:
+    return await stub.granted() if isinstance(stub, NetworkLeaf) else {}
 
 
 def _owner_run(stub: Battery) -> str:

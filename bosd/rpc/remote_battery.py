@@ -82,7 +82,7 @@ class RemoteBattery(RemoteCalls):
         if self._held.heard(status, self._wire.session_now_s(), self.counts_at_a, ready=self._link is Link.READY):
             self._wire.agree_anew()
         self._limited_there(status)
-        if behind and not self.lost_behind:
+        if (behind and not self.lost_behind) or (self._held.claims and not self._held.shows(status)):
             hold_down(self, self.known_a, begin=False)  # it comes back from what is in force there, before anybody looks
         if before is not None and self._barred(before) and self._barred(status) and self._path(before) == self._path(status):
             return

@@ -1,6 +1,6 @@
 """What a stub passes on to its owner as it is, and what that told of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bosd.bal.cap import FAR, Cap, Grant, Unreached
 from bosd.bal.caps import STEADY
@@ -91,8 +91,8 @@ class RemoteCalls(NetworkLeaf):
         """Put a part of a limit in force at the owner. Raises what that refuses with, or UnavailableError."""
         await self._wire.grant(grant)
 
-    async def granted(self) -> Sequence[Grant]:
-        """Return what this node has granted the owner, of revision 1. Raises what that refuses with, or UnavailableError."""
+    async def granted(self) -> Mapping[str, Sequence[Grant]]:
+        """Return by battery there what this node has granted. Raises what that refuses with, or UnavailableError."""
         return await self._wire.granted()
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str = "") -> BookResult:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import structlog
 
+from bosd.bal.pseudo import InPlace
 from bosd.bal.spec import PhysicalSpec
 from bosd.errors import BosError, StoreError
+from bosd.safeguard.in_place import in_place_of, write_in_place
 from bosd.safeguard.report import REMOVED, odd_of, removed_of, write_removed
 
 DEADLINE_S = 10.0
@@ -22,36 +24,40 @@ RETRY_S = 5.0
 
 _log = structlog.get_logger("daemon")
 
+_Kept = tuple[tuple[PhysicalSpec, ...], tuple[InPlace, ...]]
+
 
 class RemovedBook:
     """What was taken out and may run on; `note` returns when it is on the disk, `note_soon` never waits, `run` writes.
 
-    `left` are those of an earlier run; a file that is not understood is named in the log and counts as empty. A run that has no
-    devices, as on a simulated clock, `inherits` none, and leaves them to the next one that does.
+    `left` are those of an earlier run, `in_place` what null batteries stood in place of then; a file that is not understood is
+    named in the log and counts as empty. A run that has no devices, as on a simulated clock, `inherits` none, and leaves them to
+    the next one that does.
     """
 
     def __init__(self, state_dir: Path, *, inherits: bool = True) -> None:
         self._state_dir = state_dir
         self.left = _left(state_dir) if inherits else ()
-        self._specs = self._written = self.left
+        self.in_place = in_place_of(state_dir) if inherits else ()
+        self._kept = self._written = (self.left, self.in_place)
         self._changed = asyncio.Event()
         self._hand = ThreadPoolExecutor(max_workers=1, thread_name_prefix="removed")
 
-    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def note(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...] = ()) -> None:
         """Keep these and no others. Raises StoreError where the disk does not take it."""
-        self._specs = specs
+        self._kept = (specs, in_place)
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await self._write(specs)
+                await self._write(self._kept)
         except OSError as error:  # a TimeoutError, too
             why = error.strerror or f"the disk did not answer within {DEADLINE_S:g} s"
             message = f"{self._state_dir / REMOVED}: {why}: what may run on is taken out when that can be noted for a restart"
             raise StoreError(message, path=str(self._state_dir / REMOVED)) from error
 
-    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    def note_soon(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...] = ()) -> None:
         """Keep these and no others, soon."""
-        self._specs = specs
-        if specs != self._written:
+        self._kept = (specs, in_place)
+        if self._kept != self._written:
             self._changed.set()
 
     async def run(self) -> None:
@@ -60,23 +66,30 @@ class RemovedBook:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await self._write(self._specs)
+                await self._write(self._kept)
             except OSError as error:
                 _log.warning("removed_unwritten", detail=error.strerror or str(error))
                 self._changed.set()
                 await asyncio.sleep(RETRY_S)
 
-    async def _write(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def _write(self, kept: _Kept) -> None:
         """Write these after what is being written; whoever gives up waiting ends no write."""
-        writing = asyncio.get_running_loop().run_in_executor(self._hand, write_removed, self._state_dir, specs)
-        writing.add_done_callback(partial(self._wrote, specs))
+        writing = asyncio.get_running_loop().run_in_executor(self._hand, _write_both, self._state_dir, kept)
+        writing.add_done_callback(partial(self._wrote, kept))
         await asyncio.shield(writing)
 
-    def _wrote(self, specs: tuple[PhysicalSpec, ...], writing: "asyncio.Future[None]") -> None:
+    def _wrote(self, kept: _Kept, writing: "asyncio.Future[None]") -> None:
         if not writing.cancelled() and writing.exception() is None:
-            self._written = specs
-            if self._specs != specs:  # nobody waited for it, and what is to be kept is another thing by now
+            self._written = kept
+            if self._kept != kept:  # nobody waited for it, and what is to be kept is another thing by now
                 self._changed.set()
+
+
+def _write_both(state_dir: Path, kept: _Kept) -> None:
+    """Write both files; `removed.json` last, whose writing has the directory on the disk. Raises OSError."""
+    specs, in_place = kept
+    write_in_place(state_dir, in_place)
+    write_removed(state_dir, specs)
 
 
 def _left(state_dir: Path) -> tuple[PhysicalSpec, ...]:

@@ -140,16 +140,18 @@ class AssumedSafe(_message.Message):
     def __init__(self, name: _Optional[str] = ..., counted_a: _Optional[float] = ...) -> None: ...
 
 class AssumeSafeResponse(_message.Message):
-    __slots__ = ("node", "batteries", "grants", "alone_limits")
+    __slots__ = ("node", "batteries", "grants", "alone_limits", "hint")
     NODE_FIELD_NUMBER: _ClassVar[int]
     BATTERIES_FIELD_NUMBER: _ClassVar[int]
     GRANTS_FIELD_NUMBER: _ClassVar[int]
     ALONE_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
     node: str
     batteries: _containers.RepeatedCompositeFieldContainer[AssumedSafe]
     grants: _containers.RepeatedScalarFieldContainer[str]
     alone_limits: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node: _Optional[str] = ..., batteries: _Optional[_Iterable[_Union[AssumedSafe, _Mapping]]] = ..., grants: _Optional[_Iterable[str]] = ..., alone_limits: _Optional[_Iterable[str]] = ...) -> None: ...
+    hint: str
+    def __init__(self, node: _Optional[str] = ..., batteries: _Optional[_Iterable[_Union[AssumedSafe, _Mapping]]] = ..., grants: _Optional[_Iterable[str]] = ..., alone_limits: _Optional[_Iterable[str]] = ..., hint: _Optional[str] = ...) -> None: ...
 
 class MaintenanceRequest(_message.Message):
     __slots__ = ("node", "for_s", "reason")

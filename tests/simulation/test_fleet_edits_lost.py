@@ -201,6 +201,40 @@ def test_a_null_battery_in_place_of_a_deaf_one_counts_at_what_that_may_run() -> 
     told(story)
 
 
+def test_what_a_null_battery_tells_outlives_a_restart_of_its_node() -> None:
+    """The same, and the owner is started anew while the device is deaf, twice: nobody has these 10 A before it confirms."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host, own, pack = fleet.add_host("m", FLAT), fleet.hosts["a"], fleet.packs["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.judges.append(NeverMore(fleet))
+        pack.change(deaf=True)
+        edits = [Edit(action="replace", name="b", toml=format_topology(of(NullSpec(name="b", voltage_v=48.0))))]
+        await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        for _ in range(2):
+            own.kill()
+            await asyncio.sleep(2.0 * SAFE_WITHIN_S)
+            await fleet.refused(fleet.set(host, "all", ASKED_A))
+            own.start()
+            await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+            assert "what was here before may still run 10 A" in own.up.node.status("b").reason
+            for _ in range(40):
+                await asyncio.sleep(0.25)
+                await fleet.refused(fleet.set(host, "all", ASKED_A))
+                assert (pack.true_a, fleet.packs["b"].true_a) == pytest.approx((10.0, 10.0))
+        pack.change(deaf=False)
+        await fleet.until(lambda: pack.true_a == 0.0, within_s=4.0, because="it is told each 2 s until it confirms")
+        await fleet.until(lambda: fleet.packs["b"].true_a == ASKED_A, within_s=LOST_PAUSE_S + 2.0, because="its owner says so")
+        own.kill()
+        own.start()
+        await fleet.until(lambda: own.up.serving, within_s=5.0, because="it serves again")
+        assert own.up.node.status("b").reason == "absent on purpose"
+
+    told(story)
+
+
 class _GivenBack(Judge):
     """Notes when something was last given back."""
 

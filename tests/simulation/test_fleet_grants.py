@@ -740,6 +740,43 @@ def test_a_node_that_never_comes_back_counts_on_nothing_once_a_person_says_so(*,
     told(story)
 
 
+@pytest.mark.parametrize("target", ["serial:m", "m:7000"])
+def test_what_a_node_counts_on_that_was_never_heard_at_its_target_ends_by_its_name(target: str) -> None:
+    """M is scrap, the owner starts anew with a stub of it: by its serial 96 W are ended, by its address its name is asked for."""
+
+    async def story(fleet: Fleet) -> None:
+        fleet.add_pack("a")
+        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+        far = fleet.add_host("a", Topology(batteries=(spec,)))
+        host = controller(fleet, "a")
+        await ready(fleet)
+        await fleet.set(host, "all", -1.0)
+        host.cut_power()
+        fleet.add_host("serial", Topology())  # where links of the simulation look for that: nobody listens
+        await asyncio.sleep(5.0)
+        await edit(fleet, far, pack_spec("b", "a"), replace(stub_spec("sm", "m", "all"), target=target))
+        await asyncio.sleep(3.0)
+        far.kill()
+        await asyncio.sleep(2.0)
+        far.start()
+        await asyncio.sleep(10.0)
+        await fleet.set(far, "b", -15.0, ttl_s=300.0)
+        process = far.up
+        about = About(process.node, process.node.faults, process.sessions)
+        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        held, by_name = ["at most 96 W charge of b"], target == "serial:m"
+        done = nodes.assume_safe(target)
+        assert (done.counted_on, "if it is m, which counts on" in done.hint) == (held if by_name else [], not by_name)
+        if not by_name:
+            await asyncio.sleep(5.0)
+            assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
+            assert nodes.assume_safe("m").counted_on == held
+            assert nodes.assume_safe(target).hint == ""
+        await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is nobody's any more")
+
+    told(story)
+
+
 @pytest.mark.parametrize("actual", ["many", str(2**63 - 1), str(10**30)])
 def test_a_revision_that_is_none_ends_nobody(actual: str) -> None:
     """A's answers to grants name a later one in numbers that are none: they are refusals as others are, and tried again."""
@@ -794,6 +831,24 @@ def test_what_a_relay_holds_for_others_is_its_own_alone_limit() -> None:
         await fleet.set(host, "all", -20.0)
         await asyncio.sleep(10.0)
         assert flows_a(fleet, "r", "c", "d") == pytest.approx([-10.0, -10.0, -10.0], rel=0.02)
+
+    told(story)
+
+
+def test_the_largest_limit_is_granted_behind_a_converter() -> None:
+    """1e8 W at the grid are 1.25e8 W of discharging behind a converter of 0.8: the owner takes 1e8 W, and all is provable."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        stub = replace(stub_spec("sa", "a", "b"), efficiency=0.8)
+        host = fleet.add_host("m", Topology(batteries=(stub,)))
+        await ready(fleet)
+        assert host.up.limits is not None
+        wanted = Limit(source="operator", battery="sa", direction="discharge", limit_w=1e8)
+        await fleet.within(host, host.up.limits.book.put(wanted))
+        await asyncio.sleep(5.0)
+        assert granted_w(fleet.hosts["a"], direction="discharge") == [1e8]
+        assert host.up.limits.views()[0].provable
 
     told(story)
 

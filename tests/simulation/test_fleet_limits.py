@@ -22,6 +22,7 @@ from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spe
 from tests.support.fleet.limit_judge import Limited, LimitsJudge
 from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
 
+WITHDRAWN = "withdrawn should another stub of that node be heard"
 VOLTAGE_V = 48.0
 """What a pack of the simulation measures."""
 
@@ -381,9 +382,9 @@ def test_a_person_ends_what_is_left_behind() -> None:
         assert process.limits is not None
         about = About(process.node, process.node.faults, process.sessions)
         nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
-        nodes.forget_grants = process.limits.grants.forget
+        nodes.forget_grants = process.limits.forget_granted
         assert nodes.state()[0] is not SystemState.OK
-        assert nodes.assume_safe("b") == ("b", {}, ["240 W charge of b at b:7000"], [])
+        assert nodes.assume_safe("b") == ("b", {}, [f"240 W charge of b at b:7000, {WITHDRAWN}"], [], "")
         await fleet.until(lambda: list(host.up.pool.remotes) == ["a:7000"], within_s=2.0, because="let go")
         assert nodes.state()[0] is SystemState.OK
         host.kill()
@@ -391,6 +392,49 @@ def test_a_person_ends_what_is_left_behind() -> None:
         await asyncio.sleep(5.0)
         assert list(host.up.pool.remotes) == ["a:7000"]
         assert granted_w(fleet.hosts["a"]) == [pytest.approx(480.0)]
+
+    told(story)
+
+
+@pytest.mark.parametrize("other", ["there all the time", "there since", "there all the time, and one of a silent node"])
+def test_what_a_person_ended_is_withdrawn_should_its_node_live(other: str) -> None:
+    """Sb goes while b is cut off, and assume-safe lets go of its 160 W: with any stub of that node heard they end there."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "d")
+        for name in ("b", "c"):
+            fleet.add_pack(name)
+        far = fleet.add_host("b", Topology(batteries=(pack_spec("b", "b"), pack_spec("c", "c"))))
+        sa, sb, sc = stub_spec("sa", "a", "b"), stub_spec("sb", "b", "b"), stub_spec("sc", "b", "c")
+        stays = (sa,) if other == "there since" else (sa, sc)
+        silent = (stub_spec("sd", "d", "b"),) if "silent" in other else ()
+        host = fleet.add_host("m", Topology(batteries=(*stays, sb, sum_spec("all", "sb", *(each.name for each in stays)))))
+        await ready(fleet)
+        await limit(fleet, host, "all", 480.0)
+        await fleet.until(lambda: len(granted_w(far)) == 1, within_s=5.0, because="granted")
+        fleet.cut("m", "b")
+        fleet.cut("m", "d")
+        await asyncio.sleep(10.0)
+        await edit(fleet, host, *stays, *silent, sum_spec("all", *(each.name for each in stays)))
+        await asyncio.sleep(10.0)
+        process = host.up
+        assert process.limits is not None
+        about = About(process.node, process.node.faults, process.sessions)
+        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        nodes.forget_grants = process.limits.forget_granted
+        assert any("withdrawn should" in each for each in nodes.assume_safe("b").grants)
+        await asyncio.sleep(5.0)
+        fleet.heal("m", "b")
+        await asyncio.sleep(10.0)
+        if other == "there since":
+            assert len(granted_w(far)) == 1, "nobody asks"
+            await edit(fleet, host, sa, sc, sum_spec("all", "sa", "sc"))
+        if silent:
+            assert len(granted_w(far)) == 1, "it may be the battery of sd, by another way"
+            fleet.heal("m", "d")
+        await fleet.until(lambda: granted_w(far) == [], within_s=40.0, because="withdrawn")
+        assert granted_w(far, "c") == [pytest.approx(240.0)]
+        assert sorted(host.up.pool.remotes) == ["a:7000", "b:7000", *(["d:7000"] if silent else [])]
 
     told(story)
 

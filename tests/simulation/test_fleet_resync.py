@@ -183,8 +183,9 @@ def test_a_lowering_stays_though_both_agree_anew_meanwhile() -> None:
     told(story)
 
 
-def test_what_is_let_go_again_while_it_rises_rises_from_nothing_again() -> None:
-    """A is back after a cut and rises at 2 A a second; it is ended there, and both agree anew just then: from nothing again."""
+@pytest.mark.parametrize("anew", [True, False], ids=["both agree anew", "its status says so"])
+def test_what_is_let_go_again_while_it_rises_rises_from_nothing_again(*, anew: bool) -> None:
+    """A is back after a cut and rises at 2 A a second; ended there just then, it rises from nothing again."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", "b")
@@ -196,8 +197,9 @@ def test_what_is_let_go_again_while_it_rises_rises_from_nothing_again() -> None:
         fleet.heal("m", "a")
         await fleet.until(lambda: pack.true_a > 5.0, within_s=15.0, because="a rises")
         await fleet.within(own, own.up.node.clear_current("b", holder="node:m"))
-        (remote,) = (each for each in host.up.pool.remotes.values() if each.target == f"a:{PORT}")
-        remote.session.agree_anew()
+        if anew:
+            (remote,) = (each for each in host.up.pool.remotes.values() if each.target == f"a:{PORT}")
+            remote.session.agree_anew()
         ended_s = fleet.loop.time()
         while pack.true_a < 9.5:
             assert pack.true_a <= 2.0 * (fleet.loop.time() - ended_s)

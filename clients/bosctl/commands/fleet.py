@@ -174,7 +174,8 @@ def assume_safe(context: typer.Context, nodes: Nodes = None, selector: Selectors
             "counted_a": counted_a,
             "grants": list(answer.grants),
             "alone_limits": list(answer.alone_limits),
-            "message": "; ".join(words) or "nothing of it was counted",
+            "hint": answer.hint,
+            "message": "; ".join([*(words or ["nothing of it was counted"]), *filter(None, [answer.hint])]),
         }
 
     _for_each(context, nodes, selector, send)

@@ -13,6 +13,7 @@ import grpc.aio
 
 from bosd.bal.battery import Battery
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.pseudo import InPlace
 from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec, PhysicalSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError
@@ -207,14 +208,15 @@ class Removed:
 
     def __init__(self) -> None:
         self.left: tuple[PhysicalSpec, ...] = ()
+        self.in_place: tuple[InPlace, ...] = ()
 
-    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def note(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep them."""
-        self.left = specs
+        self.note_soon(specs, in_place)
 
-    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    def note_soon(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep them."""
-        self.left = specs
+        self.left, self.in_place = specs, in_place
 
 
 class Host:

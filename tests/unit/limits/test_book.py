@@ -1,6 +1,7 @@
 """The limit book: at once, durable, over restarts, by the clock that is trusted (control.md)."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -354,9 +355,11 @@ async def test_grants_are_ordered_by_their_revision() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"limit_w": -1.0}, "limit_w -1.0 is no limit"),
+        ({"limit_w": -1.0}, "limit_w -1 is no limit"),
         ({"limit_w": float("nan")}, "limit_w nan is no limit"),
         ({"limit_a": float("inf")}, "limit_a inf is no limit"),
+        ({"limit_w": 1e308}, "limit_w 1e\\+308 is no limit: a magnitude, 0 or more and at most 1e\\+08"),
+        ({"limit_a": 1.01e8}, "limit_a 1.01e\\+08 is no limit"),
         ({"limit_w": 1.0, "limit_a": 1.0}, "give one of limit_w and limit_a"),
         ({"limit_w": 1.0, "direction": "both"}, "direction 'both' is none"),
         ({"limit_w": 1.0, "source": ""}, "source ''"),
@@ -369,6 +372,14 @@ async def test_what_is_no_limit(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(InvalidArgumentError, match=words):
         await bench.book.put(Limit(**{"source": "operator", "battery": "a", "direction": "charge", **wrong}))
     assert bench.book.standing() == ()
+
+
+async def test_what_is_beyond_measure_and_not_a_persons_counts_as_the_most_there_is() -> None:
+    """The grid operator's is in force all the same: 2e9 W as 1e8 W."""
+    bench = Bench(SlowStore())
+    await bench.book.source("eebus").put("a", "charge", 2e9)
+    bench.book.source("eebus").post("a", "discharge", math.inf)
+    assert [each.limit.limit_w for each in bench.book.standing()] == [1e8, 1e8]
 
 
 async def test_names_and_ends() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.pseudo import InPlace
 from bosd.bal.spec import BatterySpec, JbdSpec, PhysicalSpec, SimulatedRegulatorSpec, Topology
 from bosd.drivers.absent import AbsentDevice
 from bosd.node.orphans import AGAIN_S, Orphans
@@ -58,20 +59,21 @@ class Book:
 
     def __init__(self) -> None:
         self.left: tuple[PhysicalSpec, ...] = ()
+        self.in_place: tuple[InPlace, ...] = ()
 
     @property
     def names(self) -> list[str]:
         """Of what is kept."""
         return [spec.name for spec in self.left]
 
-    async def note(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    async def note(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep them, as a disk does."""
         await asyncio.sleep(0.1)
-        self.left = specs
+        self.note_soon(specs, in_place)
 
-    def note_soon(self, specs: tuple[PhysicalSpec, ...]) -> None:
+    def note_soon(self, specs: tuple[PhysicalSpec, ...], in_place: tuple[InPlace, ...]) -> None:
         """Keep them."""
-        self.left = specs
+        self.left, self.in_place = specs, in_place
 
 
 async def test_kept_from_before_the_edit_until_it_confirms() -> None:

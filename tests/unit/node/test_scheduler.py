@@ -1,7 +1,7 @@
 """Bookings on a running node, in virtual time: through set points, stops, edits, restarts and steps of the clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -144,7 +144,7 @@ class Stub(NetworkLeaf):
     async def refresh(self, *, recursive: bool) -> None:
         raise UnavailableError(f"{self.name}: its owner takes bookings alone", recursive=recursive)
 
-    async def granted(self) -> Sequence[Grant]:
+    async def granted(self) -> Mapping[str, Sequence[Grant]]:
         raise AssertionError
 
     async def grant(self, grant: Grant) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bosd.bal.pseudo import InPlace
 from bosd.bal.spec import JbdSpec
 from bosd.errors import StoreError
 from bosd.safeguard import removed
@@ -155,3 +156,24 @@ async def test_one_that_is_not_understood_makes_way_for_another_and_is_not_lost(
         assert [each["event"] for each in logs] == ["removed_not_understood"]
         assert "removed.odd.json" in logs[0]["detail"]
     assert (tmp_path / "removed.odd.json").read_bytes() == b"[]"
+
+
+async def test_what_stands_in_place_of_what_was_taken_out_outlives_a_report(tmp_path: Path) -> None:
+    """The guard's report has the device, and no null battery: what that stands for is still there, until nothing is left."""
+    book, stands = RemovedBook(tmp_path), InPlace("n", ONE.commanded_place, -10.5)
+    await book.note((ONE,), (stands,))
+    outcome = Outcome("a", "/dev/ttyUSB0", "open", "no answer")
+    write_report(tmp_path, Report(by="guard", why="", at_utc_s=0.0, outcomes=(outcome,), specs=(ONE,)))
+    assert (RemovedBook(tmp_path).left, RemovedBook(tmp_path).in_place) == ((), (stands,))
+    assert RemovedBook(tmp_path, inherits=False).in_place == ()
+    await book.note(())
+    assert (RemovedBook(tmp_path).in_place, files(tmp_path)) == ((), ["guard.json"])
+
+
+@pytest.mark.parametrize("rubbish", ["", "[7]", "7", "[{}]", '[{"name": "n", "place": "p", "may_run_a": NaN}]'])
+def test_what_stands_in_place_and_is_not_understood_is_told(tmp_path: Path, rubbish: str) -> None:
+    """It stops no start, and is named in the log."""
+    (tmp_path / "in_place.json").write_text(rubbish)
+    with capture_logs() as logs:
+        assert RemovedBook(tmp_path).in_place == ()
+    assert [each["event"] for each in logs] == ["in_place_not_understood"]
