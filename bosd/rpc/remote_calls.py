@@ -61,7 +61,7 @@ class RemoteCalls(NetworkLeaf):
         return next((each_a for each_a in before_a if each_a is not None and STEADY * limit_a <= each_a <= limit_a), limit_a)
 
     def unreached_behind(self, *, discharging: bool) -> Unreached | None:
-        """Return what its owner said last; one not heard yet, or of a version that does not say it, may reach nothing behind it."""
+        """Return what its owner said last; what is not heard yet, or of an older version, may reach nothing behind it."""
         if (remote := self._remote) is None:
             return Unreached(why="no status of it was heard yet")
         if self._barred(remote):
