@@ -255,9 +255,12 @@ class Leaves:
 
     @staticmethod
     async def _try_again(battery: PhysicalBattery) -> bool:
-        """Apply an orphan's safe action; return whether it was confirmed. That it was not is an error of the node already."""
+        """Apply an orphan's safe action; return whether it was confirmed. That it was not is an error of the node already.
+
+        It has the time that its driver declares: nobody waits for it, and one that is slow would never confirm.
+        """
         try:
-            async with asyncio.timeout(SAFE_DEADLINE_S):
+            async with asyncio.timeout(battery.command_deadline_s):
                 await battery.device.make_safe()
         except (BosError, TimeoutError):
             return False

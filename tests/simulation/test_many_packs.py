@@ -32,8 +32,8 @@ LINES = 20
 TCP_LINES = 2
 """Lines know nothing of each other; sockets cost more than the memory of a line."""
 BOARDS = 10
-SETTLED_S = 12.0
-"""The first readings, and who each board is, are over: six seldom registers, one a cycle."""
+SETTLED_S = 14.0
+"""The first readings are over, and who each board is and whether it was left in a mode: seven registers, one a cycle."""
 ALIVE_S, DEAD_S = 12.0, 36.0
 LOOK_EVERY_S = 0.25
 DEAD = 4

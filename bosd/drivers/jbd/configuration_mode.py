@@ -14,6 +14,8 @@ STAY_S = 4.0
 LEAVE_S = 2.0
 """Longest time spent on leaving; then it is tried again at each contact."""
 _AGAIN_S = 0.1
+_LOOK_S = 0.5
+"""Longest time for a look whether a board was left in the mode, and for taking it out."""
 _PROBE = 0x24
 """Cell over-voltage, on every board: refused with 81 outside the mode, answered inside (captured)."""
 
@@ -65,6 +67,23 @@ class ConfigurationMode:
                     _log.info("configuration_mode_left", battery=self._name)
             except BosError as error:
                 _log.debug("configuration_mode_not_left", battery=self._name, detail=error.message)
+
+    async def leave_if_found(self) -> bool:
+        """Take a board out of a mode that an earlier run, or another program, left it in; return whether that is settled.
+
+        One that says nothing, and one that answers settings always, is left alone.
+        """
+        found = False
+        async with self._board.turn:
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    if found := await self._is_readable():
+                        await self._board.leave_configuration()
+                        if not await self._is_readable():
+                            _log.warning("configuration_mode_found", battery=self._name, detail="it was left in it; taken out")
+            except (BosError, TimeoutError):
+                return not found
+        return True
 
     async def _enter(self) -> None:
         if await self._is_readable():

@@ -80,6 +80,7 @@ class JbdDriver:
         self._cells_s: float | None = None
         self._heard_s: float | None = None
         self._missed = False
+        self._mode_known = False
         self._protection_due_s = 0.0
         self._protection_note = ""
         self._closed = False
@@ -100,8 +101,7 @@ class JbdDriver:
         if self._options.read_protection and sampled_s >= self._protection_due_s:
             await self._read_protection()
         if not anew:  # the first sample comes as soon as it can
-            async with self._board.turn:
-                await self._seldom.step()
+            await self._one_more()
         sample = build_sample(
             info,
             self._cells_v,
@@ -194,6 +194,7 @@ class JbdDriver:
         if anew:
             self._seldom.again()
             self._protection_due_s = 0.0
+            self._mode_known = self._options.read_protection  # which takes it out first
         return info, anew
 
     async def _read_cells(self) -> tuple[str, ...]:
@@ -205,6 +206,14 @@ class JbdDriver:
             return (f"cells_v: {error.message}",)
         self._cells_s = self._clock.now_s()
         return ()
+
+    async def _one_more(self) -> None:
+        """Make one request of those that are made seldom: whether a board that was met was left in configuration mode, first."""
+        if not self._mode_known:
+            self._mode_known = await self._mode.leave_if_found()
+            return
+        async with self._board.turn:
+            await self._seldom.step()
 
     async def _read_protection(self) -> None:
         """Read the trip points once; a failure keeps those that are known and is told in each sample until it works."""

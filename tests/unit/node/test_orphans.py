@@ -10,7 +10,10 @@ from bosd.bal.directory import Directory
 from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import InPlace
 from bosd.bal.spec import BatterySpec, JbdSpec, PhysicalSpec, SimulatedRegulatorSpec, Topology
+from bosd.clock import LoopClock
 from bosd.drivers.absent import AbsentDevice
+from bosd.drivers.rd6006.regulator import Rd6006Regulator
+from bosd.node.leaves import Leaves
 from bosd.node.orphans import AGAIN_S, Orphans
 from bosd.safeguard.device_list import Devices, decode, devices_of, encode
 from tests.support.bal_makers import jbd_spec
@@ -119,6 +122,28 @@ async def test_another_batterys_is_left_to_that_one() -> None:
     orphans.leaving[leaf(replace(SPEC, regulator=SimulatedRegulatorSpec(port="/run/other")))] = None
     assert [spec.name for spec in orphans.specs()] == ["b1-removed", "b1-removed-2"]
     assert devices_of(orphans.specs()) == decode(encode(Devices(orphans.specs()))).specs  # type: ignore[union-attr]
+
+
+class Slow(AbsentDevice):
+    """A supply on a line that spoils two of three requests (rd6006: five exchanges of three attempts)."""
+
+    failsafe_time_s = Rd6006Regulator.failsafe_time_s
+
+    async def make_safe(self) -> str:
+        """Take almost as long as it may."""
+        await asyncio.sleep(0.95 * self.failsafe_time_s)
+        return "regulator at 0 A"
+
+
+async def test_one_whose_driver_needs_longer_has_that_time() -> None:
+    """An rd6006 takes up to 6.25 s to 0 A and its read-back: told for 3 s at a time it never confirmed."""
+    clock = LoopClock(asyncio.get_running_loop())
+    leaves = Leaves(directory_of(), clock, lambda _battery: None, lambda _leaf, _error: None)
+    begun_s = clock.now_s()
+    async with asyncio.timeout(60.0):
+        await leaves.orphans.see_to(PhysicalBattery(SPEC, Slow("b1", "not here")))
+    assert clock.now_s() - begun_s == pytest.approx(AGAIN_S + 0.95 * Rd6006Regulator.failsafe_time_s)
+    assert leaves.orphans.specs() == ()
 
 
 async def test_what_an_earlier_run_left_is_told_from_the_start() -> None:

@@ -85,11 +85,56 @@ async def test_a_long_period_is_no_absence() -> None:
 
 
 async def test_without_read_protection_nothing_is_entered() -> None:
-    """The default asks no setting and writes nothing."""
+    """The default asks one setting, once, which shows that the board is not in the mode, and writes nothing."""
     async with bench() as b1:
         for _ in range(10):
             await b1.driver.read()
-        assert b1.stat("writes") == 0
+        assert (b1.stat("writes"), b1.asked(0x24)) == (0, 1)
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["started anew", "silent for 10 s"])
+async def test_a_board_that_was_left_in_the_mode_is_taken_out_without_read_protection_too(*, again: bool) -> None:
+    """`bosd driver config` was killed: two readings after it is met the board is out of the mode, nothing saved."""
+    async with bench(factory_timeout_s=None) as b1:
+        if again:
+            await b1.driver.read()
+            await b1.driver.read()
+        await b1.driver._board.enter_configuration()
+        if again:
+            b1.simulator.raw(0x03, b"")
+            begun_s = now_s()
+            while now_s() < begun_s + 10.0:
+                with contextlib.suppress(UnavailableError):
+                    await b1.driver.read()
+                await asyncio.sleep(1.0)
+            b1.simulator.raw(0x03, None)
+            await b1.driver.read()
+        await b1.driver.read()
+        await b1.driver.read()
+        assert is_out(b1)
+        assert [request[2:6] for request in b1.transport.written if request[1] == WRITE][1:] == [b"\x01\x02\x00\x00"]
+
+
+async def test_a_board_that_is_found_in_the_mode_and_does_not_hear_is_tried_again() -> None:
+    """The exit is lost with its acknowledgement: the next reading tries once more; no reading fails by it."""
+    async with bench(factory_timeout_s=None) as b1:
+        await b1.driver._board.enter_configuration()
+        await b1.driver.read()
+        b1.simulator.raw(FACTORY_EXIT, b"")
+        await b1.driver.read()
+        assert not is_out(b1)
+        b1.simulator.raw(FACTORY_EXIT, None)
+        await b1.driver.read()
+        assert is_out(b1)
+
+
+async def test_a_board_that_answers_settings_always_is_asked_once() -> None:
+    """It is told to leave once, and not taken for stuck."""
+    async with bench() as b1:
+        b1.simulator.raw(0x24, reply_of(0x24, 3650))
+        for _ in range(5):
+            await b1.driver.read()
+        assert (b1.asked(FACTORY_EXIT, WRITE), b1.driver._mode.stuck) == (1, False)
 
 
 async def test_only_entering_and_leaving_is_written() -> None:
