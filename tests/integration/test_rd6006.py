@@ -39,6 +39,7 @@ def test_charged_switched_off_by_hand_and_back(bench: tuple[Pack, Supply], tmp_p
         node.ask("set", "b1", "--ttl", "300s", "--", "-3")
         until(lambda: caller.status("b1").current_a == pytest.approx(-3.0, abs=0.05), because="the pack measures it")
         assert supply.state["current_a"] == 3.0
+        until(lambda: "hardware" in node.ask("device", "b1")["identity"], because="it is asked for within some readings")
         device = node.ask("device", "b1")
         assert (device["identity"]["hardware"], device["regulator"]["identity"]["model"]) == ("BOSD-SIM-JBD", "RD6006")
         assert (device["regulator"]["port"], device["regulator"]["flags"]["output_on"]) == (str(supply.port), True)
