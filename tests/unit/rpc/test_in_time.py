@@ -22,18 +22,21 @@ class Clock:
 class Stamped:
     """What is needed of a session: its clock, and a stamp that is newer each time."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: int = 1) -> None:
         self.clock = Clock()
         self.sequence = 0
+        self.epochs = epochs
 
     def fence(self) -> node_pb2.Fence:
         self.sequence += 1
-        return node_pb2.Fence(sequence=self.sequence)
+        return node_pb2.Fence(sequence=self.sequence, epoch=min(self.sequence, self.epochs))
 
 
-async def tried(check: str, *, ttl_s: float | None = None, refusals: int = 99, newest: bool = True) -> list[pb.SetCurrentRequest]:
+async def tried(
+    check: str, *, ttl_s: float | None = None, refusals: int = 99, newest: bool = True, epochs: int = 1
+) -> list[pb.SetCurrentRequest]:
     """Return what was sent to an owner that takes 0.75 s to refuse; what it refuses at last is no error here."""
-    session: Any = Stamped()
+    session: Any = Stamped(epochs)
     sent: list[pb.SetCurrentRequest] = []
 
     async def send(request: pb.SetCurrentRequest, within_s: float) -> None:
@@ -67,6 +70,11 @@ async def test_no_longer_than_one_call_may_take() -> None:
 async def test_not_behind_a_newer_command() -> None:
     """A stop or a lowering that was sent meanwhile would be undone."""
     assert len(await tried("AGE", newest=False)) == 1
+
+
+async def test_not_in_a_later_session() -> None:
+    """What that began with is agreed on, and this is none of it."""
+    assert len(await tried("AGE", epochs=2)) == 1
 
 
 @pytest.mark.parametrize("check", ["SEQUENCE", "LEASE", "EPOCH", "BOOT_ID"])
