@@ -6,7 +6,6 @@ while devices are made safe (all lines at the same time), let go of lines, store
 
 import asyncio
 import contextlib
-import gc
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,6 +33,7 @@ from bosd.rpc.eebus_opening import eebus_in
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.fleet import Fleet
 from bosd.rpc.limiting import Limits, go_by_sessions, limits_of
+from bosd.rpc.listening import Listening
 from bosd.rpc.neighbourhood import Neighbourhood
 from bosd.rpc.peer_faults import PeerFaults
 from bosd.rpc.remote_battery import RemoteBattery
@@ -46,6 +46,7 @@ from bosd.safeguard.keeper import Keeper
 from bosd.safeguard.removed import RemovedBook
 from bosd.safeguard.taking_over import take_over
 from bosd.sdnotify import Notifier
+from bosd.sparing import spare_collections
 from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
 from bosd.store.running_book import RunningBook
@@ -67,12 +68,6 @@ _log = structlog.get_logger("daemon")
 
 class _Ended(Exception):  # noqa: N818 (not an error: the way out of the task group)
     """The daemon was asked to end."""
-
-
-def _freeze() -> None:
-    """Leave what is there at the start out of garbage collections: each that looked at it stopped the loop for 0.1 s and more."""
-    gc.collect()
-    gc.freeze()
 
 
 def _leave() -> NoReturn:
@@ -114,7 +109,12 @@ class Daemon:
         self._removed = RemovedBook(config.node.state_dir, inherits=self._clock is self._session_clock)
         self._store: Store | None = None
         self._more: dict[str, RpcServer] = {}
-        self.bound: tuple[str, ...] = ()
+        self._listening = Listening(config.node.listen, self.open)
+
+    @property
+    def bound(self) -> tuple[str, ...]:
+        """Where it listens."""
+        return self._listening.bound
 
     async def open(self, address: str) -> str:
         """Listen on one more address, until `shut`; return it as bound. Raises ConfigError where that cannot be."""
@@ -288,8 +288,7 @@ class Daemon:
         node.peer_commands.follow_ends(audit.lease_over)
         audit.note("start", who=NODE, after={"boot": store.boots, "version": __version__})
         if store.boots == 1:
-            names = node.names()
-            audit.note("apply", who="configuration", names=names, comment="first start", after={"revision": 1})
+            audit.note("apply", who="configuration", names=node.names(), comment="first start", after={"revision": 1})
         return audit
 
     async def _close_audit(self, audit: AuditLog) -> None:
@@ -308,7 +307,7 @@ class Daemon:
             tell = lambda outcome, after: audit.note("guard", who=NODE, outcome=outcome, after=after)  # noqa: E731
             state_dir = self._config.node.state_dir
             await self._keeper.begin(self._end.is_set, lambda: take_over(state_dir, tell, node.orphans.inherit))
-        self.bound = await server.start(self._config.node.listen)
+        await self._listening.begin(server)
         self._commands, self._unconfirmed = True, None
         self._node, self._audit = node, audit
         try:
@@ -317,7 +316,7 @@ class Daemon:
                 group.create_task(self._book.run(), name="addresses")
                 group.create_task(self._running.run(), name="running")
                 group.create_task(self._removed.run(), name="removed")
-                node.notices.sources.append(audit.noticed)
+                node.notices.sources += [audit.noticed, self._listening.noticed]
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
                 for name, part in self._parts():
@@ -328,7 +327,7 @@ class Daemon:
                     node.attach(hooks)
                     group.create_task(hooks.run(), name="hooks")
                 group.create_task(self._notifier.keep_alive(), name="watchdog")
-                _freeze()
+                spare_collections()
                 self._notifier.ready(f"{len(node.names())} batteries on {', '.join(self.bound)}")
                 _log.info("serving", node=node.name, listen=list(self.bound), batteries=len(node.names()))
                 await self._end.wait()
@@ -340,6 +339,7 @@ class Daemon:
 
     def _parts(self) -> tuple[tuple[str, Any], ...]:
         return (
+            ("listening", self._listening),
             ("guard", self._keeper),
             ("store", self._store),
             ("loop lag", self._sessions.lag if self._sessions is not None else None),

@@ -43,6 +43,7 @@ from bosd.node.requests import (
 from bosd.node.stopping import lower_computed, moves_to_stop, not_confirmed
 from bosd.node.taking import Taken, ask_anew, ask_anew_if_idle, whatever_follows
 from bosd.node.turns import Turns
+from bosd.node.unmet import Unmet
 from bosd.node.wanted import still_wanted
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Controller:
         self._group: asyncio.TaskGroup | None = None
         self._standing = False
         self._turns = Turns(directory)
-        self._complaints: dict[int, str] = {}
+        self.unmet = Unmet(clock.now_s)
         self._answers: Answers[SetCurrentResult] = Answers()
         self._wake, self._idle = asyncio.Event(), asyncio.Event()
         self._idle.set()
@@ -252,7 +253,7 @@ class Controller:
             self._retire(battery)
         self._turns.topology_changed()
         self._shared_s = {}
-        self._complaints = {}
+        self.unmet.clear()
         busy = [each for each in self._directory if is_busy(each, self._clock.now_s())]
         self.look_again({top: None for battery in busy for top in self._directory.tops_with(battery)})
 
@@ -352,6 +353,7 @@ class Controller:
 
     def _settle(self, battery: Battery, planned: Plan, now_s: float) -> None:
         """Put a plan without devices in force; find out when to look again."""
+        self.unmet.met(battery.component)
         if planned.computed:
             self._shared_s[battery.component] = now_s
         commit(planned, now_s)
@@ -375,8 +377,7 @@ class Controller:
                 try:
                     done = await self._done(battery, planned, self._executor.enforce)
                 except BosError as error:
-                    if self._complaints.get(component) != error.message:
-                        self._complaints[component] = error.message
+                    if self.unmet.note(component, battery.name, error):
                         _log.warning("enforce_failed", battery=battery.name, reason=error.reason, detail=error.message)
                 else:
                     self._enforced(battery, planned, now_s, done=done)
@@ -394,6 +395,5 @@ class Controller:
         if not done:
             self._look(battery, RETRY_S)
             return
-        self._complaints.pop(battery.component, None)
         self._shared_s[battery.component] = now_s
         self._settle(battery, Plan(lost=planned.lost), self._clock.now_s())

@@ -98,10 +98,10 @@ class Node:
         self.notices = Notices(self.faults)
         trust = trust or ClockTrust(lambda: True, overridden=False)
         self.notices.sources += [
-            lambda: devices(self.directory, clock.now_s),
+            lambda: (*devices(self.directory, clock.now_s), *failsafe(self.directory)),
             self._leaves.orphans.noticed,
-            lambda: failsafe(self.directory),
             self._stops.noticed,
+            self._controller.unmet.noticed,
             lambda: clock_doubt(trust.doubt(clock.utc_s())),
         ]
         self.alone = AloneLimits(self.directory, clock, self._controller.look_again)

@@ -23,22 +23,24 @@ async def in_time(
 ) -> T:
     """Return what `send` does of the request, which gets its fence, and of how long it may take: `within_s` for all.
 
-    It is sent again while nothing newer was, and it lives. Raises what the last one is refused with.
+    It is sent again while nothing newer was, it lives, and the session is the same. Raises what the last one is refused with.
     """
-    began_s, passed_s = session.clock.now_s(), 0.0
+    began_s = session.clock.now_s()
     ttl_s = request.ttl_s if request.HasField("ttl_s") else None
     least_s = within_s if ttl_s is None else min(within_s, ttl_s)
+    request.fence.CopyFrom(session.fence())
     while True:
-        request.fence.CopyFrom(session.fence())
+        passed_s = session.clock.now_s() - began_s
         if ttl_s is not None:
             request.ttl_s = ttl_s - passed_s
         try:
             return await send(request, within_s - passed_s)
         except FencedError as error:
-            passed_s = session.clock.now_s() - began_s
-            if error.metadata.get("check") != "AGE" or not still_newest() or passed_s + PAUSE_S >= least_s:
+            if error.metadata.get("check") != "AGE":
                 raise
             await asyncio.sleep(PAUSE_S)
-            if not still_newest():
+            before, fence = request.fence, session.fence()
+            same = (before.boot_id, before.epoch) == (fence.boot_id, fence.epoch)
+            if not same or not still_newest() or session.clock.now_s() - began_s >= least_s:
                 raise
-            passed_s = session.clock.now_s() - began_s
+            request.fence.CopyFrom(fence)

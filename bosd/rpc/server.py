@@ -140,6 +140,10 @@ class RpcServer:
         if limits is not None:
             self._server.add_generic_rpc_handlers((_LazyService(_LIMITS, lambda: self._load_limits(limits)),))
 
+    def check(self, address: str) -> None:
+        """Raise ConfigError for a TCP address that is malformed, or off loopback without mutual TLS."""
+        addresses.check_tcp(address, secured=self._keyring is not None)
+
     async def start(self, listen: Sequence[str]) -> tuple[str, ...]:
         """Listen on every address (`host:port`, port 0 for any free one, or `unix:PATH`) and return them as bound.
 
@@ -152,7 +156,7 @@ class RpcServer:
     def _bind(self, address: str) -> str:
         if address.startswith(addresses.UNIX):
             return self._bind_unix(addresses.unix_path(address))
-        addresses.check_tcp(address, secured=self._keyring is not None)
+        self.check(address)
         port = self._add_port(address, address)
         return f"{address.rpartition(':')[0]}:{port}"
 

@@ -155,3 +155,27 @@ def test_a_members_booking_stays_held_down_as_long_as_its_sum_is_asked(asked_a: 
                 assert flows_a(fleet, "a", "b") == [0.0, asked_a], second
 
     told(story)
+
+
+def test_a_booking_that_an_owner_takes_no_piece_of_is_named() -> None:
+    """An owner takes 20 s at most, a booking is told 30 to 60 s ahead: it stood as running, at 0 A, and nothing said why."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        fleet.hosts["a"].up.node._controller._longest_ttl_s = 20.0
+        await fleet.within(host, host.up.node.book("all", 8.0, Moment(), Moment(in_s=600.0), holder="person"))
+
+        def said() -> list[str]:
+            return [each.message for each in host.up.node.faults.active() if each.type == "NOT_IN_FORCE"]
+
+        await fleet.until(lambda: bool(said()), within_s=20.0, because="it is said why")
+        (why,) = said()
+        assert "sa: ttl_s " in why
+        assert "outside 0 to 20 s" in why
+        fleet.hosts["a"].up.node._controller._longest_ttl_s = 3600.0
+        await fleet.until(lambda: not said(), within_s=20.0, because="it is in force")
+        assert sum(flows_a(fleet, "a", "b")) == pytest.approx(8.0)
+
+    told(story)

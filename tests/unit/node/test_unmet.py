@@ -1,0 +1,55 @@
+"""What is asked and refused below is said once to the log, and to people once it lasts."""
+
+import pytest
+
+from bosd.errors import BosError, InvalidArgumentError, StoppedError, UnavailableError
+from bosd.node.unmet import SAID_AFTER_S, Unmet
+
+MORE = SAID_AFTER_S + 1.0
+
+
+class Time:
+    """A clock that is set."""
+
+    now = 100.0
+
+    def now_s(self) -> float:
+        return self.now
+
+
+def test_news_is_another_failure_and_not_another_number() -> None:
+    """A time to live that is told with the refusal was news every 2 s: 43,200 lines a day."""
+    unmet = Unmet(Time().now_s)
+    said = [
+        unmet.note(1, "all", error)
+        for error in (
+            InvalidArgumentError("ttl_s 34.4225 is outside 0 to 20 s"),
+            InvalidArgumentError("ttl_s 32.4 is outside 0 to 20 s"),
+            InvalidArgumentError("current_a is none"),
+            StoppedError("current_a is none"),
+        )
+    ]
+    assert said == [True, False, True, True]
+    assert unmet.note(2, "other", StoppedError("current_a is none"))
+    unmet.met(1)
+    assert unmet.note(1, "all", StoppedError("current_a is none"))
+
+
+@pytest.mark.parametrize(("error", "shown"), [(InvalidArgumentError("no 8 A"), True), (UnavailableError("no answer"), False)])
+def test_what_is_refused_for_long_is_shown(error: BosError, *, shown: bool) -> None:
+    """Until it is met; who does not answer has an error of its own."""
+    time = Time()
+    unmet = Unmet(time.now_s)
+    unmet.note(1, "all", error)
+    time.now += 0.9 * SAID_AFTER_S
+    unmet.note(1, "all", error)
+    assert not list(unmet.noticed())
+    time.now += MORE
+    told = [(each.kind, each.message, each.battery) for each in unmet.noticed()]
+    assert told == ([("NOT_IN_FORCE", "INVALID_ARGUMENT: no 8 A", "all")] if shown else [])
+    unmet.met(1)
+    assert not list(unmet.noticed())
+    unmet.note(1, "all", error)
+    time.now += MORE
+    unmet.clear()
+    assert not list(unmet.noticed())
