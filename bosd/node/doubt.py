@@ -10,6 +10,7 @@ from bosd.bal.facts import unread_below
 from bosd.bal.may_run import SLACK, may_run_a
 from bosd.bal.physical import PhysicalBattery
 from bosd.node.api import SetCurrentResult
+from bosd.node.links import NetworkLeaf
 
 MOST_NAMED = 5
 
@@ -57,6 +58,11 @@ def with_doubt(result: SetCurrentResult, battery: Battery, now_s: float) -> SetC
         f"{leaf.name}: NOT_FOLLOWED: {leaf.deviation}" + ("" if leaf.strays else "; it is told anew after 0 A")
         for leaf in devices_below(battery)
         if isinstance(leaf, PhysicalBattery) and leaf.deviation is not None
+    ]
+    reasons += [
+        f"{leaf.name}: {leaf.clamped_there}"
+        for leaf in devices_below(battery)
+        if isinstance(leaf, NetworkLeaf) and leaf.applied_a and leaf.clamped_there
     ]
     unread = [leaf.name for leaf in unread_below(battery, now_s)]
     if unread:

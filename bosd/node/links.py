@@ -16,13 +16,15 @@ class NetworkLeaf(DeviceLeaf):
 
     kind = NetworkSpec.kind
     expires = True
-    __slots__ = ("look_again", "network", "owner_run")
+    __slots__ = ("clamped_there", "look_again", "network", "owner_run")
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
         self.network = spec
         self.look_again: Callable[[], None] = lambda: None
         """Has what rests on it looked at again, whether anything is asked of it or not."""
+        self.clamped_there = ""
+        """How much less than it was told last is in force at its owner, and why, as that answered; empty where it follows."""
         self.owner_run: Callable[[], str] = lambda: ""
         """Returns which run of its node answers, by boot id; empty while none does."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bosd.bal.status import HEARD
+from bosd.bal.status import HEARD, Link
 from bosd.errors import BadNameError, BosError, UnavailableError, UnsupportedError
 from bosd.fleet.maintenance import Maintenance
 from bosd.fleet.owner import SAME_NODE, OwnerSessions, Session
@@ -235,17 +235,23 @@ class Fleet:
     def assume_safe(self, node: str) -> Assumed:
         """Count no more what is not seen of a node, until contact, nor hold what it counts on while it is not heard.
 
-        Raises BadNameError, and UnsupportedError while it answers.
+        Of a node that answers these are the batteries that it does not show any more. Raises BadNameError, and UnsupportedError
+        where it shows all.
         """
         remotes, name = self._find(node)
-        if any(remote.standing[0] in HEARD for remote in remotes):
-            raise UnsupportedError(f"{name} answers: what it does is seen, and nothing is assumed", node=name)
+        heard, now_s = any(remote.standing[0] in HEARD for remote in remotes), self._clock.now_s()
         targets = {remote.target for remote in remotes}
         counted_a: dict[str, float] = {}
         for leaf in self._stubs():
+            if leaf.network.target not in targets or (heard and leaf.status(now_s).link is not Link.REFUSED):
+                continue
             worst_a = leaf.counts_at_a
-            if leaf.network.target in targets and leaf.assume_safe():
+            if leaf.assume_safe():
                 counted_a[leaf.name] = worst_a
+        if heard and not counted_a:
+            raise UnsupportedError(f"{name} answers: what it does is seen, and nothing is assumed", node=name)
+        if heard:
+            return Assumed(name, counted_a, [], [])
         names = {name, *filter(None, map(serial_of, targets))}
         counted_on = [limit for each in sorted(names) for limit in self._counts_on_nothing(each)]
         return Assumed(name, counted_a, self.forget_grants(targets), counted_on, self._hint(remotes))

@@ -14,7 +14,7 @@ from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use, left_a
-from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls
+from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls, clamped_there
 from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
@@ -280,6 +280,7 @@ class RemoteBattery(RemoteCalls):
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there
                     self._lose(error.metadata.get("holder", "somebody else"), left_a(error, before_a))
                 raise
+        self.clamped_there = clamped_there(answer, current_a, self.network.target)
         if not math.isfinite(answer.may_run_a):
             raise DriverError(
                 f"{self.name}: {self.network.target} sent nonsense: may_run_a = {answer.may_run_a}", battery=self.name

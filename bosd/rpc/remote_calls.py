@@ -13,11 +13,24 @@ from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
+from bosd.v1 import battery_pb2 as pb
 
 OWNERS_WORD: dict[str, None] = dict.fromkeys(
     ("unreached_charge", "unreached_discharge", "own_charge_limit", "own_discharge_limit")
 )
 """What an owner says of limits at its battery, which is no word of this node's about its stub."""
+_MOST_REASON = 200
+
+
+def clamped_there(answer: pb.SetCurrentResponse, told_a: float, target: str) -> str:
+    """Return how much less than it was told a battery's owner has in force, and why; empty where it follows.
+
+    A part of another node's limit clamps there, and is known here by the answer alone.
+    """
+    if not abs(answer.applied_current_a) < STEADY * abs(told_a):
+        return ""
+    why = f": {answer.reason[:_MOST_REASON]}" if answer.reason else ""
+    return f"{answer.applied_current_a:+g} A of {told_a:+g} A in force at {target}{why}"
 
 
 class RemoteCalls(NetworkLeaf):
@@ -46,6 +59,8 @@ class RemoteCalls(NetworkLeaf):
 
     def _limited_there(self, remote: BatteryStatus) -> None:
         """Carry no more than limits of the owner's let it; look again where that has changed, by more than a voltage does."""
+        if abs(remote.applied_current_a or 0.0) >= STEADY * abs(self.applied_a):
+            self.clamped_there = ""
         told = (remote.own_charge_limit, remote.own_discharge_limit)
         at = self.network.target
         caps = [

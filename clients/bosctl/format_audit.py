@@ -73,7 +73,7 @@ def what(record: pb.AuditRecord) -> str:
         ended_a = before.get("current_a") if isinstance(before, Mapping) else None
         parts = [f"{_amperes(ended_a)} -> none", record.message]
     elif record.action == "assume-safe":
-        parts = [_assumed(before)]
+        parts = [_assumed(before, after)]
     elif record.action == "apply":
         parts = [_edit(after)]
     else:
@@ -95,8 +95,8 @@ def _asked(asked: object) -> str:
     return ""
 
 
-def _assumed(before: object) -> str:
-    """Return what counted until somebody said that it is safe, and which grants and alone limits were forgotten."""
+def _assumed(before: object, after: object) -> str:
+    """Return what counted of which node until somebody said that it is safe, and which grants and alone limits were forgotten."""
     told = before if isinstance(before, Mapping) else {}
     counted_a, grants, counted_on = (told.get(each) for each in ("counted_a", "grants", "alone_limits"))
     parts = (
@@ -106,7 +106,8 @@ def _assumed(before: object) -> str:
     )
     parts += [f"granted {grant}" for grant in grants] if isinstance(grants, list) else []
     parts += [f"counted on {limit}" for limit in counted_on] if isinstance(counted_on, list) else []
-    return f"no more: {', '.join(parts)}" if parts else "nothing counted"
+    node = f"{after['node']}: " if isinstance(after, Mapping) and after.get("node") else ""
+    return node + (f"no more: {', '.join(parts)}" if parts else "nothing counted")
 
 
 def _current(before: object, after: object) -> str:

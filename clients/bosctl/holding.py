@@ -23,6 +23,8 @@ SHORTEST_WAIT_S = 0.05
 LONGEST_RETRY_S = 2.0
 LEAST_PAUSE_S = 1.0
 """Between two times that it is asked for early, because the node shows that it ended."""
+LEAST_ANSWER_S = 2.0
+"""What is not heard is not waited for longer; nor is a renewal longer than what it renews lives, if that is more."""
 SHOWN_DIGITS = 2
 """A change that nobody sees is none: amperes are shown with so many decimals."""
 
@@ -64,11 +66,13 @@ def interrupts() -> Iterator[Interrupts]:
             signal.signal(number, handler)
 
 
-def ask(connection: Connection, request: pb.SetCurrentRequest, doing: str = "setting") -> pb.SetCurrentResponse:
+def ask(
+    connection: Connection, request: pb.SetCurrentRequest, doing: str = "setting", within_s: float = math.inf
+) -> pb.SetCurrentResponse:
     """Ask for a current; return the answer. Raises Failure."""
     timeout_s = FORCE_TIMEOUT_S if request.force else COMMAND_TIMEOUT_S
     answer: pb.SetCurrentResponse = connection.call(
-        connection.batteries.SetCurrent, request, timeout_s=timeout_s, doing=f"{doing} {request.name}"
+        connection.batteries.SetCurrent, request, timeout_s=min(timeout_s, within_s), doing=f"{doing} {request.name}"
     )
     return answer
 
@@ -197,9 +201,10 @@ class Hold:
 
     def _ask(self) -> None:
         self._request.request_id = new_request_id()
+        within_s = max(LEAST_ANSWER_S, round(self._ends_s - self._clock.now_s(), 1))
         try:
             with self._session.connect() as connection:
-                answer = ask(connection, self._request, "holding")
+                answer = ask(connection, self._request, "holding", within_s)
         except Failure as failure:
             if not is_passing(failure):
                 raise
@@ -217,8 +222,9 @@ class Hold:
         with self._session.connect() as connection:
             request = pb.ClearCurrentRequest(name=self._request.name)
             doing = f"giving {self._request.name} back"
+            within_s = LEAST_ANSWER_S if self._lost else COMMAND_TIMEOUT_S
             answer: pb.SetCurrentResponse = connection.call(
-                connection.batteries.ClearCurrent, request, timeout_s=COMMAND_TIMEOUT_S, doing=doing
+                connection.batteries.ClearCurrent, request, timeout_s=within_s, doing=doing
             )
         return answer
 

@@ -116,6 +116,28 @@ def test_a_person_says_that_it_is_safe(tmp_path: Path) -> None:
         assert home.bosctl("fleet", "assume-safe", "hut").status == 1
 
 
+def test_a_battery_that_its_node_has_no_more_counts_until_a_person_says_it_is_safe(tmp_path: Path) -> None:
+    """Its hardware holds, and its node is back without it: what its reason names as the way out is one."""
+    port = free_port()
+    at = f"127.0.0.1:{port}"
+    stubs = battery("h", "network", target=at, remote_name="b") + battery("k", "network", target=at, remote_name="c")
+    with Pack(tmp_path, "pack") as pack, Node(tmp_path, FIFTH + stubs, name="home") as home:
+        device = pack.regulated("b", refresh_period_s=0.2)
+        with Node(tmp_path / "1", FIFTH + device + pseudo("c"), name="hut", listen=[at]) as hut:
+            commandable(home, "h")
+            home.ask("set", "h", "10", "--ttl", "60s")
+            hut.kill()
+        with Node(tmp_path / "2", FIFTH + pseudo("c"), name="hut", listen=[at]):
+            commandable(home, "k")  # its node answers
+            until(lambda: home.status("h")["link"] == "refused", because="it has no such battery")
+            assert home.status("h")["reason"].startswith("counted at 10 A")
+            assert 'or "bosctl fleet assume-safe' in home.status("h")["reason"]
+            done = home.ask("fleet", "assume-safe", "hut")
+            assert done["nodes"][0]["counted_a"] == {"h": pytest.approx(10.0, abs=0.5)}
+            assert "counted" not in home.status("h")["reason"]
+            assert home.bosctl("fleet", "assume-safe", "hut").status == 1
+
+
 def test_what_is_not_known_is_refused_by_name(tmp_path: Path) -> None:
     """Each node has its own status; an unknown selector is a usage error."""
     with Node(tmp_path, pseudo("b"), name="home") as home:

@@ -94,9 +94,12 @@ def record(**fields: object) -> pb.AuditRecord:
                 "before": '{"counted_a":{"sa":20.0},"grants":["5000 W discharge of b"]}',
                 "after": '{"counted_a":0.0,"grants":[],"node":"hut"}',
             },
-            "no more: sa counted at +20 A, granted 5000 W discharge of b",
+            "hut: no more: sa counted at +20 A, granted 5000 W discharge of b",
         ),
-        ({"action": "assume-safe", "before": '{"counted_a":{},"grants":[]}'}, "nothing counted"),
+        (
+            {"action": "assume-safe", "before": '{"counted_a":{},"grants":[]}', "after": '{"node":"hut"}'},
+            "hut: nothing counted",
+        ),
         (
             {"action": "assume-safe", "before": '{"counted_a":{},"grants":[],"alone_limits":["at most 96 W charge of b"]}'},
             "no more: counted on at most 96 W charge of b",

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from bosd.bal.cap import Unreached
+from bosd.bal.dispatch import plan
 from bosd.bal.facts import Facts
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus, Link, Quality, SetpointSource
 from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
+from bosd.node.doubt import answer, with_doubt
 from bosd.rpc.client import LinkTimers
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.v1 import battery_pb2 as pb
@@ -23,6 +25,7 @@ class _Wire:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.may_run_a: float | None = None
+        self.applied_a: float | None = None
         self.held_by = ""
         self.beside: dict[str, str] = {}
         self.in_use = False
@@ -58,7 +61,10 @@ class _Wire:
     async def set_current(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
         self.asked.append((current_a, ttl_s))
         self._refuse()
-        return pb.SetCurrentResponse(may_run_a=current_a if self.may_run_a is None else self.may_run_a)
+        applied_a = current_a if self.applied_a is None else self.applied_a
+        may_run_a = current_a if self.may_run_a is None else self.may_run_a
+        reason = "" if applied_a == current_a else "clamped to the discharge limit 0 W of node:house"
+        return pb.SetCurrentResponse(may_run_a=may_run_a, applied_current_a=applied_a, reason=reason)
 
     async def clear(self) -> pb.SetCurrentResponse:
         self.asked.append(("clear",))
@@ -529,3 +535,17 @@ async def test_whether_it_is_free_is_for_its_owner_to_say() -> None:
     stub.settled(10.0, 100.0)
     stub.on_status(remote(holder="user:ann"), HALF_RTT_S)  # sent before the owner heard of this node's
     assert (stub.status(100.0).commandable, stub.status(100.0).max_discharge_current_a) == (True, 40.0)
+
+
+async def test_what_its_owner_clamps_is_said_with_the_answer() -> None:
+    """By a part of another node's limit, of which only the owner knows: nobody reads 12 A where 0 A flow."""
+    stub, pool = make()
+    ready(stub)
+    pool.wire.applied_a = 0.0
+    await stub.command(12.0, 60.0)
+    stub.settled(12.0, 1.0)
+    ready(stub, requested_current_a=12.0, applied_current_a=0.0)
+    clamped = "stub: +0 A of +12 A in force at far:1: clamped to the discharge limit 0 W of node:house"
+    assert clamped in with_doubt(answer(stub, 12.0, 60.0, plan({stub: 12.0}, 1.0)), stub, 1.0).reason
+    ready(stub, requested_current_a=12.0, applied_current_a=12.0)
+    assert "in force at" not in with_doubt(answer(stub, 12.0, 60.0, plan({stub: 12.0}, 1.0)), stub, 1.0).reason
