@@ -5,12 +5,23 @@ from typing import TypeAlias
 
 import grpc.aio
 
+from bosd.errors import UnavailableError
+from bosd.rpc.addresses import UNIX, is_loopback
+
 Dial: TypeAlias = Callable[[str, Sequence[tuple[str, int]]], grpc.aio.Channel]
 """Makes the channel to a target, with options."""
 
 
 def dial_plainly(target: str, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
-    """Return a channel without transport security: for loopback and unix sockets."""
+    """Return a channel without transport security, to loopback or a unix socket.
+
+    Raises UnavailableError for any other target: whoever answers there could be anybody.
+    """
+    if not target.startswith(UNIX) and not is_loopback(target.rpartition(":")[0]):
+        raise UnavailableError(
+            f"{target} is not loopback and needs mutual TLS: add a [security] section (`bosctl ca install BUNDLE` prints it)",
+            target=target,
+        )
     return grpc.aio.insecure_channel(target, options=options)
 
 
