@@ -19,6 +19,7 @@ from bosd.drivers.far_end.program import ending_signals
 from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
+from bosd.garbage import spare_collections
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import trust_of
@@ -46,7 +47,6 @@ from bosd.safeguard.keeper import Keeper
 from bosd.safeguard.removed import RemovedBook
 from bosd.safeguard.taking_over import take_over
 from bosd.sdnotify import Notifier
-from bosd.sparing import spare_collections
 from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
 from bosd.store.running_book import RunningBook

@@ -1,6 +1,5 @@
-"""So many a minute and no more, of what others could cause without end: log lines, programs. And less of collecting garbage."""
+"""So many a minute and no more, of what others could cause without end: log lines, programs."""
 
-import gc
 from collections import deque
 
 MINUTE_S = 60.0
@@ -26,9 +25,3 @@ class Sparing:
         """Return how many were held back, and count anew."""
         held_back, self.held_back = self.held_back, 0
         return held_back
-
-
-def spare_collections() -> None:
-    """Leave what is there at the start out of garbage collections: each that looked at it stopped the loop for 0.1 s and more."""
-    gc.collect()
-    gc.freeze()
