@@ -15,7 +15,6 @@ from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use, left_a
 from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls, clamped_there
-from bosd.rpc.seeking import serial_of
 from bosd.rpc.stub_age import quality_of, staleness_s
 from bosd.v1 import battery_pb2 as pb
 
@@ -60,11 +59,16 @@ class RemoteBattery(RemoteCalls):
 
     def waits_for(self, now_s: float) -> str:
         """Return what is waited for until it is known what it runs."""
-        if self.unconfirmed_a is None and self._left_running and self.unread_until_s == math.inf:
+        if self._holds_unread:
             return f"may run what an earlier run of this node asked for, {self.until_contact}: it holds"
         if self.unconfirmed_a is None:
             return super().waits_for(now_s)
         return f"counted at {self.unconfirmed_a:g} A {self._until()}"
+
+    @property
+    def _holds_unread(self) -> bool:
+        """Whether it may run what an earlier run asked for, without a bound."""
+        return self.unconfirmed_a is None and self._left_running and self.unread_until_s == math.inf
 
     def is_unread(self, now_s: float) -> bool:
         """Return whether its owner has not said yet what it runs; an earlier run of this node may have commanded it."""
@@ -154,7 +158,8 @@ class RemoteBattery(RemoteCalls):
     def _compared(self, claim_a: float | None, facts: Facts) -> bool:
         self._gone = claim_a is None and facts is NONE_KNOWN
         if self._gone:  # its owner has it no more, and nothing there renews what it ran: that counts to its bound
-            self.unread_until_s, self._left_running = -math.inf, False
+            if not self._left_running:
+                self.unread_until_s = -math.inf
             return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
@@ -221,12 +226,6 @@ class RemoteBattery(RemoteCalls):
             if self.unconfirmed_a is not None and self._safe_within_s is not None and not self._in_session:
                 ways = self._wire, old._wire  # noqa: SLF001 (by which its owner answered last)
                 self._counted_until_s = max(way.counts_until_s(self._safe_within_s) for way in ways)
-
-    @property
-    def until_contact(self) -> str:
-        """Until when it counts that is not known to end by itself."""
-        of, at = serial_of(self.network.target) or self.network.target, self._own.partition("/")[0]
-        return f'until contact, or "bosctl fleet assume-safe {of}" at {at}'
 
     def assume_safe(self) -> bool:
         """Count it no more although it is not heard; return whether it was counted."""
@@ -325,7 +324,7 @@ class RemoteBattery(RemoteCalls):
             reasons.append(claimed)
         if remote is not None and is_in_use(remote):
             reasons.append(f"IN_USE: {self.network.remote_name} is a source of something at its node; command that")
-        if self.unconfirmed_a is not None:
+        if self.unconfirmed_a is not None or self._holds_unread:
             reasons.append(self.waits_for(0.0))
         if self._link_reason:
             reasons.append(self._link_reason)

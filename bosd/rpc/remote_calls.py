@@ -13,6 +13,7 @@ from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
+from bosd.rpc.seeking import serial_of
 from bosd.v1 import battery_pb2 as pb
 
 OWNERS_WORD: dict[str, None] = dict.fromkeys(
@@ -56,6 +57,12 @@ class RemoteCalls(NetworkLeaf):
         if remote.hops >= MAX_HOPS:
             return f"more than {MAX_HOPS} hops away"
         return ""
+
+    @property
+    def until_contact(self) -> str:
+        """Until when it counts that is not known to end by itself."""
+        of, at = serial_of(self.network.target) or self.network.target, self._own.partition("/")[0]
+        return f'until contact, or "bosctl fleet assume-safe {of}" at {at}'
 
     def _limited_there(self, remote: BatteryStatus) -> None:
         """Carry no more than limits of the owner's let it; look again where that has changed, by more than a voltage does."""

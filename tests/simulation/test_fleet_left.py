@@ -7,12 +7,15 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
+from bosd.bal.status import Link
+from bosd.rpc.remote_battery import RemoteBattery
 from bosd.store.limits import Limit
 from tests.simulation.test_fleet_limits import edit
 from tests.support.fleet.channels import Sent
 from tests.support.fleet.fleet import Fleet, Host, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.judges import TOLERANCE_A
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
+from tests.support.memory_store import MemoryStore
 
 ASKED_A = 20.0
 
@@ -52,6 +55,40 @@ def test_what_an_earlier_run_left_counts(deaf_s: float) -> None:
         fleet.packs["a"].change(deaf=False)
         await fleet.until(lambda: sum(flows_a(fleet, "a", "b")) == pytest.approx(ASKED_A), within_s=30.0, because="it is heard")
         await _keeps_its_sum(fleet, host, "a", "b")
+
+    told(story)
+
+
+def test_what_an_earlier_run_left_counts_where_its_owner_is_back_without_it() -> None:
+    """A device holds 10 A, its board is back as another without it, then its controller, too: until a person says it is safe."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        fleet.add_pack("c")
+        own, left = fleet.hosts["a"], Topology(batteries=(pack_spec("c", "c"),))
+        own.topology = replace(own.topology, batteries=(*own.topology.batteries, *left.batteries))
+        host = controller(fleet, "a", "b")
+        host.topology = replace(host.topology, batteries=(*host.topology.batteries, stub_spec("sc", "a", "c")))
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        own.kill()
+        own.store, own.topology = MemoryStore(), left
+        own.start()
+        await asyncio.sleep(5.0)
+        await _keeps_its_sum(fleet, host, "a", "b")
+        host.kill()
+        await asyncio.sleep(2.0)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await asyncio.sleep(20.0)
+        stub = host.up.node.directory["sa"]
+        assert isinstance(stub, RemoteBattery)
+        assert stub.status(host.clock.now_s()).link is Link.REFUSED
+        await _keeps_its_sum(fleet, host, "a", "b")
+        assert "assume-safe" in stub.status(host.clock.now_s()).reason
+        assert stub.assume_safe()
+        await fleet.refused(fleet.set(host, "all", ASKED_A))
+        assert flows_a(fleet, "b") == pytest.approx([ASKED_A])
 
     told(story)
 
