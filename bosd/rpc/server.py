@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import grpc
 import grpc.aio
 
+from bosd.errors import ConfigError
 from bosd.fleet.owner import OwnerSessions
 from bosd.node.api import NodeApi
 from bosd.node.audit import AuditLog
@@ -149,7 +150,13 @@ class RpcServer:
 
         Raises ConfigError for an address that is malformed, off loopback (it needs mutual TLS) or in use; then none is served.
         """
-        bound = tuple(self._bind(address) for address in listen)
+        try:
+            bound = tuple(self._bind(address) for address in listen)
+        except ConfigError:
+            self.edge.shut()
+            await self._server.start()  # below grpcio what never began is never freed
+            await self.stop(0.0)
+            raise
         await self._server.start()
         return bound
 

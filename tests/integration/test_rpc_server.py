@@ -381,6 +381,18 @@ async def test_a_port_in_use(served: Served) -> None:
     await second.stop(0.0)
 
 
+async def test_what_cannot_listen_is_let_go_of(served: Served) -> None:
+    """An address that came, and is in use, is tried each 2 s: 8 kB were never freed each time, 350 MB a day."""
+    for _ in range(2):
+        server = RpcServer(served.node, served.bugs.append)
+        with pytest.raises(ConfigError):
+            await server.start(["127.0.0.1:0", served.address])
+        async with asyncio.timeout(DEADLINE_S):
+            await server._server.wait_for_termination()
+    stub: Any = BatteryServiceStub(served.channel)
+    await stub.SetCurrent(pb.SetCurrentRequest(name="b1"), timeout=DEADLINE_S)
+
+
 async def test_off_loopback_is_refused(served: Served) -> None:
     """Without mutual TLS nothing is served to the network."""
     second = RpcServer(served.node, served.bugs.append)
