@@ -118,6 +118,7 @@ def _trusted(row: Row) -> Text | str:
 
 
 def days_left(row: Row) -> Text | str:
+    """Return for how many days a node's certificate is good yet, as shown."""
     days = row["certificate_days_left"]
     if days is None:
         return text.UNKNOWN
