@@ -64,7 +64,8 @@ class Forgotten:
 
         An owner knows a grant by who granted it, not by the way there: what is withdrawn by one way is withdrawn from all.
         """
-        run = self._owner_run(heard)
+        if not (run := self._owner_run(heard)):  # it was lost under the answer
+            return False
         runs = {place: self._owner_run(stub) for place, stub in self._stubs().items() if place[1] == at[1]}
         same = [place for place, each in runs.items() if each in {run, ""}]
         if at in runs or not same:

@@ -40,9 +40,10 @@ class Outcome:
         """
         if not self.errors:
             return
-        told = "; ".join(_naming(name, error) for name, error in self.errors.items())
-        member = next(iter(self.errors))
-        first, *others = self.errors.values()
+        failed = sorted(self.errors.items())  # whoever answered first: the same failure has the same words
+        told = "; ".join(_naming(name, error) for name, error in failed)
+        member = failed[0][0]
+        first, *others = [error for _, error in failed]
         kind = type(first) if all(type(error) is type(first) for error in others) else DriverError
         if "unknown" in self.states.values() and not issubclass(kind, TransientError):
             kind = UnavailableError

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-from bosd.errors import BosError, RequestError
+from bosd.errors import BosError, DriverError, RequestError
 from bosd.node.faults import Severity
 from bosd.node.noticed import Noticed
 
@@ -43,7 +43,9 @@ class Unmet:
     def noticed(self) -> Iterable[Noticed]:
         """Yield what has been refused for a while, and is not to be had by waiting."""
         for component, (battery, error) in self._failures.items():
-            if isinstance(error, RequestError) and self._now_s() - self._since_s[component] >= SAID_AFTER_S:
+            if (isinstance(error, RequestError) or type(error) is DriverError) and self._now_s() - self._since_s[
+                component
+            ] >= SAID_AFTER_S:
                 yield Noticed("NOT_IN_FORCE", Severity.MEDIUM, f"{error.reason}: {error.message}", "controller", battery)
 
 

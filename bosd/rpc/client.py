@@ -12,13 +12,14 @@ from bosd.bal.explain import Explanation
 from bosd.bal.schedule import Moment
 from bosd.bal.status import BatteryStatus
 from bosd.clock import Clock
-from bosd.errors import BadNameError, DriverError, FencedError, UnavailableError
+from bosd.errors import BadNameError, FencedError, UnavailableError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.rpc.booking_calls import book_result, booking_view, schedule_request
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, dial_plainly
 from bosd.rpc.error_feed import ErrorFeed
 from bosd.rpc.explain_calls import from_explain_message
+from bosd.rpc.granted_there import granted_there
 from bosd.rpc.in_time import in_time
 from bosd.rpc.link_timers import LinkTimers
 from bosd.rpc.one_session import OneSession
@@ -309,23 +310,11 @@ class RemoteLink:
 
     async def granted(self) -> dict[str, list[Grant]]:
         """Return by battery what this node has granted, of revision 1: the wire names none. Raises DriverError for nonsense."""
-        request, source = lpb.ListLimitsRequest(), f"node:{self._pool.node}"
         timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
         answer = await self._remote.over(
-            lambda channel: LimitServiceStub(channel).List(request, timeout=timeout_s, metadata=metadata)
+            lambda channel: LimitServiceStub(channel).List(lpb.ListLimitsRequest(), timeout=timeout_s, metadata=metadata)
         )
-        grants: dict[str, list[Grant]] = {}
-        for each in (each for each in answer.limits if each.source == source):
-            grant = Grant(
-                discharging=each.direction == lpb.DIRECTION_DISCHARGE,
-                revision=1,
-                limit_w=each.limit_w if each.HasField("limit_w") else None,
-                limit_a=each.limit_a if each.in_amperes else None,
-            )
-            if not all(0.0 <= (amount or 0.0) < math.inf for amount in (grant.limit_w, grant.limit_a)):
-                raise DriverError(f"{self.target} sent nonsense: a grant of {grant}", battery=self.remote_name)
-            grants.setdefault(each.battery, []).append(grant)
-        return grants
+        return granted_there(answer, self._pool.node, self.target)
 
     async def book(self, current_a: float, start: Moment, end: Moment, *, request_id: str) -> BookResult:
         """Book there; relative times are resolved there."""

@@ -14,8 +14,8 @@ from bosd.rpc.addresses import UNIX
 from bosd.rpc.server import RpcServer
 
 LOOK_S = 2.0
-NAME_S = 2.0
-"""For a host name to be looked up at the start; without a network nobody may answer."""
+NAME_S = 0.5
+"""Longest time for a host name to be looked up. GRPC does so again, and the loop stands still meanwhile: the guard allows 1 s."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Listening:
 
     async def begin(self, server: RpcServer) -> None:
         """Listen with `server`. Raises ConfigError as that does, but not for an address that the machine does not have."""
-        here = await asyncio.gather(*map(is_here, self._listen))
+        here = await asyncio.gather(*map(_is_here_now, self._listen))
         for address in (each for each, there in zip(self._listen, here, strict=True) if not there):
             server.check(address)
             self._missing[address] = "this machine does not have it"
@@ -40,11 +40,15 @@ class Listening:
 
     async def run(self) -> None:
         """Look for what is missing until all is there."""
-        while self._missing:
+        async with asyncio.TaskGroup() as group:
+            for address in self._missing:
+                group.create_task(self._wait_for(address), name=f"listen on {address}")
+
+    async def _wait_for(self, address: str) -> None:
+        while address in self._missing:
             await asyncio.sleep(LOOK_S)
-            for address in tuple(self._missing):
-                if await is_here(address):
-                    await self._add(address)
+            if await is_here(address):
+                await self._add(address)
 
     async def _add(self, address: str) -> None:
         try:
@@ -62,17 +66,29 @@ class Listening:
             yield Noticed("ADDRESS_MISSING", Severity.MEDIUM, f"not reached at {address}: {why}", address)
 
 
+async def _is_here_now(address: str) -> bool:
+    try:
+        async with asyncio.timeout(NAME_S):
+            return await is_here(address)
+    except TimeoutError:
+        return False
+
+
 async def is_here(address: str) -> bool:
-    """Tell whether the machine has an address to listen on; a name that nobody knows for now is none, anything else is."""
+    """Tell whether the machine has an address to listen on; a name that nobody knows for now is none, anything else is.
+
+    Where nobody answers for a name that takes as long as the system tries. One given up goes on all the same, in a thread.
+    """
     host, colon, port = address.rpartition(":")
     if address.startswith(UNIX) or not colon or not host or not port.isdecimal():
         return True
+    loop = asyncio.get_running_loop()
+    begun_s = loop.time()
     try:
-        async with asyncio.timeout(NAME_S):
-            found = await asyncio.get_running_loop().getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError, TimeoutError):
+        found = await loop.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
         return False
-    return any(_has(family, place) for family, _, _, _, place in found)
+    return loop.time() <= begun_s + NAME_S and any(_has(family, place) for family, _, _, _, place in found)
 
 
 def _has(family: int, place: tuple[object, ...]) -> bool:

@@ -34,7 +34,7 @@ def in_place_of(state_dir: Path) -> tuple[InPlace, ...]:
         return tuple(map(_entry, json.loads(path.read_bytes())))
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         _log.error("in_place_not_understood", path=str(path), detail=str(error))
         return ()
 

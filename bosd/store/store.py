@@ -77,8 +77,14 @@ class Store:
             self._writer.shutdown(wait=False)
 
     async def prove(self) -> None:
-        """Return once the disk took a write that means nothing: one that is known to hang is given nothing that does."""
-        await self.transact(queries.count_proof)
+        """Return once the disk took a write that means nothing: one that is known to hang is given nothing that does.
+
+        Raises StoreError, which leaves nothing in doubt.
+        """
+        try:
+            await self.transact(queries.count_proof)
+        except InDoubtError as error:
+            raise StoreError(error.message, **error.metadata) from error
 
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
         """Return the newest topology, or that of a revision; None when there is none."""

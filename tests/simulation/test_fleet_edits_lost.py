@@ -279,7 +279,8 @@ def test_a_stub_that_its_owner_refuses_to_take_back_is_told_to_its_end_and_no_lo
     told(story)
 
 
-def test_nothing_is_noted_of_an_address_that_an_edit_was_refused() -> None:
+@pytest.mark.parametrize("disk", ["full", "hangs"])
+def test_nothing_is_noted_of_an_address_that_an_edit_was_refused(disk: str) -> None:
     """A member holds 10 A and is not reached; the disk does not take that it is looked for elsewhere: nothing runs there."""
 
     async def story(fleet: Fleet) -> None:
@@ -294,11 +295,14 @@ def test_nothing_is_noted_of_an_address_that_an_edit_was_refused() -> None:
         assert noted[f"b@a:{PORT}"] is None
         moved = of(replace(SA, target=f"a:{PORT + 1}"), SB, sum_spec("all", "sa", "sb"))
         edits = [Edit(action="whole", toml=format_topology(moved))]
-        host.store.failed = True
+        if disk == "full":
+            host.store.failed = True
+        else:
+            host.store.hangs_until_s = asyncio.get_running_loop().time() + 60.0
         refused = await fleet.refused(
             fleet.within(host, host.up.node.apply(edits, expected_revision=None, holder="person"), deadline_s=20.0)
         )
-        assert isinstance(refused, StoreError)
+        assert type(refused) is StoreError
         assert host.notes == noted
 
     told(story)

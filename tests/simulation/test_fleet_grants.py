@@ -889,6 +889,35 @@ def test_a_grant_that_is_none_counts_for_nothing(nonsense: float) -> None:
     told(story)
 
 
+@pytest.mark.parametrize("named", [[""], ["no name!"], [f"b{number}" for number in range(1001)]], ids=["", "none", "1001"])
+def test_grants_of_batteries_that_are_none_bring_no_stubs(named: list[str]) -> None:
+    """A tells m of grants that m never made: a stub of a battery without a name had all of a's batteries refused, for ever."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a")
+        host = controller(fleet, "a")
+        far = fleet.hosts["a"]
+        fleet.start()
+        await fleet.until(lambda: far.process is not None and far.up.limits is not None, within_s=5.0, because="it is up")
+        limits = far.up.limits
+        assert limits is not None
+        await limits.book.put(Limit(source="node:m", battery="b", direction="charge", limit_w=960.0, revision=1))
+        (view,) = limits.views()
+
+        def lies() -> tuple[LimitView, ...]:
+            limited = [replace(view.standing.limit, battery=name) for name in named]
+            return tuple(replace(view, standing=replace(view.standing, limit=each)) for each in limited)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(limits, "views", lies)
+            await fleet.until(fleet.all_ready, within_s=10.0, because="all is ready")
+            await asyncio.sleep(10.0)
+            assert list(host.up.pool.remotes["a:7000"].sinks) == ["b"]
+            await fleet.set(host, "all", -5.0)
+
+    told(story)
+
+
 def _lying(view: LimitView, limit_w: float) -> LimitView:
     standing = replace(view.standing, limit=replace(view.standing.limit, limit_w=limit_w))
     return replace(view, standing=standing)

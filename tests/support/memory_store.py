@@ -71,7 +71,10 @@ class MemoryStore:
             raise StoreError("the disk is gone")
 
     async def prove(self) -> None:
-        await self._turn()
+        try:
+            await self._turn()
+        except InDoubtError as error:
+            raise StoreError(error.message) from error
 
     async def load_topology(self, revision: int | None = None) -> StoredTopology | None:
         await self._turn()

@@ -80,7 +80,7 @@ class JbdDriver:
         self._cells_s: float | None = None
         self._heard_s: float | None = None
         self._missed = False
-        self._mode_known = False
+        self._mode_known = self._mode_asked = False
         self._protection_due_s = 0.0
         self._protection_note = ""
         self._closed = False
@@ -194,7 +194,7 @@ class JbdDriver:
         if anew:
             self._seldom.again()
             self._protection_due_s = 0.0
-            self._mode_known = self._options.read_protection  # which takes it out first
+            self._mode_known, self._mode_asked = self._options.read_protection, False  # which takes it out first
         return info, anew
 
     async def _read_cells(self) -> tuple[str, ...]:
@@ -208,8 +208,12 @@ class JbdDriver:
         return ()
 
     async def _one_more(self) -> None:
-        """Make one request of those that are made seldom: whether a board that was met was left in configuration mode, first."""
-        if not self._mode_known:
+        """Make one request of those that are made seldom: whether a board that was met was left in configuration mode, first.
+
+        Where that is not settled, as it confirms no exit, it is looked at again in every second reading.
+        """
+        self._mode_asked = not self._mode_known and not self._mode_asked
+        if self._mode_asked:
             self._mode_known = await self._mode.leave_if_found()
             return
         async with self._board.turn:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bosd.errors import BosError, InvalidArgumentError, StoppedError, UnavailableError
+from bosd.errors import BosError, DriverError, InvalidArgumentError, StoppedError, UnavailableError
+from bosd.node.outcome import Outcome
 from bosd.node.unmet import SAID_AFTER_S, Unmet
 
 MORE = SAID_AFTER_S + 1.0
@@ -53,3 +54,27 @@ def test_what_is_refused_for_long_is_shown(error: BosError, *, shown: bool) -> N
     time.now += MORE
     unmet.clear()
     assert not list(unmet.noticed())
+
+
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_two_members_that_refuse_are_one_failure_whoever_answers_first(order: str) -> None:
+    """Each time that b answered before a it was another one: a line in the log each 2 s, and NOT_IN_FORCE never said."""
+    outcome = Outcome()
+    for name in order:
+        outcome.states[name], outcome.errors[name] = "old", InvalidArgumentError("ttl_s 30 is outside 0 to 20 s")
+    with pytest.raises(InvalidArgumentError, match=r"^not every member followed: a: ttl_s .*; b: ttl_s .* s$"):
+        outcome.raise_any()
+
+
+def test_members_that_refuse_for_different_reasons_are_shown() -> None:
+    """One takes no time to live of 30 s, the other is stopped: all of it is refused, and nobody was told."""
+    outcome, time = Outcome(), Time()
+    outcome.states = {"a": "old", "b": "old"}
+    outcome.errors = {"a": InvalidArgumentError("ttl_s 30 is outside 0 to 20 s"), "b": StoppedError("b is stopped")}
+    with pytest.raises(DriverError) as refused:
+        outcome.raise_any()
+    unmet = Unmet(time.now_s)
+    unmet.note(1, "all", refused.value)
+    time.now += MORE
+    (shown,) = unmet.noticed()
+    assert (shown.kind, shown.battery) == ("NOT_IN_FORCE", "all")

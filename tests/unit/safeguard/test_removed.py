@@ -170,7 +170,10 @@ async def test_what_stands_in_place_of_what_was_taken_out_outlives_a_report(tmp_
     assert (RemovedBook(tmp_path).in_place, files(tmp_path)) == ((), ["guard.json"])
 
 
-@pytest.mark.parametrize("rubbish", ["", "[7]", "7", "[{}]", '[{"name": "n", "place": "p", "may_run_a": NaN}]'])
+STANDS = '[{"name": "n", "place": "p", "may_run_a": %s}]'
+
+
+@pytest.mark.parametrize("rubbish", ["", "[7]", "7", "[{}]", STANDS % "NaN", STANDS % ("1" * 400)])
 def test_what_stands_in_place_and_is_not_understood_is_told(tmp_path: Path, rubbish: str) -> None:
     """It stops no start, and is named in the log."""
     (tmp_path / "in_place.json").write_text(rubbish)

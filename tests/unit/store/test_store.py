@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bosd.bal.edits import Change
-from bosd.errors import StaleRevisionError, StoreError
+from bosd.errors import InDoubtError, StaleRevisionError, StoreError
 from bosd.store import queries
 from bosd.store import store as store_module
 from bosd.store.records import MeterCheckpoint, StopLatch, StoredRevision, StoredTopology
@@ -228,6 +228,10 @@ async def test_a_disk_that_hangs(store: Store, monkeypatch: pytest.MonkeyPatch) 
             await store.load_stops()
     with pytest.raises(StoreError, match="2 writes wait"):
         await store.load_stops()
+    monkeypatch.setattr(store_module, "MAX_WAITING", 3)
+    with pytest.raises(StoreError, match="did not answer within") as caught:
+        await store.prove()
+    assert not isinstance(caught.value, InDoubtError), "nothing that anybody asked for was given to it"
     monkeypatch.setattr(store_module, "DEADLINE_S", 10.0)
     proceed.set()
 

@@ -116,7 +116,7 @@ async def test_a_board_that_was_left_in_the_mode_is_taken_out_without_read_prote
 
 
 async def test_a_board_that_is_found_in_the_mode_and_does_not_hear_is_tried_again() -> None:
-    """The exit is lost with its acknowledgement: the next reading tries once more; no reading fails by it."""
+    """The exit is lost with its acknowledgement: the next reading but one tries once more; no reading fails by it."""
     async with bench(factory_timeout_s=None) as b1:
         await b1.driver._board.enter_configuration()
         await b1.driver.read()
@@ -124,6 +124,7 @@ async def test_a_board_that_is_found_in_the_mode_and_does_not_hear_is_tried_agai
         await b1.driver.read()
         assert not is_out(b1)
         b1.simulator.raw(FACTORY_EXIT, None)
+        await b1.driver.read()
         await b1.driver.read()
         assert is_out(b1)
 
@@ -135,6 +136,17 @@ async def test_a_board_that_answers_settings_always_is_asked_once() -> None:
         for _ in range(5):
             await b1.driver.read()
         assert (b1.asked(FACTORY_EXIT, WRITE), b1.driver._mode.stuck) == (1, False)
+
+
+async def test_a_board_that_answers_settings_always_and_confirms_no_exit_is_asked_for_the_rest_too() -> None:
+    """Nobody can tell whether it is out: it was asked that alone, in each reading, for ever, and never who it is."""
+    async with bench() as b1:
+        b1.simulator.raw(0x24, reply_of(0x24, 3650))
+        b1.simulator.raw(FACTORY_EXIT, b"")
+        for _ in range(20):
+            await b1.driver.read()
+        assert "hardware" in dict(b1.driver.facts().identity)
+        assert b1.asked(FACTORY_EXIT, WRITE) > 1
 
 
 async def test_only_entering_and_leaving_is_written() -> None:
