@@ -58,14 +58,15 @@ class Move:
 def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
 
-    One that cannot be commanded and did not follow a moment ago is left alone for now; at `now_s` infinite none is. Where
+    One that cannot be commanded and did not follow a moment ago is left alone for now, but where it was stopped over a current
+    that nobody asks for any more; at `now_s` infinite none is. Where
     somebody `asked`, what `strays` is told again, and 0 A also to what `rests_unseen`; a booking of 0 A tells what is `untold`.
     That 0 A that `holds_down` something has a later end is told afterwards: nobody waits for it who asked.
     """
     moves = []
     for leaf, new_a in plan.devices:
         ends_s = plan.ends_s.get(leaf)
-        if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S:
+        if leaf in plan.lost and now_s < leaf.failed_s + LOST_PAUSE_S and not _is_left_asking(leaf, new_a, now_s):
             continue
         unsure = leaf.unconfirmed_a is not None or (asked and bool(leaf.strays))
         unsure = unsure or (new_a == 0.0 and (leaf.rests_unseen if asked else leaf.untold) and plan.is_meant(leaf))
@@ -86,6 +87,11 @@ def phases_of(moves: Sequence[Move]) -> tuple[list[Move], list[Move], list[Move]
     lowering = [move for move in moves if move.lowers and not move.settles] + [move.to_zero() for move in by_way_of_zero]
     raising = [move.from_zero() if move in by_way_of_zero else move for move in moves if not move.lowers]
     return lowering, settling, raising
+
+
+def _is_left_asking(leaf: DeviceLeaf, new_a: float, now_s: float) -> bool:
+    """Return whether what was asked of it before is in force again once its owner, who stopped it, releases it."""
+    return new_a == 0.0 and leaf.applied_a != 0.0 and leaf.status(now_s).stopped
 
 
 def _end_moved(leaf: DeviceLeaf, new_a: float, ends_s: float | None, now_s: float) -> bool:

@@ -42,11 +42,15 @@ class Unmet:
 
     def noticed(self) -> Iterable[Noticed]:
         """Yield what has been refused for a while, and is not to be had by waiting."""
+        long_ago_s = self._now_s() - SAID_AFTER_S
         for component, (battery, error) in self._failures.items():
-            if (isinstance(error, RequestError) or type(error) is DriverError) and self._now_s() - self._since_s[
-                component
-            ] >= SAID_AFTER_S:
+            if self._since_s[component] <= long_ago_s and _is_refused(error):
                 yield Noticed("NOT_IN_FORCE", Severity.MEDIUM, f"{error.reason}: {error.message}", "controller", battery)
+
+
+def _is_refused(error: BosError) -> bool:
+    """Tell whether it is no mere silence: several members that refuse for different reasons are one DriverError."""
+    return isinstance(error, RequestError) or type(error) is DriverError
 
 
 def _bare(error: BosError) -> str:

@@ -25,12 +25,11 @@ async def in_time(
 
     It is sent again while nothing newer was, it lives, and the session is the same. Raises what the last one is refused with.
     """
-    began_s = session.clock.now_s()
+    began_s, passed_s = session.clock.now_s(), 0.0
     ttl_s = request.ttl_s if request.HasField("ttl_s") else None
     least_s = within_s if ttl_s is None else min(within_s, ttl_s)
     request.fence.CopyFrom(session.fence())
     while True:
-        passed_s = session.clock.now_s() - began_s
         if ttl_s is not None:
             request.ttl_s = ttl_s - passed_s
         try:
@@ -41,6 +40,7 @@ async def in_time(
             await asyncio.sleep(PAUSE_S)
             before, fence = request.fence, session.fence()
             same = (before.boot_id, before.epoch) == (fence.boot_id, fence.epoch)
-            if not same or not still_newest() or session.clock.now_s() - began_s >= least_s:
+            passed_s = session.clock.now_s() - began_s
+            if not same or not still_newest() or passed_s >= least_s:
                 raise
             request.fence.CopyFrom(fence)

@@ -117,11 +117,14 @@ def _trusted(row: Row) -> Text | str:
     return "yes" if row["clock_trusted"] else Text("no", style="yellow")
 
 
-def _days(row: Row) -> Text | str:
+def days_left(row: Row) -> Text | str:
+    """Return for how many days a node's certificate is good yet, as shown."""
     days = row["certificate_days_left"]
     if days is None:
         return text.UNKNOWN
-    return Text(f"{days:.0f}", style="bold red" if days < 0.0 else "yellow" if days < LATE_DAYS else "")
+    if days <= 0.0:
+        return Text("expired", style="bold red")
+    return Text(f"{days:.0f}", style="yellow" if days < LATE_DAYS else "")
 
 
 def _errors(row: Row) -> Text | str:
@@ -145,7 +148,7 @@ _COLUMNS: Sequence[_Column] = (
     _Column("clock", _clock, unit="s", right=True, rank=3),
     _Column("trusted", _trusted, rank=2),
     _Column("version", _plain("version"), rank=1),
-    _Column("cert", _days, unit="days", right=True, rank=4),
+    _Column("cert", days_left, unit="days", right=True, rank=4),
     _Column("batteries", _plain("batteries"), right=True, rank=6),
     _Column("errors", _errors, right=True),
     _Column("drift", _drift, rank=5),

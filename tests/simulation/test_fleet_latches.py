@@ -448,3 +448,26 @@ def test_a_stop_goes_with_its_device_to_another_name(*, far: bool) -> None:
         await fleet.set(host, "new", 10.0)
 
     told(story)
+
+
+def test_what_nobody_asks_for_any_more_does_not_flow_at_a_release() -> None:
+    """A stop at its owner ends the raise of a to -15 A, 10 A are asked instead, and it is released: nothing charges any more."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", -20.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fleet.refused(fleet.set(host, "all", -30.0)))
+            await asyncio.sleep(0.02)
+            await fleet.within(own, own.up.node.stop(["b"], holder="somebody"))
+        await asyncio.sleep(1.0)
+        await fleet.set(host, "all", 10.0)
+        assert flows_a(fleet, "a", "b") == pytest.approx([0.0, 10.0])
+        await fleet.within(own, own.up.node.release(["b"], holder="somebody"))
+        for _ in range(20):
+            assert min(flows_a(fleet, "a", "b")) >= 0.0
+            await asyncio.sleep(0.1)
+
+    told(story)
