@@ -70,6 +70,13 @@ class Unreached(NamedTuple):
 MOST_TOLD = 1e8
 """What nodes tell each other as more watts, amperes or seconds than that counts as so many: nothing has more, and sums of it are
 told on; where no voltage is known there is no end of them."""
+
+
+def at_most_told(amount: float | None) -> float | None:
+    """Return an amount as it counts; None stays none."""
+    return None if amount is None else min(amount, MOST_TOLD)
+
+
 ALL_REACHED: tuple[Unreached | None, Unreached | None] = (None, None)
 """For limits on charge, and on discharge."""
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bosd.bal.cap import MOST_TOLD
+from bosd.bal.cap import at_most_told
 from bosd.bal.schedule import Moment
 from bosd.clock import Clock
 from bosd.store.limits import Direction, Limit
@@ -38,7 +38,7 @@ class LimitSource:
         self, battery: str, direction: Direction, limit_w: float | None, until_s: float | None = None, *, comment: str = ""
     ) -> Limit:
         """Limit a battery to `limit_w`, to the monotonic instant `until_s`; None ends it. Raises as the book's put does."""
-        most_w = _bounded(limit_w)
+        most_w = at_most_told(limit_w)
         wanted = Limit(source=self.name, battery=battery, direction=direction, limit_w=most_w, who=self.name, comment=comment)
         return await self._book.put(wanted, ends=self._moment(limit_w, until_s))
 
@@ -61,7 +61,7 @@ class LimitSource:
             source=self.name,
             battery=battery,
             direction=direction,
-            limit_w=_bounded(limit_w),
+            limit_w=at_most_told(limit_w),
             identity=identity,
             who=self.name,
             comment=comment,
@@ -70,11 +70,6 @@ class LimitSource:
 
     def _moment(self, limit_w: float | None, until_s: float | None) -> Moment | None:
         return None if until_s is None or limit_w is None else Moment(in_s=max(LEAST_S, until_s - self._book.clock.now_s()))
-
-
-def _bounded(limit_w: float | None) -> float | None:
-    """Return a limit as the book takes it: nothing has more than that."""
-    return None if limit_w is None else min(limit_w, MOST_TOLD)
 
 
 class BatteryLimit:

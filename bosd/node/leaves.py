@@ -172,7 +172,6 @@ class Leaves:
         """Have what leaves and may run on kept for a restart while an edit is stored. Raises StoreError, UnavailableError."""
         removed = [leaf for leaf in edited.leaving if edited.specs.get(leaf.name) != leaf.spec]
         take_back: list[Callable[[], None]] = []
-        begun = False
         try:
             for leaf in removed:
                 after = edited.specs.get(leaf.name)
@@ -180,10 +179,9 @@ class Leaves:
                     take_back.append(await leaf.note_moved(after))
             going = [leaf for leaf in removed if isinstance(leaf, PhysicalBattery) and self._may_run_on(leaf)]
             async with self.orphans.going(going):
-                begun = True
                 yield
         except BosError as error:
-            if not (begun and isinstance(error, InDoubtError)):  # else the edit may be stored all the same
+            if not isinstance(error, InDoubtError):  # else the edit may be stored all the same
                 for each in take_back:
                     each()
             raise

@@ -59,9 +59,9 @@ def moves_of(plan: Plan, now_s: float, *, asked: bool = False) -> list[Move]:
     """Return the devices that must be told something: another current, one whose answer is missing, or a later end.
 
     One that cannot be commanded and did not follow a moment ago is left alone for now, but where it was stopped over a current
-    that nobody asks for any more; at `now_s` infinite none is. Where
-    somebody `asked`, what `strays` is told again, and 0 A also to what `rests_unseen`; a booking of 0 A tells what is `untold`.
-    That 0 A that `holds_down` something has a later end is told afterwards: nobody waits for it who asked.
+    that nobody asks for any more; at `now_s` infinite none is. Where somebody `asked`, what `strays` is told again, and 0 A also
+    to what `rests_unseen`; a booking of 0 A tells what is `untold`. That 0 A that `holds_down` something has a later end is told
+    afterwards: nobody waits for it who asked.
     """
     moves = []
     for leaf, new_a in plan.devices:

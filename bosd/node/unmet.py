@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from bosd.errors import BosError, DriverError, RequestError
 from bosd.node.faults import Severity
@@ -13,44 +14,49 @@ SAID_AFTER_S = 5.0
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
+class _Failure(NamedTuple):
+    battery: str
+    error: BosError
+    since_s: float
+
+
 class Unmet:
     """The last failure of each component that is told again and again."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s
-        self._since_s: dict[int, float] = {}
-        self._failures: dict[int, tuple[str, BosError]] = {}
+        self._failures: dict[int, _Failure] = {}
 
     def note(self, component: int, battery: str, error: BosError) -> bool:
         """Note why `battery` is not brought to what is asked; return whether that is news, numbers that move aside."""
-        _, before = self._failures.get(component, ("", None))
-        same = before is not None and type(before) is type(error) and _bare(before) == _bare(error)
-        self._failures[component] = (battery, error)
-        if not same:
-            self._since_s[component] = self._now_s()
+        before = self._failures.get(component)
+        same = before is not None and _is_same(before.error, error)
+        self._failures[component] = _Failure(battery, error, before.since_s if before is not None and same else self._now_s())
         return not same
 
     def met(self, component: int) -> None:
         """Note that what is asked is in force, or that nothing is asked any more."""
         self._failures.pop(component, None)
-        self._since_s.pop(component, None)
 
     def clear(self) -> None:
         """Forget all: components are others by now."""
         self._failures.clear()
-        self._since_s.clear()
 
     def noticed(self) -> Iterable[Noticed]:
         """Yield what has been refused for a while, and is not to be had by waiting."""
         long_ago_s = self._now_s() - SAID_AFTER_S
-        for component, (battery, error) in self._failures.items():
-            if self._since_s[component] <= long_ago_s and _is_refused(error):
+        for battery, error, since_s in self._failures.values():
+            if since_s <= long_ago_s and _is_refused(error):
                 yield Noticed("NOT_IN_FORCE", Severity.MEDIUM, f"{error.reason}: {error.message}", "controller", battery)
 
 
 def _is_refused(error: BosError) -> bool:
     """Tell whether it is no mere silence: several members that refuse for different reasons are one DriverError."""
     return isinstance(error, RequestError) or type(error) is DriverError
+
+
+def _is_same(one: BosError, other: BosError) -> bool:
+    return type(one) is type(other) and _bare(one) == _bare(other)
 
 
 def _bare(error: BosError) -> str:

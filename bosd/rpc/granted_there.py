@@ -5,18 +5,19 @@ import math
 from bosd.bal.cap import Grant
 from bosd.bal.spec_rules import name_fault
 from bosd.errors import DriverError
+from bosd.limits.book import MOST_LIMITS
 from bosd.v1 import limits_pb2 as pb
-
-MOST_GRANTS = 1000
-"""As many limits as a book has: each that is not known here brings a stub of its battery, until it is withdrawn."""
 
 
 def granted_there(answer: pb.ListLimitsResponse, node: str, target: str) -> dict[str, list[Grant]]:
-    """Return by battery what `node` has granted, of revision 1: the wire names none. Raises DriverError for nonsense."""
+    """Return by battery what `node` has granted, of revision 1: the wire names none. Raises DriverError for nonsense.
+
+    More than a book has are nonsense, too: each that is not known here brings a stub of its battery, until it is withdrawn.
+    """
     found = [each for each in answer.limits if each.source == f"node:{node}"]
-    if len(found) > MOST_GRANTS:
+    if len(found) > MOST_LIMITS:
         raise DriverError(
-            f"{target} sent nonsense: {len(found)} grants of this node's, at most {MOST_GRANTS} can be", target=target
+            f"{target} sent nonsense: {len(found)} grants of this node's, at most {MOST_LIMITS} can be", target=target
         )
     grants: dict[str, list[Grant]] = {}
     for each in found:

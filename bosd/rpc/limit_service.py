@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bosd.bal.cap import MOST_TOLD
+from bosd.bal.cap import at_most_told
 from bosd.bal.schedule import Moment
 from bosd.errors import InvalidArgumentError, NotAllowedError
 from bosd.limits.service import Limits, LimitView
@@ -118,8 +118,8 @@ class LimitService(LimitServiceServicer):
                 source=peer,
                 battery=need_name(request.battery, "battery"),
                 direction=_direction(request.direction),
-                limit_w=min(request.limit_w, MOST_TOLD) if request.HasField("limit_w") else None,
-                limit_a=min(request.limit_a, MOST_TOLD) if request.HasField("limit_a") else None,
+                limit_w=at_most_told(request.limit_w) if request.HasField("limit_w") else None,
+                limit_a=at_most_told(request.limit_a) if request.HasField("limit_a") else None,
                 who=peer,
                 revision=request.revision,
             )

@@ -14,7 +14,7 @@ import grpc.aio
 import structlog
 
 from bosd import __version__
-from bosd.bal.cap import MOST_TOLD
+from bosd.bal.cap import at_most_told
 from bosd.bal.facts import Facts
 from bosd.bal.status import Link
 from bosd.clock import Clock
@@ -365,7 +365,7 @@ def _nonsense(told: pb.SyncResponse) -> str:
 
 def _facts(told: pb.BatteryFacts) -> Facts:
     def up_to_most(field: str) -> float | None:
-        return min(getattr(told, field), MOST_TOLD) if told.HasField(field) else None
+        return at_most_told(getattr(told, field)) if told.HasField(field) else None
 
     return Facts(
         safe_within_s=up_to_most("safe_within_s"),

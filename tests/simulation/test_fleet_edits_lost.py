@@ -10,11 +10,11 @@ import structlog.testing
 from bosd.bal.spec import BatterySpec, NullSpec, PartitionSpec, SplitterSpec, Topology
 from bosd.config.topology_toml import format_topology
 from bosd.errors import NotAllowedError, StoreError
-from bosd.node.api import Edit
+from bosd.node.api import ApplyResult, Edit
 from bosd.node.moves import LOST_PAUSE_S
 from bosd.node.orphans import AGAIN_S
 from tests.support.fleet.channels import Sent
-from tests.support.fleet.fleet import PORT, Fleet, Judge, Process, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.fleet import PORT, Fleet, Host, Judge, Process, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.packs import Pack
 from tests.support.fleet.stories import SAFE_WITHIN_S, owners, ready, told
 
@@ -170,18 +170,23 @@ def test_what_a_lost_battery_runs_counts_over_a_restart_and_an_edit_of_its_addre
     told(story)
 
 
+async def _null_in_place_of_a_deaf_one(fleet: Fleet) -> tuple[Host, Host, Pack, ApplyResult]:
+    """Have a far member hold 10 A and not answer, and its owner put a null battery there; return asker, owner, pack, answer."""
+    owners(fleet, "a", "b", hold_s=None)
+    host, own, pack = fleet.add_host("m", FLAT), fleet.hosts["a"], fleet.packs["a"]
+    await ready(fleet)
+    await fleet.set(host, "all", ASKED_A)
+    fleet.judges.append(NeverMore(fleet))
+    pack.change(deaf=True)
+    edits = [Edit(action="replace", name="b", toml=format_topology(of(NullSpec(name="b", voltage_v=48.0))))]
+    return host, own, pack, await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+
+
 def test_a_null_battery_in_place_of_a_deaf_one_counts_at_what_that_may_run() -> None:
     """A far member holds 10 A and does not answer; its owner puts a null battery there: nobody has these 10 A."""
 
     async def story(fleet: Fleet) -> None:
-        owners(fleet, "a", "b", hold_s=None)
-        host, own, pack = fleet.add_host("m", FLAT), fleet.hosts["a"], fleet.packs["a"]
-        await ready(fleet)
-        await fleet.set(host, "all", ASKED_A)
-        fleet.judges.append(NeverMore(fleet))
-        pack.change(deaf=True)
-        edits = [Edit(action="replace", name="b", toml=format_topology(of(NullSpec(name="b", voltage_v=48.0))))]
-        answer = await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        host, own, pack, answer = await _null_in_place_of_a_deaf_one(fleet)
         assert answer.unconfirmed == ("b",)
         for _ in range(40):
             await asyncio.sleep(0.25)
@@ -205,14 +210,7 @@ def test_what_a_null_battery_tells_outlives_a_restart_of_its_node() -> None:
     """The same, and the owner is started anew while the device is deaf, twice: nobody has these 10 A before it confirms."""
 
     async def story(fleet: Fleet) -> None:
-        owners(fleet, "a", "b", hold_s=None)
-        host, own, pack = fleet.add_host("m", FLAT), fleet.hosts["a"], fleet.packs["a"]
-        await ready(fleet)
-        await fleet.set(host, "all", ASKED_A)
-        fleet.judges.append(NeverMore(fleet))
-        pack.change(deaf=True)
-        edits = [Edit(action="replace", name="b", toml=format_topology(of(NullSpec(name="b", voltage_v=48.0))))]
-        await fleet.within(own, own.up.node.apply(edits, expected_revision=None, holder="person"))
+        host, own, pack, _ = await _null_in_place_of_a_deaf_one(fleet)
         for _ in range(2):
             own.kill()
             await asyncio.sleep(2.0 * SAFE_WITHIN_S)

@@ -700,39 +700,52 @@ def test_who_commanded_last_is_missed_after_a_restart_though_another_is_heard() 
     told(story)
 
 
+async def _scrapped(fleet: Fleet) -> Host:
+    """Have m command a battery that is limited to 96 W alone, and be scrap from then on; return its owner."""
+    fleet.add_pack("a")
+    spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+    far = fleet.add_host("a", Topology(batteries=(spec,)))
+    host = controller(fleet, "a")
+    await ready(fleet)
+    await fleet.set(host, "all", -1.0)
+    host.cut_power()
+    return far
+
+
+def _nodes_of(host: Host) -> Nodes:
+    """Return what a person asks at a host about other nodes."""
+    process = host.up
+    about = About(process.node, process.node.faults, process.sessions)
+    return Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+
+
+async def _anew(host: Host) -> None:
+    """Have a host start anew and be at work."""
+    host.kill()
+    await asyncio.sleep(2.0)
+    host.start()
+    await asyncio.sleep(10.0)
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_node_that_never_comes_back_counts_on_nothing_once_a_person_says_so(*, restarts: bool) -> None:
     """M is scrap, and 96 W that it counted on were removed: assume-safe names them, and they hold no more, over runs too."""
 
     async def story(fleet: Fleet) -> None:
-        fleet.add_pack("a")
-        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
-        far = fleet.add_host("a", Topology(batteries=(spec,)))
-        host = controller(fleet, "a")
-        await ready(fleet)
-        await fleet.set(host, "all", -1.0)
-        host.cut_power()
+        far = await _scrapped(fleet)
         await asyncio.sleep(5.0)
         await edit(fleet, far, pack_spec("b", "a"))
         await asyncio.sleep(3.0)
         if restarts:
-            far.kill()
-            await asyncio.sleep(2.0)
-            far.start()
-            await asyncio.sleep(10.0)
+            await _anew(far)
         await fleet.set(far, "b", -15.0, ttl_s=300.0)
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
-        process = far.up
-        about = About(process.node, process.node.faults, process.sessions)
-        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        nodes = _nodes_of(far)
         assert [peer.node for peer in await nodes.peers(1.0)] == ["m"]
         assert nodes.assume_safe("m") == Assumed("m", {}, [], ["at most 96 W charge of b"])
         await fleet.until(lambda: flows_a(fleet, "a") == [-15.0], within_s=30.0, because="it is nobody's any more")
-        far.kill()
-        await asyncio.sleep(2.0)
-        far.start()
-        await asyncio.sleep(10.0)
+        await _anew(far)
         await fleet.set(far, "b", -15.0, ttl_s=300.0)
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [-15.0]
@@ -745,25 +758,14 @@ def test_what_a_node_counts_on_that_was_never_heard_at_its_target_ends_by_its_na
     """M is scrap, the owner starts anew with a stub of it: by its serial 96 W are ended, by its address its name is asked for."""
 
     async def story(fleet: Fleet) -> None:
-        fleet.add_pack("a")
-        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
-        far = fleet.add_host("a", Topology(batteries=(spec,)))
-        host = controller(fleet, "a")
-        await ready(fleet)
-        await fleet.set(host, "all", -1.0)
-        host.cut_power()
+        far = await _scrapped(fleet)
         fleet.add_host("serial", Topology())  # where links of the simulation look for that: nobody listens
         await asyncio.sleep(5.0)
         await edit(fleet, far, pack_spec("b", "a"), replace(stub_spec("sm", "m", "all"), target=target))
         await asyncio.sleep(3.0)
-        far.kill()
-        await asyncio.sleep(2.0)
-        far.start()
-        await asyncio.sleep(10.0)
+        await _anew(far)
         await fleet.set(far, "b", -15.0, ttl_s=300.0)
-        process = far.up
-        about = About(process.node, process.node.faults, process.sessions)
-        nodes = Nodes(about, process.pool, process.sessions, stubs=lambda: ())
+        nodes = _nodes_of(far)
         held, by_name = ["at most 96 W charge of b"], target == "serial:m"
         done = nodes.assume_safe(target)
         assert (done.counted_on, "if it is m, which counts on" in done.hint) == (held if by_name else [], not by_name)
