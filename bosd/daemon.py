@@ -20,6 +20,7 @@ from bosd.errors import BadNameError, BosError, UnavailableError
 from bosd.fleet.owner import OwnerSessions
 from bosd.fleet.timers import SessionTimers
 from bosd.garbage import spare_collections
+from bosd.kept import Kept
 from bosd.node.audit import NODE, AuditLog
 from bosd.node.audited import audited
 from bosd.node.clock_trust import trust_of
@@ -44,12 +45,9 @@ from bosd.rpc.seeking import Seeker
 from bosd.rpc.server import RpcServer
 from bosd.safeguard.device_list import devices_of
 from bosd.safeguard.keeper import Keeper
-from bosd.safeguard.removed import RemovedBook
 from bosd.safeguard.taking_over import take_over
 from bosd.sdnotify import Notifier
-from bosd.store.address_book import AddressBook
 from bosd.store.audit import AuditTable
-from bosd.store.running_book import RunningBook
 from bosd.store.store import Store
 
 if TYPE_CHECKING:
@@ -104,9 +102,7 @@ class Daemon:
         self._near: Neighbourhood | None = None
         self._renewer: Renewer | None = None
         self._eebus: Eebus | None = None
-        self._book = AddressBook(config.node.state_dir)
-        self._running = RunningBook(config.node.state_dir)
-        self._removed = RemovedBook(config.node.state_dir, inherits=self._clock is self._session_clock)
+        self._kept = Kept(config.node.state_dir, real=self._clock is self._session_clock)
         self._store: Store | None = None
         self._more: dict[str, RpcServer] = {}
         self._listening = Listening(config.node.listen, self.open)
@@ -165,9 +161,9 @@ class Daemon:
                 timers=LinkTimers(session=self._timers),
                 boot_id=node.faults.boot_id,
                 session_clock=self._session_clock,
-                seeker=Seeker(guarded, book=self._book, configured=config.fleet.addresses, announced=self._announced),
+                seeker=Seeker(guarded, book=self._kept.addresses, configured=config.fleet.addresses, announced=self._announced),
             )
-            pool.feed, pool.running, node.orphans.book = ErrorFeed(node.faults), self._running, self._removed
+            pool.feed, pool.running, node.orphans.book = ErrorFeed(node.faults), self._kept.running, self._kept.removed
             self._settle(node, store)
             await node.load(config.topology)
             audit = await self._open_audit(store, node)
@@ -186,6 +182,7 @@ class Daemon:
                 await self._stop(node, server)
                 await self._close_audit(audit)
         finally:
+            await self._kept.close(CLOSE_DEADLINE_S)
             with contextlib.suppress(BosError):
                 async with asyncio.timeout(CLOSE_DEADLINE_S):
                     await store.close()
@@ -200,7 +197,7 @@ class Daemon:
         config = self._config
         node.notices.sources.append(lambda: store_unwritable(store.unwritable))
         node.ledger.keep(days=config.store.ledger_retention_days, most_entries=config.store.ledger_max_entries)
-        node.keep_unowned(self._timers.lease_s)
+        node.keep(unowned_s=self._timers.lease_s, told=self._kept.told)
         node.capture_into(config.node.state_dir / "captures")
 
     def _owner_sessions(self, node: Node) -> OwnerSessions:
@@ -313,9 +310,6 @@ class Daemon:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(pool.run(), name="links")
-                group.create_task(self._book.run(), name="addresses")
-                group.create_task(self._running.run(), name="running")
-                group.create_task(self._removed.run(), name="removed")
                 node.notices.sources += [audit.noticed, self._listening.noticed]
                 node.start(group)
                 group.create_task(audit.run(), name="audit")
@@ -339,6 +333,7 @@ class Daemon:
 
     def _parts(self) -> tuple[tuple[str, Any], ...]:
         return (
+            ("kept", self._kept),
             ("listening", self._listening),
             ("guard", self._keeper),
             ("store", self._store),

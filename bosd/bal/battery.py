@@ -298,6 +298,14 @@ class DeviceLeaf(Battery):
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
 
+    async def note(self, current_a: float) -> bool:
+        """Note for a run after this one what it is about to be told; return whether that was waited for.
+
+        Raises UnavailableError or FencedError where it is not to be told.
+        """
+        del current_a
+        return False
+
     @property
     def rests_unseen(self) -> bool:
         """Whether counting at 0 A does not say that nothing can flow."""

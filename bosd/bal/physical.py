@@ -1,6 +1,7 @@
 """A physical battery: the newest sample of a device, what its age is worth, and what its device may be asked."""
 
 import math
+from typing import Protocol
 
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.device import Device, Sample
@@ -11,10 +12,27 @@ from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 from bosd.bal.status_fields import LimitFields
+from bosd.errors import UnavailableError
 
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
 GATE_DEADLINE_S = 8.0
+
+
+class Told(Protocol):
+    """What devices that hold were told, over restarts, by place."""
+
+    def left_a(self, place: str) -> float:
+        """Return what a device may run, 0.0 where nothing is known."""
+        ...
+
+    async def note(self, key: str, value: float) -> bool:
+        """Note, durably, what a device is about to be told; return whether that took time. Raises UnavailableError."""
+        ...
+
+    def confirmed(self, place: str, current_a: float) -> None:
+        """Note what a device has confirmed; never waits."""
+        ...
 
 
 class PhysicalBattery(DeviceLeaf):
@@ -26,20 +44,24 @@ class PhysicalBattery(DeviceLeaf):
     where a regulator charges it unseen. `told` says that this node has commanded its device, `unowned` that the
     device runs what nobody here asked for. `commanded_a` is what it was told last, followed or not; `deviation` stands while its
     device does something else. Nothing may be raised then, and one that holds more than it was told may do nothing.
+    `left_a` is what an earlier run of this node told the device: it counts while a device that holds gives no answer.
     """
 
     __slots__ = (
+        "_asked",
         "commanded_a",
         "deviation",
         "device",
         "fault",
         "kind",
         "lazy",
+        "left_a",
         "max_staleness_s",
         "meter",
         "restored",
         "sample",
         "told",
+        "told_book",
         "unavailable_after_s",
         "unowned",
     )
@@ -62,6 +84,9 @@ class PhysicalBattery(DeviceLeaf):
         self.unowned = False
         self.commanded_a: float | None = None
         self.deviation: Deviation | None = None
+        self.told_book: Told | None = None
+        self.left_a = 0.0
+        self._asked = 0
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
@@ -136,6 +161,36 @@ class PhysicalBattery(DeviceLeaf):
         """Return how long yet it may run what an earlier run asked for; 0.0 where nothing, infinite where it holds."""
         return max(0.0, self.unread_until_s - now_s) if self.was_there and self.controllable else 0.0
 
+    def keep_told(self, book: Told) -> None:
+        """Have what a regulator is told kept over restarts; what is kept may be running. The load decides what a gate lets pass."""
+        if self.controllable and not self.is_gate and isinstance(self.spec, PhysicalSpec):
+            self.told_book, self.left_a = book, book.left_a(self.spec.commanded_place)
+
+    def is_left(self, now_s: float) -> bool:
+        """Return whether the device gave no answer yet and has not let go by itself of what an earlier run left."""
+        return self.left_a != 0.0 and self.is_unread(now_s) and self.device.hold_s is not None
+
+    def gave_no_answer(self) -> None:
+        """Count what an earlier run may have left running on a device that holds."""
+        if self.left_a and self.device.hold_s is None and self.unconfirmed_a is None and self.commanded_a is None:
+            self.unconfirmed_a, self.unread_until_s = self.left_a, -math.inf
+            self.touch()
+
+    def found_at_rest(self) -> bool:
+        """Note that the device holds nothing; return whether what an earlier run left was counted."""
+        counted = self.left_a != 0.0 and self.unconfirmed_a is not None
+        self._confirmed(0.0)
+        if counted:
+            self.unconfirmed_a = None
+            self.touch()
+        return counted
+
+    def _confirmed(self, current_a: float) -> None:
+        """Keep what the device has confirmed; what an earlier run left is over."""
+        self.left_a = 0.0
+        if self.told_book is not None and isinstance(self.spec, PhysicalSpec):
+            self.told_book.confirmed(self.spec.commanded_place, current_a)
+
     def found_running(self, current_a: float) -> None:
         """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""
         self.unconfirmed_a = current_a
@@ -147,6 +202,25 @@ class PhysicalBattery(DeviceLeaf):
         if reason != self.fault:
             self.fault = reason
             self.touch()
+
+    async def note(self, current_a: float) -> bool:
+        """Note what the device would go on with, be this node gone; what lowers waits for no disk."""
+        self._asked += 1
+        asked, known_a = self._asked, self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
+        lowers = current_a == 0.0 or (current_a * known_a > 0.0 and abs(current_a) <= abs(known_a))
+        if self.told_book is None or lowers or not isinstance(self.spec, PhysicalSpec):
+            return False
+        waited = await self.told_book.note(self.spec.commanded_place, max(self.counts_at_a, current_a, key=abs))
+        if self._asked != asked:
+            raise UnavailableError(f"{self.name}: another command was sent while this one waited for the disk", battery=self.name)
+        return waited
+
+    async def make_safe(self) -> str:
+        """Have the device do its safe action, and nothing behind it that was asked before; return in words what was done."""
+        self._asked += 1
+        done = await self.device.make_safe()
+        self._confirmed(0.0)
+        return done
 
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Make the device follow `current_a`; its own watchdog, not `ttl_s`, bounds what it holds."""
@@ -163,6 +237,7 @@ class PhysicalBattery(DeviceLeaf):
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the device follows `current_a` from `now_s` on: a step of the meter."""
         self.told, self.unowned = True, False
+        self._confirmed(current_a)
         if self.meter is not None:
             self.meter.step(now_s, current_a - self.applied_a)
         super().settled(current_a, now_s)
@@ -182,6 +257,8 @@ class PhysicalBattery(DeviceLeaf):
             reasons.append("no current control")
         if self.unowned:
             reasons.append(f"UNOWNED: runs {self.counts_at_a:g} A that nobody here asked for")
+        elif self.left_a and self.unconfirmed_a is not None:
+            reasons.append(f"counted at {self.unconfirmed_a:g} A, which an earlier run had it run, until it answers")
         elif self.unconfirmed_a is not None:
             reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")
         if self.deviation is not None:

@@ -35,6 +35,7 @@ async def adopt(
         try:
             held_a = await battery.device.held_current_a()
         except TransientError:
+            battery.gave_no_answer()
             looked()
             await asyncio.sleep(RETRY_S)
             continue
@@ -43,6 +44,8 @@ async def adopt(
         if held_a is None or battery.commanded_a is not None or battery.telling_a is not None:
             return
         if abs(held_a) < LEAST_HELD_A:
+            if battery.found_at_rest():
+                look_again()
             await asyncio.sleep(AGAIN_S)
             continue
         battery.found_running(held_a)

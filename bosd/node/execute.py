@@ -204,7 +204,7 @@ class Executor:
 
         With `check` each waits for what is told `ahead` to it, and is refused if that raises then; without, it goes past.
         """
-        outcome, tell = Outcome(), self._tell if check is None else partial(self._tell_behind, check)
+        outcome, tell = Outcome(), partial(self._tell, None) if check is None else partial(self._tell_behind, check)
         if len(moves) == 1:
             await tell(moves[0], outcome)
             return outcome
@@ -228,23 +228,27 @@ class Executor:
         if waited and not move.leaf.expires and move.leaf.unconfirmed_a is None and move.leaf.counts_at_a == move.new_a:
             outcome.states[name] = "new"  # that was told ahead
         else:
-            await self._tell(move, outcome)
+            await self._tell(check, move, outcome)
 
-    async def _tell(self, move: Move, outcome: Outcome) -> None:
-        leaf = move.leaf
+    async def _tell(self, check: Callable[[], None] | None, move: Move, outcome: Outcome) -> None:
+        leaf, sent = move.leaf, False
         self._begins(move)
-        ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
         try:
             async with asyncio.timeout(leaf.command_deadline_s):
+                if await leaf.note(move.new_a) and check is not None:
+                    check()
+                ttl_s = None if move.ends_s is None else max(0.0, move.ends_s - self._clock.now_s())
+                sent = True
                 await leaf.command(move.new_a, ttl_s)
         except (TransientError, TimeoutError) as cause:
             error = cause if isinstance(cause, BosError) else UnavailableError(f"no answer within {leaf.command_deadline_s:g} s")
-            self._failed(move, outcome, error, "unknown")
+            self._failed(move, outcome, error, "unknown" if sent else "old")
         except BosError as error:
             self._failed(move, outcome, error, "old")
         except asyncio.CancelledError:
             self._ends(move)
-            leaf.lost_answer(move.new_a)
+            if sent:
+                leaf.lost_answer(move.new_a)
             raise
         else:
             self._ends(move, confirmed=True)

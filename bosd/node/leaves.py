@@ -14,7 +14,7 @@ from bosd.bal.caps import clamp_to_caps
 from bosd.bal.directory import Directory, Replaced, place_of
 from bosd.bal.edited import Edited
 from bosd.bal.facts import unread_below
-from bosd.bal.physical import PhysicalBattery
+from bosd.bal.physical import PhysicalBattery, Told
 from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import HEARD, Quality
@@ -60,6 +60,7 @@ class Leaves:
         self._look_above = look_above
         self.unowned_kept_s = LEASE_S
         """How long a current that nobody asked for is kept for its controller to come back: one lease."""
+        self.told_book: Told | None = None
         self._not_followed = not_followed
         self.orphans = Orphans(directory, self._try_again)
         self._group: asyncio.TaskGroup | None = None
@@ -112,6 +113,8 @@ class Leaves:
 
     def _look_first(self, battery: PhysicalBattery, group: asyncio.TaskGroup) -> None:
         """Find out what a device runs; one that lets go by itself is known to run nothing when it has."""
+        if self.told_book is not None:
+            battery.keep_told(self.told_book)
         hold_s = battery.device.hold_s
         battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
         self._looking.add(battery)
@@ -259,7 +262,7 @@ class Leaves:
         """
         try:
             async with asyncio.timeout(battery.command_deadline_s):
-                await battery.device.make_safe()
+                await battery.make_safe()
         except (BosError, TimeoutError):
             return False
         return True
@@ -268,7 +271,7 @@ class Leaves:
         """Apply a battery's safe action; return its name if that was not confirmed."""
         try:
             async with asyncio.timeout(SAFE_DEADLINE_S):
-                done = await battery.device.make_safe()
+                done = await battery.make_safe()
         except (BosError, TimeoutError) as error:
             _log.error("not_made_safe", battery=battery.name, detail=str(error) or "no answer in time")
             return battery.name
@@ -336,7 +339,7 @@ class Leaves:
     async def first_look(self, batteries: Sequence[Battery], within_s: float) -> tuple[str, ...]:
         """Wait until all below has been looked at, or all physical batteries; return what has not within `within_s`.
 
-        A device that gave no answer was looked at.
+        A device that gave no answer was looked at; one that lets go by itself may run what an earlier run asked for until it has.
         """
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + within_s
@@ -344,12 +347,15 @@ class Leaves:
             now_s = self.clock.now_s()
             if batteries:
                 below = [leaf for battery in batteries for leaf in unread_below(battery, now_s)]
-                unread = [leaf.name for leaf in below if isinstance(leaf, NetworkLeaf) or leaf in self._looking]
+                unread = [leaf.name for leaf in below if isinstance(leaf, NetworkLeaf) or self._is_waited_for(leaf, now_s)]
             else:
                 unread = [battery.name for battery in self.directory if battery in self._looking]
             if not unread or loop.time() >= ends_s:
                 return tuple(dict.fromkeys(unread))
             await asyncio.sleep(LOOK_PAUSE_S)
+
+    def _is_waited_for(self, leaf: DeviceLeaf, now_s: float) -> bool:
+        return leaf in self._looking or (isinstance(leaf, PhysicalBattery) and leaf.is_left(now_s))
 
     async def need_first_look(self, batteries: Iterable[Battery], name: str) -> None:
         """Wait as `first_look`. Raises UnavailableError, naming what may still run what was asked before this node started."""

@@ -13,7 +13,7 @@ from bosd.bal.device import Device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of
-from bosd.bal.physical import PhysicalBattery
+from bosd.bal.physical import PhysicalBattery, Told
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, NetworkSpec, PhysicalSpec, Topology
@@ -173,9 +173,9 @@ class Node:
         await self.ledger.load()
         self.orphans.inherit(self.orphans.book.left)
 
-    def keep_unowned(self, lease_s: float) -> None:
-        """Keep a current that is found running without a holder for one lease, for its controller to adopt it."""
-        self._leaves.unowned_kept_s = lease_s
+    def keep(self, *, unowned_s: float, told: Told | None) -> None:
+        """Keep a current found running without a holder this long, for its controller; in `told` what devices were told."""
+        self._leaves.unowned_kept_s, self._leaves.told_book = unowned_s, told
 
     def attach(self, hooks: Hooks) -> None:
         """Let hooks hear of what happens to devices."""

@@ -47,11 +47,11 @@ class Running(Protocol):
         """Return how long it may run on unheard; None: until contact."""
         ...
 
-    async def note(self, key: str, safe_within_s: float | None) -> None:
-        """Note, durably, that it is about to. Raises UnavailableError where that cannot be."""
+    async def note(self, key: str, value: float | None) -> bool:
+        """Note, durably, that it is about to; return whether that took time. Raises UnavailableError where that cannot be."""
         ...
 
-    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+    def note_soon(self, key: str, value: float | None) -> None:
         """Note the bound of one that does already; never waits."""
         ...
 
@@ -70,10 +70,12 @@ class _Unnoted:
         """Return nothing: no battery is noted."""
         raise KeyError(key)
 
-    async def note(self, key: str, safe_within_s: float | None) -> None:
+    async def note(self, key: str, value: float | None) -> bool:
         """Keep nothing."""
+        del key, value
+        return False
 
-    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+    def note_soon(self, key: str, value: float | None) -> None:
         """Keep nothing."""
 
     def forget(self, key: str) -> None:
@@ -214,16 +216,20 @@ class RemoteLink:
         bound_s = self._pool.running.bound_s(self.key)
         return math.inf if bound_s is None else bound_s
 
-    async def note_running(self, safe_within_s: float | None) -> None:
-        """Note that it is about to run something.
+    async def note_running(self, safe_within_s: float | None, *, waits: bool) -> bool:
+        """Note that it is about to run something; return whether that took time. Without `waits` it is noted soon.
 
         Raises UnavailableError where that cannot be noted, FencedError where a command that did not wait for the disk (a stop's,
         an edit's) was sent meanwhile: what is about to be sent would undo it.
         """
+        if not waits:  # lowering never waits for the disk
+            self._pool.running.note_soon(self.key, safe_within_s)
+            return False
         before = self._commands
-        await self._pool.running.note(self.key, safe_within_s)
+        waited = await self._pool.running.note(self.key, safe_within_s)
         if self._commands != before:
             raise FencedError(f"{self.key}: another command was sent while this one waited for the disk", check="SEQUENCE")
+        return waited
 
     async def note_moved(self, target: str) -> Callable[[], None]:
         """Note that what it may run is looked for at another node; return what takes that back.
@@ -242,10 +248,6 @@ class RemoteLink:
             take_back()
             raise
         return take_back
-
-    def note_running_soon(self, safe_within_s: float | None) -> None:
-        """Note the bound of what runs already; never waits for the disk."""
-        self._pool.running.note_soon(self.key, safe_within_s)
 
     def forget_running(self) -> None:
         """Note that it runs nothing for this node."""

@@ -252,6 +252,14 @@ class RemoteBattery(RemoteCalls):
             self.look_again()
         return super().status(now_s)
 
+    async def note(self, current_a: float) -> bool:
+        """Note that it may run something from now on, unless `command` would refuse."""
+        before_a, remote = self._before_a, self._remote
+        if current_a == 0.0 or self._link not in HEARD or (remote is not None and self._barred(remote)):
+            return False
+        lowers = current_a * before_a > 0.0 and abs(current_a) <= abs(before_a)
+        return await self._wire.note_running(self._safe_within_s, waits=not lowers)
+
     async def command(self, current_a: float, ttl_s: float | None) -> None:
         """Ask the remote for `current_a`, for `ttl_s` of what remains.
 
@@ -263,10 +271,6 @@ class RemoteBattery(RemoteCalls):
         if self._link not in HEARD:
             raise UnavailableError(f"{self.name}: {self._link_reason}", battery=self.name)
         before_a = self._before_a
-        if current_a * before_a > 0.0 and abs(current_a) <= abs(before_a):
-            self._wire.note_running_soon(self._safe_within_s)  # lowering never waits for the disk
-        elif current_a != 0.0:
-            await self._wire.note_running(self._safe_within_s)
         if current_a == 0.0 and (ttl_s is None or self._remote is None or not self._commandable(self._remote)):
             answer = await self._give_back(before_a)
             self._held.answered(claims=False)

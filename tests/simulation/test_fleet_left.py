@@ -193,3 +193,61 @@ def test_what_its_owner_runs_by_itself_is_not_left(safe_a: float, booked_a: floa
         assert (given.times, host.up.node.directory["all"].counts_at_a) == (1, 0.0)
 
     told(story)
+
+
+def _with_a_pack_of_its_own(fleet: Fleet, *, hold_s: float | None) -> Host:
+    """Put a node there that adds up pack `own` of its own and a stub of `a` as `all`; 20 A are 10 A each."""
+    owners(fleet, "a", hold_s=None)
+    fleet.add_pack("own", hold_s=hold_s)
+    batteries = pack_spec("own", "own"), stub_spec("sa", "a", "b"), sum_spec("all", "own", "sa")
+    return fleet.add_host("m", Topology(batteries=batteries))
+
+
+@pytest.mark.parametrize(("hold_s", "dark_s"), [(None, 8.0), (15.0, 4.5)], ids=["holds", "expires"])
+def test_what_an_earlier_run_left_on_a_device_of_its_own_counts(hold_s: float | None, dark_s: float) -> None:
+    """A node has 10 A flow on its own device, which answers nothing, and starts anew: 20 A are 10 A for the others."""
+
+    async def story(fleet: Fleet) -> None:
+        host = _with_a_pack_of_its_own(fleet, hold_s=hold_s)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["own"].change(deaf=True)
+        host.kill()
+        await asyncio.sleep(dark_s)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await _keeps_its_sum(fleet, host, "own", "a")
+        if hold_s is None:
+            await asyncio.sleep(60.0)
+            await _keeps_its_sum(fleet, host, "own", "a")
+            assert flows_a(fleet, "own", "a") == pytest.approx([10.0, 10.0])
+            assert "an earlier run" in host.up.node.status("all").reason
+            await _is_given_away_at_contact(fleet, "own", "a", "own")
+        else:
+            await asyncio.sleep(hold_s)
+            await fleet.set(host, "all", ASKED_A)
+            assert flows_a(fleet, "own", "a") == pytest.approx([0.0, ASKED_A])
+
+    told(story)
+
+
+def test_a_device_that_an_earlier_run_left_at_rest_drags_nobody() -> None:
+    """Nothing was asked of a device any more when its node ended; it answers nothing from then on: the others take all."""
+
+    async def story(fleet: Fleet) -> None:
+        host = _with_a_pack_of_its_own(fleet, hold_s=None)
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        await fleet.within(host, host.up.node.clear_current("all", holder="person"))
+        await asyncio.sleep(1.0)
+        assert flows_a(fleet, "own", "a") == [0.0, 0.0]
+        fleet.packs["own"].change(deaf=True)
+        host.kill()
+        await asyncio.sleep(2.0)
+        host.start()
+        await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
+        await asyncio.sleep(5.0)
+        await fleet.set(host, "all", ASKED_A)
+        assert flows_a(fleet, "own", "a") == pytest.approx([0.0, ASKED_A])
+
+    told(story)

@@ -7,6 +7,7 @@ the services behind the generated code.
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import grpc.aio
@@ -30,6 +31,7 @@ from bosd.rpc.limiting import go_by_sessions, limits_of
 from bosd.rpc.node_service import NodeService
 from bosd.rpc.remote_battery import RemoteBattery
 from bosd.store.store import Store
+from bosd.store.told_book import ToldBook
 from bosd.v1.battery_pb2_grpc import add_BatteryServiceServicer_to_server
 from bosd.v1.limits_pb2_grpc import add_LimitServiceServicer_to_server
 from bosd.v1.node_pb2_grpc import add_NodeServiceServicer_to_server
@@ -140,7 +142,7 @@ class Process:
         self.limits: Limits | None = None
         self.node.packs = fleet.packs
         self.node.followers.append(fleet.edited)
-        self.node.keep_unowned(fleet.timers.lease_s)
+        self.node.keep(unowned_s=fleet.timers.lease_s, told=host.told)
         self.boot_id = self.node.faults.boot_id = self.life.name
         self.pool = RemotePool(host.name, host.clock, timers=fleet.links, dial=self._dial, boot_id=self.boot_id)
         self.pool.running, self.node.orphans.book = host.notes, host.removed
@@ -190,17 +192,30 @@ class Notes(dict[str, float | None]):
         """Return a stub's bound."""
         return self[key]
 
-    async def note(self, key: str, safe_within_s: float | None) -> None:
+    async def note(self, key: str, value: float | None) -> bool:
         """Keep it."""
-        self[key] = safe_within_s
+        self[key] = value
+        return False
 
-    def note_soon(self, key: str, safe_within_s: float | None) -> None:
+    def note_soon(self, key: str, value: float | None) -> None:
         """Keep it."""
-        self[key] = safe_within_s
+        self[key] = value
 
     def forget(self, key: str) -> None:
         """Keep it no more."""
         self.pop(key, None)
+
+
+class Told(ToldBook):
+    """What a host keeps of what its own devices were told, over its restarts: in memory, by the rules of the file."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("in memory"))
+
+    async def note(self, key: str, value: float) -> bool:
+        """Keep it."""
+        self.take(key, value)
+        return False
 
 
 class Removed:
@@ -231,6 +246,7 @@ class Host:
         self.store = MemoryStore()
         self.notes = Notes()
         self.removed = Removed()
+        self.told = Told()
         self.powered = True
         self.process: Process | None = None
         self._last: Process | None = None

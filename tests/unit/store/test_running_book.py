@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bosd.errors import UnavailableError
-from bosd.store import running_book
+from bosd.store import noted_book
 from bosd.store.running_book import FILE, RunningBook
 
 NOTED = {"agg@b:4004": 17.09, "pack@c:4004": None}
@@ -76,7 +76,7 @@ async def test_a_write_whose_asker_went_is_not_overtaken(tmp_path: Path, monkeyp
     """A disk hangs over a note that is given up; what is noted next is what the file has in the end."""
     book = await noted(tmp_path)
     goes_on, begun = threading.Event(), threading.Event()
-    replace = running_book._replace
+    replace = noted_book._replace
 
     def hang(path: Path, bounds_s: dict[str, float | None]) -> None:
         begun.set()
@@ -84,7 +84,7 @@ async def test_a_write_whose_asker_went_is_not_overtaken(tmp_path: Path, monkeyp
         replace(path, bounds_s)
 
     with monkeypatch.context() as patch:
-        patch.setattr(running_book, "_replace", hang)
+        patch.setattr(noted_book, "_replace", hang)
         book.forget("pack@c:4004")
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
