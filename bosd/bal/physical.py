@@ -162,7 +162,7 @@ class PhysicalBattery(DeviceLeaf):
         return max(0.0, self.unread_until_s - now_s) if self.was_there and self.controllable else 0.0
 
     def keep_told(self, book: Told) -> None:
-        """Have what a regulator is told kept over restarts; what is kept may be running. The load decides what a gate lets pass."""
+        """Have what a regulator is told kept over restarts; what is kept may be running. A load decides what a gate lets pass."""
         if self.controllable and not self.is_gate and isinstance(self.spec, PhysicalSpec):
             self.told_book, self.left_a = book, book.left_a(self.spec.commanded_place)
 
@@ -171,10 +171,12 @@ class PhysicalBattery(DeviceLeaf):
         return self.left_a != 0.0 and self.is_unread(now_s) and self.device.hold_s is not None
 
     def gave_no_answer(self) -> None:
-        """Count what an earlier run may have left running on a device that holds."""
-        if self.left_a and self.device.hold_s is None and self.unconfirmed_a is None and self.commanded_a is None:
-            self.unconfirmed_a, self.unread_until_s = self.left_a, -math.inf
-            self.touch()
+        """Count what an earlier run may have left running on a device that holds, whatever it was told in vain meanwhile."""
+        if self.left_a and self.device.hold_s is None:
+            self.unread_until_s = -math.inf
+            if self.unconfirmed_a is None or abs(self.unconfirmed_a) < abs(self.left_a):
+                self.unconfirmed_a = self.left_a
+                self.touch()
 
     def found_at_rest(self) -> bool:
         """Note that the device holds nothing; return whether what an earlier run left was counted."""

@@ -41,11 +41,13 @@ async def adopt(
             continue
         battery.unread_until_s = -math.inf
         looked()
-        if held_a is None or battery.commanded_a is not None or battery.telling_a is not None:
+        if battery.commanded_a is not None or battery.telling_a is not None:
             return
-        if abs(held_a) < LEAST_HELD_A:
+        if held_a is None or abs(held_a) < LEAST_HELD_A:
             if battery.found_at_rest():
                 look_again()
+            if held_a is None:
+                return
             await asyncio.sleep(AGAIN_S)
             continue
         battery.found_running(held_a)

@@ -11,6 +11,8 @@ import pytest
 
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import LoopClock
+from bosd.errors import BosError, UnavailableError
+from bosd.node.adopt import adopt
 from bosd.node.execute import Executor
 from bosd.node.moves import Move
 from bosd.store import noted_book
@@ -27,8 +29,11 @@ class Supply(FakeDevice):
         self.state_dir = state_dir
         self.told_a: list[float] = []
         self.written_a: list[float] = []
+        self.error: BosError | None = None
 
     async def set_current(self, current_a: float) -> None:
+        if self.error is not None:
+            raise self.error
         self.told_a.append(current_a)
         self.written_a.append(ToldBook(self.state_dir).left_a(PLACE))
 
@@ -125,3 +130,28 @@ def test_a_gate_keeps_nothing(tmp_path: Path) -> None:
     """The load decides what flows through closed switches: what it was asked for says nothing of it."""
     assert asyncio.run(Site(tmp_path, "gate").tell(4.0)) == "new"
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_stop_before_the_first_look_failed_hides_nothing(tmp_path: Path) -> None:
+    """4 A are noted; 0 A are told while the first look is under way, and nothing answers either: 4 A count all the same."""
+    await Site(tmp_path).tell(4.0)
+    site = Site(tmp_path)
+    site.battery.unread_until_s = math.inf
+    site.device.error = UnavailableError("no answer")
+    assert await site.tell(0.0) == "unknown"
+    site.battery.gave_no_answer()
+    assert (site.battery.counts_at_a, site.battery.is_unread(0.0)) == (4.0, False)
+    site.device.error = None
+    assert await site.tell(0.0) == "new"
+    site.battery.gave_no_answer()
+    assert site.battery.counts_at_a == 0.0
+
+
+async def test_a_device_that_holds_no_set_point_any_more_counts_nothing(tmp_path: Path) -> None:
+    """4 A are noted and counted; then the device answers that it holds nothing, as in a mode of its own (device.py: None)."""
+    await Site(tmp_path).tell(4.0)
+    site, looked_again = Site(tmp_path), asyncio.Event()
+    site.battery.gave_no_answer()
+    assert site.battery.counts_at_a == 4.0
+    await adopt(site.battery, lambda: None, looked_again.set, kept_s=lambda _found_a: 3.0)
+    assert (site.battery.counts_at_a, site.battery.left_a, looked_again.is_set()) == (0.0, 0.0, True)
