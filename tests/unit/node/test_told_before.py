@@ -114,7 +114,7 @@ def test_what_was_left_counts_while_there_is_no_answer(tmp_path: Path) -> None:
     battery.unread_until_s = math.inf
     assert (battery.counts_at_a, battery.left_a) == (0.0, 4.0)
     battery.gave_no_answer()
-    assert (battery.counts_at_a, battery.is_unread(0.0)) == (4.0, False)
+    assert (battery.counts_at_a, battery.is_unread(0.0), battery.is_waited_for(0.0)) == (4.0, True, False)
     assert "earlier run" in battery.status(0.0).reason
     assert battery.found_at_rest()
     assert (battery.counts_at_a, battery.left_a) == (0.0, 0.0)
