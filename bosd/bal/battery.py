@@ -340,6 +340,10 @@ class DeviceLeaf(Battery):
         """Return whether what it runs is not known yet, since nobody has looked."""
         return now_s < self.unread_until_s
 
+    def is_waited_for(self, now_s: float) -> bool:
+        """Return whether nothing is begun before it is known what it runs."""
+        return self.is_unread(now_s)
+
     def waits_for(self, now_s: float) -> str:
         """Return what is waited for until it is known what it runs; empty when it is known."""
         if self.unconfirmed_a is not None:

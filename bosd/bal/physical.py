@@ -45,6 +45,7 @@ class PhysicalBattery(DeviceLeaf):
     device runs what nobody here asked for. `commanded_a` is what it was told last, followed or not; `deviation` stands while its
     device does something else. Nothing may be raised then, and one that holds more than it was told may do nothing.
     `left_a` is what an earlier run of this node told the device: it counts while a device that holds gives no answer.
+    It was `looked` at once it answered that, or failed to.
     """
 
     __slots__ = (
@@ -56,6 +57,7 @@ class PhysicalBattery(DeviceLeaf):
         "kind",
         "lazy",
         "left_a",
+        "looked",
         "max_staleness_s",
         "meter",
         "restored",
@@ -85,7 +87,7 @@ class PhysicalBattery(DeviceLeaf):
         self.commanded_a: float | None = None
         self.deviation: Deviation | None = None
         self.told_book: Told | None = None
-        self.left_a = 0.0
+        self.left_a, self.looked = 0.0, False
         self._asked = 0
 
     @property
@@ -162,21 +164,24 @@ class PhysicalBattery(DeviceLeaf):
         return max(0.0, self.unread_until_s - now_s) if self.was_there and self.controllable else 0.0
 
     def keep_told(self, book: Told) -> None:
-        """Have what a regulator is told kept over restarts; what is kept may be running. A load decides what a gate lets pass."""
+        """Have what a regulator is told kept over restarts; what is kept may be running. A gate leaves the amount to the load."""
         if self.controllable and not self.is_gate and isinstance(self.spec, PhysicalSpec):
             self.told_book, self.left_a = book, book.left_a(self.spec.commanded_place)
 
-    def is_left(self, now_s: float) -> bool:
-        """Return whether the device gave no answer yet and has not let go by itself of what an earlier run left."""
-        return self.left_a != 0.0 and self.is_unread(now_s) and self.device.hold_s is not None
+    def is_waited_for(self, now_s: float) -> bool:
+        """Return whether the first look is under way, or the device has not let go by itself of what an earlier run left."""
+        lets_go = self.left_a != 0.0 and self.device.hold_s is not None
+        return self.is_unread(now_s) and (lets_go or not self.looked)
 
     def gave_no_answer(self) -> None:
-        """Count what an earlier run may have left running on a device that holds, whatever it was told in vain meanwhile."""
-        if self.left_a and self.device.hold_s is None:
-            self.unread_until_s = -math.inf
-            if self.unconfirmed_a is None or abs(self.unconfirmed_a) < abs(self.left_a):
-                self.unconfirmed_a = self.left_a
-                self.touch()
+        """Note that nobody knows what the device runs: what an earlier run may have left on one that holds counts.
+
+        Whatever was told in vain meanwhile, 0 A too, takes nothing from that.
+        """
+        self.looked = True
+        if abs(self.left_a) > abs(self.unconfirmed_a or 0.0) and self.device.hold_s is None:
+            self.unconfirmed_a = self.left_a
+            self.touch()
 
     def found_at_rest(self) -> bool:
         """Note that the device holds nothing; return whether what an earlier run left was counted."""

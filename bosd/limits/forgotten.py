@@ -11,12 +11,11 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.cap import Grant
 from bosd.bal.directory import Directory
-from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD
 from bosd.clock import Clock
 from bosd.errors import BosError
 from bosd.limits.grants import CALL_S
-from bosd.limits.left_behind import At, OwnerRun
+from bosd.limits.left_behind import At, OwnerRun, stubs_at
 
 LOOK_S = 1.0
 AGAIN_S = 30.0
@@ -66,21 +65,17 @@ class Forgotten:
         """
         if not (run := self._owner_run(heard)):  # it was lost under the answer
             return False
-        runs = {place: self._owner_run(stub) for place, stub in self._stubs().items() if place[1] == at[1]}
+        runs = {place: self._owner_run(stub) for place, stub in stubs_at(self._directory).items() if place[1] == at[1]}
         same = [place for place, each in runs.items() if each in {run, ""}]
         if at in runs or not same:
             self._remember(at, same, grant)
             return True
         return run in runs.values()  # that stub's own target tells of it
 
-    def _stubs(self) -> dict[At, DeviceLeaf]:
-        stubs = [(each, each.spec) for each in self._directory if isinstance(each, DeviceLeaf)]
-        return {(spec.target, spec.remote_name): stub for stub, spec in stubs if isinstance(spec, NetworkSpec)}
-
     def _due(self) -> dict[str, DeviceLeaf]:
         """Return by target a stub by which its owner is to be asked."""
         now_s = self._clock.now_s()
-        stubs = self._stubs()
+        stubs = stubs_at(self._directory)
         targets = {target for target, _ in stubs}
         self._next_s = {target: next_s for target, next_s in self._next_s.items() if target in targets}
         return {

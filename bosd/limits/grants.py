@@ -21,7 +21,7 @@ from bosd.clock import Clock
 from bosd.errors import BosError, StaleRevisionError, StoreError
 from bosd.limits.entry import SOURCE
 from bosd.limits.granted import Amount, Granted, Part, stepped
-from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun
+from bosd.limits.left_behind import At, LeftBehind, MakeStub, OwnerRun, stubs_at
 from bosd.limits.parts import (
     BUDGET,
     at_grid_w,
@@ -272,7 +272,7 @@ class Grants:
         At a stub that is still there it is granted anew, or withdrawn, at the next contact; at one that was removed it is
         withdrawn where another stub of its node comes into contact (`Forgotten.ask_again`).
         """
-        present = {(each.spec.target, each.spec.remote_name) for each in self._directory if isinstance(each.spec, NetworkSpec)}
+        present = stubs_at(self._directory)
         words = []
         for (target, name, out), granted in self._granted.items():
             if target not in targets or granted.clean:

@@ -61,7 +61,7 @@ class LeftBehind:
 
     def follow(self, stubs: Iterable[DeviceLeaf], granted: Collection[At]) -> list[Left]:
         """Return what is left of each battery with a grant that is none of `stubs`; let go of what is not needed any more."""
-        present = {(stub.spec.target, stub.spec.remote_name): stub for stub in stubs if isinstance(stub.spec, NetworkSpec)}
+        present = stubs_at(stubs)
         new = {at for at in present if at not in self._present}
         self._present = set(present)
         wanted = [at for at in granted if at not in present]
@@ -77,6 +77,12 @@ class LeftBehind:
             left.may_be = {each: present[each] for each in named}
             left.find_out(self._owner_run)
         return list(self._left.values())
+
+
+def stubs_at(batteries: Iterable[Battery]) -> dict[At, DeviceLeaf]:
+    """Return the stubs among batteries by what each is of; of two of one battery the last."""
+    leaves = [(each, each.spec) for each in batteries if isinstance(each, DeviceLeaf)]
+    return {(spec.target, spec.remote_name): leaf for leaf, spec in leaves if isinstance(spec, NetworkSpec)}
 
 
 def is_gone(status: BatteryStatus) -> bool:

@@ -23,24 +23,20 @@ AGAIN_S = 5.0
 _log = structlog.get_logger("adopt")
 
 
-async def adopt(
-    battery: PhysicalBattery, looked: Callable[[], None], look_again: Callable[[], None], *, kept_s: Callable[[float], float]
-) -> None:
+async def adopt(battery: PhysicalBattery, look_again: Callable[[], None], *, kept_s: Callable[[float], float]) -> None:
     """Find out what the battery's device holds, until the node tells it something; what nobody asks for in time ends.
 
     `kept_s` tells how long that is for a current. That of a stopped battery ends at once: nobody may go on with it.
-    `looked` is called whenever it has answered, or failed to; `look_again` has what is in force put in force.
+    `look_again` has what is in force put in force.
     """
     while True:
         try:
             held_a = await battery.device.held_current_a()
         except TransientError:
             battery.gave_no_answer()
-            looked()
             await asyncio.sleep(RETRY_S)
             continue
-        battery.unread_until_s = -math.inf
-        looked()
+        battery.looked, battery.unread_until_s = True, -math.inf
         if battery.commanded_a is not None or battery.telling_a is not None:
             return
         if held_a is None or abs(held_a) < LEAST_HELD_A:

@@ -14,10 +14,11 @@ from typing import TypeVar
 
 import structlog
 
+from bosd.bal.aggregator import devices_below
 from bosd.bal.battery import Battery
 from bosd.bal.directory import Directory
 from bosd.bal.dispatch import Plan, asked_a, plan, without_setpoint_a
-from bosd.bal.facts import uncertain_a, unread_below
+from bosd.bal.facts import uncertain_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.clock import Clock
 from bosd.errors import BadNameError, BosError, ShuttingDownError, UnavailableError
@@ -325,7 +326,7 @@ class Controller:
 
     def _attend(self, battery: Battery, now_s: float) -> None:
         begins = battery.setpoint is None and battery.applied_a == 0.0 and without_setpoint_a(battery) != 0.0
-        if begins and unread_below(battery, now_s):
+        if begins and any(leaf.is_waited_for(now_s) for leaf in devices_below(battery)):
             self._look_at(battery, now_s + FIRST_LOOK_PAUSE_S)
             return
         if not self._turns.busy(battery):

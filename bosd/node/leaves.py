@@ -13,7 +13,6 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps
 from bosd.bal.directory import Directory, Replaced, place_of
 from bosd.bal.edited import Edited
-from bosd.bal.facts import unread_below
 from bosd.bal.physical import PhysicalBattery, Told
 from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import NetworkSpec, PhysicalSpec
@@ -65,7 +64,6 @@ class Leaves:
         self.orphans = Orphans(directory, self._try_again)
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[Battery, asyncio.Task[None]] = {}
-        self._looking: set[Battery] = set()
         self._adoptions: dict[Battery, asyncio.Task[None]] = {}
         self._renewals: dict[Battery, asyncio.Task[None]] = {}
         self._read_backs: dict[Battery, asyncio.Task[None]] = {}
@@ -117,9 +115,7 @@ class Leaves:
             battery.keep_told(self.told_book)
         hold_s = battery.device.hold_s
         battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
-        self._looking.add(battery)
-        looked, look_again = partial(self._looking.discard, battery), partial(self._look_above, battery)
-        adopting = adopt(battery, looked, look_again, kept_s=partial(self._kept_s, battery))
+        adopting = adopt(battery, partial(self._look_above, battery), kept_s=partial(self._kept_s, battery))
         self._adoptions[battery] = group.create_task(adopting, name=f"adopt {battery.name}")
 
     def _kept_s(self, battery: PhysicalBattery, found_a: float) -> float:
@@ -159,7 +155,6 @@ class Leaves:
         leaving: dict[str, asyncio.Task[None]] = {}
         for battery in replaced.removed:
             self._refreshers.pop(battery, None)
-            self._looking.discard(battery)
             if isinstance(battery, NetworkLeaf):
                 del self._stubs[battery]
                 self._group.create_task(self._leave(battery), name=f"leave {battery.name}")
@@ -345,17 +340,12 @@ class Leaves:
         ends_s = loop.time() + within_s
         while True:
             now_s = self.clock.now_s()
-            if batteries:
-                below = [leaf for battery in batteries for leaf in unread_below(battery, now_s)]
-                unread = [leaf.name for leaf in below if isinstance(leaf, NetworkLeaf) or self._is_waited_for(leaf, now_s)]
-            else:
-                unread = [battery.name for battery in self.directory if battery in self._looking]
+            below: Iterable[Battery] = [leaf for battery in batteries for leaf in devices_below(battery)]
+            leaves = below if batteries else (leaf for leaf in self.directory if isinstance(leaf, PhysicalBattery))
+            unread = [leaf.name for leaf in leaves if isinstance(leaf, DeviceLeaf) and leaf.is_waited_for(now_s)]
             if not unread or loop.time() >= ends_s:
                 return tuple(dict.fromkeys(unread))
             await asyncio.sleep(LOOK_PAUSE_S)
-
-    def _is_waited_for(self, leaf: DeviceLeaf, now_s: float) -> bool:
-        return leaf in self._looking or (isinstance(leaf, PhysicalBattery) and leaf.is_left(now_s))
 
     async def need_first_look(self, batteries: Iterable[Battery], name: str) -> None:
         """Wait as `first_look`. Raises UnavailableError, naming what may still run what was asked before this node started."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from bosd.store.noted_book import NotedBook
 
 FILE = "told.json"
-LEAST_PART = 0.5
-"""What is lowered to less than this part of what is written is written anew: a limit that moves all the time wears no card."""
+LEAST_PART, MORE_PART = 0.5, 1.1
+"""What is lowered to less than this part of what is written is written anew; what rises by less than the other is written with as
+much to spare: a limit that moves all the time wears no card."""
 
 
 class ToldBook(NotedBook[float]):
@@ -25,6 +26,11 @@ class ToldBook(NotedBook[float]):
     def left_a(self, place: str) -> float:
         """Return what the device may run; 0.0 where nothing is noted."""
         return self._noted.get(place, 0.0)
+
+    def take(self, key: str, value: float) -> None:
+        """Note what is about to be, here alone."""
+        noted_a = self.left_a(key)
+        super().take(key, MORE_PART * value if noted_a and 1.0 < value / noted_a < MORE_PART else value)
 
     def confirmed(self, place: str, current_a: float) -> None:
         """Note what the device has confirmed; never waits."""

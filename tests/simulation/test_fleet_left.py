@@ -231,7 +231,8 @@ def test_what_an_earlier_run_left_on_a_device_of_its_own_counts(hold_s: float | 
     told(story)
 
 
-def test_a_device_that_an_earlier_run_left_at_rest_drags_nobody() -> None:
+@pytest.mark.parametrize("booked", [False, True], ids=["set", "booked"])
+def test_a_device_that_an_earlier_run_left_at_rest_drags_nobody(*, booked: bool) -> None:
     """Nothing was asked of a device any more when its node ended; it answers nothing from then on: the others take all."""
 
     async def story(fleet: Fleet) -> None:
@@ -241,13 +242,19 @@ def test_a_device_that_an_earlier_run_left_at_rest_drags_nobody() -> None:
         await fleet.within(host, host.up.node.clear_current("all", holder="person"))
         await asyncio.sleep(1.0)
         assert flows_a(fleet, "own", "a") == [0.0, 0.0]
+        if booked:
+            moments = Moment(in_s=20.0), Moment(in_s=600.0)
+            await fleet.within(host, host.up.node.book("all", ASKED_A, *moments, holder="person"))
         fleet.packs["own"].change(deaf=True)
         host.kill()
         await asyncio.sleep(2.0)
         host.start()
         await fleet.until(lambda: host.up.serving, within_s=5.0, because="it serves again")
         await asyncio.sleep(5.0)
-        await fleet.set(host, "all", ASKED_A)
+        if booked:
+            await asyncio.sleep(20.0)
+        else:
+            await fleet.set(host, "all", ASKED_A)
         assert flows_a(fleet, "own", "a") == pytest.approx([0.0, ASKED_A])
 
     told(story)

@@ -119,7 +119,7 @@ def test_what_was_left_counts_while_there_is_no_answer(tmp_path: Path) -> None:
     battery.unread_until_s = math.inf
     assert (battery.counts_at_a, battery.left_a) == (0.0, 4.0)
     battery.gave_no_answer()
-    assert (battery.counts_at_a, battery.is_unread(0.0)) == (4.0, False)
+    assert (battery.counts_at_a, battery.is_unread(0.0), battery.is_waited_for(0.0)) == (4.0, True, False)
     assert "earlier run" in battery.status(0.0).reason
     assert battery.found_at_rest()
     assert (battery.counts_at_a, battery.left_a) == (0.0, 0.0)
@@ -140,7 +140,7 @@ async def test_a_stop_before_the_first_look_failed_hides_nothing(tmp_path: Path)
     site.device.error = UnavailableError("no answer")
     assert await site.tell(0.0) == "unknown"
     site.battery.gave_no_answer()
-    assert (site.battery.counts_at_a, site.battery.is_unread(0.0)) == (4.0, False)
+    assert site.battery.counts_at_a == 4.0
     site.device.error = None
     assert await site.tell(0.0) == "new"
     site.battery.gave_no_answer()
@@ -153,5 +153,5 @@ async def test_a_device_that_holds_no_set_point_any_more_counts_nothing(tmp_path
     site, looked_again = Site(tmp_path), asyncio.Event()
     site.battery.gave_no_answer()
     assert site.battery.counts_at_a == 4.0
-    await adopt(site.battery, lambda: None, looked_again.set, kept_s=lambda _found_a: 3.0)
+    await adopt(site.battery, looked_again.set, kept_s=lambda _found_a: 3.0)
     assert (site.battery.counts_at_a, site.battery.left_a, looked_again.is_set()) == (0.0, 0.0, True)

@@ -28,6 +28,17 @@ async def test_what_is_raised_is_written_first(tmp_path: Path) -> None:
     assert ToldBook(tmp_path).left_a(PLACE) == -2.0
 
 
+async def test_what_rises_a_little_all_the_time_is_written_now_and_then(tmp_path: Path) -> None:
+    """From 8 A by a thousandth a second to twice that in 694 s: ln(2) / ln(1.1 * 1.001) = 7.2 writes, none too late."""
+    book = ToldBook(tmp_path)
+    current_a, writes = 8.0, 0
+    for _ in range(694):
+        writes += await book.note(PLACE, current_a)
+        assert on_disk(tmp_path)[PLACE] >= current_a
+        current_a *= 1.001
+    assert writes <= 1 + 8
+
+
 @pytest.mark.parametrize(("confirmed_a", "kept_a"), [(8.0, 8.0), (4.0, 8.0), (3.9, 3.9), (-8.0, -8.0), (0.0, 0.0)])
 async def test_what_is_confirmed_is_written_where_it_is_less_by_far(tmp_path: Path, confirmed_a: float, kept_a: float) -> None:
     """8 A are noted: half of them and more leave the card alone; the next run counts what is written."""
