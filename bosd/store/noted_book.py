@@ -44,10 +44,11 @@ class NotedBook(Generic[Value]):
     async def note(self, key: str, value: Value) -> bool:
         """Note what is about to be; return whether the disk was waited for. Raises UnavailableError where it does not take it."""
         self.take(key, value)
+        waited = self._work.locked() or (self._writing is not None and not self._writing.done())
         async with self._work:
             await self._finish()
             if key in self._written and self._says(self._written[key], value):
-                return False
+                return waited
             try:
                 await self._write()
             except OSError as error:
