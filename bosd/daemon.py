@@ -182,7 +182,6 @@ class Daemon:
                 await self._stop(node, server)
                 await self._close_audit(audit)
         finally:
-            await self._kept.close(CLOSE_DEADLINE_S)
             with contextlib.suppress(BosError):
                 async with asyncio.timeout(CLOSE_DEADLINE_S):
                     await store.close()
@@ -298,12 +297,16 @@ class Daemon:
         except (BosError, TimeoutError) as error:
             _log.error("audit_unwritten", records=audit.unwritten, detail=str(error) or "the disk did not answer in time")
 
+    def _have_turn(self, node: Node, audit: AuditLog) -> None:
+        """Go on from what the last run's guard did, which is at its end."""
+        self._kept.recall()
+        tell = lambda outcome, after: audit.note("guard", who=NODE, outcome=outcome, after=after)  # noqa: E731
+        take_over(self._config.node.state_dir, tell, node.orphans.inherit)
+
     async def _serve(self, node: Node, pool: RemotePool, server: RpcServer, audit: AuditLog) -> None:
         self._keeper = self._make_keeper(node)
         if self._keeper is not None:
-            tell = lambda outcome, after: audit.note("guard", who=NODE, outcome=outcome, after=after)  # noqa: E731
-            state_dir = self._config.node.state_dir
-            await self._keeper.begin(self._end.is_set, lambda: take_over(state_dir, tell, node.orphans.inherit))
+            await self._keeper.begin(self._end.is_set, lambda: self._have_turn(node, audit))
         await self._listening.begin(server)
         self._commands, self._unconfirmed = True, None
         self._node, self._audit = node, audit
@@ -371,6 +374,7 @@ class Daemon:
                 await node.close()
         except TimeoutError:
             _log.error("stop_timed_out", after_s=deadline_s)
+        await self._kept.close(CLOSE_DEADLINE_S)
         _log.info("stopped", node=node.name)
 
 

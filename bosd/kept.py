@@ -25,6 +25,11 @@ class Kept:
         self.told = ToldBook(state_dir) if real else None
         self.removed = RemovedBook(state_dir, inherits=real)
 
+    def recall(self) -> None:
+        """Read anew what the last run's guard, which was waited for, may have changed."""
+        if self.told is not None:
+            self.told.recall()
+
     async def run(self) -> None:
         """Write what changes, until cancelled."""
         async with asyncio.TaskGroup() as group:

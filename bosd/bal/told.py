@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+FILE = "told.json"
+"""In the state directory, a JSON object: the most that each device may have been told (A, positive discharges), by its place."""
+
 
 class Told(Protocol):
     """What devices that hold were told, over restarts, by place."""

@@ -110,10 +110,15 @@ class Leaves:
             sample_soon=self.sample_soon,
         )
 
-    def _look_first(self, battery: PhysicalBattery, group: asyncio.TaskGroup) -> None:
-        """Find out what a device runs; one that lets go by itself is known to run nothing when it has."""
+    def keep_told(self, battery: PhysicalBattery) -> PhysicalBattery:
+        """Have kept what its device is told, of one that is in no topology any more, too; return it."""
         if self.told_book is not None:
             battery.keep_told(self.told_book)
+        return battery
+
+    def _look_first(self, battery: PhysicalBattery, group: asyncio.TaskGroup) -> None:
+        """Find out what a device runs; one that lets go by itself is known to run nothing when it has."""
+        self.keep_told(battery)
         hold_s = battery.device.hold_s
         battery.unread_until_s = math.inf if hold_s is None else self.clock.now_s() + hold_s
         adopting = adopt(battery, partial(self._look_above, battery), kept_s=partial(self._kept_s, battery))

@@ -151,7 +151,7 @@ class Node:
 
     def _make_leaf(self, spec: BatterySpec) -> Battery:
         if isinstance(spec, PhysicalSpec):
-            return PhysicalBattery(spec, self._device(spec))
+            return self._leaves.keep_told(PhysicalBattery(spec, self._device(spec)))
         if isinstance(spec, NetworkSpec):
             return self.make_remote(spec)
         raise InvalidArgumentError(f"no battery of kind {spec.kind!r} can be made", field="kind")

@@ -10,7 +10,7 @@ from bosd.config.settings import Config
 from bosd.config.topology_toml import parse_stored
 from bosd.errors import BosError, UnavailableError
 from bosd.safeguard.device_list import devices_of
-from bosd.safeguard.report import NAME, Report, left_of, odd_of, read_report, removed_of, write_report
+from bosd.safeguard.report import NAME, Report, forget_told, left_of, odd_of, read_report, removed_of, write_report
 from bosd.safeguard.safe_action import Outcome, make_all_safe
 from bosd.safeguard.turn import take_turn
 from bosd.store.lock import holder
@@ -46,7 +46,7 @@ async def make_safe_by_hand(config: Config, clock: Clock, environment: Mapping[s
     for outcome in outcomes:
         _say(_line(outcome))
     report = Report(by="safe", why=_why(environment), at_utc_s=clock.utc_s(), outcomes=outcomes, specs=specs)
-    if state_dir.is_dir() and (unwritten := write_report(state_dir, report)):
+    if state_dir.is_dir() and (unwritten := write_report(state_dir, report) or forget_told(state_dir, report)):
         _complain(f"not recorded: {unwritten}")
     return 0 if report.confirmed else 1
 

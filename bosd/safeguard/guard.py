@@ -26,7 +26,7 @@ from bosd.drivers.lines import Lines
 from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import MAX_LINE_BYTES, End, decode
 from bosd.safeguard.post import DAEMONS_SIGNALS
-from bosd.safeguard.report import Report, write_report
+from bosd.safeguard.report import Report, forget_told, write_report
 from bosd.safeguard.safe_action import JOB_DEADLINE_S, make_all_safe
 
 SLICE_S = 0.25
@@ -161,7 +161,7 @@ def stand_guard(state_dir: Path, daemon: int, clock: Clock, *, pipe: int = 0, ec
 async def _act(state_dir: Path, why: Why, specs: Sequence[PhysicalSpec], clock: Clock) -> int:
     outcomes = await make_all_safe(specs, clock)
     report = Report(by="guard", why=why.value, at_utc_s=clock.utc_s(), outcomes=outcomes, specs=specs)
-    unwritten = write_report(state_dir, report)
+    unwritten = write_report(state_dir, report) or forget_told(state_dir, report)
     for outcome in report.outcomes:
         event = "guard_made_safe" if outcome.confirmed else "guard_not_made_safe"
         say = _log.warning if outcome.confirmed else _log.error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bosd.bal.spec import PhysicalSpec, Topology
+from bosd.bal.told import FILE
 from bosd.config.topology_toml import format_topology, parse_stored
 from bosd.errors import BosError, ConfigError
 from bosd.safeguard.device_list import devices_of
@@ -70,6 +71,20 @@ def write_report(state_dir: Path, report: Report) -> str:
     if not (unwritten := _write(state_dir, document)):
         _forget_removed(state_dir)
     return unwritten
+
+
+def forget_told(state_dir: Path, report: Report) -> str:
+    """Take out of `told.json` what was made safe: the next daemon need not count it. Returns why it could not be, or nothing."""
+    path, places = state_dir / FILE, {spec.commanded_place for spec in report.specs if spec not in report.left}
+    try:
+        told = json.loads(path.read_bytes())
+        if isinstance(told, dict) and not places.isdisjoint(told):
+            _replace(path, {place: current_a for place, current_a in told.items() if place not in places})
+    except (FileNotFoundError, ValueError, RecursionError):
+        return ""  # nothing was told, or a file that nobody understands counts as empty
+    except OSError as error:
+        return f"{path}: {error.strerror}"
+    return ""
 
 
 def note_told(state_dir: Path, report: Mapping[str, Any]) -> None:

@@ -27,12 +27,16 @@ class NotedBook(Generic[Value]):
 
     def __init__(self, path: Path, read: Callable[[object], Value], says: Callable[[Value, Value], bool]) -> None:
         """Read what is there; a file that cannot be read is named in the log and counts as empty."""
-        self._path, self._says = path, says
-        self._noted = {key: read(value) for key, value in _read(path).items()}
-        self._written = dict(self._noted)
+        self._path, self._read, self._says = path, read, says
+        self.recall()
         self._changed = asyncio.Event()
         self._work = asyncio.Lock()
         self._writing: asyncio.Future[None] | None = None
+
+    def recall(self) -> None:
+        """Read anew what is there, as long as nothing was noted: who was at work in this node's place may have changed it."""
+        self._noted = {key: self._read(value) for key, value in _read(self._path).items()}
+        self._written = dict(self._noted)
 
     def __contains__(self, key: str) -> bool:
         return key in self._noted

@@ -8,9 +8,9 @@ written first; what is lowered, turned or ended is written soon, a little less n
 import math
 from pathlib import Path
 
+from bosd.bal.told import FILE
 from bosd.store.noted_book import NotedBook
 
-FILE = "told.json"
 LEAST_PART, MORE_PART = 0.5, 1.1
 """What is lowered to less than this part of what is written is written anew; what rises by less than the other is written with as
 much to spare: a limit that moves all the time wears no card."""

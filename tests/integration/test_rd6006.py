@@ -152,3 +152,79 @@ def test_a_pack_that_falls_silent_is_charged_no_more(bench: tuple[Pack, Supply],
         until(lambda: caller.status("b1").applied_current_a == 0.0, because="that is confirmed")
         until(lambda: caller.status("b1").quality == pb.QUALITY_UNAVAILABLE, because="an answer may have been on its way")
         assert not supply.state["output_on"]
+
+
+def _lost_power_at(node: Node, supply: Supply, current_a: float) -> None:
+    """Have the supply charge, end the node and its guard at once, and have the supply answer nothing from then on."""
+    with Caller(node.target) as caller:
+        until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+        caller.set("b1", current_a, ttl_s=300.0)
+    node.power_cut()
+    supply.tell("inject", fault="silent", seconds=300.0)
+
+
+def test_what_a_board_without_power_left_counts_until_it_answers(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """3 A are charged when daemon and guard end at once; the supply, which runs on, answers nothing: 3 A count, and are said."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply)) as node:
+        _lost_power_at(node, supply, -3.0)
+        node.start()
+        with Caller(node.target) as caller:
+            words = "counted at -3 A, which an earlier run had it run, until it answers"
+            until(lambda: words in caller.status("b1").reason, because="it is counted")
+            assert supply.state["output_on"], "it goes on with what it was told"
+            supply.tell("inject", fault="silent", seconds=0.01)
+            until(lambda: not supply.state["output_on"], because="it is seen running, and ended")
+            until(lambda: "counted" not in caller.status("b1").reason, because="nothing is counted any more")
+
+
+@pytest.mark.parametrize("who", ["guard", "safe"])
+def test_what_was_confirmed_in_the_daemons_place_counts_no_more(bench: tuple[Pack, Supply], tmp_path: Path, who: str) -> None:
+    """The guard, or `bosd safe`, switched a supply off that was charging; somebody unplugs it then: it drags nobody."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply)) as node:
+        if who == "guard":
+            with Caller(node.target) as caller:
+                until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+                caller.set("b1", -3.0, ttl_s=300.0)
+            node.kill()
+            until(lambda: (read_report(node.state_dir) or {}).get("confirmed"), timeout_s=10.0, because="the guard has acted")
+        else:
+            _lost_power_at(node, supply, -3.0)
+            supply.tell("inject", fault="silent", seconds=0.01)
+            assert Done(node).status == 0
+        assert not supply.state["output_on"]
+        supply.tell("inject", fault="silent", seconds=300.0)
+        node.start()
+        with Caller(node.target) as caller:
+            _has_looked(node, caller)
+            assert "an earlier run" not in caller.status("b1").reason
+
+
+def test_what_was_made_safe_after_it_was_taken_out_counts_no_more(bench: tuple[Pack, Supply], tmp_path: Path) -> None:
+    """Taken out while it was silent, told 0 A by the next daemon, then brought back unplugged: nothing is counted for it."""
+    pack, supply = bench
+    with Node(tmp_path, charged(pack, supply) + pseudo("p")) as node:
+        with Caller(node.target) as caller:
+            until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+            caller.set("b1", -3.0, ttl_s=300.0)
+        supply.tell("inject", fault="silent", seconds=300.0)
+        assert node.bosctl("rm", "b1").status == 1
+        node.power_cut()
+        node.start()
+        supply.tell("inject", fault="silent", seconds=0.01)
+        until(lambda: not supply.state["output_on"], because="it is told when it answers")
+        until(lambda: not [each for each in node.ask("errors") if each["battery"] == "b1"], because="the error is over")
+        supply.tell("inject", fault="silent", seconds=300.0)
+        table = tmp_path / "b1.toml"
+        table.write_text(charged(pack, supply) + pseudo("p"))
+        node.ask("topology", "apply", str(table))
+        with Caller(node.target) as caller:
+            _has_looked(node, caller)
+            assert "an earlier run" not in caller.status("b1").reason
+
+
+def _has_looked(node: Node, caller: Caller) -> None:
+    """Wait until the node has given up its first look at what holds: a set point is refused by the supply itself from then on."""
+    until(lambda: caller.status("b1").quality == pb.QUALITY_GOOD)
+    until(lambda: "no answer in" in node.refusal("set", "b1", "-1")["message"], because="the first look is over")

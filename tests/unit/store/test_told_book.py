@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bosd.store.told_book import FILE, ToldBook
+from bosd.bal.told import FILE
+from bosd.store.told_book import ToldBook
 
 PLACE = "/dev/supply"
 
