@@ -182,7 +182,6 @@ class Daemon:
                 await self._stop(node, server)
                 await self._close_audit(audit)
         finally:
-            await self._kept.close(CLOSE_DEADLINE_S)
             with contextlib.suppress(BosError):
                 async with asyncio.timeout(CLOSE_DEADLINE_S):
                     await store.close()
@@ -371,6 +370,7 @@ class Daemon:
                 await node.close()
         except TimeoutError:
             _log.error("stop_timed_out", after_s=deadline_s)
+        await self._kept.close(CLOSE_DEADLINE_S)
         _log.info("stopped", node=node.name)
 
 

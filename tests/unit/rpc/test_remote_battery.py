@@ -39,15 +39,12 @@ class _Wire:
         """Return nothing: no earlier run asked for anything."""
         return None
 
-    async def note_running(self, safe_within_s: float | None) -> None:
+    async def note_running(self, safe_within_s: float | None, *, waits: bool) -> bool:
         """Keep it, on a disk that may be full."""
-        if self.full:
+        if self.full and waits:
             raise UnavailableError("no space left on device")
-        self.noted.append(("on the disk", safe_within_s))
-
-    def note_running_soon(self, safe_within_s: float | None) -> None:
-        """Keep it, some time."""
-        self.noted.append(("soon", safe_within_s))
+        self.noted.append(("on the disk" if waits else "soon", safe_within_s))
+        return waits
 
     def forget_running(self) -> None:
         """Keep nothing."""
@@ -302,14 +299,16 @@ async def test_what_lowers_does_not_wait_for_the_disk() -> None:
     stub.on_status(remote(), HALF_RTT_S)
     wire = pool.wire
     for current_a in (10.0, 5.0):
+        await stub.note(current_a)
         await stub.command(current_a, 60.0)
         stub.settled(current_a, 100.0)
     assert wire.noted == [("on the disk", None), ("soon", None)]
     wire.full = True
     for refused_a in (6.0, -1.0):
         with pytest.raises(UnavailableError, match="no space left"):
-            await stub.command(refused_a, 60.0)
+            await stub.note(refused_a)
     for current_a in (4.0, 0.0):
+        await stub.note(current_a)
         await stub.command(current_a, 60.0)
     assert [current_a for current_a, _ in wire.asked] == [10.0, 5.0, 4.0, 0.0]
 
