@@ -300,12 +300,12 @@ class DeviceLeaf(Battery):
         """Make the device follow `current_a` and return once it confirmed; raises DriverError or UnavailableError."""
 
     async def note(self, current_a: float) -> bool:
-        """Note for a run after this one what it is about to be told; return whether that was waited for.
-
-        Raises UnavailableError or FencedError where it is not to be told.
-        """
+        """Note for a next run what it is about to be told; return whether it took time. Raises UnavailableError, FencedError."""
         del current_a
         return False
+
+    def not_told(self) -> None:
+        """Take back what was noted, as it was not told, or refused it."""
 
     @property
     def rests_unseen(self) -> bool:

@@ -1,7 +1,6 @@
 """A physical battery: the newest sample of a device, what its age is worth, and what its device may be asked."""
 
 import math
-from typing import Protocol
 
 from bosd.bal.battery import DeviceLeaf
 from bosd.bal.device import Device, Sample
@@ -12,27 +11,12 @@ from bosd.bal.meter import Meter, RestoredMeter
 from bosd.bal.spec import PhysicalSpec
 from bosd.bal.status import BatteryStatus, Draft, Quality, frozen
 from bosd.bal.status_fields import LimitFields
+from bosd.bal.told import Told
 from bosd.errors import UnavailableError
 
 LEAST_STALENESS_S = 1.5
 UNAVAILABLE_FACTOR = 3.0
 GATE_DEADLINE_S = 8.0
-
-
-class Told(Protocol):
-    """What devices that hold were told, over restarts, by place."""
-
-    def left_a(self, place: str) -> float:
-        """Return what a device may run, 0.0 where nothing is known."""
-        ...
-
-    async def note(self, key: str, value: float) -> bool:
-        """Note, durably, what a device is about to be told; return whether that took time. Raises UnavailableError."""
-        ...
-
-    def confirmed(self, place: str, current_a: float) -> None:
-        """Note what a device has confirmed; never waits."""
-        ...
 
 
 class PhysicalBattery(DeviceLeaf):
@@ -156,8 +140,8 @@ class PhysicalBattery(DeviceLeaf):
 
     @property
     def was_there(self) -> bool:
-        """Whether this run or an earlier one has a sample of it."""
-        return self.sample is not None or self.restored is not None
+        """Whether this run or an earlier one has a sample of it, or has told it something."""
+        return self.sample is not None or self.restored is not None or self.left_a != 0.0
 
     def left_for_s(self, now_s: float) -> float:
         """Return how long yet it may run what an earlier run asked for; 0.0 where nothing, infinite where it holds."""
@@ -166,7 +150,10 @@ class PhysicalBattery(DeviceLeaf):
     def keep_told(self, book: Told) -> None:
         """Have what a regulator is told kept over restarts; what is kept may be running. A gate leaves the amount to the load."""
         if self.controllable and not self.is_gate and isinstance(self.spec, PhysicalSpec):
-            self.told_book, self.left_a = book, book.left_a(self.spec.commanded_place)
+            place = self.spec.commanded_place
+            self.told_book, self.left_a = book, book.left_a(place)
+            if abs(self.unconfirmed_a or 0.0) > abs(self.left_a):  # of a battery whose place it takes
+                book.note_soon(place, self.counts_at_a)
 
     def is_waited_for(self, now_s: float) -> bool:
         """Return whether the first look is under way, or the device has not let go by itself of what an earlier run left."""
@@ -217,10 +204,19 @@ class PhysicalBattery(DeviceLeaf):
         lowers = current_a == 0.0 or (current_a * known_a > 0.0 and abs(current_a) <= abs(known_a))
         if self.told_book is None or lowers or not isinstance(self.spec, PhysicalSpec):
             return False
-        waited = await self.told_book.note(self.spec.commanded_place, max(self.counts_at_a, current_a, key=abs))
+        waited = await self.told_book.note(self.spec.commanded_place, max(self._may_run_a, current_a, key=abs))
         if self._asked != asked:
             raise UnavailableError(f"{self.name}: another command was sent while this one waited for the disk", battery=self.name)
         return waited
+
+    @property
+    def _may_run_a(self) -> float:
+        return max(self.counts_at_a, self.left_a, key=abs)
+
+    def not_told(self) -> None:
+        """Have kept for a run after this one what the device goes on with."""
+        if self.told_book is not None and isinstance(self.spec, PhysicalSpec):
+            self.told_book.not_told(self.spec.commanded_place, self._may_run_a)
 
     async def make_safe(self) -> str:
         """Have the device do its safe action, and nothing behind it that was asked before; return in words what was done."""
@@ -264,7 +260,7 @@ class PhysicalBattery(DeviceLeaf):
             reasons.append("no current control")
         if self.unowned:
             reasons.append(f"UNOWNED: runs {self.counts_at_a:g} A that nobody here asked for")
-        elif self.left_a and self.unconfirmed_a is not None:
+        elif self.left_a and self.unconfirmed_a == self.left_a:
             reasons.append(f"counted at {self.unconfirmed_a:g} A, which an earlier run had it run, until it answers")
         elif self.unconfirmed_a is not None:
             reasons.append(f"last command unconfirmed, counted at {self.unconfirmed_a:g} A")

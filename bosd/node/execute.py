@@ -249,6 +249,8 @@ class Executor:
             self._ends(move)
             if sent:
                 leaf.lost_answer(move.new_a)
+            else:
+                leaf.not_told()
             raise
         else:
             self._ends(move, confirmed=True)
@@ -284,6 +286,8 @@ class Executor:
         leaf.failed_s = self._clock.now_s()
         if state == "unknown":
             leaf.lost_answer(move.new_a)
+        else:
+            leaf.not_told()
         outcome.states[leaf.name] = state
         outcome.errors[leaf.name] = error
         if self.not_followed is not None and isinstance(error, NotFollowedError):

@@ -13,10 +13,11 @@ from bosd.bal.battery import Battery, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps
 from bosd.bal.directory import Directory, Replaced, place_of
 from bosd.bal.edited import Edited
-from bosd.bal.physical import PhysicalBattery, Told
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.setpoint import SetPoint
 from bosd.bal.spec import NetworkSpec, PhysicalSpec
 from bosd.bal.status import HEARD, Quality
+from bosd.bal.told import Told
 from bosd.clock import Clock, LoopClock
 from bosd.drivers.renewing import Renewing
 from bosd.errors import BosError, InDoubtError, UnavailableError

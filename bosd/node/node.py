@@ -13,11 +13,12 @@ from bosd.bal.device import Device
 from bosd.bal.directory import Directory, Replaced
 from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts, facts_of
-from bosd.bal.physical import PhysicalBattery, Told
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.pseudo import PseudoBattery
 from bosd.bal.setpoint import Fence
 from bosd.bal.spec import BatterySpec, NetworkSpec, PhysicalSpec, Topology
 from bosd.bal.status import BatteryStatus
+from bosd.bal.told import Told
 from bosd.clock import Clock
 from bosd.drivers.absent import AbsentDevice
 from bosd.drivers.devices import make_device

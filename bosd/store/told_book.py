@@ -37,8 +37,12 @@ class ToldBook(NotedBook[float]):
         noted_a = self.left_a(place)
         if current_a == 0.0:
             self.forget(place)
-        elif noted_a * current_a < 0.0 or abs(current_a) < LEAST_PART * abs(noted_a):
+        elif noted_a * current_a <= 0.0 or abs(current_a) < LEAST_PART * abs(noted_a):
             self.note_soon(place, current_a)
+
+    def not_told(self, place: str, runs_a: float) -> None:
+        """Note that a device goes on with `runs_a`: what was noted beyond that it was not told; never waits."""
+        self.note_late(place, runs_a or None)
 
 
 def _says(written_a: float, current_a: float) -> bool:

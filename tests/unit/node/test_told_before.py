@@ -3,15 +3,16 @@
 import asyncio
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bosd.bal.physical import PhysicalBattery
 from bosd.clock import LoopClock
-from bosd.errors import BosError, UnavailableError
+from bosd.errors import BosError, UnavailableError, UnsupportedError
 from bosd.node.adopt import adopt
 from bosd.node.execute import Executor
 from bosd.node.moves import Move
@@ -48,13 +49,14 @@ class Site:
     def __init__(self, state_dir: Path, control: str = "external") -> None:
         self.device = Supply(state_dir)
         self.battery = PhysicalBattery(jbd_spec("b", current_control=control), self.device)
-        self.battery.keep_told(ToldBook(state_dir))
+        self.book = ToldBook(state_dir)
+        self.battery.keep_told(self.book)
 
-    async def tell(self, new_a: float) -> str:
+    async def tell(self, new_a: float, check: Callable[[], None] | None = None) -> str:
         """Tell the device; return what became of it."""
         executor = Executor(LoopClock(asyncio.get_running_loop()), lambda _leaf: None)
         move = Move(self.battery, self.battery.counts_at_a, new_a, self.battery.applied_a, None)
-        return (await executor.tell([move])).states["b"]
+        return (await executor.tell([move], check)).states["b"]
 
 
 @contextmanager
@@ -155,3 +157,92 @@ async def test_a_device_that_holds_no_set_point_any_more_counts_nothing(tmp_path
     assert site.battery.counts_at_a == 4.0
     await adopt(site.battery, looked_again.set, kept_s=lambda _found_a: 3.0)
     assert (site.battery.counts_at_a, site.battery.left_a, looked_again.is_set()) == (0.0, 0.0, True)
+
+
+async def test_what_was_found_running_and_is_asked_for_is_noted(tmp_path: Path) -> None:
+    """6 A were switched on at its panel, and 5 A of it are asked for: nothing waits for the disk, and a next run counts 5 A."""
+    site = Site(tmp_path)
+    site.battery.found_running(6.0)
+    assert await site.tell(5.0) == "new"
+    await site.book.close()
+    assert ToldBook(tmp_path).left_a(PLACE) == 5.0
+
+
+@pytest.mark.parametrize(("runs_a", "noted_a"), [(0.0, 0.0), (3.0, 3.0)])
+async def test_what_was_refused_is_noted_no_more(tmp_path: Path, runs_a: float, noted_a: float) -> None:
+    """9 A are noted and refused by the device: a next run counts what it was told before that, nothing where it is at rest."""
+    site = Site(tmp_path)
+    if runs_a:
+        await site.tell(runs_a)
+    site.device.error = UnsupportedError("it cannot do that")
+    assert await site.tell(9.0) == "old"
+    await site.book.close()
+    assert ToldBook(tmp_path).left_a(PLACE) == noted_a
+
+
+@pytest.mark.parametrize("way", ["cancelled", "refused"])
+async def test_what_was_given_up_at_the_disk_is_noted_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """The disk hangs over 4 A; the asker goes, or a limit fell meanwhile: the device was never told, and nothing is counted."""
+    site = Site(tmp_path)
+
+    def fell() -> None:
+        raise UnavailableError("a limit fell meanwhile")
+
+    with hanging_disk(monkeypatch) as (begun, goes_on):
+        raising = asyncio.create_task(site.tell(4.0, fell))
+        await _until(begun)
+        if way == "cancelled":
+            raising.cancel()
+        goes_on.set()
+        await asyncio.wait([raising])
+    await site.book.close()
+    assert (site.device.told_a, site.battery.counts_at_a, ToldBook(tmp_path).left_a(PLACE)) == ([], 0.0, 0.0)
+
+
+async def test_who_waited_for_what_another_writes_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk hangs over another's note; 4 A, which are written already, wait for that: a limit that fell meanwhile counts."""
+    site = Site(tmp_path)
+    await site.tell(6.0)
+    await site.tell(3.0)
+
+    def fell() -> None:
+        raise UnavailableError("a limit fell meanwhile")
+
+    with hanging_disk(monkeypatch) as (begun, goes_on):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(site.book.note("/dev/other", 7.0))
+            await _until(begun)
+            raising = group.create_task(site.tell(4.0, fell))
+            goes_on.set()
+    assert (raising.result(), site.device.told_a) == ("old", [6.0, 3.0])
+
+
+async def test_what_is_counted_is_said_as_it_is(tmp_path: Path) -> None:
+    """4 A are left, -8 A are told in vain: that is no current of an earlier run."""
+    await Site(tmp_path).tell(4.0)
+    site = Site(tmp_path)
+    site.battery.gave_no_answer()
+    site.device.error = UnavailableError("no answer")
+    assert await site.tell(-8.0) == "unknown"
+    assert "last command unconfirmed, counted at -8 A" in site.battery.status(0.0).reason
+
+
+async def test_what_is_looked_for_at_another_place_is_noted_there(tmp_path: Path) -> None:
+    """4 A may run on; an edit says that it is at another port now: a next run counts them there, too."""
+    site = Site(tmp_path)
+    await site.tell(4.0)
+    spec = replace(jbd_spec("b", current_control="external"), port="/dev/moved")
+    moved = PhysicalBattery(spec, Supply(tmp_path))
+    moved.succeed(site.battery)
+    moved.keep_told(site.book)
+    await site.book.close()
+    again = ToldBook(tmp_path)
+    assert (again.left_a(spec.commanded_place), again.left_a(PLACE)) == (4.0, 4.0)
+
+
+def test_what_is_noted_was_there(tmp_path: Path) -> None:
+    """4 A are noted, and no sample is stored: an edit that takes it out before the first look waits for that all the same."""
+    asyncio.run(Site(tmp_path).tell(4.0))
+    battery = Site(tmp_path).battery
+    battery.unread_until_s = math.inf
+    assert battery.left_for_s(0.0) == math.inf

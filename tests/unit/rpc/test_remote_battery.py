@@ -40,8 +40,8 @@ class _Wire:
         return None
 
     async def note_running(self, safe_within_s: float | None, *, waits: bool) -> bool:
-        """Keep it, on a disk that may be full."""
-        if self.full and waits:
+        """Keep it, on a disk that may be full, or some time."""
+        if waits and self.full:
             raise UnavailableError("no space left on device")
         self.noted.append(("on the disk" if waits else "soon", safe_within_s))
         return waits
@@ -298,8 +298,8 @@ async def test_what_lowers_does_not_wait_for_the_disk() -> None:
     stub.on_link(Link.READY, "")
     stub.on_status(remote(), HALF_RTT_S)
     wire = pool.wire
-    for current_a in (10.0, 5.0):
-        await stub.note(current_a)
+    for current_a, waits in ((10.0, True), (5.0, False)):
+        assert await stub.note(current_a) is waits
         await stub.command(current_a, 60.0)
         stub.settled(current_a, 100.0)
     assert wire.noted == [("on the disk", None), ("soon", None)]
@@ -308,7 +308,7 @@ async def test_what_lowers_does_not_wait_for_the_disk() -> None:
         with pytest.raises(UnavailableError, match="no space left"):
             await stub.note(refused_a)
     for current_a in (4.0, 0.0):
-        await stub.note(current_a)
+        assert not await stub.note(current_a)
         await stub.command(current_a, 60.0)
     assert [current_a for current_a, _ in wire.asked] == [10.0, 5.0, 4.0, 0.0]
 
