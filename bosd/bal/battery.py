@@ -270,14 +270,15 @@ class DeviceLeaf(Battery):
 
     `unconfirmed_a` is the larger magnitude of old and new after an answer was lost, else None; `telling_a` is what it is being
     told, while that is under way; `failed_s` is when it last failed to follow. Where `expires` is set the other
-    end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves. A command that is not
-    confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody has looked what it runs. Where
-    `rests_unseen` is set it may let current pass though it counts at 0 A, so that 0 A is told again whenever it is asked for; it
-    is `untold` until it was told anything. One that `strays`, because others command it too, is told again when it is asked.
+    end lets go of a set point at its end, which stands in `told_ends_s`, and is told again when that moves; none may live longer
+    than `longest_told_s`. A command that is not confirmed within `command_deadline_s` is given up. Until `unread_until_s` nobody
+    has looked what it runs. Where `rests_unseen` is set it may let current pass though it counts at 0 A: 0 A is told again when
+    asked for; it is `untold` until it was told anything. One that `strays`, because others command it too, likewise.
     """
 
     expires: ClassVar[bool] = False
     command_deadline_s: ClassVar[float] = 5.0
+    longest_told_s: float = math.inf
 
     __slots__ = ("failed_s", "telling_a", "told_ends_s", "unconfirmed_a", "unread_until_s")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
-from bosd.bal.aggregator import Aggregator
+from bosd.bal.aggregator import Aggregator, devices_below
 from bosd.bal.battery import Battery, ComputedLeaf, DeviceLeaf
 from bosd.bal.caps import clamp_to_caps, share_capped
 from bosd.bal.partition import Partition
@@ -23,7 +23,9 @@ SHARE_MOVE = 0.01
 LIMIT_MOVE = 1e-3
 """A virtual battery's limit that binds is followed when it moved by more than this part: it drifts with every charge below."""
 SUM_TOLERANCE = 1e-10
-BOOKED_PIECE_S = 30.0
+BOOKED_PIECE_S, LEAST_PIECE_S = 30.0, 1.0
+PART_OF_LONGEST = 0.45
+"""Of the longest life that the other end takes, for a piece: it is told up to two of them ahead, and clocks differ."""
 
 
 class Clamped(NamedTuple):
@@ -74,15 +76,15 @@ def without_setpoint_a(battery: Battery) -> float:
 def told_until_s(battery: Battery, now_s: float) -> float | None:
     """Return the end of what is asked of a free battery, as devices that let go at an end are told it at `now_s`.
 
-    A booking, or a safe value that is not 0, is told in pieces, each 30 to 60 s ahead, so that it never outlives its owner for
-    long at another node, which keeps nothing without an end.
+    A booking, or a safe value that is not 0, is told in pieces, each 30 to 60 s ahead, or less where less is taken, so that it
+    never outlives its owner for long at another node, which keeps nothing without an end.
     """
     if battery.setpoint is not None:
         return battery.setpoint.ends_s
     if not is_told_in_pieces(battery):
         return None
-    piece_s = next_piece_s(now_s) + BOOKED_PIECE_S
-    return piece_s if battery.booked is None else min(battery.booked.ends_s, piece_s)
+    ends_s = next_piece_s(battery, now_s) + _piece_s(battery)
+    return ends_s if battery.booked is None else min(battery.booked.ends_s, ends_s)
 
 
 def is_told_in_pieces(battery: Battery) -> bool:
@@ -90,9 +92,15 @@ def is_told_in_pieces(battery: Battery) -> bool:
     return battery.setpoint is None and (battery.booked is not None or battery.spec.safe_current_a != 0.0)
 
 
-def next_piece_s(now_s: float) -> float:
-    """Return when devices are told the next piece of a booking or a safe value."""
-    return (now_s // BOOKED_PIECE_S + 1.0) * BOOKED_PIECE_S
+def next_piece_s(battery: Battery, now_s: float) -> float:
+    """Return when devices below a free battery are told the next piece of its booking or safe value."""
+    piece_s = _piece_s(battery)
+    return (now_s // piece_s + 1.0) * piece_s
+
+
+def _piece_s(battery: Battery) -> float:
+    longest_s = min((leaf.longest_told_s for leaf in devices_below(battery)), default=math.inf)
+    return max(LEAST_PIECE_S, min(BOOKED_PIECE_S, PART_OF_LONGEST * longest_s))
 
 
 def clamp(current_a: float, battery: Battery, status: BatteryStatus, now_s: float) -> Clamped:

@@ -65,7 +65,7 @@ def changes_s(top: Battery, now_s: float) -> float:
         elif isinstance(below, Partition):
             instants_s.append(foresight.ends_s(below, now_s))
         elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
-            instants_s.append(next_piece_s(now_s))
+            instants_s.append(next_piece_s(top, now_s))
     return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
 
 

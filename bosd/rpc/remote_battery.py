@@ -277,7 +277,7 @@ class RemoteBattery(RemoteCalls):
         else:
             untold = self.untold
             try:
-                answer = await self._wire.set_current(current_a, ttl_s)
+                answer = await self._set(current_a, ttl_s)
                 self._held.answered(claims=True, over_something=untold)
             except ClaimedError as error:
                 if error.metadata.get("battery") in (None, self.network.remote_name):  # and none of those below it there

@@ -1,5 +1,6 @@
 """What a stub passes on to its owner as it is, and what that told of it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from bosd.bal.cap import FAR, Cap, Grant, Unreached
@@ -9,6 +10,7 @@ from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus
+from bosd.errors import InvalidArgumentError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.rpc.client import RemoteLink
@@ -34,16 +36,38 @@ def clamped_there(answer: pb.SetCurrentResponse, told_a: float, target: str) -> 
     return f"{answer.applied_current_a:+g} A of {told_a:+g} A in force at {target}{why}"
 
 
+def _life_s(text: str) -> float:
+    """Return a time to live as a remote said it; infinite where it is none."""
+    try:
+        life_s = float(text)
+    except ValueError:
+        return math.inf
+    return life_s if life_s > 0.0 else math.inf
+
+
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire")
+    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire", "longest_told_s")
 
     _wire: RemoteLink
     _facts: Facts
     _own: str
     _remote: BatteryStatus | None
     _left_running: bool
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__(spec)
+        self.longest_told_s = math.inf
+
+    async def _set(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
+        """Ask its owner; note the longest life that this takes, where it says so."""
+        try:
+            return await self._wire.set_current(current_a, ttl_s)
+        except InvalidArgumentError as error:
+            if "maximum_s" in error.metadata:
+                self.longest_told_s = _life_s(error.metadata["maximum_s"])
+            raise
 
     def left_for_s(self, now_s: float) -> float:
         """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""

@@ -1,6 +1,7 @@
 """Numbers by key in a file of the state directory, durable before what they tell of may happen."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -14,6 +15,9 @@ from bosd.pki.files import write_file
 from bosd.store.database import sync_directory
 
 Value = TypeVar("Value", bound=float | None)
+
+LATE_S = 60.0
+"""What is noted and taken back each second, as a device refuses it, is not written each time."""
 
 _log = structlog.get_logger(__name__)
 
@@ -77,10 +81,18 @@ class NotedBook(Generic[Value]):
             del self._noted[key]
             self._changed.set()
 
+    def note_late(self, key: str, value: Value | None) -> None:
+        """Note what is already, None where nothing is: written with what changes next, within `LATE_S`, or at the end."""
+        self._noted.pop(key, None)
+        if value is not None:
+            self._noted[key] = value
+
     async def run(self) -> None:
         """Write what is to be written soon, until cancelled."""
         while True:
-            await self._changed.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LATE_S):
+                    await self._changed.wait()
             await self.close()
 
     async def close(self) -> None:

@@ -42,10 +42,7 @@ class ToldBook(NotedBook[float]):
 
     def not_told(self, place: str, runs_a: float) -> None:
         """Note that a device goes on with `runs_a`: what was noted beyond that it was not told; never waits."""
-        if runs_a == 0.0:
-            self.forget(place)
-        else:
-            self.note_soon(place, runs_a)
+        self.note_late(place, runs_a or None)
 
 
 def _says(written_a: float, current_a: float) -> bool:

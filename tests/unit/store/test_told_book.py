@@ -62,6 +62,22 @@ async def test_a_raise_while_the_end_is_being_written_is_written_behind_it(tmp_p
     await closing
 
 
+async def test_what_is_refused_again_and_again_is_written_once(tmp_path: Path) -> None:
+    """A device refuses 8 A each second: one write, and at the end that it was told nothing, or what it goes on with."""
+    book = ToldBook(tmp_path)
+    waited = []
+    for _ in range(3):
+        waited.append(await book.note(PLACE, 8.0))
+        book.not_told(PLACE, 0.0)
+        assert (book.left_a(PLACE), on_disk(tmp_path)) == (0.0, {PLACE: 8.0})
+    assert waited == [True, False, False]
+    await book.close()
+    assert on_disk(tmp_path) == {}
+    book.not_told(PLACE, 2.0)
+    await book.close()
+    assert on_disk(tmp_path) == {PLACE: 2.0}
+
+
 @pytest.mark.parametrize("value", ["true", '"x"', "[]", "null", "NaN", "Infinity"])
 def test_what_is_no_current_counts_as_none(tmp_path: Path, value: str) -> None:
     """It is no reason not to start."""
