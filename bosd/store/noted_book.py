@@ -16,6 +16,8 @@ from bosd.store.database import sync_directory
 
 Value = TypeVar("Value", bound=float | None)
 
+DEADLINE_S = 4.0
+"""How long the disk is waited for, less than a device is (`command_deadline_s`): it is known which of the two is silent."""
 LATE_S = 60.0
 """What is noted and taken back each second, as a device refuses it, is not written each time."""
 
@@ -53,15 +55,16 @@ class NotedBook(Generic[Value]):
         """Note what is about to be; return whether the disk was waited for. Raises UnavailableError where it does not take it."""
         self.take(key, value)
         waited = self._work.locked() or (self._writing is not None and not self._writing.done())
-        async with self._work:
-            await self._finish()
-            if key in self._written and self._says(self._written[key], value):
-                return waited
-            try:
+        try:
+            async with asyncio.timeout(DEADLINE_S), self._work:
+                await self._finish()
+                if key in self._written and self._says(self._written[key], value):
+                    return waited
                 await self._write()
-            except OSError as error:
-                message = f"{self._path}: {error.strerror}: what cannot be noted for a restart is not raised"
-                raise UnavailableError(message, path=str(self._path)) from error
+        except OSError as error:  # a TimeoutError, too
+            why = error.strerror or f"the disk did not answer within {DEADLINE_S:g} s"
+            message = f"{self._path}: {why}: what cannot be noted for a restart is not raised"
+            raise UnavailableError(message, path=str(self._path)) from error
         return True
 
     def take(self, key: str, value: Value) -> None:

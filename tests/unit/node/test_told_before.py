@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from bosd.bal.physical import PhysicalBattery
+from bosd.bal.told import FILE
 from bosd.clock import LoopClock
 from bosd.errors import BosError, UnavailableError, UnsupportedError
 from bosd.node.adopt import adopt
 from bosd.node.execute import Executor
 from bosd.node.moves import Move
+from bosd.node.outcome import Outcome
 from bosd.store import noted_book
 from bosd.store.told_book import ToldBook
 from tests.support.bal_makers import FakeDevice, jbd_spec
@@ -54,9 +56,16 @@ class Site:
 
     async def tell(self, new_a: float, check: Callable[[], None] | None = None) -> str:
         """Tell the device; return what became of it."""
+        return (await self._told(new_a, check)).states["b"]
+
+    async def refused(self, new_a: float) -> BosError:
+        """Tell the device; return why it was not told."""
+        return (await self._told(new_a, None)).errors["b"]
+
+    async def _told(self, new_a: float, check: Callable[[], None] | None) -> Outcome:
         executor = Executor(LoopClock(asyncio.get_running_loop()), lambda _leaf: None)
         move = Move(self.battery, self.battery.counts_at_a, new_a, self.battery.applied_a, None)
-        return (await executor.tell([move], check)).states["b"]
+        return await executor.tell([move], check)
 
 
 @contextmanager
@@ -197,6 +206,21 @@ async def test_what_was_given_up_at_the_disk_is_noted_no_more(tmp_path: Path, mo
         await asyncio.wait([raising])
     await site.book.close()
     assert (site.device.told_a, site.battery.counts_at_a, ToldBook(tmp_path).left_a(PLACE)) == ([], 0.0, 0.0)
+
+
+async def test_a_disk_that_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the disk that did not answer, and no device: which file, and that nothing was raised, is said in time."""
+    site = Site(tmp_path)
+    assert site.battery.command_deadline_s > noted_book.DEADLINE_S
+    monkeypatch.setattr(noted_book, "DEADLINE_S", 0.05)
+    with hanging_disk(monkeypatch) as (_begun, goes_on):
+        error = await site.refused(4.0)
+        goes_on.set()
+        await site.book.close()
+    why = "the disk did not answer within 0.05 s: what cannot be noted for a restart is not raised"
+    assert error.message == f"{tmp_path / FILE}: {why}"
+    assert error.metadata == {"path": str(tmp_path / FILE)}
+    assert (site.device.told_a, site.battery.counts_at_a) == ([], 0.0)
 
 
 async def test_who_waited_for_what_another_writes_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
