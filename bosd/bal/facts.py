@@ -18,9 +18,10 @@ class Facts(NamedTuple):
 
     `safe_within_s` is the longest time from the controller's last received reply until all below is safe, None where something
     holds on. `unconfirmed_a` is what may flow although it is not in force, None where all is certain. `unread` says that
-    something below was not looked at since the node started. `failsafe_time_s` is the longest from a decision of the battery's
-    own node to the confirmed device. `taken_by` is who took the asker's claim by force. The alone limits hold whatever dies,
-    `own_alone` are those that this node is to hold for it, which its batteries are configured with.
+    something below was not looked at since the node started; what gave no answer then is counted, as far as it was told before.
+    `failsafe_time_s` is the longest from a decision of the battery's own node to the confirmed device. `taken_by` is who took the
+    asker's claim by force. The alone limits hold whatever dies, `own_alone` are those that this node is to hold for it, which its
+    batteries are configured with.
     `left_a` is what may flow of a set point that has ended, 0.0 while one lives, and where all runs as it is asked without. The
     efficiencies are those of all converters between the grid's side of the battery's node and the cells, the worst way.
     """
@@ -48,7 +49,7 @@ def facts_of(battery: Battery, unheard_s: float, now_s: float) -> Facts:
     return Facts(
         safe_within_s=_safe_within_s(battery, unheard_s),
         unconfirmed_a=uncertain_a(battery, now_s),
-        unread=bool(unread_below(battery, now_s)),
+        unread=any(leaf.is_waited_for(now_s) for leaf in devices_below(battery)),
         failsafe_time_s=max((leaf.command_deadline_s for leaf in devices_below(battery)), default=0.0),
         alone_discharge_limit_w=discharge_w,
         alone_charge_limit_w=charge_w,

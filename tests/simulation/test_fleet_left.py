@@ -258,3 +258,28 @@ def test_a_device_that_an_earlier_run_left_at_rest_drags_nobody(*, booked: bool)
         assert flows_a(fleet, "own", "a") == pytest.approx([0.0, ASKED_A])
 
     told(story)
+
+
+def test_what_its_owner_counts_is_waited_for_no_more() -> None:
+    """A device holds 10 A and answers nothing; its owner and its controller start anew: the owner is heard, and counts 10 A."""
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host, own = controller(fleet, "a", "b"), fleet.hosts["a"]
+        await ready(fleet)
+        await fleet.set(host, "all", ASKED_A)
+        fleet.packs["a"].change(deaf=True)
+        own.kill()
+        host.kill()
+        await asyncio.sleep(2.0)
+        own.start()
+        host.start()
+        await fleet.until(lambda: host.up.serving and own.up.serving, within_s=5.0, because="both serve again")
+        await _keeps_its_sum(fleet, host, "a", "b")
+        await asyncio.sleep(20.0)
+        await fleet.set(host, "all", ASKED_A)
+        assert flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0])
+        fleet.packs["a"].change(deaf=False)
+        await _keeps_its_sum(fleet, host, "a", "b")
+
+    told(story)
