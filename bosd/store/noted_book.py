@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import json
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeGuard, TypeVar
 
 import structlog
 
@@ -124,6 +125,11 @@ class NotedBook(Generic[Value]):
     def _wrote(self, values: dict[str, Value], writing: "asyncio.Future[None]") -> None:
         if not writing.cancelled() and writing.exception() is None:
             self._written = values
+
+
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether what was found is a finite number that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _read(path: Path) -> dict[str, object]:

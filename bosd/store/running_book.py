@@ -7,7 +7,7 @@ may have left running until its owner is heard (control.md, "When something dies
 import operator
 from pathlib import Path
 
-from bosd.store.noted_book import NotedBook
+from bosd.store.noted_book import NotedBook, is_number
 
 FILE = "running.json"
 
@@ -26,4 +26,4 @@ class RunningBook(NotedBook[float | None]):
 
 def _bound_s(value: object) -> float | None:
     """Return a bound as it was written; what is none counts as one that never ends."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0.0 else None
+    return float(value) if is_number(value) and value >= 0.0 else None

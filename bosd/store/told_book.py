@@ -5,11 +5,10 @@ counts until it answers, or has let go by itself (control.md, "When something di
 written first; what is lowered, turned or ended is written soon, a little less not at all.
 """
 
-import math
 from pathlib import Path
 
 from bosd.bal.told import FILE
-from bosd.store.noted_book import NotedBook
+from bosd.store.noted_book import NotedBook, is_number
 
 LEAST_PART, MORE_PART = 0.5, 1.1
 """What is lowered to less than this part of what is written is written anew; what rises by less than the other is written with as
@@ -51,4 +50,4 @@ def _says(written_a: float, current_a: float) -> bool:
 
 def _current_a(value: object) -> float:
     """Return a current as it was written."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else 0.0
+    return float(value) if is_number(value) else 0.0

@@ -118,3 +118,10 @@ def test_a_bound_that_is_none_never_ends(tmp_path: Path, value: str) -> None:
     """A battery with a bound that cannot be read may run on until contact."""
     (tmp_path / FILE).write_text(f'{{"agg@b:4004": {value}}}')
     assert RunningBook(tmp_path).bound_s("agg@b:4004") is None
+
+
+@pytest.mark.parametrize("value", ["1" + 400 * "0", "Infinity", "NaN", "-1", "true"])
+def test_what_is_no_bound_never_ends(tmp_path: Path, value: str) -> None:
+    """It is no reason not to start."""
+    (tmp_path / FILE).write_text(f'{{"agg@b:4004": {value}}}')
+    assert RunningBook(tmp_path).bound_s("agg@b:4004") is None

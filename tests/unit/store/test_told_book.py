@@ -78,7 +78,7 @@ async def test_what_is_refused_again_and_again_is_written_once(tmp_path: Path) -
     assert on_disk(tmp_path) == {PLACE: 2.0}
 
 
-@pytest.mark.parametrize("value", ["true", '"x"', "[]", "null", "NaN", "Infinity"])
+@pytest.mark.parametrize("value", ["true", '"x"', "[]", "null", "NaN", "Infinity", "1" + 400 * "0"])
 def test_what_is_no_current_counts_as_none(tmp_path: Path, value: str) -> None:
     """It is no reason not to start."""
     (tmp_path / FILE).write_text(f'{{"{PLACE}": {value}}}')
