@@ -160,15 +160,17 @@ class PhysicalBattery(DeviceLeaf):
         lets_go = self.left_a != 0.0 and self.device.hold_s is not None
         return self.is_unread(now_s) and (lets_go or not self.looked)
 
-    def gave_no_answer(self) -> None:
+    def gave_no_answer(self) -> bool:
         """Note that nobody knows what the device runs: what an earlier run may have left on one that holds counts.
 
-        Whatever was told in vain meanwhile, 0 A too, takes nothing from that.
+        Whatever was told in vain meanwhile, 0 A too, takes nothing from that. Returns whether it counts from now on.
         """
         self.looked = True
-        if abs(self.left_a) > abs(self.unconfirmed_a or 0.0) and self.device.hold_s is None:
-            self.unconfirmed_a = self.left_a
-            self.touch()
+        if abs(self.left_a) <= abs(self.unconfirmed_a or 0.0) or self.device.hold_s is not None:
+            return False
+        self.unconfirmed_a = self.left_a
+        self.touch()
+        return True
 
     def found_at_rest(self) -> bool:
         """Note that the device holds nothing; return whether what an earlier run left was counted."""

@@ -33,7 +33,8 @@ async def adopt(battery: PhysicalBattery, look_again: Callable[[], None], *, kep
         try:
             held_a = await battery.device.held_current_a()
         except TransientError:
-            battery.gave_no_answer()
+            if battery.gave_no_answer():
+                _log.warning("left_running", battery=battery.name, current_a=battery.left_a, detail="counted until it answers")
             await asyncio.sleep(RETRY_S)
             continue
         battery.looked, battery.unread_until_s = True, -math.inf

@@ -172,6 +172,7 @@ def test_what_a_board_without_power_left_counts_until_it_answers(bench: tuple[Pa
         with Caller(node.target) as caller:
             words = "counted at -3 A, which an earlier run had it run, until it answers"
             until(lambda: words in caller.status("b1").reason, because="it is counted")
+            assert len(node.events("left_running", battery="b1", current_a=-3.0)) == 1
             assert supply.state["output_on"], "it goes on with what it was told"
             supply.tell("inject", fault="silent", seconds=0.01)
             until(lambda: not supply.state["output_on"], because="it is seen running, and ended")
