@@ -27,6 +27,7 @@ REFUSED_S, LONG_REFUSED_S = (0.5, 8.0), (8.0, 30.0)
 """A pack that holds and refuses to be lowered does so for no longer than one is deaf."""
 SMALL_CHANCE, SMALL_AH = 0.6, (0.02, 0.1)
 """20 A empty 0.1 Ah in 18 s; a world has small packs alone or none, as those share by what they have."""
+LEFT_AH = 100.0
 ASK_EVERY_S = 5.0
 RESERVES = ((0.0, 1.0), (0.05, 0.95), (0.2, 0.8))
 LOSSES_CHANCE, EFFICIENCIES = 0.5, (0.85, 0.98)
@@ -103,9 +104,10 @@ class HardFaults:
         looking.cancel()
 
     def leave(self) -> None:
-        """Leave packs with half their charge, so that each takes the last request."""
+        """Leave packs large and half full, so that each takes the last request, and goes on with it."""
+        self._reserves_ah.clear()
         for pack in self._packs:
-            pack.change(charge_ah=0.5 * pack.capacity_ah)
+            pack.change(capacity_ah=LEFT_AH, charge_ah=0.5 * LEFT_AH)
 
     async def _refuse(self) -> None:
         chance = self._chance
