@@ -265,7 +265,7 @@ class RemoteLink:
             return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=within_s, metadata=metadata))
 
         request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id)
-        return await in_time(send, request, self._remote.session, self._pool.timers.call_s, lambda: self._commands == mine)
+        return await in_time(send, request, self._remote.session, self._pool.timers.command_s, lambda: self._commands == mine)
 
     def owner_run(self) -> str:
         """Return the boot id of what answers; empty while nothing does."""
@@ -295,7 +295,7 @@ class RemoteLink:
         """End this node's own set point there."""
         self._commands += 1
         request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
-        timeout_s, metadata = self._pool.timers.call_s, self._remote.metadata
+        timeout_s, metadata = self._pool.timers.command_s, self._remote.metadata
         return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
 
     async def grant(self, grant: Grant) -> None:

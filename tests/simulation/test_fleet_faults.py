@@ -15,6 +15,7 @@ from tests.support.fleet.random_faults import RECOVERY_S, run_seed
 ROOT = Path(__file__).parents[2]
 FAULTS_S = 120.0
 TREES_S = 30.0
+HARD = 7
 PEOPLE = (0, 3, 103)
 """Seeds in which people edit, book, stop, and take claims by force meanwhile."""
 
@@ -52,6 +53,14 @@ def test_hung_disks_and_clocks_that_are_set() -> None:
     """Half a minute in which nobody knows what the disks took, and days are gained and lost."""
     report = run_seed(6, TREES_S, limits=True, people=True, odd=True)
     assert report.limits > 3
+    assert report.carried_out > 0
+    assert report.recovery_s < RECOVERY_S
+
+
+def test_devices_that_refuse_and_boards_that_stand_still() -> None:
+    """Half a minute in which small packs run empty, converters lose, devices refuse, and boards stand still for up to 40 s."""
+    report = run_seed(HARD, TREES_S, limits=True, hard=True)
+    assert report.limits > 0
     assert report.carried_out > 0
     assert report.recovery_s < RECOVERY_S
 

@@ -27,6 +27,8 @@ FAR = 1_000_000
 """Seeds from here on are worlds of several hops, of safe values and of alone limits."""
 ODD = 2_000_000
 """Seeds from here on are worlds in which disks hang and clocks are set, with people at work, too; else as without `ODD`."""
+HARD = 3_000_000
+"""Seeds from here on are worlds in which devices refuse, are slow, run empty and full, and boards stand still; else as below."""
 
 
 class StuckError(SystemExit):
@@ -41,8 +43,11 @@ def kind_of(seed: int) -> dict[str, bool]:
     """Return what there is in the world of a seed, as `run_seed` takes it.
 
     An odd one has limits; of four in a row two have people; of the other two, in every second four, trees of sums and partitions.
+    A hard one has what the seed without `HARD` has.
     From `FAR` on three of four have several hops; the other and one of those have safe values and alone limits.
     """
+    if seed >= HARD:
+        return {**kind_of((seed - HARD) % FAR), "hard": True}
     if seed >= ODD:
         kind = kind_of(seed - ODD)
         return {**kind, "people": not kind["trees"], "odd": True}
@@ -60,10 +65,10 @@ def kind_of(seed: int) -> dict[str, bool]:
 
 
 def numbers(first: int, count: int) -> Iterator[int]:
-    """Yield the seeds of a run: of ten in a row two are `FAR` further on, and one is by `ODD`."""
-    further = {4: FAR, 7: ODD, 9: FAR} if first < FAR else {}
+    """Yield the seeds of a run: of 20 in a row four are `FAR` further on, two are by `ODD`, and one is by `HARD`."""
+    further = {4: FAR, 7: ODD, 9: FAR, 12: HARD, 14: FAR, 17: ODD, 19: FAR} if first < FAR else {}
     for number in range(first, first + count):
-        yield number + further.get((number - first) % 10, 0)
+        yield number + further.get((number - first) % 20, 0)
 
 
 def run_one(seed: int, faults_s: float) -> Report | str:

@@ -248,6 +248,7 @@ class Host:
         self.removed = Removed()
         self.told = Told()
         self.powered = True
+        self.stalled = False
         self.process: Process | None = None
         self._last: Process | None = None
         self._runs = 0
@@ -400,8 +401,11 @@ class Fleet:
         process.life.thaw(self.loop)
 
     async def within(self, host: Host, work: Coroutine[Any, Any, T], deadline_s: float = 10.0) -> T:
-        """Run something in the process of a host, as a call of a person at it; raises that, or TimeoutError when it dies."""
+        """Run something in a host's process, as a call of a person at it; raises that, or TimeoutError when it dies or stands."""
         process = host.up
+        if host.stalled:
+            work.close()
+            raise TimeoutError
 
         async def bounded() -> T:
             async with asyncio.timeout(deadline_s):
@@ -410,6 +414,7 @@ class Fleet:
         task = self.loop.create_task(bounded(), name=f"person at {host.name}", context=process.context())
         waiting, _ = await asyncio.wait({task}, timeout=deadline_s + 10.0)
         if not waiting:
+            task.add_done_callback(lambda late: late.cancelled() or late.exception())  # nobody waits for it any more
             raise TimeoutError
         return task.result()
 

@@ -73,9 +73,9 @@ class _Command:
     current_a: float
     done_s: float = math.inf
 
-    def may_run(self, from_s: float) -> bool:
+    def may_run(self, from_s: float, under_way_s: float) -> bool:
         """Tell whether it may have come into force after an instant, or shortly before and nobody has said so yet."""
-        return self.done_s >= from_s and self.at_s >= from_s - UNDER_WAY_S
+        return self.done_s >= from_s and self.at_s >= from_s - under_way_s
 
 
 class FenceJudge(Judge):
@@ -95,6 +95,7 @@ class FenceJudge(Judge):
         self._sequences: dict[tuple[Life, int, str], int] = {}
         self.refused = 0
         self.carried_out = 0
+        self.under_way_s = UNDER_WAY_S
 
     def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
         """Find out whether what arrives must be refused."""
@@ -154,7 +155,7 @@ class FenceJudge(Judge):
             self._sequences[number] = max(told.fence.sequence, self._sequences.get(number, 0))
             arrived_s, why = self._barred.pop(sent, (0.0, ""))
             commands = self._of(server, sent, told.name)
-            larger_a = [each.current_a for each in commands if each.current_a and each.may_run(arrived_s)]
+            larger_a = [each.current_a for each in commands if each.current_a and each.may_run(arrived_s, self.under_way_s)]
             lowered = any(0.0 <= told.current_a / each_a <= 1.0 for each_a in larger_a)
             for command in commands:
                 if command.sent is sent and command.done_s == math.inf:

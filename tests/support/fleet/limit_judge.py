@@ -32,6 +32,8 @@ class Limited:
     taken_out: set[Pack] = field(default_factory=set)
     """Which are not below it any more, by an edit: no limit of it counts on them."""
     joined_s: dict[Pack, float] = field(default_factory=dict)
+    parts: dict[Pack, float] = field(default_factory=dict)
+    """What part of the power arrives on the other side of all converters between it and a pack, either way; 1 where not named."""
 
     def of_now(self, fleet: Fleet) -> list[Pack]:
         """Return the packs that are below it now. Whose owner has a part of a limit yet is open again once one is back."""
@@ -59,9 +61,9 @@ class Limited:
         self.limits_w[discharging] = limit_w
 
     def flows_w(self, packs: Iterable[Pack], *, discharging: bool) -> float:
-        """Return what flows in a direction, in all of these packs that it flows in."""
+        """Return what flows in a direction at the grid, in all of these packs that it flows in."""
         sign = 1.0 if discharging else -1.0
-        return VOLTAGE_V * math.fsum(max(0.0, sign * pack.true_a) for pack in packs)
+        return VOLTAGE_V * math.fsum(max(0.0, sign * pack.true_a) * self.parts.get(pack, 1.0) ** sign for pack in packs)
 
 
 class LimitsJudge(Judge):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bosd.bal.device import Sample
 from bosd.clock import Clock
-from bosd.errors import UnavailableError
+from bosd.errors import DriverError, UnavailableError
 from tests.support.fleet.process_loop import context_of
 
 NOISE_A = 1e-6
@@ -23,7 +23,9 @@ class Pack:
     """One pack: `true_a` is what flows (positive discharges), `held_a` what its regulator was told; `changed` hears of changes.
 
     `deaf` answers nothing and hears nothing; `mute` hears and answers nothing; `blocks` lets no current flow; `frozen` answers
-    with old values under new times, `stuck` confirms new set points and goes on with the one before.
+    with old values under new times, `stuck` confirms new set points and goes on with the one before. One that `refuses` answers a
+    set point with that error and goes on as before; where it `lowers` it takes what is less. `waits` for its turn: its driver has
+    one request under way, and gives it its time from then on, as a line does.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Pack:
     blocks: bool = False
     frozen: Sample | None = None
     stuck: bool = False
+    refuses: type[DriverError] | None = None
+    lowers: bool = False
+    waits: bool = False
     writes: int = 0
     latency_s: tuple[float, float] = (0.05, 0.25)
     changed: Callable[["Pack"], None] = lambda _: None
@@ -81,6 +86,11 @@ class Pack:
             self._expiry = self.loop.call_later(self.hold_s, self._let_go, context=context_of(None))
         self.change(held_a=current_a)
 
+    def takes(self, current_a: float) -> bool:
+        """Tell whether it takes a set point; what it refuses changes nothing."""
+        less = current_a * self.held_a >= 0.0 and abs(current_a) <= abs(self.held_a)
+        return self.refuses is None or (self.lowers and less)
+
     def _let_go(self) -> None:
         self._expiry = None
         self.change(held_a=0.0)
@@ -98,8 +108,15 @@ class PackDriver:
         self.pack = pack
         self._clock = clock
         self.hold_s = pack.hold_s
+        self._turn = asyncio.Lock()
 
     async def _ask(self, do: Callable[[], object]) -> None:
+        if not self.pack.waits:
+            return await self._send(do)
+        async with self._turn:
+            return await self._send(do)
+
+    async def _send(self, do: Callable[[], object]) -> None:
         pack = self.pack
         answered: asyncio.Future[None] = pack.loop.create_future()
 
@@ -130,10 +147,10 @@ class PackDriver:
         pack = self.pack
         pack.change()
         measured_a = pack.true_a + (pack.chance.uniform(-NOISE_A, NOISE_A) if pack.true_a else 0.0)
-        allowed = not pack.blocks
+        allowed, charge_ah = not pack.blocks, min(max(pack.charge_ah, 0.0), pack.capacity_ah)
         sample = Sample(
             sampled_s=self._clock.now_s(), sampled_utc_s=self._clock.utc_s(), voltage_v=pack.voltage_v, current_a=measured_a,
-            charge_ah=pack.charge_ah, capacity_ah=pack.capacity_ah, soc=pack.charge_ah / pack.capacity_ah,
+            charge_ah=charge_ah, capacity_ah=pack.capacity_ah, soc=charge_ah / pack.capacity_ah,
             discharge_allowed=allowed, charge_allowed=allowed, blocked_by=() if allowed else ("protection",),
         )  # fmt: skip
         if pack.frozen is None:
@@ -145,7 +162,17 @@ class PackDriver:
         )  # fmt: skip
 
     async def set_current(self, current_a: float) -> None:
-        await self._ask(lambda: self.pack.write(current_a))
+        refused: list[DriverError] = []
+
+        def write() -> None:
+            if self.pack.takes(current_a):
+                self.pack.write(current_a)
+            elif self.pack.refuses is not None:
+                refused.append(self.pack.refuses(f"{self.pack.name} refuses {current_a:g} A", battery=self.pack.name))
+
+        await self._ask(write)
+        if refused:
+            raise refused[0]
 
     async def held_current_a(self) -> float | None:
         seen: list[float] = []

@@ -16,6 +16,7 @@ from bosd.store.limits import Limit
 from tests.support.fleet.bookings import RIVAL
 from tests.support.fleet.deep import DeepWorld, MiddlePeople
 from tests.support.fleet.fleet import DEV, Fleet, Host, pack_spec, stub_spec, sum_spec
+from tests.support.fleet.hard import HardFaults
 from tests.support.fleet.judges import SET, FenceJudge, LeaseJudge, LimitJudge, Others, StopJudge, SumJudge, Top, Way, sees
 from tests.support.fleet.limit_judge import VOLTAGE_V, Limited, LimitsJudge
 from tests.support.fleet.odd import OddFaults
@@ -85,6 +86,7 @@ class Kind:
     deep: bool = False
     safe: bool = False
     odd: bool = False
+    hard: bool = False
 
 
 class RandomFaults:
@@ -101,6 +103,7 @@ class RandomFaults:
         self.tops: list[Top] = []
         self.faults = self.requests = self.confirmed = 0
         self.stopping: set[str] = set()
+        self.ask_every_s = ASK_EVERY_S
         self._starts: dict[str, list[float]] = {}
         self._seen_s: dict[Way, float] = {}
         self._unseen_s: dict[Way, float] = {}
@@ -132,6 +135,7 @@ class RandomFaults:
             self.alone = AloneJudge(self.fleet)
             self.fleet.judges.append(self.alone)
         self.odd = OddFaults(self) if kind.odd else None
+        self.hard = HardFaults(self) if kind.hard else None
         self.middle = MiddlePeople(self, self.deep) if self.deep is not None and people else None
 
     def put_pack(self, name: str) -> Pack:
@@ -215,13 +219,12 @@ class RandomFaults:
                     group.create_task(self._operator(limited, faults_s))
                 if self.alone is not None:
                     group.create_task(self.alone.isolate(random.Random(f"{self.seed} alone"), faults_s))
-                if self.odd is not None:
-                    group.create_task(self.odd.run(faults_s, group))
-                if self.middle is not None:
-                    group.create_task(self.middle.run(faults_s, group))
-                if self.people is not None:
-                    group.create_task(self.people.run(faults_s, group))
+                for beside in (self.odd, self.hard, self.middle, self.people):
+                    if beside is not None:
+                        group.create_task(beside.run(faults_s, group))
             fleet.repeats = {}  # a fault, too: a late lowering is carried out, and what it was behind is asked for no more
+            if self.hard is not None:
+                self.hard.leave()
             if self.people is not None:
                 await self.people.leave(RECOVERY_S)
             recovery_s = await self._whole(RECOVERY_S)
@@ -266,7 +269,10 @@ class RandomFaults:
         now_s = self.fleet.loop.time()
         if (store := self.fleet.hosts[way[0]].store).failed or store.hangs:
             limited.granted.discard((discharging, pack))  # it may be in force and not kept
-        if sees(self.fleet, way):
+        froze = self.hard is not None and self.hard.froze(limited.host.name, SETTLE_S)
+        if froze and limited.host.stalled:
+            self._seen_s.pop(way, None)  # nobody grants it anything
+        elif sees(self.fleet, way):
             put_s, joined_s = limited.put_s.get(discharging, now_s), limited.joined_s.get(pack, -math.inf)
             since_s = max(self._seen_s.setdefault(way, now_s), put_s, joined_s)
             if now_s > since_s + GRANTED_S:
@@ -274,9 +280,10 @@ class RandomFaults:
         else:
             self._unseen_s[way] = now_s
             self._seen_s.pop(way, None)
-        if self._unseen_s.get(way, -SETTLE_S) <= now_s - SETTLE_S:
-            return False
-        return pack.holds or (bool(self.others.alive(pack)) and (discharging, pack) not in limited.granted)
+        unseen = self._unseen_s.get(way, -SETTLE_S) > now_s - SETTLE_S
+        if unseen and pack.holds:
+            return True
+        return (unseen or froze) and bool(self.others.alive(pack)) and (discharging, pack) not in limited.granted
 
     async def _operator(self, limited: Limited, until_s: float) -> None:
         """Limit a battery now and then, and lift that; in the end for good."""
@@ -312,7 +319,7 @@ class RandomFaults:
     async def _person(self, top: Top, until_s: float) -> None:
         """Ask for currents now and then, and take what comes."""
         while self.fleet.loop.time() < until_s:
-            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / ASK_EVERY_S))
+            await asyncio.sleep(QUIET_S if self.chance.random() < QUIET_CHANCE else self.chance.expovariate(1 / self.ask_every_s))
             if top.host.process is None or not top.host.process.serving:
                 continue
             status = top.host.process.node.status(top.name)
@@ -522,6 +529,7 @@ def run_seed(
     deep: bool = False,
     safe: bool = False,
     odd: bool = False,
+    hard: bool = False,
 ) -> Report:
     """Run one world on a loop of its own, silently; with `limits` put on its batteries, and other `people` at work, too.
 
@@ -529,7 +537,7 @@ def run_seed(
     """
 
     async def main() -> Report:
-        kind = Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe, odd=odd)
+        kind = Kind(limits=limits, people=people, trees=trees, deep=deep, safe=safe, odd=odd, hard=hard)
         return await RandomFaults(this_loop(), seed, kind).run(faults_s)
 
     before = structlog.get_config()
