@@ -143,10 +143,14 @@ class Leaves:
         return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)
 
     def announced(self) -> tuple[tuple[float | None, ...], ...]:
-        """Return what others announced for this node's stubs, to pass on: `let_go_s`, efficiencies, alone limits."""
+        """Return what others announced for this node's stubs, to pass on: times, efficiencies, alone limits."""
         ways = (False, True)
         return tuple(
-            (stub.let_go_s, *(told(discharging=way) for told in (stub.far_efficiency, stub.alone_limit_w) for way in ways))
+            (
+                stub.let_go_s,
+                stub.command_deadline_s,
+                *(told(discharging=way) for told in (stub.far_efficiency, stub.alone_limit_w) for way in ways),
+            )
             for stub in self._stubs
         )
 

@@ -253,19 +253,19 @@ class RemoteLink:
         """Note that it runs nothing for this node."""
         self._pool.running.forget(self.key)
 
-    async def set_current(self, current_a: float, ttl_s: float | None, *, request_id: str = "") -> pb.SetCurrentResponse:
+    async def set_current(self, current_a: float, ttl_s: float | None, within_s: float) -> pb.SetCurrentResponse:
         """Ask for `current_a` (positive on discharge) for `ttl_s` seconds; None is the remote's default.
 
-        What its owner was too busy to look at in time is sent again, unless another command was: all within one deadline.
+        What its owner was too busy to look at in time is sent again, unless another command was: all within `within_s`.
         """
         self._commands += 1
         mine, metadata = self._commands, self._remote.metadata
 
-        async def send(request: pb.SetCurrentRequest, within_s: float) -> pb.SetCurrentResponse:
-            return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=within_s, metadata=metadata))
+        async def send(request: pb.SetCurrentRequest, left_s: float) -> pb.SetCurrentResponse:
+            return await self._remote.call(lambda stub: stub.SetCurrent(request, timeout=left_s, metadata=metadata))
 
-        request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s, request_id=request_id)
-        return await in_time(send, request, self._remote.session, self._pool.timers.command_s, lambda: self._commands == mine)
+        request = pb.SetCurrentRequest(name=self.remote_name, current_a=current_a, ttl_s=ttl_s)
+        return await in_time(send, request, self._remote.session, within_s, lambda: self._commands == mine)
 
     def owner_run(self) -> str:
         """Return the boot id of what answers; empty while nothing does."""
@@ -291,12 +291,12 @@ class RemoteLink:
         left_s = session.state.answered_s + safe_within_s - session.clock.now_s()
         return self._pool.clock.now_s() + left_s
 
-    async def clear(self) -> pb.SetCurrentResponse:
+    async def clear(self, within_s: float) -> pb.SetCurrentResponse:
         """End this node's own set point there."""
         self._commands += 1
         request = pb.ClearCurrentRequest(name=self.remote_name, fence=self._remote.session.fence())
-        timeout_s, metadata = self._pool.timers.command_s, self._remote.metadata
-        return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=timeout_s, metadata=metadata))
+        metadata = self._remote.metadata
+        return await self._remote.call(lambda stub: stub.ClearCurrent(request, timeout=within_s, metadata=metadata))
 
     async def grant(self, grant: Grant) -> None:
         """Put a part of a limit in force there."""

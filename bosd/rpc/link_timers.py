@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from bosd.bal.battery import DeviceLeaf
 from bosd.fleet.timers import SessionTimers
 
 
@@ -20,8 +19,7 @@ class LinkTimers:
     """The most between attempts of a node whose own certificate is refused, or that gets nothing of what it wants: it has no
     right to it, or it is not there. Another certificate, or another battery that is wanted, ends the pause."""
     call_s: float = 2.0
-    command_s: float = DeviceLeaf.command_deadline_s
-    """Of a command: its owner waits for its device first, as long as a device may take."""
+    """Of every call but commands: an owner waits for its devices first (`RemoteCalls.command_deadline_s`)."""
     probe_period_s: float = 5.0
     session: SessionTimers = field(default_factory=SessionTimers)
 

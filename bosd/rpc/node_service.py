@@ -97,6 +97,7 @@ class NodeService(NodeServiceServicer):
             response.batteries.add(
                 name=name,
                 safe_within_s=facts.safe_within_s,
+                failsafe_time_s=facts.failsafe_time_s,
                 unconfirmed_a=(facts.left_a or facts.unconfirmed_a) if name in taken else facts.unconfirmed_a,
                 unread=facts.unread,
                 taken_by=taken.get(name, ""),

@@ -294,7 +294,7 @@ class RemoteBattery(RemoteCalls):
 
     async def _give_back(self, before_a: float) -> pb.SetCurrentResponse:
         try:
-            return await self._wire.clear()
+            return await self._wire.clear(self.command_deadline_s)
         except (ClaimedError, BatteryInUseError) as error:  # nothing of this node's is in force there; it may flow all the same
             return pb.SetCurrentResponse(name=self.name, may_run_a=left_a(error, before_a))
 

@@ -23,6 +23,7 @@ OWNERS_WORD: dict[str, None] = dict.fromkeys(
 )
 """What an owner says of limits at its battery, which is no word of this node's about its stub."""
 _MOST_REASON = 200
+LONGEST_DEADLINE_S = 30.0
 
 
 def clamped_there(answer: pb.SetCurrentResponse, told_a: float, target: str) -> str:
@@ -60,10 +61,15 @@ class RemoteCalls(NetworkLeaf):
         super().__init__(spec)
         self.longest_told_s = math.inf
 
+    @property
+    def command_deadline_s(self) -> float:  # type: ignore[override]
+        """The longer of the usual time and what its owner announced that its devices take, half a minute at most."""
+        return max(NetworkLeaf.command_deadline_s, min(self._facts.failsafe_time_s, LONGEST_DEADLINE_S))
+
     async def _set(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
         """Ask its owner; note the longest life that this takes, where it says so."""
         try:
-            return await self._wire.set_current(current_a, ttl_s)
+            return await self._wire.set_current(current_a, ttl_s, self.command_deadline_s)
         except InvalidArgumentError as error:
             if "maximum_s" in error.metadata:
                 self.longest_told_s = _life_s(error.metadata["maximum_s"])

@@ -355,6 +355,8 @@ def _nonsense(told: pb.SyncResponse) -> str:
     for each in told.batteries:
         if not math.isfinite(each.unconfirmed_a) or not 0.0 <= each.safe_within_s < math.inf:
             return f"{each.name[:64]}: {each.unconfirmed_a} A unconfirmed, safe within {each.safe_within_s} s"
+        if not 0.0 <= each.failsafe_time_s < math.inf:
+            return f"{each.name[:64]}: confirmed within {each.failsafe_time_s} s"
         if not (0.0 <= each.alone_discharge_limit_w < math.inf and 0.0 <= each.alone_charge_limit_w < math.inf):
             return f"{each.name[:64]}: alone limits of {each.alone_discharge_limit_w} W and {each.alone_charge_limit_w} W"
         for field in ("charge_efficiency", "discharge_efficiency"):
@@ -371,6 +373,7 @@ def _facts(told: pb.BatteryFacts) -> Facts:
         safe_within_s=up_to_most("safe_within_s"),
         unconfirmed_a=told.unconfirmed_a if told.HasField("unconfirmed_a") else None,
         unread=told.unread,
+        failsafe_time_s=told.failsafe_time_s,
         taken_by=told.taken_by,
         alone_discharge_limit_w=up_to_most("alone_discharge_limit_w"),
         alone_charge_limit_w=up_to_most("alone_charge_limit_w"),

@@ -79,7 +79,7 @@ class Claim(_message.Message):
     def __init__(self, name: _Optional[str] = ..., current_a: _Optional[float] = ..., ttl_s: _Optional[float] = ...) -> None: ...
 
 class BatteryFacts(_message.Message):
-    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread", "taken_by", "alone_discharge_limit_w", "alone_charge_limit_w", "charge_efficiency", "discharge_efficiency")
+    __slots__ = ("name", "safe_within_s", "unconfirmed_a", "unread", "taken_by", "alone_discharge_limit_w", "alone_charge_limit_w", "charge_efficiency", "discharge_efficiency", "failsafe_time_s")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SAFE_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
     UNCONFIRMED_A_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class BatteryFacts(_message.Message):
     ALONE_CHARGE_LIMIT_W_FIELD_NUMBER: _ClassVar[int]
     CHARGE_EFFICIENCY_FIELD_NUMBER: _ClassVar[int]
     DISCHARGE_EFFICIENCY_FIELD_NUMBER: _ClassVar[int]
+    FAILSAFE_TIME_S_FIELD_NUMBER: _ClassVar[int]
     name: str
     safe_within_s: float
     unconfirmed_a: float
@@ -98,7 +99,8 @@ class BatteryFacts(_message.Message):
     alone_charge_limit_w: float
     charge_efficiency: float
     discharge_efficiency: float
-    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_by: _Optional[str] = ..., alone_discharge_limit_w: _Optional[float] = ..., alone_charge_limit_w: _Optional[float] = ..., charge_efficiency: _Optional[float] = ..., discharge_efficiency: _Optional[float] = ...) -> None: ...
+    failsafe_time_s: float
+    def __init__(self, name: _Optional[str] = ..., safe_within_s: _Optional[float] = ..., unconfirmed_a: _Optional[float] = ..., unread: _Optional[bool] = ..., taken_by: _Optional[str] = ..., alone_discharge_limit_w: _Optional[float] = ..., alone_charge_limit_w: _Optional[float] = ..., charge_efficiency: _Optional[float] = ..., discharge_efficiency: _Optional[float] = ..., failsafe_time_s: _Optional[float] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
     __slots__ = ("batteries", "claims", "config_digest", "digest", "owner_s")

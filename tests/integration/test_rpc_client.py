@@ -178,7 +178,7 @@ async def test_a_restarted_remote_is_found_again(node: FakeNode, pool: RemotePoo
         await server.stop(0.0)
         await heard.until(lambda: heard.links[-1] == (Link.LOST, f"{address}: connection refused"))
         with pytest.raises(UnavailableError):
-            await link.set_current(1.0, 5.0)
+            await link.set_current(1.0, 5.0, 2.0)
         async with RpcServer(node, bugs.append, sessions=node.sessions()) as again:
             await again.start([address])
             await heard.until_link(Link.READY)
@@ -368,9 +368,9 @@ async def test_commands(node: FakeNode, address: str, pool: RemotePool) -> None:
     heard = Heard()
     link = pool.attach(address, "b1", heard)
     await heard.until_link(Link.READY)
-    answer = await link.set_current(-2.0, 12.5)
+    answer = await link.set_current(-2.0, 12.5, 2.0)
     assert answer.applied_current_a == -2.0
-    await link.clear()
+    await link.clear(2.0)
     await link.refresh(recursive=True)
     assert [call for call in node.calls if call[0] != "watch"] == [
         ("set_current", "b1", -2.0, 12.5, "node:here", "", False),
@@ -379,7 +379,7 @@ async def test_commands(node: FakeNode, address: str, pool: RemotePool) -> None:
     ]
     node.raises = ClaimedError("held", holder="n3", remaining_s=1.0)
     with pytest.raises(ClaimedError) as refused:
-        await link.set_current(1.0, None)
+        await link.set_current(1.0, None, 2.0)
     assert refused.value.metadata == {"holder": "n3", "remaining_s": "1.0"}
     node.raises = BadNameError("gone", name="b1")
     with pytest.raises(BadNameError):
@@ -393,7 +393,7 @@ async def test_an_answer_that_does_not_come(node: FakeNode, address: str, pool: 
     await heard.until_link(Link.READY)
     node.hang = asyncio.Event()
     with pytest.raises(UnavailableError, match="deadline"):
-        await link.set_current(1.0, 5.0)
+        await link.set_current(1.0, 5.0, 2.0)
 
 
 async def test_a_connection_lost_under_a_command(node: FakeNode, address: str, pool: RemotePool) -> None:
@@ -402,7 +402,7 @@ async def test_a_connection_lost_under_a_command(node: FakeNode, address: str, p
     link = pool.attach(address, "b1", heard)
     await heard.until_link(Link.READY)
     node.hang = asyncio.Event()
-    command = asyncio.create_task(link.set_current(1.0, 5.0))
+    command = asyncio.create_task(link.set_current(1.0, 5.0, 2.0))
     await asyncio.sleep(0.05)
     node.silent = True
     with pytest.raises(BosError) as lost:

@@ -34,6 +34,7 @@ class _Wire:
         self.full = False
         self.noted: list[tuple[str, float | None]] = []
         self.tells_unreached = True
+        self.within_s = 0.0
 
     def left_running_s(self) -> float | None:
         """Return nothing: no earlier run asked for anything."""
@@ -55,7 +56,8 @@ class _Wire:
     def session_now_s(self) -> float:
         return self.now_s
 
-    async def set_current(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
+    async def set_current(self, current_a: float, ttl_s: float | None, within_s: float) -> pb.SetCurrentResponse:
+        self.within_s = within_s
         self.asked.append((current_a, ttl_s))
         self._refuse()
         applied_a = current_a if self.applied_a is None else self.applied_a
@@ -63,7 +65,8 @@ class _Wire:
         reason = "" if applied_a == current_a else "clamped to the discharge limit 0 W of node:house"
         return pb.SetCurrentResponse(may_run_a=may_run_a, applied_current_a=applied_a, reason=reason)
 
-    async def clear(self) -> pb.SetCurrentResponse:
+    async def clear(self, within_s: float) -> pb.SetCurrentResponse:
+        self.within_s = within_s
         self.asked.append(("clear",))
         self._refuse()
         return pb.SetCurrentResponse(may_run_a=self.may_run_a or 0.0, unread=self.unread)
@@ -311,6 +314,20 @@ async def test_what_lowers_does_not_wait_for_the_disk() -> None:
         assert not await stub.note(current_a)
         await stub.command(current_a, 60.0)
     assert [current_a for current_a, _ in wire.asked] == [10.0, 5.0, 4.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("announced_s", "waited_s"), [(0.0, 5.0), (2.0, 5.0), (8.0, 8.0), (1e9, 30.0), (math.inf, 30.0), (math.nan, 5.0), (-1.0, 5.0)]
+)
+async def test_an_owner_is_given_the_time_that_its_devices_take(announced_s: float, waited_s: float) -> None:
+    """5 s (battery.py, `command_deadline_s`), or what the owner announced (control.md: failsafe_time_s): a gate may take 8 s."""
+    stub, pool = make()
+    ready(stub)
+    stub.on_snapshot(None, Facts(failsafe_time_s=announced_s))
+    await stub.command(1.0, 60.0)
+    assert (stub.command_deadline_s, pool.wire.within_s) == (waited_s, waited_s)
+    await stub.command(0.0, None)
+    assert pool.wire.within_s == waited_s
 
 
 async def test_no_command_where_none_may_arrive() -> None:
