@@ -31,8 +31,8 @@ LEFT_AH = 100.0
 ASK_EVERY_S = 5.0
 RESERVES = ((0.0, 1.0), (0.05, 0.95), (0.2, 0.8))
 LOSSES_CHANCE, EFFICIENCIES = 0.5, (0.85, 0.98)
-SLOW_CHANCE, SLOW_S, SLOW_HOLD_S = 0.4, (0.1, 0.5), 4.0
-"""A call of a node has 2 s: for a reading and a renewal that are under way, and the command. A third of the hold is longer."""
+SLOW_CHANCE, SLOW_S, SLOW_HOLD_S = 0.4, (0.2, 0.8), 4.0
+"""A command waits for a reading and a renewal that are under way, 2.4 s with itself; each 1.33 s one renewal has time there."""
 EMPTY_S = 12.0
 """Longer than it takes until what is empty or full is at 0 A: a sample each second, 5 s for a device, 4.03 s of lease."""
 UNHEARD_S = 15.0
