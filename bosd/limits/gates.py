@@ -97,7 +97,7 @@ class Gates:
 
     def _follow_edits(self) -> None:
         """Go on with what an edit wrote otherwise: what is open stays with its board, else with its name."""
-        gone = [leaf for leaf in {leaf for leaf, _ in self._opened} | set(self._held) if not self._is_there(leaf)]
+        gone = [leaf for leaf in self._looked_after() if not self._is_there(leaf)]
         there = self._directory.batteries
         for (leaf, _), opened in self._opened.items():
             if opened.limited is not leaf:
@@ -195,11 +195,14 @@ class Gates:
         if leaf.put_caps(SOURCE, tuple(Cap(source=SOURCE, discharging=out, limit_a=0.0, text=text) for out in ways)):
             self._changed(self._directory.tops_with(leaf))
 
+    def _looked_after(self) -> Iterable[PhysicalBattery]:
+        return dict.fromkeys((*(leaf for leaf, _ in self._opened), *self._held))
+
     def _have_held(self, group: asyncio.TaskGroup) -> None:
         """Have the switches of packs that no set point decides about follow, each by itself: one that hangs holds up no other."""
         self._held_s = {leaf: held_s for leaf, held_s in self._held_s.items() if self._is_there(leaf)}
         now_s = self._clock.now_s()
-        for leaf in {leaf for leaf, _ in self._opened} | set(self._held):
+        for leaf in self._looked_after():
             device = leaf.device
             if leaf.told or not isinstance(device, Switched) or not self._is_there(leaf):
                 self._held.pop(leaf, None)

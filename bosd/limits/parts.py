@@ -1,6 +1,7 @@
 """How a limit is divided over the leaves of what it limits: as they would share it if all of it was used."""
 
 import math
+from collections.abc import Collection
 
 from bosd.bal.aggregator import Aggregator, members_of
 from bosd.bal.battery import Battery, DeviceLeaf
@@ -43,14 +44,14 @@ def whole_of(cap: Cap, battery: Battery) -> tuple[bool, float]:
     return True, whole_w / part if cap.discharging else whole_w * part
 
 
-def with_a_part(battery: Battery) -> set[Battery]:
+def with_a_part(battery: Battery) -> Collection[Battery]:
     """Return the leaves below that can have a part of a limit: reached through aggregates alone.
 
     What is reached through a splitter is others', too: a part of it would limit them.
     """
     if isinstance(battery, Aggregator):
-        return {leaf for member in battery.sources for leaf in with_a_part(member)}
-    return {battery}
+        return dict.fromkeys(leaf for member in battery.sources for leaf in with_a_part(member))
+    return (battery,)
 
 
 def efficiency_above(battery: Battery, *, discharging: bool) -> float:

@@ -6,7 +6,7 @@ where nothing was asked: a new request is no return.
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple
 
 from bosd.bal.battery import Battery, DeviceLeaf
@@ -43,19 +43,19 @@ class Ramps:
     def attend(self) -> bool:
         """Hold down what is away, and let what is back rise; return whether there is any."""
         now_s = self._clock.now_s()
-        present = {battery for battery in self._directory if isinstance(battery, DeviceLeaf)}
+        present = {battery: None for battery in self._directory if isinstance(battery, DeviceLeaf)}
         self._away = {leaf: from_a for leaf, from_a in self._away.items() if leaf in present}
         self._inherit(present)
         for leaf in present:
             self._look(leaf, now_s)
-        self._reached &= present
+        self._reached &= present.keys()
         for battery in [each for each in self._rising if self._directory.batteries.get(each.name) is not each]:
             del self._rising[battery]
         for battery in list(self._rising):
             self._rise(battery, now_s)
         return bool(self._away or self._rising)
 
-    def _inherit(self, present: set[DeviceLeaf]) -> None:
+    def _inherit(self, present: Container[Battery]) -> None:
         """Go on with what an edit replaced while it was held down, or rose: the ramp's caps stay with the name."""
         for battery in self._directory:
             if not battery.caps or battery in self._away or battery in self._rising or _allowed_a(battery) == math.inf:

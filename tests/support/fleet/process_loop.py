@@ -7,13 +7,14 @@ process runs, no `finally`, no handler of a cancellation.
 import asyncio
 import contextvars
 import heapq
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, TypeVarTuple
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from tests.support.jumping_loop import JumpingLoop
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+Work: TypeAlias = Generator[Any, None, T] | Coroutine[Any, Any, T]
 
 
 class Life:
@@ -86,8 +87,30 @@ class _TimerHandle(_OfLife, asyncio.TimerHandle):
     __slots__ = ("life",)
 
 
+class _Task(asyncio.Task[T]):
+    """A task that sets have by when it began, not by where it lies: groups cancel theirs in that order, in every run."""
+
+    def __init__(self, work: Work[T], loop: "ProcessLoop", name: str | None, context: contextvars.Context | None) -> None:
+        self._number = loop.next_number()
+        super().__init__(work, loop=loop, name=name, context=context)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class ProcessLoop(JumpingLoop):
     """See the module."""
+
+    _tasks_begun = 0
+
+    def next_number(self) -> int:
+        """Return how many tasks began before one that begins."""
+        self._tasks_begun += 1
+        return self._tasks_begun
+
+    def create_task(self, coro: Work[T], *, name: object = None, context: contextvars.Context | None = None) -> asyncio.Task[T]:
+        """Begin a task."""
+        return _Task(coro, self, None if name is None else str(name), context)
 
     def _call_soon(
         self, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
