@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bosd.bal.spec import AggregatorSpec, BatterySpec, JbdSpec, NetworkSpec
-from tests.support.fleet.fleet import Fleet, Host, Judge
+from tests.support.fleet.channels import Sent
+from tests.support.fleet.fleet import Fleet, Host, Judge, Process
 from tests.support.fleet.judges import ViolationError, below
 from tests.support.fleet.limit_judge import TOLERANCE, TOLERANCE_W, VOLTAGE_V
 from tests.support.fleet.packs import Pack
@@ -97,6 +98,12 @@ class AloneJudge(Judge):
                 for asker in self._askers[host.name]:
                     cut(asker, host.name)
                 await asyncio.sleep(after_s)
+
+    def call_arrived(self, path: str, request: bytes, sent: Sent, server: Process) -> None:
+        """Note that an owner hears who commands it, be it between two cuts and two looks."""
+        del path, request
+        if sent.client.name.rpartition(".")[0] in self._askers[server.host]:
+            self._since_s[server.host] = self._fleet.loop.time()
 
     def current_changed(self, pack: Pack) -> None:
         """Look at what the pack is part of."""
