@@ -49,9 +49,14 @@ class Outcome:
             kind = UnavailableError
         lead = "not every member followed: " if len(self.states) > 1 else ""
         known = {} if others else dict(first.metadata)
-        if "battery" in known:
+        if known.get("battery", below(member)) != below(member):
             known["battery"] = member
         raise kind(lead + told, **{**known, **self.states})
+
+
+def below(stub: str) -> str:
+    """Return what stands for whatever a stub's battery rests on at its owner, where a refusal is of that alone."""
+    return f"below {stub}"
 
 
 def _naming(name: str, error: BosError) -> str:

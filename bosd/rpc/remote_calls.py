@@ -10,9 +10,10 @@ from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus
-from bosd.errors import InvalidArgumentError
+from bosd.errors import ClaimedError, InvalidArgumentError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
+from bosd.node.outcome import below
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
 from bosd.rpc.seeking import serial_of
@@ -67,9 +68,17 @@ class RemoteCalls(NetworkLeaf):
         return max(NetworkLeaf.command_deadline_s, min(self._facts.failsafe_time_s, LONGEST_DEADLINE_S))
 
     async def _set(self, current_a: float, ttl_s: float | None) -> pb.SetCurrentResponse:
-        """Ask its owner; note the longest life that this takes, where it says so."""
+        """Ask its owner; note the longest life that this takes, where it says so.
+
+        A claim of something below the battery there is told as such: where a stub is all there is of a node's battery, the next
+        node would take it for one of that.
+        """
         try:
             return await self._wire.set_current(current_a, ttl_s, self.command_deadline_s)
+        except ClaimedError as error:
+            if error.metadata.get("battery", self.network.remote_name) != self.network.remote_name:
+                error.metadata["battery"] = below(self.name)
+            raise
         except InvalidArgumentError as error:
             if "maximum_s" in error.metadata:
                 self.longest_told_s = _life_s(error.metadata["maximum_s"])

@@ -189,3 +189,34 @@ def test_nothing_is_a_set_point_too(name: str) -> None:
         await fleet.until(lambda: flows_a(fleet, "a") == [5.0], within_s=10.0, because="it is over")
 
     told(story)
+
+
+@pytest.mark.parametrize("after_s", [0.06 * each for each in range(10)])
+def test_a_claim_far_below_is_none_of_what_was_asked_for(after_s: float) -> None:
+    """Of four nodes in a row the third and the second have no sum of their own; a pack at the fourth is taken by force.
+
+    What the first asks for less is refused over all of them, and what was lowered is restored: it runs, and counts at the first.
+    """
+
+    async def story(fleet: Fleet) -> None:
+        for name in ("p1", "p2"):
+            fleet.add_pack(name, hold_s=None)
+        own = fleet.add_host("o", Topology(batteries=(pack_spec("b1", "p1"), pack_spec("b2", "p2"))))
+        stubs = stub_spec("s1", "o", "b1"), stub_spec("s2", "o", "b2")
+        fleet.add_host("r", Topology(batteries=(*stubs, sum_spec("both", "s1", "s2"))))
+        fleet.add_host("q", Topology(batteries=(stub_spec("sboth", "r", "both"),)))
+        owners(fleet, "c", hold_s=None)
+        top = stub_spec("far", "q", "sboth"), stub_spec("sc", "c", "b"), sum_spec("all", "far", "sc")
+        host = fleet.add_host("m", Topology(batteries=top))
+        await ready(fleet)
+        await fleet.set(host, "all", 20.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fleet.within(own, own.up.node.force_current("b1", -3.0, ttl_s=60.0, holder="person")))
+            await asyncio.sleep(after_s)
+            group.create_task(fleet.refused(fleet.set(host, "all", 2.0)))
+        for _ in range(200):
+            await asyncio.sleep(0.02)
+            running_a = [max(0.0, each_a) for each_a in flows_a(fleet, "p1", "p2", "c")]
+            assert sum(running_a) <= 20.0 + TOLERANCE_A, running_a
+
+    told(story)
