@@ -83,7 +83,8 @@ def told_until_s(battery: Battery, now_s: float) -> float | None:
         return battery.setpoint.ends_s
     if not is_told_in_pieces(battery):
         return None
-    ends_s = next_piece_s(battery, now_s) + _piece_s(battery)
+    piece_s = _piece_s(battery)
+    ends_s = _after_s(now_s, piece_s) + piece_s
     return ends_s if battery.booked is None else min(battery.booked.ends_s, ends_s)
 
 
@@ -94,7 +95,10 @@ def is_told_in_pieces(battery: Battery) -> bool:
 
 def next_piece_s(battery: Battery, now_s: float) -> float:
     """Return when devices below a free battery are told the next piece of its booking or safe value."""
-    piece_s = _piece_s(battery)
+    return _after_s(now_s, _piece_s(battery))
+
+
+def _after_s(now_s: float, piece_s: float) -> float:
     return (now_s // piece_s + 1.0) * piece_s
 
 

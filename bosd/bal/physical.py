@@ -34,6 +34,7 @@ class PhysicalBattery(DeviceLeaf):
 
     __slots__ = (
         "_asked",
+        "_place",
         "commanded_a",
         "deviation",
         "device",
@@ -72,7 +73,7 @@ class PhysicalBattery(DeviceLeaf):
         self.deviation: Deviation | None = None
         self.told_book: Told | None = None
         self.left_a, self.looked = 0.0, False
-        self._asked = 0
+        self._asked, self._place = 0, ""
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
@@ -150,10 +151,10 @@ class PhysicalBattery(DeviceLeaf):
     def keep_told(self, book: Told) -> None:
         """Have what a regulator is told kept over restarts; what is kept may be running. A gate leaves the amount to the load."""
         if self.controllable and not self.is_gate and isinstance(self.spec, PhysicalSpec):
-            place = self.spec.commanded_place
-            self.told_book, self.left_a = book, book.left_a(place)
+            self.told_book, self._place = book, self.spec.commanded_place
+            self.left_a = book.left_a(self._place)
             if abs(self.unconfirmed_a or 0.0) > abs(self.left_a):  # of a battery whose place it takes
-                book.note_soon(place, self.counts_at_a)
+                book.note_soon(self._place, self.counts_at_a)
 
     def is_waited_for(self, now_s: float) -> bool:
         """Return whether the first look is under way, or the device has not let go by itself of what an earlier run left."""
@@ -184,8 +185,8 @@ class PhysicalBattery(DeviceLeaf):
     def _confirmed(self, current_a: float) -> None:
         """Keep what the device has confirmed; what an earlier run left is over."""
         self.left_a = 0.0
-        if self.told_book is not None and isinstance(self.spec, PhysicalSpec):
-            self.told_book.confirmed(self.spec.commanded_place, current_a)
+        if self.told_book is not None:
+            self.told_book.confirmed(self._place, current_a)
 
     def found_running(self, current_a: float) -> None:
         """Note that the device was found to hold `current_a` that this node did not ask for (control.md, "Owners")."""
@@ -204,9 +205,9 @@ class PhysicalBattery(DeviceLeaf):
         self._asked += 1
         asked, known_a = self._asked, self.applied_a if self.unconfirmed_a is None else self.unconfirmed_a
         lowers = current_a == 0.0 or (current_a * known_a > 0.0 and abs(current_a) <= abs(known_a))
-        if self.told_book is None or lowers or not isinstance(self.spec, PhysicalSpec):
+        if self.told_book is None or lowers:
             return False
-        waited = await self.told_book.note(self.spec.commanded_place, max(self._may_run_a, current_a, key=abs))
+        waited = await self.told_book.note(self._place, max(self._may_run_a, current_a, key=abs))
         if self._asked != asked:
             raise UnavailableError(f"{self.name}: another command was sent while this one waited for the disk", battery=self.name)
         return waited
@@ -217,8 +218,8 @@ class PhysicalBattery(DeviceLeaf):
 
     def not_told(self) -> None:
         """Have kept for a run after this one what the device goes on with."""
-        if self.told_book is not None and isinstance(self.spec, PhysicalSpec):
-            self.told_book.not_told(self.spec.commanded_place, self._may_run_a)
+        if self.told_book is not None:
+            self.told_book.not_told(self._place, self._may_run_a)
 
     async def make_safe(self) -> str:
         """Have the device do its safe action, and nothing behind it that was asked before; return in words what was done."""

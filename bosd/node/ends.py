@@ -52,7 +52,7 @@ def over_first_s(tops: Iterable[Battery]) -> float:
 def changes_s(top: Battery, now_s: float) -> float:
     """Return when time alone will change what may be asked: something empty or full, a drift judged, shares moved."""
     instants_s = [top.status(now_s).valid_until_s]
-    told_in_pieces = is_told_in_pieces(top)
+    piece_s = next_piece_s(top, now_s) if is_told_in_pieces(top) else math.inf
     for below in members_of(top):
         if isinstance(below, PseudoBattery):
             instants_s.append(below.ends_s())
@@ -64,8 +64,8 @@ def changes_s(top: Battery, now_s: float) -> float:
             ]
         elif isinstance(below, Partition):
             instants_s.append(foresight.ends_s(below, now_s))
-        elif told_in_pieces and isinstance(below, DeviceLeaf) and below.expires:
-            instants_s.append(next_piece_s(top, now_s))
+        elif isinstance(below, DeviceLeaf) and below.expires:
+            instants_s.append(piece_s)
     return min((instant_s for instant_s in instants_s if instant_s > now_s), default=math.inf)
 
 

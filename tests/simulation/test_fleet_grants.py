@@ -19,6 +19,8 @@ from tests.simulation.test_fleet_limits import VOLTAGE_V, edit, granted_w, limit
 from tests.support.fleet.fleet import Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import controller, flows_a, owners, ready, told
 
+LIMITED_ALONE = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
+
 
 async def _sets_aside_what_a_runs(fleet: Fleet, host: Host) -> None:
     """Limit all to the 480 W that a, which holds and is not reached, runs on: b is granted nothing, and nothing is provable."""
@@ -597,12 +599,7 @@ def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: 
     """
 
     async def story(fleet: Fleet) -> None:
-        fleet.add_pack("a")
-        spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
-        far = fleet.add_host("a", Topology(batteries=(spec,)))
-        host = controller(fleet, "a")
-        await ready(fleet)
-        await fleet.set(host, "all", -1.0)
+        far, _ = await _limited_alone(fleet)
         await asyncio.sleep(2.0)
         cut_s = fleet.loop.time()
         if after_s < 0.0:
@@ -610,16 +607,16 @@ def test_an_alone_limit_that_is_raised_during_a_loss_waits_for_contact(limit_w: 
         else:
             fleet.cut("m", "a")
             await asyncio.sleep(after_s)
-        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await edit(fleet, far, replace(LIMITED_ALONE, alone_charge_limit_w=limit_w))
         await asyncio.sleep(max(3.0, cut_s + 5.0 - fleet.loop.time()))
         await fleet.set(far, "b", -15.0, ttl_s=300.0)  # somebody there
         await asyncio.sleep(5.0)
         assert far.up.node.directory["b"].alone
         assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
-        await edit(fleet, far, replace(spec, alone_charge_limit_w=48.0))
+        await edit(fleet, far, replace(LIMITED_ALONE, alone_charge_limit_w=48.0))
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-1.0, rel=1e-3)]
-        await edit(fleet, far, replace(spec, alone_charge_limit_w=limit_w))
+        await edit(fleet, far, replace(LIMITED_ALONE, alone_charge_limit_w=limit_w))
         await asyncio.sleep(3.0)
         assert flows_a(fleet, "a") == [pytest.approx(-2.0, rel=1e-3)]
         fleet.heal("m", "a")
@@ -700,14 +697,19 @@ def test_who_commanded_last_is_missed_after_a_restart_though_another_is_heard() 
     told(story)
 
 
-async def _scrapped(fleet: Fleet) -> Host:
-    """Have m command a battery that is limited to 96 W alone, and be scrap from then on; return its owner."""
+async def _limited_alone(fleet: Fleet) -> tuple[Host, Host]:
+    """Have m command a battery that is limited to 96 W alone; return its owner, and m."""
     fleet.add_pack("a")
-    spec = replace(pack_spec("b", "a"), alone_charge_limit_w=96.0)
-    far = fleet.add_host("a", Topology(batteries=(spec,)))
+    far = fleet.add_host("a", Topology(batteries=(LIMITED_ALONE,)))
     host = controller(fleet, "a")
     await ready(fleet)
     await fleet.set(host, "all", -1.0)
+    return far, host
+
+
+async def _scrapped(fleet: Fleet) -> Host:
+    """Have m command a battery that is limited to 96 W alone, and be scrap from then on; return its owner."""
+    far, host = await _limited_alone(fleet)
     host.cut_power()
     return far
 
