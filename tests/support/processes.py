@@ -61,7 +61,7 @@ def until(what: Callable[[], T], *, timeout_s: float = CALL_S, because: str = ""
 
 def logs() -> str:
     """Return the ends of the logs of everything that runs."""
-    return "\n".join(f"--- {program.name}\n{program.tail()}" for program in RUNNING)
+    return "\n".join(f"--- {program.name}{program.ended}\n{program.tail()}" for program in RUNNING)
 
 
 class Program:
@@ -117,6 +117,11 @@ class Program:
     def running(self) -> bool:
         """Whether it is there."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def ended(self) -> str:
+        """How it ended, for people; empty while it runs."""
+        return "" if self.running else f" (ended with exit status {self.process.poll()})"
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
