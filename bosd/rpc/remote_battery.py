@@ -10,13 +10,12 @@ from bosd.bal.may_run import SLACK, unseen_a
 from bosd.bal.ramp import hold_down
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import HEARD, UNHEARD, BatteryStatus, Link, Quality
-from bosd.errors import BatteryInUseError, ClaimedError, CycleError, DriverError, UnavailableError
+from bosd.errors import ClaimedError, CycleError, DriverError, UnavailableError
 from bosd.rpc.client import RemotePool
 from bosd.rpc.convert import MAX_HOPS, MAX_PATH, amended
 from bosd.rpc.held_there import HeldThere, is_in_use, left_a
 from bosd.rpc.remote_calls import OWNERS_WORD, RemoteCalls, clamped_there
 from bosd.rpc.stub_age import quality_of, staleness_s
-from bosd.v1 import battery_pb2 as pb
 
 
 class RemoteBattery(RemoteCalls):
@@ -162,6 +161,7 @@ class RemoteBattery(RemoteCalls):
                 self.unread_until_s = -math.inf
             return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
+        self._expect_status()
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._facts = facts
         if not facts.unread:
@@ -291,12 +291,6 @@ class RemoteBattery(RemoteCalls):
         self._may_run_a = None if abs(answer.may_run_a) <= abs(current_a) * (1.0 + SLACK) + SLACK else answer.may_run_a
         if answer.unread and abs(before_a) > abs(answer.may_run_a):
             self._may_run_a = before_a  # its owner was started anew and cannot know: what was told before counts
-
-    async def _give_back(self, before_a: float) -> pb.SetCurrentResponse:
-        try:
-            return await self._wire.clear(self.command_deadline_s)
-        except (ClaimedError, BatteryInUseError) as error:  # nothing of this node's is in force there; it may flow all the same
-            return pb.SetCurrentResponse(name=self.name, may_run_a=left_a(error, before_a))
 
     def settled(self, current_a: float, now_s: float) -> None:
         """Note that the remote follows `current_a`; where something below has not confirmed there, what may flow counts."""

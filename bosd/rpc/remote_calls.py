@@ -10,12 +10,13 @@ from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
 from bosd.bal.status import BatteryStatus
-from bosd.errors import ClaimedError, InvalidArgumentError
+from bosd.errors import BatteryInUseError, ClaimedError, InvalidArgumentError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
 from bosd.node.outcome import below
 from bosd.rpc.client import RemoteLink
 from bosd.rpc.convert import MAX_HOPS
+from bosd.rpc.held_there import left_a
 from bosd.rpc.seeking import serial_of
 from bosd.v1 import battery_pb2 as pb
 
@@ -25,6 +26,8 @@ OWNERS_WORD: dict[str, None] = dict.fromkeys(
 """What an owner says of limits at its battery, which is no word of this node's about its stub."""
 _MOST_REASON = 200
 LONGEST_DEADLINE_S = 30.0
+FIRST_STATUS_S = 1.0
+"""For the first status of a battery after its owner's snapshot: the two come by streams of their own, in either order."""
 
 
 def clamped_there(answer: pb.SetCurrentResponse, told_a: float, target: str) -> str:
@@ -50,7 +53,7 @@ def _life_s(text: str) -> float:
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_wire", "longest_told_s")
+    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_status_due_s", "_wire", "longest_told_s")
 
     _wire: RemoteLink
     _facts: Facts
@@ -61,6 +64,7 @@ class RemoteCalls(NetworkLeaf):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
         self.longest_told_s = math.inf
+        self._status_due_s: float | None = None
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
@@ -83,6 +87,26 @@ class RemoteCalls(NetworkLeaf):
             if "maximum_s" in error.metadata:
                 self.longest_told_s = _life_s(error.metadata["maximum_s"])
             raise
+
+    async def _give_back(self, before_a: float) -> pb.SetCurrentResponse:
+        """Give back to its owner what this node asked for; a claim of somebody else is an answer too."""
+        try:
+            return await self._wire.clear(self.command_deadline_s)
+        except (ClaimedError, BatteryInUseError) as error:  # nothing of this node's is in force there; it may flow all the same
+            return pb.SetCurrentResponse(name=self.name, may_run_a=left_a(error, before_a))
+
+    def _expect_status(self) -> None:
+        """Note that its owner's snapshot is there; its first status is due a moment later."""
+        if self._status_due_s is None:
+            self._status_due_s = self._wire.session_now_s() + FIRST_STATUS_S
+
+    def is_waited_for(self, now_s: float) -> bool:
+        """Return whether its owner has not said what it runs; or has, and its first status, with its limits, is about to come.
+
+        Without that it could carry nothing, and a booking that goes on after a restart would be told 0 A first.
+        """
+        due_s = self._status_due_s
+        return self.is_unread(now_s) or (self._remote is None and due_s is not None and self._wire.session_now_s() < due_s)
 
     def left_for_s(self, now_s: float) -> float:
         """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""

@@ -6,8 +6,9 @@ import pytest
 
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import Topology
-from bosd.bal.status import SetpointSource
+from bosd.bal.status import BatteryStatus, SetpointSource
 from bosd.fleet.timers import SessionTimers
+from bosd.rpc.remote_battery import RemoteBattery
 from bosd.store.limits import Limit
 from tests.support.fleet.fleet import UTC_S, Fleet, Host, pack_spec, stub_spec, sum_spec
 from tests.support.fleet.stories import LET_GO_S, controller, flows_a, owners, ready, told
@@ -129,6 +130,59 @@ def test_a_controller_that_is_back_in_time_finds_its_booking_running() -> None:
         assert flows_a(fleet, "a", "b") == [0.0, 0.0]  # it was the controller's, and lived by its lease
 
     told(story, SessionTimers(lease_s=LEASE_S))
+
+
+def test_a_booking_goes_on_when_a_first_status_comes_after_the_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A controller comes back; both owners have said what runs, one is ready, and no status of either has come: no step."""
+    on_status = RemoteBattery.on_status
+
+    def late(stub: RemoteBattery, status: BatteryStatus, half_rtt_s: float) -> None:
+        if stub.name in held:
+            asyncio.get_running_loop().call_later(0.5, on_status, stub, status, half_rtt_s)
+        else:
+            on_status(stub, status, half_rtt_s)
+
+    held = set[str]()
+    monkeypatch.setattr(RemoteBattery, "on_status", late)
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b", hold_s=None)
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.within(host, host.up.node.book("all", 20.0, Moment(in_s=0.5), Moment(in_s=600.0), holder="person"))
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == pytest.approx([10.0, 10.0]), within_s=4.0, because="it begins")
+        host.kill()
+        await _no_step(fleet, 1.0)
+        fleet.wires.way("b", "m").delay_s = (0.03, 0.03)
+        held.update(("sa", "sb"))
+        host.start()
+        await _no_step(fleet, 1.0)
+        held.clear()
+        await _no_step(fleet, LEASE_S)
+        assert host.up.node.status("all").setpoint_source is SetpointSource.SCHEDULE
+
+    told(story, SessionTimers(lease_s=LEASE_S))
+
+
+def test_a_status_that_never_comes_is_waited_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner says what it runs and never sends a status: the other one gets the whole of the booking all the same."""
+    on_status = RemoteBattery.on_status
+
+    def never(stub: RemoteBattery, status: BatteryStatus, half_rtt_s: float) -> None:
+        if stub.name != "sb":
+            on_status(stub, status, half_rtt_s)
+
+    async def story(fleet: Fleet) -> None:
+        owners(fleet, "a", "b")
+        host = controller(fleet, "a", "b")
+        await ready(fleet)
+        await fleet.within(host, host.up.node.book("all", 5.0, Moment(in_s=1.0), Moment(in_s=600.0), holder="person"))
+        host.kill()
+        monkeypatch.setattr(RemoteBattery, "on_status", never)
+        host.start()
+        await fleet.until(lambda: flows_a(fleet, "a", "b") == [5.0, 0.0], within_s=6.0, because="it begins")
+
+    told(story)
 
 
 @pytest.mark.parametrize("asked_a", [0.0, 5.0])
