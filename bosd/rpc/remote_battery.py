@@ -32,7 +32,6 @@ class RemoteBattery(RemoteCalls):
         "_gone",
         "_held",
         "_in_session",
-        "_link",
         "_link_reason",
         "_may_run_a",
         "_safe_within_s",
@@ -161,7 +160,7 @@ class RemoteBattery(RemoteCalls):
                 self.unread_until_s = -math.inf
             return False
         self._in_session = True  # it is heard; when it is lost, be it before Ready, its time begins anew
-        self._expect_status()
+        self._expect_agreement()
         self._safe_within_s, self._counted_until_s = facts.safe_within_s, math.inf
         self._facts = facts
         if not facts.unread:

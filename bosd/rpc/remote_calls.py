@@ -9,7 +9,7 @@ from bosd.bal.explain import Explanation
 from bosd.bal.facts import Facts
 from bosd.bal.schedule import Moment
 from bosd.bal.spec import NetworkSpec
-from bosd.bal.status import BatteryStatus
+from bosd.bal.status import HEARD, BatteryStatus, Link
 from bosd.errors import BatteryInUseError, ClaimedError, InvalidArgumentError
 from bosd.node.api import BookingView, BookResult, StopResult
 from bosd.node.links import NetworkLeaf
@@ -26,8 +26,8 @@ OWNERS_WORD: dict[str, None] = dict.fromkeys(
 """What an owner says of limits at its battery, which is no word of this node's about its stub."""
 _MOST_REASON = 200
 LONGEST_DEADLINE_S = 30.0
-FIRST_STATUS_S = 1.0
-"""For the first status of a battery after its owner's snapshot: the two come by streams of their own, in either order."""
+FIRST_AGREED_S = 1.0
+"""From its owner's first snapshot until it can be told something: a status came, by a stream of its own, and both agreed."""
 
 
 def clamped_there(answer: pb.SetCurrentResponse, told_a: float, target: str) -> str:
@@ -53,18 +53,19 @@ def _life_s(text: str) -> float:
 class RemoteCalls(NetworkLeaf):
     """A stub whose calls go over `_wire`. Each raises what its owner refuses with, or UnavailableError without an answer."""
 
-    __slots__ = ("_facts", "_left_running", "_own", "_remote", "_status_due_s", "_wire", "longest_told_s")
+    __slots__ = ("_facts", "_left_running", "_link", "_own", "_remote", "_tellable_by_s", "_wire", "longest_told_s")
 
     _wire: RemoteLink
     _facts: Facts
     _own: str
+    _link: Link
     _remote: BatteryStatus | None
     _left_running: bool
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__(spec)
         self.longest_told_s = math.inf
-        self._status_due_s: float | None = None
+        self._tellable_by_s: float | None = None
 
     @property
     def command_deadline_s(self) -> float:  # type: ignore[override]
@@ -95,18 +96,21 @@ class RemoteCalls(NetworkLeaf):
         except (ClaimedError, BatteryInUseError) as error:  # nothing of this node's is in force there; it may flow all the same
             return pb.SetCurrentResponse(name=self.name, may_run_a=left_a(error, before_a))
 
-    def _expect_status(self) -> None:
-        """Note that its owner's snapshot is there; its first status is due a moment later."""
-        if self._status_due_s is None:
-            self._status_due_s = self._wire.session_now_s() + FIRST_STATUS_S
+    def _expect_agreement(self) -> None:
+        """Note that its owner's snapshot is there: a moment later it can be told something."""
+        if self._tellable_by_s is None:
+            self._tellable_by_s = self._wire.session_now_s() + FIRST_AGREED_S
 
     def is_waited_for(self, now_s: float) -> bool:
-        """Return whether its owner has not said what it runs; or has, and its first status, with its limits, is about to come.
+        """Return whether its owner has not said what it runs; or has, and is about to take commands for the first time.
 
-        Without that it could carry nothing, and a booking that goes on after a restart would be told 0 A first.
+        Until then it carries nothing. What was planned of that, 0 A, could reach it a moment later and end what goes on there.
         """
-        due_s = self._status_due_s
-        return self.is_unread(now_s) or (self._remote is None and due_s is not None and self._wire.session_now_s() < due_s)
+        if self.is_unread(now_s):
+            return True
+        by_s = self._tellable_by_s
+        tellable = self._remote is not None and self._link in HEARD
+        return not tellable and by_s is not None and self._wire.session_now_s() < by_s
 
     def left_for_s(self, now_s: float) -> float:
         """Return how long yet it may run what an earlier run of this node asked for, by the time that sessions go by."""

@@ -1,6 +1,7 @@
 """Bookings in a simulated fleet: wrong clocks begin none (peers.md), and a controller that is back in time finds its own."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -132,18 +133,32 @@ def test_a_controller_that_is_back_in_time_finds_its_booking_running() -> None:
     told(story, SessionTimers(lease_s=LEASE_S))
 
 
-def test_a_booking_goes_on_when_a_first_status_comes_after_the_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A controller comes back; both owners have said what runs, one is ready, and no status of either has come: no step."""
+def _late_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have no status of a stub come within half a second of its owner's snapshot."""
     on_status = RemoteBattery.on_status
 
     def late(stub: RemoteBattery, status: BatteryStatus, half_rtt_s: float) -> None:
-        if stub.name in held:
-            asyncio.get_running_loop().call_later(0.5, on_status, stub, status, half_rtt_s)
-        else:
-            on_status(stub, status, half_rtt_s)
+        asyncio.get_running_loop().call_later(0.5, on_status, stub, status, half_rtt_s)
 
-    held = set[str]()
     monkeypatch.setattr(RemoteBattery, "on_status", late)
+
+
+def _late_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a stub told 0.1 s after that was planned: both may have agreed by then."""
+    note = RemoteBattery.note
+
+    async def late(stub: RemoteBattery, current_a: float) -> bool:
+        await asyncio.sleep(0.1)
+        return await note(stub, current_a)
+
+    monkeypatch.setattr(RemoteBattery, "note", late)
+
+
+@pytest.mark.parametrize("late", [_late_status, _late_command])
+def test_a_booking_goes_on_where_stubs_can_be_told_something(
+    monkeypatch: pytest.MonkeyPatch, late: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """A controller comes back and knows what runs before it can tell its stubs anything: no step."""
 
     async def story(fleet: Fleet) -> None:
         owners(fleet, "a", "b", hold_s=None)
@@ -154,10 +169,10 @@ def test_a_booking_goes_on_when_a_first_status_comes_after_the_snapshot(monkeypa
         host.kill()
         await _no_step(fleet, 1.0)
         fleet.wires.way("b", "m").delay_s = (0.03, 0.03)
-        held.update(("sa", "sb"))
-        host.start()
-        await _no_step(fleet, 1.0)
-        held.clear()
+        with monkeypatch.context() as patched:
+            late(patched)
+            host.start()
+            await _no_step(fleet, 1.0)
         await _no_step(fleet, LEASE_S)
         assert host.up.node.status("all").setpoint_source is SetpointSource.SCHEDULE
 
