@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import pytest
 
+from bosd.bal.physical import PhysicalBattery
 from bosd.bal.spec import Topology
 from bosd.errors import BosError
 from tests.support.fleet.fleet import Fleet, Host, Judge, pack_spec, sum_spec
@@ -13,6 +14,8 @@ from tests.support.fleet.stories import ready, told
 
 pytestmark = pytest.mark.jumping
 
+HOLD_S = 2.0
+SLOW_S = 0.6
 TTL_S = 2.0
 FROZEN_S = 10.0
 """Longer than the set point lives, and than the device holds it."""
@@ -45,9 +48,9 @@ async def asks(fleet: Fleet, host: Host, name: str, current_a: float, ttl_s: flo
         await fleet.set(host, name, current_a, ttl_s=ttl_s)
 
 
-async def frozen(fleet: Fleet, host: Host, seen: Seen) -> None:
+async def frozen(fleet: Fleet, host: Host, seen: Seen, frozen_s: float = FROZEN_S) -> None:
     """Have the board stand still, and look at what flows from then on."""
-    await fleet.stall(host, FROZEN_S)
+    await fleet.stall(host, frozen_s)
     seen.flowed.clear()
     await asyncio.sleep(20.0)
     assert seen.flowed == []
@@ -70,5 +73,24 @@ def test_a_renewal_of_a_request_that_was_over_before_it_was_in_force(hold_s: flo
         await asyncio.sleep(0.1)  # its answer has arrived
         await frozen(fleet, host, seen)
         await asking
+
+    told(story)
+
+
+def test_a_renewal_that_waits_for_the_line() -> None:
+    """10 A for 2 s, and a renewal waits behind a reading while the board stands still for 4.5 s: it was written at the thaw."""
+
+    async def story(fleet: Fleet) -> None:
+        pack = fleet.add_pack("a", hold_s=HOLD_S, waits=True, latency_s=(SLOW_S, SLOW_S))
+        seen, host = Seen(fleet, pack), node_of(fleet, pack)
+        await ready(fleet)
+        await fleet.set(host, "a", 10.0, ttl_s=TTL_S)
+        battery = host.up.node.directory["a"]
+        assert isinstance(battery, PhysicalBattery)
+        line, renewing = battery.device._device._turn, battery.device._turn  # type: ignore[attr-defined]
+        await fleet.until(
+            lambda: renewing.locked() and bool(line._waiters), within_s=TTL_S, because="a renewal waits", step_s=0.01
+        )
+        await frozen(fleet, host, seen, 4.5)
 
     told(story)
