@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from bosd.drivers.sending import look_again
 from bosd.drivers.transport import SERIAL_REPLY_S, ByteTransport
 from bosd.drivers.turnstile import Turnstile
 from bosd.errors import BosError, DriverError, UnavailableError
@@ -217,6 +218,7 @@ class Line:
         sent_s = loop.time()
         reply: T | None = None
         try:
+            look_again()
             self._send(request)
             reply = await waiter
         except asyncio.CancelledError:

@@ -100,6 +100,8 @@ class Executor:
         self.not_followed: Callable[[DeviceLeaf, BosError], None] | None = None
         self.ahead: dict[DeviceLeaf, asyncio.Task[None]] = {}
         """Devices that are told less past the turn of whatever is under way: that waits until they are."""
+        self.until: dict[DeviceLeaf, Over] = {}
+        """Until when what devices confirmed is wanted, of a plan that is not in force yet, or never came to be."""
         self._telling: dict[DeviceLeaf, list[Move]] = {}
 
     async def execute(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> None:
@@ -122,7 +124,7 @@ class Executor:
                 await self._bring_back(plan, phase, done, outcome, still_wanted)
                 outcome.raise_any()
             done += phase
-        commit(plan, self._clock.now_s())
+        self._commit(plan, phases)
 
     async def enforce(self, plan: Plan, still_wanted: Callable[[], bool], over_s: Over = never) -> bool:
         """Put in force what nobody need ask for, an end or a limit: lower, settle, raise, commit. Return whether all is done.
@@ -145,8 +147,14 @@ class Executor:
                 outcome.raise_any()
             if len(due) < len(phase):
                 return False
-        commit(plan, self._clock.now_s())
+        self._commit(plan, phases)
         return True
+
+    def _commit(self, plan: Plan, phases: Sequence[Sequence[Move]]) -> None:
+        """Put a plan in force; from now on what its devices were told is over when that is."""
+        commit(plan, self._clock.now_s())
+        for move in (move for phase in phases for move in phase):
+            self.until.pop(move.leaf, None)
 
     async def _bring_back(
         self, plan: Plan, told: Sequence[Move], lowered: Sequence[Move], outcome: Outcome, still_wanted: Callable[[], bool]
@@ -187,7 +195,7 @@ class Executor:
         try:
             async with scope:
                 look()
-                return await self.tell(moves, check)
+                return await self.tell(moves, check, over_s)
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -199,11 +207,15 @@ class Executor:
             if timer is not None:
                 timer.cancel()
 
-    async def tell(self, moves: Sequence[Move], check: Callable[[], None] | None = None) -> Outcome:
-        """Tell devices at the same time; return what became of each.
+    async def tell(self, moves: Sequence[Move], check: Callable[[], None] | None = None, over_s: Over | None = None) -> Outcome:
+        """Tell devices at the same time, what is wanted `until` it is over; return what became of each.
 
         With `check` each waits for what is told `ahead` to it, and is refused if that raises then; without, it goes past.
         """
+        for move in moves:
+            self.until.pop(move.leaf, None)
+            if over_s is not None:
+                self.until[move.leaf] = over_s
         outcome, tell = Outcome(), partial(self._tell, None) if check is None else partial(self._tell_behind, check)
         if len(moves) == 1:
             await tell(moves[0], outcome)

@@ -61,6 +61,8 @@ class Leaves:
         self.unowned_kept_s = LEASE_S
         """How long a current that nobody asked for is kept for its controller to come back: one lease."""
         self.told_book: Told | None = None
+        self.until: Mapping[DeviceLeaf, Callable[[], float]] = {}
+        """Until when what devices were told is wanted, where it is not in force above yet."""
         self._not_followed = not_followed
         self.orphans = Orphans(directory, self._try_again)
         self._group: asyncio.TaskGroup | None = None
@@ -135,9 +137,9 @@ class Leaves:
         return self.unowned_kept_s
 
     def _is_in_force(self, battery: PhysicalBattery) -> bool:
-        """Return whether nothing that is asked above a device is over by now."""
-        now_s = self.clock.now_s()
-        if self.directory.batteries.get(battery.name) is not battery:
+        """Return whether nothing that is asked above a device, or that it was told for, is over by now."""
+        now_s, until = self.clock.now_s(), self.until.get(battery)
+        if self.directory.batteries.get(battery.name) is not battery or (until is not None and until() <= now_s):
             return False
         asked = [each for top in self.directory.tops_with(battery) for each in (top.setpoint, top.booked) if each is not None]
         return all(now_s < (each.over_s if isinstance(each, SetPoint) else each.ends_s) for each in asked)

@@ -89,7 +89,7 @@ class Node:
         self.directory = Directory(self._make_leaf, policy, sharing)
         self._leaves = Leaves(self.directory, clock, self._look_above, self._not_followed)
         self._executor = executor = Executor(clock, self._leaves.sample_soon)
-        self.orphans = self._leaves.orphans
+        self.orphans, self._leaves.until = self._leaves.orphans, executor.until
         self._controller = Controller(self.directory, clock, executor, default_ttl_s=default_ttl_s, longest_ttl_s=longest_ttl_s)
         self._digest: tuple[object, str] = (None, "")
         self.peer_commands = Claims(self.directory, clock, self._controller.taken)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bosd.bal.device import Sample
 from bosd.clock import Clock
+from bosd.drivers.sending import look_again
 from bosd.errors import DriverError, UnavailableError
 from tests.support.fleet.process_loop import context_of
 
@@ -114,6 +115,7 @@ class PackDriver:
         if not self.pack.waits:
             return await self._send(do)
         async with self._turn:
+            look_again()  # as `Line` does
             return await self._send(do)
 
     async def _send(self, do: Callable[[], object]) -> None:

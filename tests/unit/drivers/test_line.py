@@ -8,6 +8,7 @@ import pytest
 
 from bosd.drivers.jbd.framing import Frame, FrameReader
 from bosd.drivers.line import Line
+from bosd.drivers.sending import looked_at
 from bosd.drivers.transport import ByteReceiver, MemoryEnd, MemoryTransport, memory_pair
 from bosd.errors import DriverError, UnavailableError
 from tests.support.jbd_frames import READ_BASIC, READ_CELLS, basic_payload, cells_payload, reply
@@ -345,3 +346,24 @@ async def test_closed_while_it_opens() -> None:
         await asking
     assert (line.is_open, near._receiver) == (False, None)
     del far
+
+
+async def test_what_is_over_when_it_has_its_turn_is_not_sent() -> None:
+    """A request waits 0.1 s behind another one and is over meanwhile: it never goes out, and the next one does."""
+    script = Script([(0.1, BASIC_REPLY)], [(0.1, BASIC_REPLY)])
+    line, looks = await script.start(), 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        raise UnavailableError("over")
+
+    async def ask_late() -> None:
+        with looked_at(look), pytest.raises(UnavailableError, match="over"):
+            await line.transact(READ_CELLS, FrameReader(4), REPLY_BYTES)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask_basic(line))
+        group.create_task(ask_late())
+    await ask_basic(line)
+    assert (looks, [request for _, request in script.asked]) == (1, [READ_BASIC, READ_BASIC])

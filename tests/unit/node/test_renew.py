@@ -8,6 +8,7 @@ import pytest
 
 from bosd.bal.physical import PhysicalBattery
 from bosd.drivers.renewing import Renewing
+from bosd.drivers.sending import look_again
 from bosd.errors import UnavailableError
 from bosd.node.renew import renew
 from tests.support.bal_makers import FakeDevice, jbd_spec
@@ -79,3 +80,23 @@ async def test_not_what_is_unconfirmed() -> None:
         world.battery.settled(8.0, 3.5)
         await asyncio.sleep(1.0)
         assert world.supply.told == [8.0, 8.0, 8.0]
+
+
+@pytest.mark.parametrize("what", ["over", "told anew"])
+async def test_not_what_is_late_on_its_line(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal waits 0.5 s for its line, and is over, or its device told 2 A, meanwhile: it is not sent, no answer is lost."""
+    follow = Supply.set_current
+
+    async def in_turn(supply: Supply, current_a: float) -> None:
+        await asyncio.sleep(0.5)
+        look_again()
+        await follow(supply, current_a)
+
+    async with renewing() as world:
+        monkeypatch.setattr(Supply, "set_current", in_turn)
+        await asyncio.sleep(1.2)
+        world.in_force = what != "over"
+        world.battery.telling_a = 2.0 if what == "told anew" else None
+        await asyncio.sleep(1.0)
+        assert world.supply.told == [8.0]
+        assert (world.battery.unconfirmed_a, world.looks) == (None, 0)
