@@ -89,8 +89,8 @@ class Scheduler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._record_when_looked(), name="record bookings")
             while True:
-                self._wake.clear()
                 self.attend_due()
+                self._wake.clear()  # what it asked for by this was to be recorded; the disk may be long about that
                 self._looked.set()
                 due_s = math.inf if self._standing else min(self.due_s(), self._look_s())
                 timeout_s = due_s - self._clock.now_s()

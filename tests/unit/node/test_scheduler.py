@@ -540,6 +540,36 @@ async def test_what_is_booked_by_a_clock_that_went_back_does_not_begin() -> None
         assert live.applied() == 300.0
 
 
+class CountedClock(WallClock):
+    """A clock that counts how often it is asked whether it is synchronised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    def is_synchronised(self) -> bool:
+        self.asked += 1
+        assert self.asked < 10_000, "it is asked again and again"
+        return self.synchronised
+
+
+async def test_a_slow_disk_and_a_clock_in_doubt() -> None:
+    """A booking that is over waits 4 s for the disk, and the clock is doubted meanwhile: a few looks a second, no loop."""
+    clock = CountedClock()
+    async with home(clock=clock) as live:
+        await live.book(100, 0.5, 1)
+        await live.book(100, 2, 3)
+        await live.at(0.75)
+        live.store.takes_s = lambda: 4.0
+        await live.at(1)
+        live.clock.synchronised, clock.asked = False, 0
+        await asyncio.sleep(10.0)
+        assert 10 <= clock.asked <= 100
+        live.store.takes_s = lambda: 0.0
+        assert live.applied() == 0.0
+        assert [each.booking_id for each in await live.node.bookings()] == ["2"]
+
+
 async def test_a_clock_that_is_not_trusted() -> None:
     """Nothing begins; booking warns, `reason` says why; once it is trusted the rest of the time runs."""
     async with home() as live:
