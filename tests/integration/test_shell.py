@@ -62,7 +62,7 @@ def run(*arguments: str, lines: str | None = None, as_json: bool = True) -> Done
     """Run `bosctl shell` to its end."""
     command = [*(["--json"] if as_json else []), "shell", *arguments]
     if lines is None:
-        return run_process("bosctl", command, REPOSITORY, 90.0)
+        return run_process("bosctl", command, REPOSITORY, 50.0)
     done = subprocess.run(
         [*BOSCTL, *command], input=lines, capture_output=True, text=True, timeout=90, check=False, cwd=REPOSITORY
     )

@@ -4,18 +4,23 @@ They are forked from one that has imported them and done nothing: a start costs 
 after the imports is the same. Not for what looks at its command line or its path.
 """
 
+import faulthandler
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import bosd.__main__
 import clients.bosctl.__main__
+
+STACKS = signal.SIGUSR2
+"""Has a program write the stacks of its threads where its errors go."""
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["tests.support.forked_imports"])
@@ -31,6 +36,7 @@ def _run(
         opened = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(opened, number)
         os.close(opened)
+    faulthandler.register(STACKS, file=2)
     sys.argv = [program, *arguments]
     exec(prelude, {})  # noqa: S102 (a test's own words)
     sys.exit({"bosd": bosd, "bosctl": clients.bosctl}[program].__main__.main())
@@ -94,11 +100,18 @@ class Done(NamedTuple):
 
 
 def run_process(program: str, arguments: Sequence[str], directory: Path, timeout_s: float) -> Done:
-    """Run `bosd` or `bosctl`; return its exit status, negative for a signal, and what it wrote. Raises TimeoutExpired."""
+    """Run `bosd` or `bosctl`; return its exit status, negative for a signal, and what it wrote.
+
+    Raises AssertionError with what it wrote, and where its threads are, when it does not end within `timeout_s`.
+    """
     with tempfile.NamedTemporaryFile(mode="r") as out, tempfile.NamedTemporaryFile(mode="r") as err:
         process = Forked(program, arguments, directory=directory, environment=os.environ, out=out.name, err=err.name)
         try:
             status = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            process.send_signal(STACKS)
+            time.sleep(1.0)  # it writes them at once, and says nothing when it has
+            raise AssertionError(f"{program} did not end within {timeout_s:g} s\n{out.read()}\n{err.read()}") from None
         finally:
             process.kill()
         return Done(status, out.read(), err.read())
