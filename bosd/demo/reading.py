@@ -10,6 +10,7 @@ from typing import Self
 import grpc
 import grpc.aio
 
+from bosd.cancellation import heeding
 from bosd.clock import SystemClock
 from bosd.errors import BosError
 from bosd.rpc.status import from_rpc_error
@@ -57,10 +58,11 @@ class NodeReader:
         """Read all batteries and their places; while it starts, wait for it. Raises BosError when it does not answer."""
         deadline_s = START_DEADLINE_S if starting else DEADLINE_S
         try:
-            listing = await self._batteries.ListStatuses(
-                pb.ListStatusesRequest(), timeout=deadline_s, metadata=HOLDER, wait_for_ready=starting
-            )
-            topology = await self._topology.Get(tpb.GetTopologyRequest(), timeout=DEADLINE_S, metadata=HOLDER)
+            with heeding():
+                listing = await self._batteries.ListStatuses(
+                    pb.ListStatusesRequest(), timeout=deadline_s, metadata=HOLDER, wait_for_ready=starting
+                )
+                topology = await self._topology.Get(tpb.GetTopologyRequest(), timeout=DEADLINE_S, metadata=HOLDER)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None
         self.statuses, self.entries = listing.statuses, topology.entries
@@ -77,6 +79,7 @@ class NodeReader:
         """Ask for a current, positive on discharge, for `ttl_s`. Raises BosError with the refusal."""
         request = pb.SetCurrentRequest(name=battery, current_a=current_a, ttl_s=ttl_s)
         try:
-            await self._batteries.SetCurrent(request, timeout=DEADLINE_S, metadata=HOLDER)
+            with heeding():
+                await self._batteries.SetCurrent(request, timeout=DEADLINE_S, metadata=HOLDER)
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from None

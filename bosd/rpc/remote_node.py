@@ -16,6 +16,7 @@ import structlog
 
 from bosd.bal.facts import NONE_KNOWN
 from bosd.bal.status import Link
+from bosd.cancellation import asked_to_end, heeding
 from bosd.clock import Clock
 from bosd.errors import (
     BadNameError,
@@ -26,6 +27,7 @@ from bosd.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from bosd.rpc.answering import answer_of
 from bosd.rpc.clock_difference import ClockDifference
 from bosd.rpc.convert import from_message
 from bosd.rpc.dialling import Dial, channel_options
@@ -147,15 +149,7 @@ class RemoteNode:
         """Return what a unary call of any service over the connection answers; raises as `call` does."""
         if self._channel is None:
             raise UnavailableError(self._end.reason, target=self.target)
-        try:
-            return await send(self._channel)
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from None
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise UnavailableError(f"{self.target}: the connection was lost under the call", target=self.target) from None
+        return await answer_of(send(self._channel), self.target)
 
     @property
     def metadata(self) -> tuple[tuple[str, str], ...]:
@@ -228,10 +222,10 @@ class RemoteNode:
             staleness_s = min((each for name in names if (each := self._staleness_s[name]) > 0.0), default=0.0)
             request = pb.WatchRequest(names=names, max_staleness_s=staleness_s)
             try:
-                return await self._read(stub.Watch(request, metadata=self._metadata), frozenset(names))
+                with heeding():
+                    return await self._read(stub.Watch(request, metadata=self._metadata), frozenset(names))
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not self._restarting or task is None or task.cancelling():
+                if not self._restarting or asked_to_end():
                     raise
             except grpc.aio.AioRpcError as error:
                 if (end := self._refusal(from_rpc_error(error))) is not None:
@@ -307,8 +301,10 @@ class RemoteNode:
         while True:
             await asyncio.sleep(self._timers.first_s)
             for name in tuple(self._missing):
+                asked = pb.GetStatusRequest(name=name)
                 try:
-                    await stub.GetStatus(pb.GetStatusRequest(name=name), timeout=self._timers.call_s, metadata=self._metadata)
+                    with heeding():
+                        await stub.GetStatus(asked, timeout=self._timers.call_s, metadata=self._metadata)
                 except grpc.aio.AioRpcError:
                     continue
                 self._missing.discard(name)

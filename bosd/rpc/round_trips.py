@@ -6,6 +6,8 @@ from collections import deque
 import grpc
 import grpc.aio
 
+from bosd.cancellation import heeding
+
 _KEPT = 4
 _PROBE = "/grpc.health.v1.Health/Check"
 _ANSWERED = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
@@ -41,7 +43,8 @@ class RoundTrips:
         while True:
             started_s = loop.time()
             try:
-                await check(b"", timeout=call_s)
+                with heeding():
+                    await check(b"", timeout=call_s)
                 self.note(loop.time() - started_s)
             except grpc.aio.AioRpcError as error:
                 if error.code() in _ANSWERED:

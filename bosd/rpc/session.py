@@ -17,6 +17,7 @@ from bosd import __version__
 from bosd.bal.cap import at_most_told
 from bosd.bal.facts import Facts
 from bosd.bal.status import Link
+from bosd.cancellation import asked_to_end, heeding
 from bosd.clock import Clock
 from bosd.errors import BosError, DriverError
 from bosd.fleet.holder import HolderSession
@@ -192,7 +193,8 @@ class PeerSession:
             believed_epoch=state.epoch,
             elsewhere=self.one.elsewhere(self._target),
         )
-        self.hello = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
+        with heeding():
+            self.hello = await stub.Hello(request, timeout=self._call_s, metadata=self._metadata)
         self.refused = self.peer_run = ""
 
     def _opened(self) -> None:
@@ -205,7 +207,8 @@ class PeerSession:
         """Sync and Ready once; return whether both ends name the same. Raises DriverError for numbers that are none."""
         state = self.state
         sync = pb.SyncRequest(boot_id=state.boot_id, epoch=state.epoch)
-        told = await stub.Sync(sync, timeout=self._call_s, metadata=self._metadata)
+        with heeding():
+            told = await stub.Sync(sync, timeout=self._call_s, metadata=self._metadata)
         state.heard(told.owner_s)
         self._resync_wanted.clear()
         if nonsense := _nonsense(told):
@@ -222,7 +225,8 @@ class PeerSession:
             boot_id=state.boot_id, epoch=state.epoch, digest=told.digest, claims=claims, owner_s=state.owner_s
         )
         sent_s = self.clock.now_s()
-        answer = await stub.Ready(ready, timeout=self._call_s, metadata=self._metadata)
+        with heeding():
+            answer = await stub.Ready(ready, timeout=self._call_s, metadata=self._metadata)
         if not answer.agreed:
             return False
         self._digest = self.agreed_digest = told.config_digest
@@ -271,10 +275,10 @@ class PeerSession:
         while True:
             self._moved = False
             try:
-                await self._read_beats(stub)
+                with heeding():
+                    await self._read_beats(stub)
             except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if not self._moved or task is None or task.cancelling():
+                if not self._moved or asked_to_end():
                     raise
                 continue  # on the new connection, at once
             except grpc.aio.AioRpcError as failed:

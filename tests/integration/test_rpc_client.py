@@ -24,6 +24,7 @@ from bosd.rpc.remote_battery import RemoteBattery
 from bosd.rpc.server import RpcServer
 from bosd.v1 import battery_pb2 as pb
 from bosd.v1.battery_pb2_grpc import BatteryServiceServicer, add_BatteryServiceServicer_to_server
+from bosd.v1.node_pb2_grpc import NodeServiceStub
 from tests.support.fake_node import FakeNode
 
 WAIT_S = 10.0
@@ -184,6 +185,38 @@ async def test_a_restarted_remote_is_found_again(node: FakeNode, pool: RemotePoo
             await heard.until_link(Link.READY)
             link.close()
     assert [entry["event"] for entry in logs] == ["remote_ready", "remote_lost", "remote_ready"]
+
+
+async def test_a_link_that_ends_as_a_beat_fails(node: FakeNode, pool: RemotePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session ends when it is cancelled, though gRPC answers that with the failure of the call that beats."""
+    heard, gone, ended, struck = Heard(), asyncio.Event(), asyncio.Event(), list[Any]()
+
+    class Stub(NodeServiceStub):
+        def __init__(self, channel: grpc.aio.Channel) -> None:
+            super().__init__(channel)  # type: ignore[no-untyped-call]
+            self._beat, self.Heartbeat = self.Heartbeat, self.beat
+
+        def beat(self, *arguments: Any, **options: Any) -> Any:
+            call = self._beat(*arguments, **options)
+            if gone.is_set() and not struck:
+                struck.append(call)
+                call.add_done_callback(strike)
+            return call
+
+    def strike(_: object) -> None:
+        (session,) = [task for task in asyncio.all_tasks() if task.get_name().startswith("session ")]
+        session.cancel()
+        session.add_done_callback(lambda _: ended.set())
+
+    monkeypatch.setattr("bosd.rpc.session.NodeServiceStub", Stub)
+    async with RpcServer(node, lambda _: None, sessions=node.sessions()) as server:
+        (address,) = await server.start(["127.0.0.1:0"])
+        pool.attach(address, "b1", heard)
+        await heard.until_link(Link.READY)
+        gone.set()
+        await server.stop(0.0)
+        async with asyncio.timeout(WAIT_S):
+            await ended.wait()
 
 
 async def test_silence_is_loss(node: FakeNode, address: str, pool: RemotePool) -> None:

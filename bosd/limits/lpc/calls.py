@@ -8,6 +8,8 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from bosd.cancellation import heeding
+
 _BACKOFF_MS = 200
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_http_proxy", 0),  # the service is on this machine
@@ -38,7 +40,8 @@ class CallFailed(Lost):
 async def call(method: Any, request: Any, deadline_s: float, name: str = "") -> Any:  # noqa: ANN401 (stubs ship no types)
     """Return the answer of a unary call, whose `name` is needed where the request's does not say it. Raises CallFailed."""
     try:
-        return await method(request, timeout=deadline_s)
+        with heeding():
+            return await method(request, timeout=deadline_s)
     except grpc.aio.AioRpcError as error:
         raise failed(name or type(request).__name__.removesuffix("Request"), error) from None
 

@@ -12,6 +12,7 @@ import grpc
 import grpc.aio
 import structlog
 
+from bosd.cancellation import heeding
 from bosd.limits.lpc.calls import CallFailed, Lost, call, failed
 from bosd.limits.lpc.lpc import Lpc
 from bosd.limits.lpc.startup import push, tolerated, written_limit
@@ -56,16 +57,18 @@ class Events:
 
     async def _read_use_cases(self, stream: Any) -> None:  # noqa: ANN401
         try:
-            async for message in stream:
-                self._hear(message)
+            with heeding():
+                async for message in stream:
+                    self._hear(message)
         except grpc.aio.AioRpcError as error:
             raise failed("SubscribeUseCaseEvents", error) from None
         raise Lost("SubscribeUseCaseEvents: the service ended the stream")
 
     async def _read_discovery(self, stream: Any) -> None:  # noqa: ANN401
         try:
-            async for message in stream:
-                self._discovered(message)
+            with heeding():
+                async for message in stream:
+                    self._discovered(message)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNIMPLEMENTED:
                 _log.info("eebus_no_discovery", detail="the service is older than 0.2.0: peers are let in at the start alone")

@@ -11,6 +11,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import structlog
+
 from bosd import log
 from bosd.bal.spec import Topology
 from bosd.clock import SteppedClock, SystemClock
@@ -20,6 +22,8 @@ from bosd.errors import BosError
 from bosd.sdnotify import Notifier
 from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.shell.holds import LONGEST_TTL_S
+
+_log = structlog.get_logger("shell")
 
 T = TypeVar("T")
 
@@ -60,7 +64,7 @@ class LocalNode:
         self._daemon = Daemon(config, SteppedClock(SystemClock(), switchable=True, following=True), self._ready)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="node")
+        self._thread = threading.Thread(target=self._run, name="node", daemon=True)  # one that hangs does not keep the shell
 
     def _run(self) -> None:
         try:
@@ -86,6 +90,8 @@ class LocalNode:
             with contextlib.suppress(RuntimeError):  # it ended in between
                 self._loop.call_soon_threadsafe(self._daemon.end)
         self._thread.join(END_S)
+        if self._thread.is_alive():
+            _log.error("node_does_not_end", after_s=END_S)
         self._clear()
 
     def _clear(self) -> None:
