@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from bosd.bal.aggregator import members_of
 from bosd.bal.battery import Battery
-from bosd.bal.dispatch import Plan
+from bosd.bal.dispatch import Plan, asked_a
 from bosd.bal.facts import uncertain_a
 from bosd.bal.setpoint import Fence, Lease, SetPoint
 from bosd.bal.status import BatteryStatus
 from bosd.errors import (
     BatteryInUseError,
+    BosError,
     ClaimedError,
     CurrentOutOfRangeError,
     InvalidArgumentError,
@@ -184,6 +185,7 @@ def lower_all_the_same(
     `here` returns the battery that it is asked of: an edit may have made another of it, or put it into use.
     What was asked before must not come back with the device. An end in the meantime stays, and a stop binds whatever is asked.
     Where its holder agreed anew meanwhile, so that what was asked before lives by another lease, this does, too.
+    A failure says which of both is asked from now on: it may tell of members' requests, too, which are others.
     """
     before = None if (battery := here()) is None else battery.setpoint
     try:
@@ -196,8 +198,20 @@ def lower_all_the_same(
             battery.setpoint = lowered
             battery.touch()
             if isinstance(error, TransientError):
-                error.also(f"{asked.current_a:g} A is asked all the same, and told until it is confirmed")
+                error.also(f"{asked.current_a:g} A is asked of {battery.name} all the same, and told until it is confirmed")
+        elif battery is not None and isinstance(error, TransientError):
+            _say_what_goes_on(battery, asked, error, now_s())
         raise
+
+
+def _say_what_goes_on(battery: Battery, asked: SetPoint, error: BosError, now_s: float) -> None:
+    """Have a failure say what is asked of a free battery still, where that is a current, and another than was `asked`."""
+    over_s = -math.inf if battery.booked is None else math.inf
+    if battery.setpoint is not None:
+        over_s = battery.setpoint.over_s
+    current_a = asked_a(battery)
+    if battery.user is None and not battery.stopped and over_s > now_s and current_a not in (0.0, asked.current_a):
+        error.also(f"{current_a:g} A, asked of {battery.name} before, goes on")
 
 
 def lease_for(battery: Battery, request: Request, fence: Fence, *, lowers: bool) -> Lease | None:

@@ -9,7 +9,9 @@ from bosd.node.faults import Severity
 from bosd.node.noticed import Noticed
 
 SAID_AFTER_S = 5.0
-"""What is only late by then has been told anew twice; what does not answer is an error of its own."""
+"""What is only late by then has been told anew twice."""
+UNANSWERED_AFTER_S = 15.0
+"""What does not answer is an error of its own by then, and nobody waits for it; who goes on to say that it cannot now is none."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -43,10 +45,10 @@ class Unmet:
         self._failures.clear()
 
     def noticed(self) -> Iterable[Noticed]:
-        """Yield what has been refused for a while, and is not to be had by waiting."""
-        long_ago_s = self._now_s() - SAID_AFTER_S
+        """Yield what has been refused for a while, and is not to be had by waiting, or not in a longer while."""
+        now_s = self._now_s()
         for battery, error, since_s in self._failures.values():
-            if since_s <= long_ago_s and _is_refused(error):
+            if now_s >= since_s + (SAID_AFTER_S if _is_refused(error) else UNANSWERED_AFTER_S):
                 yield Noticed("NOT_IN_FORCE", Severity.MEDIUM, f"{error.reason}: {error.message}", "controller", battery)
 
 

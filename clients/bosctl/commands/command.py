@@ -111,7 +111,7 @@ def stop(
         document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
     if answer.unrecorded:
         document["unrecorded"] = list(answer.unrecorded)
-    session.answer(document, partial(_draw_stopped, answer))
+    session.answer(document, partial(draw_stopped, answer))
     if answer.not_at_owner or unconfirmed:
         raise typer.Exit(ExitStatus.UNREACHABLE if answer.not_at_owner else ExitStatus.REFUSED)
 
@@ -121,14 +121,18 @@ def _unconfirmed(answer: pb.StopResponse) -> list[str]:
     return [name for name in answer.unconfirmed if name not in missed]
 
 
-def _draw_stopped(answer: pb.StopResponse, console: "Console") -> None:
+def draw_stopped(answer: pb.StopResponse, console: "Console") -> None:
+    """Say of each battery whether it is stopped, and what to do where it is not for sure."""
     for name in answer.stopped:
         if name not in answer.unconfirmed:
             console.print(f"{name}: stopped", markup=False)
     for name in _unconfirmed(answer):
         console.print(f"{name}: latched, but its device did not confirm: it may go on", style="bold red", markup=False)
     for each in answer.not_at_owner:
-        text = f"{each.name}: NOT stopped at its owner ({each.reason}); this node commands it no more until it is released"
+        text = (
+            f"{each.name}: NOT stopped at its owner ({each.reason}): it may go on. This node commands it no more, and tells its "
+            "owner as soon as it can; do not wait for that: `bosctl stop` at the owner itself"
+        )
         console.print(text, style="bold red", markup=False)
     if answer.unrecorded:
         text = f"not recorded yet, so that a restart would forget it: {', '.join(answer.unrecorded)}; see `bosctl errors`"

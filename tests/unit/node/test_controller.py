@@ -645,7 +645,7 @@ async def test_a_lower_request_stays_though_its_device_did_not_hear_it() -> None
         await node.set("a", 10.0)
         node.leaf("a").raises = UnavailableError("silence")
         for lower_a in (4.0, 0.0):
-            with pytest.raises(UnavailableError, match=f"silence; {lower_a:g} A is asked all the same"):
+            with pytest.raises(UnavailableError, match=f"silence; {lower_a:g} A is asked of a all the same"):
                 await node.set("a", lower_a)
         begun = len(node.wire.told)
         node.leaf("a").raises = None
@@ -671,12 +671,12 @@ async def test_a_late_command_does_not_undo_a_lower_request_its_device_did_not_h
     async with bench(device("a")) as node:
         await node.set("a", 10.0, fence=ByLease(Lease(100.0)))
         node.leaf("a").raises = UnavailableError("silence")
-        with pytest.raises(UnavailableError, match="3 A is asked all the same"):
+        with pytest.raises(UnavailableError, match="3 A is asked of a all the same"):
             await node.set("a", 3.0, fence=ByLease(Lease(100.0)))
         for late_a in (10.0, 4.0):
             with pytest.raises(FencedError):
                 await node.set("a", late_a, fence=_Late())
-        with pytest.raises(UnavailableError, match="2 A is asked all the same"):
+        with pytest.raises(UnavailableError, match="2 A is asked of a all the same"):
             await node.set("a", 2.0, fence=_Late())
         node.leaf("a").raises = None
         await asyncio.sleep(3.0)
@@ -688,11 +688,31 @@ async def test_a_raise_that_its_device_did_not_hear_is_not_asked() -> None:
     async with bench(device("a")) as node:
         await node.set("a", 4.0)
         node.leaf("a").raises = UnavailableError("silence")
-        with pytest.raises(UnavailableError, match=r"silence$"):
+        with pytest.raises(UnavailableError, match=r"silence; 4 A, asked of a before, goes on$"):
             await node.set("a", 10.0)
         node.leaf("a").raises = None
         await asyncio.sleep(3.0)
         assert (node.leaf("a").runs_a, node.applied()) == (4.0, {"a": 4.0})
+
+
+async def test_a_failure_says_what_goes_on_whatever_its_members_say() -> None:
+    """-9 A run and 6 A fail at a member: it says that 0 A is asked of that one, and who asked read that as the whole."""
+    async with bench(device("a"), device("b"), whole("ab", "a", "b")) as node:
+        await node.set("ab", -9.0)
+        node.leaf("b").raises = UnavailableError("silence; 0 A is asked of far all the same, and told until it is confirmed")
+        with pytest.raises(UnavailableError, match=r"of far all the same, .*; -9 A, asked of ab before, goes on$"):
+            await node.set("ab", 6.0)
+        node.leaf("b").raises = None
+        await asyncio.sleep(3.0)
+        assert node.applied()["ab"] == -9.0
+
+
+async def test_a_failure_of_the_first_request_says_nothing_of_one_before() -> None:
+    """Nothing was asked: nothing goes on."""
+    async with bench(device("a")) as node:
+        node.leaf("a").raises = UnavailableError("silence")
+        with pytest.raises(UnavailableError, match=r"silence$"):
+            await node.set("a", 10.0)
 
 
 async def test_a_lower_request_stays_though_its_asker_did_not_wait() -> None:
@@ -719,7 +739,7 @@ async def test_a_lower_request_stays_over_an_edit_of_its_battery() -> None:
             await asyncio.sleep(0.5)
             changed = AggregatorSpec(name="ab", sources=("a", "b"), voltage_v=48.0, voltage_tolerance_v=5.0)
             node.change(Topology(batteries=(device("a"), device("b"), changed)))
-        assert "10 A is asked all the same" in str(request.result())
+        assert "10 A is asked of ab all the same" in str(request.result())
         await asyncio.sleep(5.0)
         assert node.applied() == {"a": 5.0, "b": 5.0, "ab": 10.0}
 

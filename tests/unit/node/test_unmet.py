@@ -4,7 +4,7 @@ import pytest
 
 from bosd.errors import BosError, DriverError, InvalidArgumentError, StoppedError, UnavailableError
 from bosd.node.outcome import Outcome
-from bosd.node.unmet import SAID_AFTER_S, Unmet
+from bosd.node.unmet import SAID_AFTER_S, UNANSWERED_AFTER_S, Unmet
 
 MORE = SAID_AFTER_S + 1.0
 
@@ -54,6 +54,20 @@ def test_what_is_refused_for_long_is_shown(error: BosError, *, shown: bool) -> N
     time.now += MORE
     unmet.clear()
     assert not list(unmet.noticed())
+
+
+def test_who_goes_on_to_say_that_it_cannot_now_is_shown_later() -> None:
+    """An owner whose disk was full answered so each second: 12 A ran of 24 A for as long, and no error said why."""
+    time = Time()
+    unmet = Unmet(time.now_s)
+    full = UnavailableError("garage: told.json: No space left on device: what cannot be noted for a restart is not raised")
+    for _ in range(int(UNANSWERED_AFTER_S)):
+        unmet.note(1, "all", full)
+        assert not list(unmet.noticed())
+        time.now += 1.0
+    unmet.note(1, "all", full)
+    told = [(each.kind, each.message, each.battery) for each in unmet.noticed()]
+    assert told == [("NOT_IN_FORCE", f"UNAVAILABLE: {full.message}", "all")]
 
 
 @pytest.mark.parametrize("order", ["ab", "ba"])
