@@ -85,3 +85,10 @@ def test_a_stop_that_did_not_arrive_says_how_to_stop() -> None:
     failure = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "10.0.0.2:4004 did not answer within 5 s")
     assert "`bosd safe --config FILE`" in (hint_for(failure, "stop") or "")
     assert "`bosd run" in (hint_for(failure, "ls") or "")
+
+
+def test_a_stop_with_a_certificate_that_is_over_says_how_to_stop() -> None:
+    """That the cause is known stops nothing: at the node itself no certificate is asked for."""
+    failure = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "cannot reach hut:4004: …", {"cause": "your certificate expired"})
+    assert "without a certificate over its unix socket" in (hint_for(failure, "stop") or "")
+    assert hint_for(failure, "set") is None
