@@ -87,6 +87,9 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
     if "source" in metadata:
         return "Name a --source of your own; `bosctl limits eebus` shows what the grid operator asks for."
     role = metadata.get("role")
+    if role is None and "who" in metadata and "names" in metadata:
+        names = ", ".join(f'"{name}"' for name in metadata["names"].split(","))
+        return f'An admin of that node adds {names} to "{metadata["who"]}" in its [security.grants], and starts it anew.'
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
 
