@@ -128,10 +128,11 @@ def parse_config(
     _check_sections(tables, faults)
     node = _section(NodeConfig, tables, "node", faults)
     store = _section(StoreConfig, tables, "store", faults)
+    before = len(faults)
     hooks = _section(HooksConfig, tables, "hooks", faults)
-    fleet = read_fleet(tables, faults)
-    if "hooks" in tables:
+    if "hooks" in tables and len(faults) == before:
         _check_hooks(hooks, faults)
+    fleet = read_fleet(tables, faults)
     security = read_security(tables, node.state_dir, faults)
     _check_node(node, faults, secured="security" in tables)
     _check_store(store, faults)

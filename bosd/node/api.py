@@ -58,13 +58,14 @@ class StopResult:
     """Batteries that are latched at their owners, those whose device did not confirm, and stubs that only this node latched.
 
     `not_at_owner` says by name why the owner did not do it. The disk has not taken those that are `unrecorded`: a restart would
-    forget them.
+    forget them. Names that are no batteries here are `unknown`.
     """
 
     stopped: tuple[str, ...]
     unconfirmed: tuple[str, ...]
     not_at_owner: Mapping[str, str] = field(default_factory=dict)
     unrecorded: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

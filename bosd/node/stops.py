@@ -98,6 +98,7 @@ class Stops:
         """Latch batteries at 0 A at their owners, applied before it is recorded; owners are asked at the same time.
 
         A stub is latched here until its owner has it; where that fails it stays so, is recorded here, and told at contact.
+        A name that is no battery here keeps none of the others running. Raises BadNameError where none is one.
         """
         batteries = self._to_stop(names, node=node, everything=everything)
         stubs = [battery for battery in batteries if isinstance(battery, NetworkLeaf)]
@@ -145,7 +146,10 @@ class Stops:
             stub.name for stub, answer in zip(stubs, answers, strict=True) if isinstance(answer, StopResult) and answer.unrecorded
         )
         unrecorded = tuple(dict.fromkeys((*(name for name in latches if name in self._unrecorded_stops), *far)))
-        return StopResult(stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed, unrecorded=unrecorded)
+        unknown = tuple(name for name in dict.fromkeys(names) if name not in latches)
+        return StopResult(
+            stopped=stopped, unconfirmed=tuple(unconfirmed), not_at_owner=missed, unrecorded=unrecorded, unknown=unknown
+        )
 
     def _to_record(self, latches: Iterable[StopLatch]) -> None:
         """Have the store know those that are in force; one that was released meanwhile is not."""
@@ -241,7 +245,8 @@ class Stops:
             return list(self.directory)
         if node:
             return [battery for battery in self.directory if not isinstance(battery, NetworkLeaf)]
-        return [self.directory[name] for name in dict.fromkeys(names)]
+        known = [self.directory[name] for name in dict.fromkeys(names) if name in self.directory.batteries]
+        return known or [self.directory[names[0]]]
 
     async def release(self, names: Sequence[str], *, holder: str, via: Sequence[str] = ()) -> ReleaseResult:
         """End the latches that can be ended; durable before anything may be asked again. Owners of stubs first.

@@ -181,7 +181,7 @@ class Authority:
 
     def revoke(self, what: str, utc_s: float) -> list[Identity]:
         """Revoke all certificates of `ROLE:NAME`, or one by its serial in hexadecimal; return them. Raises BadNameError."""
-        chosen = [each.identity for each in self.issued(utc_s) if what.lower() in (each.identity.holder.lower(), _hex(each))]
+        chosen = [each.identity for each in self.issued(utc_s) if what == each.identity.holder or what.lower() == _hex(each)]
         if not chosen:
             raise BadNameError(f"nothing was issued as {what!r}; `bosctl ca ls` shows identities and serials", name=what)
         path = self.directory / "revoked.crl"

@@ -174,7 +174,11 @@ class BatteryService(BookingCalls, ExplainCalls, BatteryServiceServicer):
         )
         not_at_owner = [pb.NotAtOwner(name=name, reason=why) for name, why in result.not_at_owner.items()]
         return pb.StopResponse(
-            stopped=result.stopped, unconfirmed=result.unconfirmed, not_at_owner=not_at_owner, unrecorded=result.unrecorded
+            stopped=result.stopped,
+            unconfirmed=result.unconfirmed,
+            not_at_owner=not_at_owner,
+            unrecorded=result.unrecorded,
+            unknown=result.unknown,
         )
 
     async def Release(self, request: pb.ReleaseRequest, context: Context) -> pb.ReleaseResponse:  # noqa: D102, N802

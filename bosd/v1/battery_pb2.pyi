@@ -298,16 +298,18 @@ class StopRequest(_message.Message):
     def __init__(self, names: _Optional[_Iterable[str]] = ..., node: _Optional[bool] = ..., all: _Optional[bool] = ..., reason: _Optional[str] = ..., via: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class StopResponse(_message.Message):
-    __slots__ = ("stopped", "unconfirmed", "not_at_owner", "unrecorded")
+    __slots__ = ("stopped", "unconfirmed", "not_at_owner", "unrecorded", "unknown")
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     UNCONFIRMED_FIELD_NUMBER: _ClassVar[int]
     NOT_AT_OWNER_FIELD_NUMBER: _ClassVar[int]
     UNRECORDED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     stopped: _containers.RepeatedScalarFieldContainer[str]
     unconfirmed: _containers.RepeatedScalarFieldContainer[str]
     not_at_owner: _containers.RepeatedCompositeFieldContainer[NotAtOwner]
     unrecorded: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, stopped: _Optional[_Iterable[str]] = ..., unconfirmed: _Optional[_Iterable[str]] = ..., not_at_owner: _Optional[_Iterable[_Union[NotAtOwner, _Mapping]]] = ..., unrecorded: _Optional[_Iterable[str]] = ...) -> None: ...
+    unknown: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stopped: _Optional[_Iterable[str]] = ..., unconfirmed: _Optional[_Iterable[str]] = ..., not_at_owner: _Optional[_Iterable[_Union[NotAtOwner, _Mapping]]] = ..., unrecorded: _Optional[_Iterable[str]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NotAtOwner(_message.Message):
     __slots__ = ("name", "reason")

@@ -11,7 +11,7 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
     if failure.status is ExitStatus.USAGE or command == "ca":
         return None
     if failure.status is ExitStatus.UNREACHABLE:
-        return None if "cause" in failure.metadata else _unreachable(command)
+        return None if "cause" in failure.metadata and command != "stop" else _unreachable(command)
     if "booking" in failure.metadata or "bookings" in failure.metadata:
         return "`bosctl schedule ls` shows the bookings; `bosctl schedule cancel ID` takes one back."
     if failure.reason == "BATTERY_IN_USE" and command in _EDITS:
@@ -23,8 +23,9 @@ def hint_for(failure: Failure, command: str | None = None) -> str | None:
 def _unreachable(command: str | None) -> str:
     if command == "stop":
         return (
-            "Nothing says that it stopped. Stop each battery at the node that owns it (--target ADDR); on a node whose daemon "
-            "hangs, end that: its guard takes the devices to their safe action. `bosd safe --config FILE` there does so by hand."
+            "Nothing says that it stopped. Stop each battery at the node that owns it (--target ADDR), without a certificate "
+            "over its unix socket; on a node whose daemon hangs, end that: its guard takes the devices to their safe action. "
+            "`bosd safe --config FILE` there does so by hand."
         )
     return (
         "Is bosd running there? Start it with `bosd run --config FILE`, "
@@ -86,6 +87,9 @@ def _not_allowed(metadata: Mapping[str, str]) -> str:
     if "source" in metadata:
         return "Name a --source of your own; `bosctl limits eebus` shows what the grid operator asks for."
     role = metadata.get("role")
+    if role is None and "who" in metadata and "names" in metadata:
+        names = ", ".join(f'"{name}"' for name in metadata["names"].split(","))
+        return f'An admin of that node adds {names} to "{metadata["who"]}" in its [security.grants], and starts it anew.'
     return f"Your role does not permit this: ask an admin of the node{f' for the role {role}' if role else ''}."
 
 

@@ -71,6 +71,21 @@ def test_a_name_is_issued_once_then_renewed_and_revoked(tmp_path: Path, capsys: 
     assert [row["state"] for row in rows] == ["good", "revoked"]
 
 
+def test_whoever_is_called_alike_is_not_revoked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names count letter case, as they do in grants and at the nodes; what is revoked is said by its own name."""
+    ca = tmp_path / "ca"
+    bosctl(capsys, "ca", "init", "--dir", ca)
+    for name in ("Hut", "hut"):
+        assert bosctl(capsys, "ca", "issue", "--node", name, "--out", tmp_path / name, "--dir", ca)[0] == 0
+    status, out, _ = bosctl(capsys, "ca", "revoke", "node:hut", "--dir", ca)
+    assert (status, out.split(";")[0]) == (0, "revoked 1 of node:hut")
+    rows = json.loads(bosctl(capsys, "--json", "ca", "ls", "--dir", ca)[1])
+    assert {row["who"]: row["state"] for row in rows} == {"node:Hut": "good", "node:hut": "revoked"}
+    status, _, err = bosctl(capsys, "ca", "revoke", "node:HUT", "--dir", ca)
+    assert status == 1
+    assert "nothing was issued as 'node:HUT'" in err
+
+
 def test_off_loopback_without_security_is_refused(tmp_path: Path) -> None:
     """The message holds the remedy."""
     with pytest.raises(ConfigError, match=r"0\.0\.0\.0:4004.*needs mutual TLS: add a \[security\] section"):

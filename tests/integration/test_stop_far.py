@@ -88,6 +88,20 @@ def test_dead_and_frozen_owners_delay_no_other(tmp_path: Path) -> None:
         assert near.ask("set", "f", "1")["applied_current_a"] == 1.0
 
 
+def test_a_name_that_is_none_keeps_no_other_battery_running(tmp_path: Path) -> None:
+    """A slip in an emergency: what there is stops, what there is not is named; only where there is none it is refused."""
+    with Node(tmp_path, pseudo("a") + pseudo("b"), name="home") as node:
+        node.ask("set", "a", "5")
+        node.ask("set", "b", "5")
+        answer = node.bosctl("stop", "nope", "a", "b\x1b[2J", "b")
+        assert answer.status == 1
+        assert answer.document == {"stopped": ["a", "b"], "unconfirmed": [], "unknown": ["nope", "b\x1b[2J"]}
+        assert [node.status(name)["current_a"] for name in ("a", "b")] == [0.0, 0.0]
+        (record,) = (each for each in node.ask("audit") if each["action"] == "stop")
+        assert (record["names"], record["asked"]["names"]) == (["a", "b"], ["nope", "a", "b\x1b[2J", "b"])
+        assert node.refusal("stop", "nope", "none")["reason"] == "BAD_NAME"
+
+
 def test_two_stubs_in_a_circle(tmp_path: Path) -> None:
     """Two nodes whose stubs point at each other: the stop ends, both are latched, and the circle is named."""
     with Node(tmp_path, pseudo("p"), name="one") as one, Node(tmp_path, stub("x", one, "x"), name="two") as two:

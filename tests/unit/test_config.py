@@ -337,6 +337,7 @@ def test_faults_of_hooks(section: str, complaint: str) -> None:
     with pytest.raises(ConfigError) as refusal:
         parse_config(f"[hooks]\n{section}\n")
     assert complaint in refusal.value.message
+    assert refusal.value.metadata["faults"] == "1", "and of nothing that is right"
 
 
 def test_security_names_files_grants_and_peers() -> None:

@@ -13,6 +13,7 @@ from clients.bosctl.errors import ExitStatus, Failure
 from clients.bosctl.format_json import set_current_document, status_document
 from clients.bosctl.holding import ask, new_request_id
 from clients.bosctl.holding import hold as hold_current
+from clients.bosctl.printable import printable
 from clients.bosctl.session import Session, session_of
 from clients.bosctl.values import PSEUDO_KEYS, SetPoint, parse_duration_s, parse_pairs, parse_setpoint
 
@@ -96,7 +97,8 @@ def stop(
 ) -> None:
     """Stop batteries: 0 A at their owner, latched above everything until `release`.
 
-    Exit status 3 where an owner was not reached, 1 where a device did not confirm: what is latched stays so.
+    Exit status 3 where an owner was not reached, 1 where a device did not confirm or a name is no battery's: what is latched
+    stays so, and nothing keeps the others running.
     """
     if (bool(names), node, everything).count(True) != 1:
         raise typer.BadParameter("name batteries, or give one of --node and --all.")
@@ -111,8 +113,10 @@ def stop(
         document["not_at_owner"] = [{"name": each.name, "reason": each.reason} for each in answer.not_at_owner]
     if answer.unrecorded:
         document["unrecorded"] = list(answer.unrecorded)
+    if answer.unknown:
+        document["unknown"] = list(answer.unknown)
     session.answer(document, partial(draw_stopped, answer))
-    if answer.not_at_owner or unconfirmed:
+    if answer.not_at_owner or unconfirmed or answer.unknown:
         raise typer.Exit(ExitStatus.UNREACHABLE if answer.not_at_owner else ExitStatus.REFUSED)
 
 
@@ -133,6 +137,9 @@ def draw_stopped(answer: pb.StopResponse, console: "Console") -> None:
             f"{each.name}: NOT stopped at its owner ({each.reason}): it may go on. This node commands it no more, and tells its "
             "owner as soon as it can; do not wait for that: `bosctl stop` at the owner itself"
         )
+        console.print(text, style="bold red", markup=False)
+    for name in answer.unknown:
+        text = f"{printable(name)}: NOT stopped: no battery is called so; `bosctl ls` shows the names this node knows"
         console.print(text, style="bold red", markup=False)
     if answer.unrecorded:
         text = f"not recorded yet, so that a restart would forget it: {', '.join(answer.unrecorded)}; see `bosctl errors`"

@@ -85,3 +85,17 @@ def test_a_stop_that_did_not_arrive_says_how_to_stop() -> None:
     failure = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "10.0.0.2:4004 did not answer within 5 s")
     assert "`bosd safe --config FILE`" in (hint_for(failure, "stop") or "")
     assert "`bosd run" in (hint_for(failure, "ls") or "")
+
+
+def test_a_stop_with_a_certificate_that_is_over_says_how_to_stop() -> None:
+    """That the cause is known stops nothing: at the node itself no certificate is asked for."""
+    failure = Failure(ExitStatus.UNREACHABLE, "UNAVAILABLE", "cannot reach hut:4004: …", {"cause": "your certificate expired"})
+    assert "without a certificate over its unix socket" in (hint_for(failure, "stop") or "")
+    assert hint_for(failure, "set") is None
+
+
+def test_what_is_not_granted_is_no_matter_of_the_role() -> None:
+    """An operator who lacks a grant asks for that, and for no other role."""
+    metadata = {"who": "operator:max", "names": "pack"}
+    advice = hint_for(Failure(ExitStatus.REFUSED, "NOT_ALLOWED", "operator:max may not set pack", metadata), "set")
+    assert advice == 'An admin of that node adds "pack" to "operator:max" in its [security.grants], and starts it anew.'
