@@ -104,13 +104,14 @@ def summary(steps: Sequence[Step]) -> str:
 
 
 def times_s(battery: Battery, status: BatteryStatus) -> tuple[float | None, float | None]:
-    """Return the seconds to empty and to full at the present current."""
+    """Return the seconds to empty and to full at the present current; None where it flows though nothing may be drawn now."""
     current_a, charge_ah, capacity_ah = status.current_a, status.charge_ah, status.capacity_ah
     if current_a is None or charge_ah is None or capacity_ah is None or current_a == 0.0:
         return None, None
     if current_a > 0.0:
         usable_ah = status.usable_charge_ah
-        return (None, None) if usable_ah is None else (usable_ah / current_a * SECONDS_PER_HOUR, None)
+        barred = not usable_ah and status.balanced_usable_charge_ah
+        return (None, None) if usable_ah is None or barred else (usable_ah / current_a * SECONDS_PER_HOUR, None)
     room_ah = max(0.0, battery.spec.max_soc * capacity_ah - charge_ah)
     return None, room_ah / -current_a * SECONDS_PER_HOUR
 

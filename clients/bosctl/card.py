@@ -54,14 +54,18 @@ def _card_rows(status: pb.BatteryStatus) -> list[tuple[str, str]]:
 
 
 def _times(status: pb.BatteryStatus, current_a: float | None) -> list[tuple[str, str]]:
-    """Return the time to empty, or to full, at the present current; nothing at rest or where charge is unknown."""
+    """Return the time to empty, or to full, at the present current.
+
+    Nothing at rest, where charge is unknown, and where it flows though nothing may be drawn now.
+    """
     if current_a is None or abs(current_a) < LEAST_CURRENT_A:
         return []
     usable_ah, charge_ah, capacity_ah = (
         text.optional(status, field) for field in ("usable_charge_ah", "charge_ah", "capacity_ah")
     )
     if current_a > 0.0:
-        return [] if usable_ah is None else [("empty in", text.duration(usable_ah / current_a * SECONDS_PER_HOUR))]
+        barred = not usable_ah and status.balanced_usable_charge_ah
+        return [] if usable_ah is None or barred else [("empty in", text.duration(usable_ah / current_a * SECONDS_PER_HOUR))]
     if charge_ah is None or capacity_ah is None:
         return []
     return [("full in", text.duration(max(0.0, capacity_ah - charge_ah) / -current_a * SECONDS_PER_HOUR))]

@@ -131,7 +131,10 @@ def draw_stopped(answer: pb.StopResponse, console: "Console") -> None:
         if name not in answer.unconfirmed:
             console.print(f"{name}: stopped", markup=False)
     for name in _unconfirmed(answer):
-        console.print(f"{name}: latched, but its device did not confirm: it may go on", style="bold red", markup=False)
+        what = "latched, but its device did not confirm: it may go on"
+        if name not in answer.stopped:
+            what = f"did not confirm 0 A: it may go on. It is told until it does; `bosctl stop {name}` latches it, too"
+        console.print(f"{name}: {what}", style="bold red", markup=False)
     for each in answer.not_at_owner:
         text = (
             f"{each.name}: NOT stopped at its owner ({each.reason}): it may go on. This node commands it no more, and tells its "

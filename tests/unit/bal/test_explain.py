@@ -155,3 +155,12 @@ def test_times_to_empty_and_full() -> None:
     assert explain(battery, 0.0).empty_in_s == pytest.approx(3 * 3600.0)
     battery.apply(-10.0, 0.0)
     assert explain(battery, 0.0).full_in_s == pytest.approx(4 * 3600.0)
+
+
+def test_what_runs_on_under_a_stop_has_no_time_to_empty() -> None:
+    """Nothing may be drawn, and 10 A flow all the same: it was empty in 0.0 s, with 50 Ah in it."""
+    battery = pseudo("b", 40.0, 100.0, 50.0)
+    battery.apply(10.0, 0.0)
+    battery.stopped = True
+    battery.touch()
+    assert explain(battery, 0.0).empty_in_s is None

@@ -22,3 +22,9 @@ def test_time_to_empty_and_to_full() -> None:
     for quiet in (card(current_a=0.0), card(), card(current_a=0.004)):
         assert "empty in" not in quiet
         assert "full in" not in quiet
+
+
+def test_what_runs_on_under_a_stop_is_not_empty_in_no_time() -> None:
+    """Nothing may be drawn, and 10 A flow all the same: "empty in 0.0 s" stood beside 50 Ah."""
+    assert "empty in" not in card(current_a=10.0, usable_charge_ah=0.0, balanced_usable_charge_ah=40.0)
+    assert "empty in         0.0 s" in card(current_a=10.0, usable_charge_ah=0.0, balanced_usable_charge_ah=0.0)
