@@ -36,6 +36,7 @@ REMEDIES = {
     "EEBUS_LOST": "does the EEBUS service run, on that port? bosctl limits eebus",
     "EEBUS_FAILSAFE": "is the grid operator's box on, and the network to it? bosctl limits eebus",
     "EEBUS_UNWRITTEN": "is the disk of that node full or read-only? Free some space; the limits are kept and tried again",
+    "CONFLICT": "which address has it: bosctl fleet discover; end what speaks in its name, or give one of the two another name",
     "INCOMPATIBLE": "give both nodes the same major version",
     "SAME_NODE": "give all stubs of that node the same target (or node), then apply the topology",
     "CRASH_LOOP": "read that node's log: journalctl -u bosd",
