@@ -20,6 +20,8 @@ REMEDIES = {
     "DEVICE_FAULT": "`bosctl doctor` says what helps",
     "GUARD_LOST": "devices are not made safe if that daemon dies: its log says why (guard_lost); is its memory used up?",
     "CLOCK_NOT_TRUSTED": "set the clock of that node (NTP), or trust_clock = true under [node]",
+    "NOT_FOLLOWED": "it may run more than it was told: look at its regulator, switches and meter; in need switch it off there",
+    "NOT_PROVABLE": "bring back what is not heard, or give those batteries alone limits at their nodes: bosctl limits",
     "NOT_IN_FORCE": "mend what it says at the node of that battery, or ask for something else: bosctl explain NAME",
     "ADDRESS_MISSING": "is the network cable in, and has that machine this address? It is listened on as soon as it has",
     "CERTIFICATE_EXPIRES": "let the node with the authority follow it, or bosctl ca renew node:NAME, and there bosctl ca install",
