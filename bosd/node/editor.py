@@ -102,7 +102,8 @@ class Editor:
         more = f" and {len(differences) - 8} more" if len(differences) > 8 else ""
         return (
             f"the configuration file differs from the stored topology, which is in force (the file would {named}{more}); "
-            "bosctl topology apply FILE makes it so"
+            "to keep what is in force, put what `bosctl topology export` prints into the file; "
+            "`bosctl topology apply FILE` does what the file says"
         )
 
     def view(self) -> TopologyView:

@@ -210,7 +210,12 @@ class Fleet:
 
     def _keeper_alone(self, name: str, session: Session | None) -> pb.Peer:
         peer = pb.Peer(node=name, required=name in self._required)
-        keeps = "it keeps a session here" if session is not None else "it counts on alone limits of an earlier run"
+        keeps = "it counts on alone limits of an earlier run"
+        if session is not None:
+            alive = self._lease_left_s(session) is not None
+            keeps = "it keeps a session here" if alive else "the session that it kept here is lost"
+            if session.ready:
+                peer.answer_age_s = self._clock.now_s() - (session.lease.ends_s - self._sessions.timers.lease_s)
         peer.reason = f"{keeps}; no stub of this node is of it, so it is not asked"
         self._say_kept(peer, session)
         self._say_expected(peer, f"{NODE}{name}")

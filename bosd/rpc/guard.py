@@ -39,6 +39,8 @@ LOOK_PERIOD_S = 1.0
 LOOK_DEADLINE_S = 1.0
 """For reading the files; a disk that hangs ends no stream later than the 5 s that are allowed for it (control.md)."""
 _CANCEL = "/bosd.v1.BatteryService/CancelSchedule"
+_STOP = "/bosd.v1.BatteryService/Stop"
+"""It has places of its own beside those of its bearer's other calls."""
 _PEM_KEY = "x509_pem_cert"
 _TRANSPORT_KEY = "transport_security_type"
 _clock = SystemClock()
@@ -194,7 +196,7 @@ class Guard(grpc.aio.ServerInterceptor):
             rule = METHODS.get(method)
             request = None if isinstance(request, Malformed) else request
             names = tuple(rule.names(request))[:100] if rule is not None and request is not None else ()
-            most = MAX_STREAMS_PER_PEER if stream else MAX_CALLS_PER_PEER
+            most = MAX_STREAMS_PER_PEER if stream else MAX_CALLS_PER_PEER * (2 if method == _STOP else 1)
             if self._running[who, stream] >= most:
                 kind = "streams" if stream else "calls"
                 raise NoResourcesError(f"{who} has {most} {kind} running, which is the most", most=most)

@@ -18,6 +18,7 @@ def test_doctor_and_show_name_the_difference(tmp_path: Path) -> None:
         (advice,) = node.ask("doctor")["advice"]
         assert "configuration file differs" in advice
         assert "the file would remove spare" in advice
+        assert "to keep what is in force" in advice, "what was added by hand is not advised away alone"
         shown = run_process("bosctl", ["--target", node.target, "topology", "show"], REPOSITORY, 30.0).stdout
         assert "the file would remove spare" in " ".join(shown.split())
         node.ask("rm", "spare")

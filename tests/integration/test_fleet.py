@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fifth import FIFTH, errors, fleet, state, stub
+from tests.support.fifth import FIFTH, LEASE_S, errors, fleet, state, stub
 from tests.support.processes import Answer, Node, Pack, battery, bosctl, free_port, pseudo, until
 
 START_OF_BOSCTL_S = 8.0
@@ -70,6 +70,23 @@ def test_the_fleet_of_three(tmp_path: Path) -> None:
         assert state(home) == "OK"
         audited = {record["action"]: record for record in home.ask("audit")}
         assert audited["maintenance"]["who"].count("@") == 1
+
+
+def test_how_long_ago_a_node_was_heard_that_keeps_a_session_here(tmp_path: Path) -> None:
+    """Its age is that of its last beat, whether its session lives or is lost; no such row says both."""
+    with Node(tmp_path, FIFTH + pseudo("b"), name="hut") as hut, Node(tmp_path, FIFTH + stub("h", hut), name="home") as home:
+        commandable(home, "h")
+        row = fleet(hut)["home"]
+        assert row["state"] == "session"
+        assert row["message"].startswith("it keeps a session here;")
+        assert row["age_s"] + row["lease_left_s"] == pytest.approx(LEASE_S, abs=0.05)
+        home.signal(signal.SIGSTOP)
+        until(lambda: fleet(hut)["home"]["state"] == "lost", because="its lease is over")
+        row = fleet(hut)["home"]
+        assert row["message"].startswith("the session that it kept here is lost;")
+        assert row["age_s"] >= LEASE_S
+        home.signal(signal.SIGCONT)
+        commandable(home, "h")
 
 
 def test_a_window_ends_by_itself(tmp_path: Path) -> None:

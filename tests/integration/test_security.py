@@ -379,6 +379,33 @@ async def test_streams_of_one_identity_are_bounded(node: Secured, monkeypatch: p
                 await asyncio.sleep(0.01)
 
 
+async def test_a_stop_waits_for_no_calls_of_its_bearer(node: Secured, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A board at which an operator's calls hang keeps that operator from no stop; it has as many places again, and no more."""
+    monkeypatch.setattr(guard_module, "MAX_CALLS_PER_PEER", 1)
+    begun, over = asyncio.Event(), asyncio.Event()
+
+    async def hangs(*_args: object, **_kw: object) -> None:
+        begun.set()
+        await over.wait()
+
+    monkeypatch.setattr(node.node, "refresh", hangs)
+    async with node.as_("operator:max") as channel:
+        stub = BatteryServiceStub(channel)
+        hanging = stub.Refresh(pb.RefreshRequest(name="b1"), timeout=30.0)
+        async with asyncio.timeout(5.0):
+            await begun.wait()
+        assert await code(stub.GetStatus(pb.GetStatusRequest(name="b1"), timeout=5.0)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert await code(stub.Stop(pb.StopRequest(names=["b1"]), timeout=5.0)) is grpc.StatusCode.OK
+        monkeypatch.setattr(node.node, "stop", hangs)
+        begun.clear()
+        stopping = stub.Stop(pb.StopRequest(names=["b1"]), timeout=30.0)
+        async with asyncio.timeout(5.0):
+            await begun.wait()
+        assert await code(stub.Stop(pb.StopRequest(names=["b1"]), timeout=5.0)) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        stopping.cancel()
+        hanging.cancel()
+
+
 async def test_files_that_do_not_fit_leave_the_old_ones_in_use(node: Secured, tmp_path: Path) -> None:
     """A key of another certificate, a list of another authority: nothing is exchanged, and nobody is let in for it."""
     keyring = node.guard.keyring
