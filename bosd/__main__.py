@@ -257,7 +257,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    from bosd.config import load_config, warnings  # noqa: PLC0415
+    from bosd.config import hook_warnings, load_config, warnings  # noqa: PLC0415
     from bosd.config.eebus import eebus_warnings  # noqa: PLC0415
     from bosd.errors import ConfigError  # noqa: PLC0415
     from bosd.policy.registry import POLICY_NAMES  # noqa: PLC0415
@@ -266,6 +266,7 @@ def _check(args: argparse.Namespace) -> int:
     topology = config.topology
     limited = () if config.eebus is None else (config.eebus.keys.battery,)
     told = (*warnings(topology, config.security, limited), *eebus_warnings(config.eebus, topology))
+    told += hook_warnings(config.hooks.command)
     if config.security is not None:
         from bosd.pki.material import Places, doubts  # noqa: PLC0415 (cryptography is not loaded for a file without)
 

@@ -1,6 +1,8 @@
 """What is allowed in a configuration and yet worth a word before it is used."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from bosd.bal.spec import BatterySpec, NetworkSpec, PartitionSpec, PhysicalSpec, Topology
 from bosd.config.security import SecurityConfig
@@ -16,6 +18,22 @@ _DIRECT = "keeps it at 0 A when the daemon ends or dies: it serves nobody until 
 def warnings(topology: Topology, security: SecurityConfig | None = None, limited: Collection[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each such thing, with its place; `limited` are batteries under a grid operator's limit."""
     return (*_authority(security), *_opening(topology), *_charging(topology), *_alone(topology), *_limited(topology, limited))
+
+
+def hook_warnings(command: Sequence[str]) -> tuple[str, ...]:
+    """Return why the program of a hook cannot be started by the user who asks, as it would be known at the first event only."""
+    if not command:
+        return ()
+    program = Path(command[0])
+    if not os.access(program, os.F_OK):
+        why = "does not exist, or lies where you may not look"
+    elif not program.is_file():
+        why = "is no file"
+    elif not os.access(program, os.X_OK):
+        why = "may not be executed: chmod +x it"
+    else:
+        return ()
+    return (f"hooks.command: {program} {why}; nothing is called until it is",)
 
 
 def _authority(security: SecurityConfig | None) -> tuple[str, ...]:

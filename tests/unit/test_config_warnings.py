@@ -1,8 +1,10 @@
 """What `bosd check` says of a configuration that is allowed."""
 
+from pathlib import Path
+
 import pytest
 
-from bosd.config import warnings
+from bosd.config import hook_warnings, warnings
 from bosd.config.topology_toml import parse_topology
 
 FAR = """
@@ -101,3 +103,17 @@ def test_a_supply_that_goes_beyond_its_pack(keys: str, most_v: float, said: str)
     found = warnings(parse_topology(CHARGED + f"{keys}\nregulator = {regulator}\n"))
     assert [warning.partition(": ")[0] for warning in found] == (['battery[0] "b1".regulator.max_voltage_v'] if said else [])
     assert all(said in warning for warning in found)
+
+
+def test_a_hook_that_cannot_be_started(tmp_path: Path) -> None:
+    """What is not there, is no file or may not be executed is said before the first event, and not what may."""
+    program = tmp_path / "notify"
+    assert hook_warnings([]) == ()
+    for why in ("does not exist", "may not be executed", ""):
+        found = hook_warnings([str(program), "--urgent"])
+        assert [warning.startswith(f"hooks.command: {program} {why}") for warning in found] == ([True] if why else [])
+        if program.exists():
+            program.chmod(0o755)
+        program.touch()
+    (directory,) = hook_warnings([str(tmp_path)])
+    assert directory.startswith(f"hooks.command: {tmp_path} is no file")
