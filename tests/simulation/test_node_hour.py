@@ -141,7 +141,7 @@ class World:
                     for was, now in moved
                     if was is not None and now is not None and abs(now.current_a) <= abs(was.current_a)
                 ]
-                asked = "is asked all the same" in error.message  # it lowers, and its device was not reached
+                asked = "all the same, and told" in error.message  # it lowers, and its device was not reached
                 assert moved == [each for each in moved if each in ended or (asked and each in lowered)]
 
     async def set(self) -> None:
